@@ -1,7 +1,7 @@
 """The one settings object. Every process reads its environment once, here, at start."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, model_validator
@@ -40,6 +40,19 @@ class Settings(BaseSettings):
     """Longest transaction under load; an idle worker commits as soon as its input is drained."""
 
     chunk_records: int = Field(1_000, ge=1)
+    max_poll_interval_ms: int = Field(120_000, ge=1_000)
+    group_protocol: Literal["classic", "consumer"] = "classic"
+    """`consumer` is KIP-848: the broker assigns, and owns the session and heartbeat times."""
+
+    partition_assignor: str = "range"
+    """Any other assignor may give the topics of one shard to different workers: refused at start."""
+
+    static_membership: bool = True
+    """The slot rejoins after a restart without a rebalance; scale-in then waits for the session timeout."""
+
+    accept_broker_version: bool = False
+    """Run on a broker release known to lose commit markers (KAFKA-20734). Only for one that carries the fix."""
+
     failpoint: str = Field("", validation_alias=AliasChoices("EOS_FAILPOINT", "MILLRACE_FAILPOINT"))
     """`name:nth[:stop]`: the process kills (or stops) itself at that step. Fault tests only."""
 

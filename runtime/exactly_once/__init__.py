@@ -1,1 +1,1 @@
-"""Exactly once on Kafka transactions: what a worker consumed, decided and wrote becomes true together. Knows no Faust."""
+"""Exactly once on Kafka transactions: what a worker read, decided and wrote becomes true together. Knows no Faust."""
