@@ -1,0 +1,51 @@
+"""One account as its partition sees it, and the refusals that depend on it alone."""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from payments.money import MAX_MINOR
+from payments.rejections import Reason
+
+
+class AccountStatus(IntEnum):
+    """The value is the wire value in snapshots: append only."""
+
+    OPEN = 0
+    FROZEN = 1
+    """Neither debits nor credits; returns still arrive."""
+    CLOSED = 2
+
+
+class Account(NamedTuple):
+    """`available_minor` = posted balance less what is reserved or in flight."""
+
+    currency: str
+    available_minor: int
+    overdraft_limit_minor: int = 0
+    status: AccountStatus = AccountStatus.OPEN
+
+
+def debit_refusal(account: Account | None, amount_minor: int, currency: str) -> Reason | None:
+    """Why this account cannot pay, or None where it can. Order: existence, standing, currency, funds."""
+    if account is None:
+        return Reason.ACCOUNT_NOT_FOUND
+    if account.status is not AccountStatus.OPEN:
+        return Reason.ACCOUNT_FROZEN if account.status is AccountStatus.FROZEN else Reason.ACCOUNT_CLOSED
+    if account.currency != currency:
+        return Reason.CURRENCY_MISMATCH
+    if account.available_minor - amount_minor < -account.overdraft_limit_minor:
+        return Reason.INSUFFICIENT_FUNDS
+    return None
+
+
+def credit_refusal(account: Account | None, amount_minor: int, currency: str) -> Reason | None:
+    """Why this account cannot receive, or None where it can."""
+    if account is None:
+        return Reason.PAYEE_NOT_FOUND
+    if account.status is not AccountStatus.OPEN:
+        return Reason.PAYEE_FROZEN if account.status is AccountStatus.FROZEN else Reason.PAYEE_CLOSED
+    if account.currency != currency:
+        return Reason.PAYEE_CURRENCY_MISMATCH
+    if account.available_minor + amount_minor > MAX_MINOR:
+        return Reason.BALANCE_LIMIT_EXCEEDED
+    return None

@@ -1,0 +1,99 @@
+"""The state of one shard: accounts and remembered operations. `evolve` is the only way it changes, live and on restore alike."""
+
+from collections import deque
+
+from payments.accounts import Account, AccountStatus
+from payments.entries import Entry, EntryKind
+from payments.identifiers import is_system
+
+IDEMPOTENCY_WINDOW_HOURS = 72
+"""A key is remembered for at least this long after its decision; older repeats are caught by the row's unique id."""
+
+_HOUR_US = 3_600_000_000
+
+
+class Operations:
+    """Operation id → fingerprint of every decision inside the idempotency window, forgotten hour by hour.
+
+    Time is the broker time of the entries, so a replay remembers and forgets at the same entries.
+    """
+
+    def __init__(self) -> None:
+        self._fingerprints: dict[bytes, bytes] = {}
+        self._hours: deque[tuple[int, list[bytes]]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._fingerprints)
+
+    def fingerprint_of(self, operation_id: bytes) -> bytes | None:
+        return self._fingerprints.get(operation_id)
+
+    def remember(self, operation_id: bytes, fingerprint: bytes, decided_at_us: int) -> None:
+        hour = decided_at_us // _HOUR_US
+        if not self._hours or self._hours[-1][0] < hour:
+            self._hours.append((hour, []))
+            self._forget_before(hour - IDEMPOTENCY_WINDOW_HOURS)
+        self._hours[-1][1].append(operation_id)
+        self._fingerprints[operation_id] = fingerprint
+
+    def _forget_before(self, hour: int) -> None:
+        while self._hours[0][0] < hour:
+            for operation_id in self._hours.popleft()[1]:
+                del self._fingerprints[operation_id]
+
+    def hours(self) -> list[tuple[int, list[tuple[bytes, bytes]]]]:
+        """Every remembered operation with its fingerprint, by hour, oldest first: what a snapshot keeps."""
+        return [(hour, [(id_, self._fingerprints[id_]) for id_ in ids]) for hour, ids in self._hours]
+
+
+class Book:
+    """Accounts and operations of one shard."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[bytes, Account] = {}
+        self.operations = Operations()
+
+
+_REMEMBERED = frozenset(
+    {
+        EntryKind.RESERVED,
+        EntryKind.REJECTED,
+        EntryKind.ACCOUNT_OPENED,
+        EntryKind.ACCOUNT_FROZEN,
+        EntryKind.ACCOUNT_UNFROZEN,
+        EntryKind.ACCOUNT_CLOSED,
+        EntryKind.OVERDRAFT_LIMIT_SET,
+    }
+)
+_STANDING = {
+    EntryKind.ACCOUNT_FROZEN: AccountStatus.FROZEN,
+    EntryKind.ACCOUNT_UNFROZEN: AccountStatus.OPEN,
+    EntryKind.ACCOUNT_CLOSED: AccountStatus.CLOSED,
+}
+
+
+def evolve(book: Book, entry: Entry) -> None:
+    """Apply one entry. An entry states the balance after it, so nothing is computed twice."""
+    kind = entry.kind
+    if kind in _REMEMBERED or (kind is EntryKind.POSTED and is_system(entry.debit_account)):
+        book.operations.remember(entry.operation_id, entry.fingerprint, entry.decided_at_us)
+    if kind is EntryKind.RESERVED or kind is EntryKind.RETURNED:
+        _set_available(book, entry.debit_account, entry.available_after_minor)
+    elif kind is EntryKind.POSTED:
+        _set_available(book, entry.credit_account, entry.available_after_minor)
+    elif kind is EntryKind.ACCOUNT_OPENED:
+        book.accounts[entry.debit_account] = Account(entry.currency, 0, entry.amount_minor)
+    elif kind is EntryKind.OVERDRAFT_LIMIT_SET:
+        account = book.accounts[entry.debit_account]
+        book.accounts[entry.debit_account] = account._replace(overdraft_limit_minor=entry.amount_minor)
+    elif kind in _STANDING:
+        account = book.accounts[entry.debit_account]
+        book.accounts[entry.debit_account] = account._replace(status=_STANDING[kind])
+
+
+def _set_available(book: Book, account_id: bytes, available_minor: int) -> None:
+    account = book.accounts.get(account_id)
+    if account is not None:  # system accounts have no partition state
+        book.accounts[account_id] = Account(
+            account.currency, available_minor, account.overdraft_limit_minor, account.status
+        )

@@ -1,0 +1,48 @@
+"""Why money did not move: each refusal has one name, used in records, rows and answers alike.
+
+The position in the list is the wire value (an Avro enum): append only, never reorder.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The value is the public error code."""
+
+    NONE = "none"
+    ACCOUNT_NOT_FOUND = "account_not_found"
+    ACCOUNT_FROZEN = "account_frozen"
+    ACCOUNT_CLOSED = "account_closed"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    SAME_ACCOUNT = "same_account"
+    AMOUNT_INVALID = "amount_invalid"
+    PAYEE_NOT_FOUND = "payee_not_found"
+    PAYEE_FROZEN = "payee_frozen"
+    PAYEE_CLOSED = "payee_closed"
+    PAYEE_CURRENCY_MISMATCH = "payee_currency_mismatch"
+    BALANCE_LIMIT_EXCEEDED = "balance_limit_exceeded"
+    ACCOUNT_EXISTS = "account_exists"
+    ACCOUNT_RESERVED = "account_reserved"
+    CURRENCY_UNKNOWN = "currency_unknown"
+    BALANCE_NOT_ZERO = "balance_not_zero"
+    OVERDRAFT_IN_USE = "overdraft_in_use"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    IDEMPOTENCY_KEY_MISSING = "idempotency_key_missing"
+    MALFORMED = "malformed"
+    WRONG_PARTITION = "wrong_partition"
+    TEXT_TOO_LONG = "text_too_long"
+    BATCH_TOO_LARGE = "batch_too_large"
+    PAYER_NOT_SYSTEM = "payer_not_system"
+
+
+QUARANTINED: frozenset[Reason] = frozenset(
+    {
+        Reason.IDEMPOTENCY_KEY_MISSING,
+        Reason.MALFORMED,
+        Reason.WRONG_PARTITION,
+        Reason.TEXT_TOO_LONG,
+        Reason.BATCH_TOO_LARGE,
+    }
+)
+"""What a command cannot be decided for: it goes to quarantine with its bytes. Everything else is an answer."""
