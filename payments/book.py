@@ -1,4 +1,6 @@
-"""The state of one shard: accounts and remembered operations. `evolve` is the only way it changes, live and on restore alike."""
+"""The state of one shard: accounts and remembered operations. `evolve` is the only way it changes, live and on restore
+alike.
+"""
 
 from collections import deque
 

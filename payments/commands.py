@@ -47,7 +47,9 @@ class Command(NamedTuple):
 
     @property
     def fingerprint(self) -> bytes:
-        """Eight bytes over everything that the same key must repeat. 2⁻⁶⁴: a guard against mistakes, not against attack."""
+        """Eight bytes over everything that the same key must repeat. 2⁻⁶⁴: a guard against mistakes, not against
+        attack.
+        """
         body = b"%d\0%b%b%d\0%b\0%b" % (
             self.kind,
             self.payer,

@@ -1,11 +1,12 @@
-"""What was decided: ledger entries are past tense, carry every fact that the state needs, and are the only way it changes."""
+"""What was decided: ledger entries are past tense, carry every fact that the state needs, and are the only way it
+changes.
+"""
 
 from enum import IntEnum
 from typing import NamedTuple
 
 from payments.identifiers import NIL
 from payments.rejections import Reason
-
 
 NO_FINGERPRINT = bytes(8)
 """Carried by entries that follow a credit or a return: their operation is remembered where it was decided."""
@@ -38,7 +39,9 @@ class EntryKind(IntEnum):
 
 
 class Entry(NamedTuple):
-    """One decision about one input item. Account entries keep the account in `debit_account` and a limit in `amount_minor`."""
+    """One decision about one input item. Account entries keep the account in `debit_account` and a limit in
+    `amount_minor`.
+    """
 
     kind: EntryKind
     reason: Reason

@@ -1,7 +1,8 @@
 """Identifiers: sixteen bytes inside, a TypeID outside (`pay_01jd…`: kind prefix + base32 of a UUID).
 
 Ids of consequences are derived from their cause (UUIDv8 of RFC 9562 over SHA-256), so a replay gives equal ids.
-Text form: TypeID specification 0.3 (Crockford base32, 26 characters, most significant bits first, so texts sort as bytes do).
+Text form: TypeID specification 0.3 (Crockford base32, 26 characters, most significant bits first, so texts sort as
+bytes do).
 """
 
 import hashlib

@@ -57,7 +57,9 @@ def decide(book: Book, operation_id: bytes, command: Command, source: Source) ->
 
 
 def post(book: Book, credit: Credit, source: Source) -> Entry:
-    """The journal entry at the receiver's shard (Dr payer, Cr payee), or its refusal. Credits commute: no funds are checked."""
+    """The journal entry at the receiver's shard (Dr payer, Cr payee), or its refusal. Credits commute: no funds are
+    checked.
+    """
     if is_system(credit.payee):
         return _credit_entry(EntryKind.POSTED, Reason.NONE, credit, source, 0)
     refusal = credit_refusal(book.accounts.get(credit.payee), credit.amount_minor, credit.currency)

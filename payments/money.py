@@ -1,6 +1,7 @@
 """Money is an integer of minor units with an ISO 4217 currency; the only place that knows a currency's exponent.
 
-Source: ISO 4217 list one (active codes), column "minor units". Codes without minor units (XAU, XDR, XXX …) are no payment currencies.
+Source: ISO 4217 list one (active codes), column "minor units". Codes without minor units (XAU, XDR, XXX …) are no
+payment currencies.
 """
 
 from decimal import Decimal
