@@ -42,7 +42,7 @@ class Command(NamedTuple):
 
     @property
     def authority(self) -> bytes:
-        """The account at whose partition this is decided: a deposit's payer is a system account and has no partition."""
+        """The account at whose partition this is decided. A deposit is paid by a system account, which has none."""
         return self.payee if self.kind == CommandKind.DEPOSIT else self.payer
 
     @property

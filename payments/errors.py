@@ -2,7 +2,7 @@
 
 MillraceError
 ├── InvariantViolation      a bug or tampering: the process must stop, nothing may be committed
-├── UndecodableRecord       bytes that are no record of the contract: quarantine (commands) or stop (our own packed records)
+├── UndecodableRecord       bytes that are no record of the contract: quarantine (commands) or stop (packed records)
 └── Unavailable             a transient fault outside: retry with a bound
 """
 

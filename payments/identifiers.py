@@ -75,7 +75,7 @@ def shard_of_operation(operation_id: bytes) -> int:
 
 
 def system_account(code: int, currency: str) -> bytes:
-    """A system account (clearing, fees …): unconstrained, without partition state. Version nibble 0, unlike any UUID."""
+    """A system account (clearing, fees …): unconstrained, no partition state. Version nibble 0, unlike any UUID."""
     return bytes(8) + code.to_bytes(2, "big") + currency.encode("ascii") + bytes(3)
 
 

@@ -41,7 +41,7 @@ FINAL = frozenset({PaymentStatus.POSTED, PaymentStatus.REJECTED, PaymentStatus.R
 
 
 def decide(book: Book, operation_id: bytes, command: Command, source: Source) -> Entry:
-    """The one decision about a command at its authority's shard. Idempotency first, then the refusals, then the deed."""
+    """The one decision about a command at its authority's shard. Idempotency first, then refusals, then the deed."""
     fingerprint = command.fingerprint
     available = _available(book, command.authority)
     known = book.operations.fingerprint_of(operation_id)

@@ -12,7 +12,7 @@ from payments.identifiers import system_account
 
 
 class SystemAccount(IntEnum):
-    """Codes of the operator's own accounts, one per currency each. Append only: the code is part of the account's id."""
+    """Codes of the operator's own accounts, one per currency each. Append only: the code is in the id."""
 
     CASH_CLEARING = 1
     """Cash paid in and not yet matched with the vault."""
