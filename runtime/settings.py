@@ -2,10 +2,16 @@
 
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def local_database_url(home: Path, port: int) -> str:
+    """Where the local Postgres answers. libpq reads the password from the 0600 file, so the URL may be shown."""
+    passfile = quote(str(home.absolute() / "postgres.pgpass"))
+    return f"postgresql://millrace@127.0.0.1:{port}/millrace?passfile={passfile}"
 
 
 class Settings(BaseSettings):
@@ -16,13 +22,29 @@ class Settings(BaseSettings):
     home: Path = Path(".millrace")
     """Where a local environment keeps all of its state (logs, data, keys, pids)."""
 
+    kafka_port: int = Field(19_092, ge=1, le=65_534)
+    """First port of the local broker; its controller takes the next one, further brokers follow at +100 each."""
+
+    postgres_port: int = Field(15_432, ge=1, le=65_535)
     kafka_bootstrap: str = Field(
-        "127.0.0.1:19092", validation_alias=AliasChoices("MILLRACE_KAFKA_BOOTSTRAP", "KAFKA_BOOTSTRAP")
+        default_factory=lambda fields: f"127.0.0.1:{fields['kafka_port']}",
+        validation_alias=AliasChoices("MILLRACE_KAFKA_BOOTSTRAP", "KAFKA_BOOTSTRAP"),
     )
+    """Set = these brokers are used; unset = the local environment starts its own."""
+
     database_url: str = Field(
-        "postgresql://millrace@127.0.0.1:15432/millrace",
+        default_factory=lambda fields: local_database_url(fields["home"], fields["postgres_port"]),
         validation_alias=AliasChoices("MILLRACE_DATABASE_URL", "DATABASE_URL"),
     )
+    """Set = this server is used; unset = the local environment starts its own."""
+
+    cache_dir: Path | None = None
+    """Where downloads are kept; unset = the user's cache folder (root: /var/cache/millrace)."""
+
+    maven_url: str = "https://repo.maven.apache.org/maven2"
+    broker_jvm_flags: str = ""
+    """Appended to the local broker's JVM flags, so they win; for example `-Xmx1g -XX:+UseG1GC`."""
+
     shards: int = Field(4, ge=1, le=4096)
     """Partitions of every topic keyed by account. Fixed when the topics are made; growth = replay into a new generation.
     4 on one machine: each partition that a transaction touches costs about 0.4 ms and as much broker CPU."""
