@@ -1,0 +1,1 @@
+"""The contract between stages: topics, Avro schemas, the codec of every record, and the partition of every key."""

@@ -1,0 +1,3 @@
+"""Encoders and decoders, one file per record: specialised for the hot ones, byte-identical to fastavro
+(tests/schemas).
+"""

@@ -1,0 +1,89 @@
+"""Command and CommandBatch: one per record from outside, or packed by our HTTP side with length-prefixed items."""
+
+from collections.abc import Iterator
+from struct import Struct
+
+from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, Command, CommandKind
+from payments.errors import UndecodableRecord
+from payments.rejections import Reason
+from schemas import wire
+from schemas.codec.fields import currency_bytes, currency_code
+from schemas.registry import latest
+
+MAX_ITEMS = 1_000
+"""Commands in one packed record: 1,000 × at most two ledger entries of 97 bytes stay under half a megabyte."""
+
+_HEAD = Struct(">B16s16sq3s8s")
+_KINDS = tuple(CommandKind)
+_COMMAND = latest("Command").schema_id
+_BATCH = latest("CommandBatch").schema_id
+_COMMAND_FRAME = wire.frame(_COMMAND)
+_BATCH_FRAME = wire.frame(_BATCH)
+
+
+def encode_body(command: Command) -> bytes:
+    """The Avro body of a command: an item of a batch, or behind a frame a record of its own."""
+    kind, payer, payee, amount_minor, currency, reply_to, key, description = command
+    return (
+        _HEAD.pack(kind << 1, payer, payee, amount_minor, currency_bytes(currency), reply_to)
+        + wire.write_bytes(key.encode())
+        + wire.write_bytes(description.encode())
+    )
+
+
+def encode_command(command: Command) -> bytes:
+    """A whole record value with one command."""
+    return _COMMAND_FRAME + encode_body(command)
+
+
+def encode_batch(bodies: list[bytes]) -> bytes:
+    """A whole record value with up to MAX_ITEMS command bodies of one partition."""
+    return _BATCH_FRAME + wire.write_array([wire.write_bytes(body) for body in bodies])
+
+
+def decode_body(body: bytes) -> Command:
+    """The command of an Avro body. Raises UndecodableRecord."""
+    if len(body) < _HEAD.size:
+        raise UndecodableRecord("shorter than the fixed fields of a command")
+    kind, payer, payee, amount_minor, currency, reply_to = _HEAD.unpack_from(body)
+    if kind & 1 or kind >> 1 >= len(_KINDS):
+        raise UndecodableRecord("an unknown kind of command")
+    key, at = wire.read_text(body, _HEAD.size)
+    description, at = wire.read_text(body, at)
+    wire.require_end(body, at)
+    return Command(_KINDS[kind >> 1], payer, payee, amount_minor, currency_code(currency), reply_to, key, description)
+
+
+def items(value: bytes) -> Iterator[bytes]:
+    """The command bodies of a record, one or many. Raises UndecodableRecord where the record itself is broken."""
+    schema_id = wire.schema_id_of(value)
+    if schema_id == _COMMAND:
+        yield value[wire.FRAME_BYTES :]
+    elif schema_id == _BATCH:
+        yield from _split(value)
+    else:
+        raise UndecodableRecord(f"schema id {schema_id} is no command: expected {_COMMAND} or {_BATCH}")
+
+
+def _split(value: bytes) -> list[bytes]:
+    count, at = wire.read_long(value, wire.FRAME_BYTES)
+    if not 0 <= count <= MAX_ITEMS:
+        raise UndecodableRecord(f"a batch holds at most {MAX_ITEMS} commands in one block")
+    bodies = []
+    for _ in range(count):
+        body, at = wire.read_bytes(value, at)
+        bodies.append(body)
+    if count:
+        closing, at = wire.read_long(value, at)
+        if closing:
+            raise UndecodableRecord("a batch of more than one block")
+    wire.require_end(value, at)
+    return bodies
+
+
+def text_refusal(command: Command) -> Reason | None:
+    """Why the texts of a command are out of bounds, or None."""
+    if not command.idempotency_key:
+        return Reason.IDEMPOTENCY_KEY_MISSING
+    too_long = len(command.idempotency_key) > MAX_KEY_CHARS or len(command.description) > MAX_DESCRIPTION_CHARS
+    return Reason.TEXT_TOO_LONG if too_long else None

@@ -1,0 +1,35 @@
+"""Enum and currency fields as single wire values. An Avro enum below 64 is one byte: twice its index (zigzag)."""
+
+from payments.errors import UndecodableRecord
+from payments.money import EXPONENTS
+from payments.rejections import Reason
+
+REASONS: tuple[Reason, ...] = tuple(Reason)
+REASON_BYTE: dict[Reason, int] = {reason: index << 1 for index, reason in enumerate(REASONS)}
+
+_CODES: dict[bytes, str] = {code.encode("ascii"): code for code in EXPONENTS} | {bytes(3): ""}
+_BYTES: dict[str, bytes] = {code: value for value, code in _CODES.items()}
+
+
+def currency_bytes(code: str) -> bytes:
+    """Three ASCII bytes; zeros where no currency applies."""
+    known = _BYTES.get(code)
+    return known if known is not None else code.encode("ascii", "replace")[:3].ljust(3, b"\0")
+
+
+def currency_code(value: bytes) -> str:
+    """The code of three bytes, known to ISO 4217 or not (the decision refuses unknown ones by name)."""
+    known = _CODES.get(value)
+    if known is not None:
+        return known
+    text = value.rstrip(b"\0").decode("ascii", "replace")
+    if not text.isalnum():
+        raise UndecodableRecord("a currency that is not three letters")
+    return text
+
+
+def reason_of(byte: int) -> Reason:
+    """The reason of an enum byte. Raises UndecodableRecord."""
+    if byte & 1 or byte >> 1 >= len(REASONS):
+        raise UndecodableRecord("an unknown reason")
+    return REASONS[byte >> 1]

@@ -1,0 +1,186 @@
+"""LedgerRecord: the ledger, the changelog of the state, and a link of the hash chain, in one packed record.
+
+`ENTRY_FIELDS` describes the fixed-width entry once: for struct (agents) and for numpy (sinks, audit), which read whole
+arrays of entries without touching one in Python.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from enum import IntEnum
+from struct import Struct
+from typing import Final, NamedTuple
+
+from payments.entries import Entry, EntryKind
+from payments.errors import UndecodableRecord
+from schemas import wire
+from schemas.codec.fields import REASON_BYTE, currency_bytes, currency_code, reason_of
+from schemas.registry import latest
+
+ENTRY: Final = Struct(">BB16s16s16sq3sqq8sqi")
+ENTRY_FIELDS: Final = (
+    ("kind", "u1"),
+    ("reason", "u1"),
+    ("operation_id", "V16"),
+    ("debit_account", "V16"),
+    ("credit_account", "V16"),
+    ("amount_minor", ">i8"),
+    ("currency", "V3"),
+    ("available_after_minor", ">i8"),
+    ("decided_at_us", ">i8"),
+    ("fingerprint", "V8"),
+    ("source_offset", ">i8"),
+    ("source_item", ">i4"),
+)
+"""Layout of one packed entry for `numpy.dtype(list(ENTRY_FIELDS))`; `kind` and `reason` hold twice the enum's index."""
+
+GENESIS_HASH: Final = bytes(32)
+_KINDS = tuple(EntryKind)
+_SCHEMA = latest("LedgerRecord").schema_id
+_FRAME = wire.frame(_SCHEMA)
+
+
+class SourceTopic(IntEnum):
+    """Which input a ledger record decided. The value is the wire value: append only."""
+
+    COMMANDS = 0
+    CREDITS = 1
+    RETURNS = 2
+
+
+class Lane(IntEnum):
+    """Kinds of lanes between two shards, as counted at one end. The value is the wire value: append only."""
+
+    CREDITS_SENT = 0
+    RETURNS_SENT = 1
+    CREDITS_RECEIVED = 2
+    RETURNS_RECEIVED = 3
+
+
+class Counter(NamedTuple):
+    """The next sequence number on a lane to or from another shard."""
+
+    lane: Lane
+    shard: int
+    next: int
+
+
+class LedgerHeader(NamedTuple):
+    """Everything about a ledger record but its entries."""
+
+    shard: int
+    sequence: int
+    previous_hash: bytes
+    source: SourceTopic
+    first_offset: int
+    next_offset: int
+    counters: tuple[Counter, ...]
+
+
+class PackedLedgerRecord(NamedTuple):
+    """A decoded header with the entries still packed."""
+
+    header: LedgerHeader
+    entry_count: int
+    packed: memoryview
+    descriptions: dict[int, str]
+
+    def entries(self) -> Iterator[Entry]:
+        """The entries, one object each. Raises UndecodableRecord on an unknown kind or reason."""
+        return map(_entry, ENTRY.iter_unpack(self.packed))
+
+
+def encode_ledger_record(header: LedgerHeader, entries: list[Entry], descriptions: dict[int, str]) -> bytes:
+    """A whole record value."""
+    pack = ENTRY.pack
+    packed = [
+        pack(kind << 1, REASON_BYTE[reason], id_, debit, credit, amount, currency_bytes(currency), *rest)
+        for kind, reason, id_, debit, credit, amount, currency, *rest in entries
+    ]
+    return b"".join(
+        (
+            _FRAME,
+            wire.write_long(header.shard),
+            wire.write_long(header.sequence),
+            header.previous_hash,
+            wire.write_long(header.source),
+            wire.write_long(header.first_offset),
+            wire.write_long(header.next_offset),
+            wire.write_array([b"".join(map(wire.write_long, counter)) for counter in header.counters]),
+            wire.write_array(packed),
+            wire.write_array(
+                [wire.write_long(index) + wire.write_bytes(text.encode()) for index, text in descriptions.items()]
+            ),
+        )
+    )
+
+
+def decode_ledger_record(value: bytes) -> PackedLedgerRecord:
+    """Header, packed entries and descriptions of a record value. Raises UndecodableRecord: a bug or tampering."""
+    if wire.schema_id_of(value) != _SCHEMA:
+        raise UndecodableRecord(f"expected schema id {_SCHEMA}")
+    buffer = memoryview(value)
+    header, at = _read_header(buffer, wire.FRAME_BYTES)
+    packed, count, at = wire.read_fixed_array(buffer, at, ENTRY)
+    described, at = wire.read_long(buffer, at)
+    descriptions: dict[int, str] = {}
+    for _ in range(described):
+        index, at = wire.read_long(buffer, at)
+        descriptions[index], at = wire.read_text(buffer, at)
+    if described:
+        _, at = wire.read_long(buffer, at)
+    wire.require_end(buffer, at)
+    return PackedLedgerRecord(header, count, packed, descriptions)
+
+
+def record_hash(value: bytes) -> bytes:
+    """The link that the next record of the partition carries as `previous_hash`."""
+    return hashlib.sha256(value).digest()
+
+
+def _read_header(buffer: memoryview, at: int) -> tuple[LedgerHeader, int]:
+    shard, at = wire.read_long(buffer, at)
+    sequence, at = wire.read_long(buffer, at)
+    previous_hash, at = bytes(buffer[at : at + 32]), at + 32
+    source, at = wire.read_long(buffer, at)
+    first_offset, at = wire.read_long(buffer, at)
+    next_offset, at = wire.read_long(buffer, at)
+    counters, at = read_counters(buffer, at)
+    if not 0 <= source < len(SourceTopic):
+        raise UndecodableRecord("an unknown source topic")
+    return LedgerHeader(shard, sequence, previous_hash, SourceTopic(source), first_offset, next_offset, counters), at
+
+
+def read_counters(buffer: memoryview, at: int) -> tuple[tuple[Counter, ...], int]:
+    """An array of counters and the place behind it. Raises UndecodableRecord."""
+    count, at = wire.read_long(buffer, at)
+    counters = []
+    for _ in range(count):
+        lane, at = wire.read_long(buffer, at)
+        shard, at = wire.read_long(buffer, at)
+        following, at = wire.read_long(buffer, at)
+        if not 0 <= lane < len(Lane):
+            raise UndecodableRecord("an unknown lane")
+        counters.append(Counter(Lane(lane), shard, following))
+    if count:
+        _, at = wire.read_long(buffer, at)
+    return tuple(counters), at
+
+
+def _entry(fields: tuple[int, int, bytes, bytes, bytes, int, bytes, int, int, bytes, int, int]) -> Entry:
+    kind, reason, id_, debit, credit, amount, currency, available, time_us, fingerprint, offset, item = fields
+    if kind & 1 or kind >> 1 >= len(_KINDS):
+        raise UndecodableRecord("an unknown kind of entry")
+    return Entry(
+        _KINDS[kind >> 1],
+        reason_of(reason),
+        id_,
+        debit,
+        credit,
+        amount,
+        currency_code(currency),
+        available,
+        time_us,
+        fingerprint,
+        offset,
+        item,
+    )

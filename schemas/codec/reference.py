@@ -1,0 +1,37 @@
+"""Records off the hot path, written and read by fastavro from their schema files."""
+
+import io
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import fastavro
+
+from payments.errors import UndecodableRecord
+from schemas import wire
+from schemas.registry import by_id, latest
+
+
+@cache
+def _parsed(record: str) -> Any:
+    return fastavro.parse_schema(latest(record).parsed)
+
+
+def encode(record: str, fields: Mapping[str, Any]) -> bytes:
+    """A whole record value of the newest version of this record."""
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, _parsed(record), fields)
+    return wire.frame(latest(record).schema_id) + out.getvalue()
+
+
+def decode(value: bytes) -> tuple[str, dict[str, Any]]:
+    """Record name and fields of a framed value. Raises UndecodableRecord."""
+    schema = by_id(wire.schema_id_of(value))
+    if schema is None:
+        raise UndecodableRecord("a schema id that is not registered")
+    try:
+        fields = fastavro.schemaless_reader(io.BytesIO(value[wire.FRAME_BYTES :]), schema.parsed, None)
+    except (EOFError, IndexError, ValueError, TypeError, UnicodeDecodeError) as error:
+        raise UndecodableRecord(f"not a {schema.record}: {error}") from error
+    assert isinstance(fields, dict)
+    return schema.record, fields

@@ -1,0 +1,117 @@
+"""The catalogue of topics: the only place where one is named. Creation, documents and tests are derived from it."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+_DAY_MS = 86_400_000
+
+
+class Spread(StrEnum):
+    """How many partitions a topic has."""
+
+    SHARDS = "shards"
+    """One per shard; the partition number is the shard. Fixed when the topics are made."""
+    REPLIES = "replies"
+    """Partition = API process id modulo this many."""
+
+
+class Topic(NamedTuple):
+    """One topic. `records` names the schemas that it carries (schemas/avro)."""
+
+    name: str
+    records: tuple[str, ...]
+    key: str
+    writers: str
+    readers: str
+    spread: Spread
+    retention_ms: int
+    """-1 = for ever."""
+    compacted: bool = False
+    public: bool = False
+    """Written or read by others than Millrace: compatibility is checked in both directions."""
+
+
+REPLY_PARTITIONS = 4
+
+COMMANDS = Topic(
+    "payments.commands",
+    ("Command", "CommandBatch"),
+    "authority account",
+    "ingest_api, outside producers",
+    "streams: authorise",
+    Spread.SHARDS,
+    30 * _DAY_MS,
+    public=True,
+)
+CREDITS = Topic(
+    "payments.credits",
+    ("CreditBatch",),
+    "receiving shard (partition)",
+    "streams: authorise",
+    "streams: post",
+    Spread.SHARDS,
+    7 * _DAY_MS,
+)
+RETURNS = Topic(
+    "payments.returns",
+    ("CreditBatch",),
+    "paying shard (partition)",
+    "streams: post",
+    "streams: authorise",
+    Spread.SHARDS,
+    7 * _DAY_MS,
+)
+LEDGER = Topic(
+    "ledger.entries",
+    ("LedgerRecord",),
+    "deciding shard (partition)",
+    "streams: authorise, post",
+    "sinks, audit, restore",
+    Spread.SHARDS,
+    30 * _DAY_MS,
+)
+SNAPSHOTS = Topic(
+    "ledger.snapshots",
+    ("AccountsPage", "OperationsSegment", "ShardHead"),
+    "page of a shard",
+    "streams",
+    "streams: restore",
+    Spread.SHARDS,
+    -1,
+    compacted=True,
+)
+REPLIES = Topic(
+    "payments.replies",
+    ("ReplyBatch",),
+    "API process (partition)",
+    "streams: authorise, post",
+    "ingest_api: waiting calls",
+    Spread.REPLIES,
+    3_600_000,
+)
+QUARANTINE = Topic(
+    "payments.quarantine",
+    ("QuarantinedRecord",),
+    "origin key",
+    "any stage",
+    "operators",
+    Spread.SHARDS,
+    30 * _DAY_MS,
+)
+
+CATALOGUE: tuple[Topic, ...] = (COMMANDS, CREDITS, RETURNS, LEDGER, SNAPSHOTS, REPLIES, QUARANTINE)
+
+
+def partitions(topic: Topic, shards: int) -> int:
+    """Number of partitions of a topic in an installation with this many shards."""
+    return shards if topic.spread is Spread.SHARDS else REPLY_PARTITIONS
+
+
+def configuration(topic: Topic, replication_factor: int) -> dict[str, str]:
+    """Broker-side topic settings. Decision time is the broker's (`LogAppendTime`), so outsiders can't set it."""
+    return {
+        "cleanup.policy": "compact" if topic.compacted else "delete",
+        "retention.ms": str(topic.retention_ms),
+        "message.timestamp.type": "LogAppendTime",
+        "min.insync.replicas": str(2 if replication_factor >= 3 else 1),
+    }
