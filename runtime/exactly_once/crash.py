@@ -1,7 +1,7 @@
 """The one way out on any doubt: a reason on stderr and an exit that runs nothing more.
 
-No abort, no clean-up: the next incarnation of the slot ends the open transaction in `init_transactions()`, and its state is
-rebuilt from the log. What is not run can't go wrong.
+No abort, no clean-up: the next incarnation of the slot ends the open transaction in `init_transactions()`, and its
+state is rebuilt from the log. What is not run can't go wrong.
 """
 
 import os

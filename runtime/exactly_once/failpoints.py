@@ -20,8 +20,8 @@ NAMES = (
 )
 
 END_TXN_FLIGHT_S = 0.0012
-"""EndTxn takes 0.5-1 ms on loopback and its markers another 1 ms: after 1.2 ms the decision is on its way and the client
-does not yet know it, or has only just learnt it."""
+"""EndTxn takes 0.5-1 ms on loopback and its markers another 1 ms: after 1.2 ms the decision is on its way and the
+client does not know it yet, or has only just learnt it."""
 
 
 class Failpoints:

@@ -1,0 +1,63 @@
+"""Refuses brokers that are known to lose commit markers, before the first transaction.
+
+The wire names no release; it names the highest metadata.version a broker supports, and that tells the minor release.
+"""
+
+from runtime.exactly_once.broker import wire
+
+API_VERSIONS = 18
+
+FEATURE_LEVELS_OF_4_3 = range(30, 31)
+"""metadata.version levels first shipped by 4.3 (server-common's MetadataVersion)."""
+
+
+def refuse_broken_broker(bootstrap: str, *, accept: bool) -> None:
+    """Raises RuntimeError for a broker of the 4.3 line unless `accept` is set.
+
+    4.3.0 and 4.3.1 drop the markers of a partition without a leader and call the transaction complete (KAFKA-20734):
+    committed records can be lost, aborted ones become visible. 4.2.1 is right in both cases.
+    """
+    level = metadata_level(bootstrap)
+    if level in FEATURE_LEVELS_OF_4_3 and not accept:
+        raise RuntimeError(
+            f"broker {bootstrap} is of the Kafka 4.3 line (metadata.version {level}); 4.3.0 and 4.3.1 can lose commit"
+            " markers (KAFKA-20734). Run 4.2.1, or set MILLRACE_ACCEPT_BROKER_VERSION=true for a release with the fix"
+        )
+
+
+def metadata_level(bootstrap: str) -> int:
+    """The highest metadata.version that the first reachable broker supports. Raises OSError when none answers."""
+    failure: OSError | None = None
+    for address in addresses(bootstrap):
+        try:
+            answer = wire.ask(
+                address, API_VERSIONS, 3, wire.text("millrace") + wire.text("1") + b"\0", header_tags=False
+            )
+            return supported_level(answer)
+        except OSError as unreachable:
+            failure = unreachable
+    raise OSError(f"no broker of {bootstrap} answers: {failure}")
+
+
+def supported_level(answer: wire.Reader) -> int:
+    """The upper bound of metadata.version in an ApiVersions answer. Raises RuntimeError when the broker says none."""
+    error = answer.number("h")
+    answer.array(lambda: (answer.number("h"), answer.number("h"), answer.number("h"), answer.tags()))
+    answer.number("i")  # throttle
+    features = wire.Reader(answer.tags().get(0, b"\1"))
+    for name, level in features.array(lambda: _read_feature(features)):
+        if name == "metadata.version":
+            return level
+    raise RuntimeError(f"the broker names no metadata.version (error {error}): Kafka 4 in KRaft mode is required")
+
+
+def addresses(bootstrap: str) -> list[wire.Address]:
+    """host:port,host:port → addresses."""
+    pairs = (entry.strip().rpartition(":") for entry in bootstrap.split(","))
+    return [(host.strip("[]"), int(port)) for host, _, port in pairs]
+
+
+def _read_feature(features: wire.Reader) -> tuple[str, int]:
+    name, _, level = features.text(), features.number("h"), features.number("h")
+    features.tags()
+    return name, level

@@ -1,0 +1,181 @@
+"""The worker's loop: receive, deliver, wait for the decisions, commit. One thread does all of it.
+
+Reads the input topics through the membership; writes through the slot's transactional producer. One thread means that a
+rebalance callback can never meet a commit, and that no chunk is in flight when partitions leave.
+"""
+
+import threading
+import time
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError
+
+from runtime.exactly_once.broker.broker_version import refuse_broken_broker
+from runtime.exactly_once.broker.start_gate import pass_start_gate
+from runtime.exactly_once.commit import Cycle, commit_cycle
+from runtime.exactly_once.contract import Chunk, Decide, ShardStore
+from runtime.exactly_once.crash import crash
+from runtime.exactly_once.failpoints import Failpoints
+from runtime.exactly_once.membership import Membership
+from runtime.exactly_once.restore import Partition
+from runtime.exactly_once.transaction import TransactionProducer
+from runtime.settings import Settings
+
+IDLE_WAIT_S = 0.1
+"""How long an idle worker waits for a record; bounds how late it sees a stop request."""
+
+COMMIT_PACE = 1.0
+"""A cycle stays open at least this share of the average commit since the last: the busier the broker, the longer."""
+
+COMMIT_AVERAGE_WEIGHT = 0.2
+
+ENDS_THE_PROCESS = (KafkaError._MAX_POLL_EXCEEDED, KafkaError._AUTO_OFFSET_RESET, KafkaError._FATAL)
+
+
+class Driver(Protocol):
+    """Hands chunks to the stage. Called on the engine's thread."""
+
+    def deliver(self, chunks: Sequence[Chunk]) -> None:
+        """Return when every chunk is decided; raise when one failed or the barrier's deadline passed."""
+        ...
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """These are all partitions held now; their shards are restored."""
+        ...
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """These have left; everything decided for them is committed."""
+        ...
+
+
+class Engine:
+    """One worker slot of an application. `run` ends by `stop`, or by the end of the process."""
+
+    def __init__(self, application: str, store: ShardStore, settings: Settings) -> None:
+        failpoints = Failpoints(settings.failpoint)
+        self.cycles = 0
+        self._settings = settings
+        self._store = store
+        self._failpoints = failpoints
+        self._producer = TransactionProducer(
+            application, settings, failpoints, lambda name: pass_start_gate(settings.kafka_bootstrap, name)
+        )
+        self._membership = Membership(application, store, settings, failpoints)
+        self._cycle = Cycle()
+        self._last_poll_full = False
+        self._commit_ended_s = 0.0
+        self._commit_average_s = 0.005
+
+    def run(self, driver: Driver, stop: threading.Event) -> None:
+        """Work until `stop` is set, then finish the cycle and leave. Any exception ends the process with its reason."""
+        try:
+            self._start(driver)
+            while not stop.is_set():
+                self._turn(driver)
+            self._commit_if_open()
+            self._membership.leave()
+        except Exception as failure:  # noqa: BLE001 - crash-only: whatever it was, the cycle is in doubt
+            crash(f"{type(failure).__name__}: {failure}")
+
+    def _start(self, driver: Driver) -> None:
+        refuse_broken_broker(self._settings.kafka_bootstrap, accept=self._settings.accept_broker_version)
+        self._producer.start()
+        self._membership.before_revoke = self._commit_if_open
+        self._membership.on_assigned = driver.assigned
+        self._membership.on_revoked = driver.revoked
+        self._membership.join()
+
+    def _turn(self, driver: Driver) -> None:
+        """Receive what is there, have it decided, commit when it is time."""
+        chunks = self._receive()
+        if chunks:
+            self._failpoints.reach("after_consume")
+            self._cycle.add(chunks, self._membership.epochs)
+            self._producer.open()
+            driver.deliver(chunks)
+            self._producer.close()
+            self._cycle.decided(len(chunks))
+            self._failpoints.reach("mid_cycle")
+        if self._cycle.offsets and self._is_due():
+            self._commit_if_open()
+
+    def _receive(self) -> list[Chunk]:
+        wait_s = max(0.0, self._due_s() - time.monotonic()) if self._cycle.offsets else IDLE_WAIT_S
+        records = self._membership.poll(wait_s, self._settings.chunk_records)
+        self._last_poll_full = len(records) == self._settings.chunk_records
+        if not records:
+            self._producer.serve_callbacks()
+        return self._chunks(records)
+
+    def _chunks(self, records: Sequence[Any]) -> list[Chunk]:
+        by_partition: dict[Partition, list[Any]] = {}
+        for record in records:
+            if record.error() is not None:
+                _refuse_fatal(record.error())
+                continue
+            by_partition.setdefault((record.topic(), record.partition()), []).append(record)
+        chunks = []
+        for (topic, shard), found in by_partition.items():
+            fresh = self._fresh((topic, shard), found)
+            if fresh:
+                chunks.append(Chunk(topic, shard, fresh, self._producer.produce))
+                self._membership.positions[topic, shard] = chunks[-1].next_offset
+        return chunks
+
+    def _fresh(self, partition: Partition, records: list[Any]) -> list[Any]:
+        """Without what is not owned any more and what was delivered before: one poll may still hold both."""
+        if partition not in self._membership.epochs:
+            return []
+        position = self._membership.positions[partition]
+        if records[0].offset() >= position:
+            return records
+        return [record for record in records if record.offset() >= position]
+
+    def _is_due(self) -> bool:
+        """The input is drained and the pace allows it, or the cycle is at its longest."""
+        now_s = time.monotonic()
+        if now_s - self._cycle.opened_at_s >= self._settings.cycle_max_ms / 1000:
+            return True
+        return not self._last_poll_full and now_s >= self._due_s()
+
+    def _due_s(self) -> float:
+        latest_s = self._cycle.opened_at_s + self._settings.cycle_max_ms / 1000
+        return min(latest_s, self._commit_ended_s + COMMIT_PACE * self._commit_average_s)
+
+    def _commit_if_open(self) -> None:
+        if not self._cycle.offsets:
+            return
+        took_s = commit_cycle(self._cycle, self._store, self._membership, self._producer, self._failpoints)
+        self._cycle = Cycle()
+        self.cycles += 1
+        self._commit_average_s += COMMIT_AVERAGE_WEIGHT * (took_s - self._commit_average_s)
+        self._commit_ended_s = time.monotonic()
+
+
+class PlainDriver:
+    """Decides each chunk in the engine's own thread: for stages that need no Faust."""
+
+    def __init__(self, decide: Decide) -> None:
+        self._decide = decide
+
+    def deliver(self, chunks: Sequence[Chunk]) -> None:
+        for chunk in chunks:
+            self._decide(chunk)
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        pass
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        pass
+
+
+def run_plain(application: str, store: ShardStore, settings: Settings, decide: Decide, stop: threading.Event) -> None:
+    """Run a stage without Faust in this thread until `stop` is set."""
+    Engine(application, store, settings).run(PlainDriver(decide), stop)
+
+
+def _refuse_fatal(error: Any) -> None:
+    """Transient fetch errors are retried by the client; the rest leaves the position in doubt."""
+    if error.fatal() or error.code() in ENDS_THE_PROCESS:
+        crash(f"consume: {error}")

@@ -1,0 +1,222 @@
+"""Which partitions this worker owns, since when, and under which group generation.
+
+Reads the group's committed offsets and, through the store, the changelog; keeps one epoch and one position per
+partition. Guarantees: only whole shards are taken, every shard is restored before its first record is delivered, and
+group metadata is read on the consuming thread alone. Every doubt ends the process.
+"""
+
+import struct
+import threading
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from runtime.exactly_once.contract import ShardStore
+from runtime.exactly_once.crash import crash
+from runtime.exactly_once.failpoints import Failpoints
+from runtime.exactly_once.restore import Partition, RestoreConsumer, restore_shards
+from runtime.settings import Settings
+
+COMMITTED_DEADLINE_S = 60.0
+"""`committed` answers once pending transactional offsets are decided: one transaction timeout (10 s) at worst."""
+
+METADATA_HEADER = b"CGMDv2:"
+
+
+class Membership:
+    """Owns the group consumer. All methods, and the rebalance callbacks inside `poll`, run on one thread."""
+
+    def __init__(self, application: str, store: ShardStore, settings: Settings, failpoints: Failpoints) -> None:
+        self.epochs: dict[Partition, int] = {}
+        """Partition → the ownership epoch under which it is held; a new one each time it is assigned."""
+        self.positions: dict[Partition, int] = {}
+        """Partition → the next offset to deliver."""
+        self.before_revoke: Callable[[], None] = lambda: None
+        self.on_assigned: Callable[[Collection[Partition]], None] = lambda _: None
+        self.on_revoked: Callable[[Collection[Partition]], None] = lambda _: None
+        self._application = application
+        self._store = store
+        self._settings = settings
+        self._failpoints = failpoints
+        self._incremental = settings.group_protocol == "consumer"
+        self._kept_at: dict[int, dict[str, int]] = {}
+        self._metadata = b""
+        self._thread = 0
+        self._consumer: Any = None
+        self._epoch = 0
+
+    def join(self) -> None:
+        """Subscribe. After `init_transactions`: the previous incarnation is fenced before its offsets are fetched."""
+        self._thread = threading.get_ident()
+        self._consumer = Consumer(
+            {**consumer_configuration(self._application, self._settings), "error_cb": self._on_error}
+        )
+        self._consumer.subscribe(
+            list(self._store.input_topics),
+            on_assign=self._guarded(self._assign),
+            on_revoke=self._guarded(self._revoke),
+            on_lost=self._lost,
+        )
+
+    def poll(self, timeout_s: float, records_max: int) -> list[Any]:
+        """What is there now, at most `records_max`; waits only for the first.
+
+        Not `consume(n, timeout)`: that waits out its whole timeout unless n records are there (50.1 ms measured for 4
+        records with a timeout of 50 ms, against 0.1 ms for poll + consume(n, 0)).
+        """
+        first = self._consumer.poll(timeout_s)
+        if self._incremental:
+            self._cache_metadata()  # KIP-848 bumps the member epoch without a callback
+        if first is None:
+            return []
+        return [first, *self._consumer.consume(records_max - 1, 0)]
+
+    def group_metadata(self) -> bytes:
+        """The cached metadata, of a live membership: the broker takes a commit that names no member.
+
+        Never read from the client here. `consumer_group_metadata()` blocks for ever while a rebalance callback runs on
+        another thread, and an older generation is the safer one.
+        """
+        generation, member = parse_group_metadata(self._metadata)
+        if generation < 0 or not member:
+            crash(f"not a member of group {self._application} (generation {generation}): refusing to commit")
+        return self._metadata
+
+    def committed_up_to(self, offsets: dict[Partition, int]) -> None:
+        """Remember at which offsets the state in memory is exact: a shard back unchanged needs no restore."""
+        for (topic, shard), offset in offsets.items():
+            self._kept_at.setdefault(shard, {})[topic] = offset
+
+    def leave(self) -> None:
+        """Close the consumer. A static member stays in the group until its session ends or its slot is back."""
+        self._consumer.close()
+
+    def _guarded(self, callback: Callable[[Any, list[Any]], None]) -> Callable[[Any, list[Any]], None]:
+        """An exception in a rebalance callback would surface at some later poll, with the partitions half taken."""
+
+        def run(consumer: Any, partitions: list[Any]) -> None:
+            try:
+                callback(consumer, partitions)
+            except Exception as failure:  # noqa: BLE001 - whatever it is, the assignment is in doubt
+                crash(f"{callback.__name__.strip('_')} of {_named(partitions)}: {failure!r}")
+
+        return run
+
+    def _assign(self, consumer: Any, partitions: list[Any]) -> None:
+        committed = self._committed(consumer, partitions)
+        self._refuse_torn_shards({*self.epochs, *((p.topic, p.partition) for p in partitions)})
+        resumed = self._restored(committed)
+        assignment = [TopicPartition(t, shard, o) for shard, offsets in resumed.items() for t, o in offsets.items()]
+        (consumer.incremental_assign if self._incremental else consumer.assign)(assignment)
+        for partition in assignment:
+            self._epoch += 1
+            self.epochs[partition.topic, partition.partition] = self._epoch
+            self.positions[partition.topic, partition.partition] = partition.offset
+        self._cache_metadata()
+        self.on_assigned(self.epochs.keys())
+
+    def _committed(self, consumer: Any, partitions: list[Any]) -> dict[int, dict[str, int | None]]:
+        """The group's stable offsets; None where it has none. read_committed holds back pending ones."""
+        offsets: dict[int, dict[str, int | None]] = {}
+        if not partitions:
+            return offsets
+        asked = [TopicPartition(p.topic, p.partition) for p in partitions]
+        for found in consumer.committed(asked, COMMITTED_DEADLINE_S):
+            if found.error:
+                raise KafkaException(found.error)
+            offsets.setdefault(found.partition, {})[found.topic] = found.offset if found.offset >= 0 else None
+        return offsets
+
+    def _refuse_torn_shards(self, held: set[Partition]) -> None:
+        shards = {shard for _, shard in held}
+        torn = sorted(s for s in shards if any((topic, s) not in held for topic in self._store.input_topics))
+        if torn:
+            raise ValueError(
+                f"shards {torn} are incomplete: all input topics need the same partition count and the assignor `range`"
+            )
+
+    def _restored(self, committed: dict[int, dict[str, int | None]]) -> dict[int, dict[str, int]]:
+        resumed = {s: self._kept_at[s] for s, offsets in committed.items() if self._kept_at.get(s) == offsets}
+        stale = {shard: offsets for shard, offsets in committed.items() if shard not in resumed}
+        if stale:
+            with RestoreConsumer(self._application, self._settings, self._failpoints) as consumer:
+                resumed.update(restore_shards(stale, self._store, consumer))
+        self._kept_at.update({shard: dict(offsets) for shard, offsets in resumed.items()})
+        return resumed
+
+    def _revoke(self, _: Any, partitions: list[Any]) -> None:
+        """Commit what is decided inside the callback: the partitions are ours until it returns."""
+        self.before_revoke()
+        gone = [(p.topic, p.partition) for p in partitions]
+        for partition in gone:
+            self.epochs.pop(partition, None)
+            self.positions.pop(partition, None)
+        self.on_revoked(gone)
+
+    def _lost(self, _: Any, partitions: list[Any]) -> None:
+        crash(f"partitions lost, another worker may own them: {_named(partitions)}")
+
+    def _cache_metadata(self) -> None:
+        if threading.get_ident() != self._thread:
+            crash("group metadata may be read on the consuming thread only: elsewhere the call blocks for ever")
+        self._metadata = self._consumer.consumer_group_metadata()
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            crash(f"consumer of {self._application}: {error}")
+
+
+def parse_group_metadata(metadata: bytes) -> tuple[int, str]:
+    """(generation or member epoch, member id) of librdkafka's serialised `CGMDv2:` group metadata."""
+    if not metadata.startswith(METADATA_HEADER):
+        return -1, ""
+    body = metadata[len(METADATA_HEADER) :]
+    generation: int = struct.unpack_from("=i", body)[0]
+    _, member, _ = body[4:].split(b"\0", 2)
+    return generation, member.decode()
+
+
+def consumer_configuration(application: str, settings: Settings) -> dict[str, Any]:
+    """librdkafka's settings. Raises ValueError for an assignor that may split a shard over two workers."""
+    if settings.partition_assignor != "range":
+        raise ValueError(
+            f"partition_assignor={settings.partition_assignor!r} may give the topics of one shard to different workers"
+            " (cooperative-sticky: 31,116 wrong records in its test); use `range`"
+        )
+    configuration: dict[str, Any] = {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "client.id": f"{application}.{settings.slot}",
+        "group.id": application,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "error",
+        "isolation.level": "read_committed",
+        "max.poll.interval.ms": settings.max_poll_interval_ms,
+        "fetch.wait.max.ms": 100,
+        "fetch.error.backoff.ms": 50,
+        "fetch.queue.backoff.ms": 5,  # 1,000 by default: with 100,000 records queued from one topic the others starved
+        "queued.min.messages": 20_000,
+        "queued.max.messages.kbytes": 65_536,
+        "socket.nagle.disable": True,
+        "reconnect.backoff.max.ms": 1_000,
+        "log_level": 2,
+        **_protocol(settings),
+    }
+    if settings.static_membership:
+        configuration["group.instance.id"] = f"{application}.{settings.slot}"
+    return configuration
+
+
+def _protocol(settings: Settings) -> dict[str, Any]:
+    if settings.group_protocol == "consumer":
+        return {"group.protocol": "consumer", "group.remote.assignor": "range"}
+    return {
+        "group.protocol": "classic",
+        "partition.assignment.strategy": "range",
+        "session.timeout.ms": settings.session_timeout_ms,
+        "heartbeat.interval.ms": max(500, settings.session_timeout_ms // 5),
+    }
+
+
+def _named(partitions: Iterable[Any]) -> str:
+    return " ".join(f"{p.topic}[{p.partition}]" for p in partitions)
