@@ -67,6 +67,9 @@ _REMEMBERED = frozenset(
         EntryKind.OVERDRAFT_LIMIT_SET,
     }
 )
+_CHANGED = {EntryKind.POSTED: "credit_account"} | dict.fromkeys(
+    _REMEMBERED - {EntryKind.REJECTED} | {EntryKind.RETURNED}, "debit_account"
+)
 _STANDING = {
     EntryKind.ACCOUNT_FROZEN: AccountStatus.FROZEN,
     EntryKind.ACCOUNT_UNFROZEN: AccountStatus.OPEN,
@@ -76,26 +79,38 @@ _STANDING = {
 
 def evolve(book: Book, entry: Entry) -> None:
     """Apply one entry. An entry states the balance after it, so nothing is computed twice."""
-    kind = entry.kind
-    if kind in _REMEMBERED or (kind is EntryKind.POSTED and is_system(entry.debit_account)):
+    if is_remembered(entry):
         book.operations.remember(entry.operation_id, entry.fingerprint, entry.decided_at_us)
-    if kind is EntryKind.RESERVED or kind is EntryKind.RETURNED:
-        _set_available(book, entry.debit_account, entry.available_after_minor)
-    elif kind is EntryKind.POSTED:
-        _set_available(book, entry.credit_account, entry.available_after_minor)
-    elif kind is EntryKind.ACCOUNT_OPENED:
-        book.accounts[entry.debit_account] = Account(entry.currency, 0, entry.amount_minor)
-    elif kind is EntryKind.OVERDRAFT_LIMIT_SET:
-        account = book.accounts[entry.debit_account]
-        book.accounts[entry.debit_account] = account._replace(overdraft_limit_minor=entry.amount_minor)
+    account_id = changed_account(entry)
+    if account_id is not None:
+        evolve_account(book, account_id, entry)
+
+
+def is_remembered(entry: Entry) -> bool:
+    """True where the entry is the decision about its operation, which the same key must meet again."""
+    return entry.kind in _REMEMBERED or (entry.kind is EntryKind.POSTED and is_system(entry.debit_account))
+
+
+def changed_account(entry: Entry) -> bytes | None:
+    """The account whose partition state the entry changes, if any."""
+    side = _CHANGED.get(entry.kind)
+    if side is None:
+        return None
+    account_id = entry.credit_account if side == "credit_account" else entry.debit_account
+    return None if is_system(account_id) else account_id
+
+
+def evolve_account(book: Book, account_id: bytes, entry: Entry) -> None:
+    """Apply an entry to the account that it changes."""
+    kind = entry.kind
+    if kind is EntryKind.ACCOUNT_OPENED:
+        book.accounts[account_id] = Account(entry.currency, 0, entry.amount_minor)
+        return
+    currency, available_minor, overdraft_limit_minor, status = book.accounts[account_id]
+    if kind is EntryKind.OVERDRAFT_LIMIT_SET:
+        overdraft_limit_minor = entry.amount_minor
     elif kind in _STANDING:
-        account = book.accounts[entry.debit_account]
-        book.accounts[entry.debit_account] = account._replace(status=_STANDING[kind])
-
-
-def _set_available(book: Book, account_id: bytes, available_minor: int) -> None:
-    account = book.accounts.get(account_id)
-    if account is not None:  # system accounts have no partition state
-        book.accounts[account_id] = Account(
-            account.currency, available_minor, account.overdraft_limit_minor, account.status
-        )
+        status = _STANDING[kind]
+    else:
+        available_minor = entry.available_after_minor
+    book.accounts[account_id] = Account(currency, available_minor, overdraft_limit_minor, status)

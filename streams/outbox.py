@@ -1,0 +1,93 @@
+"""What the decisions about one chunk write: ledger records, credits and returns per shard, replies per API process.
+
+Writes ledger.entries, payments.credits, payments.returns, payments.replies. A record is cut before it grows too large;
+every cut names the exact run of input offsets that it decided.
+"""
+
+from collections import defaultdict
+
+from payments.commands import NO_REPLY
+from payments.entries import Credit, Entry, EntryKind
+from runtime.exactly_once.contract import Chunk
+from schemas import topics
+from schemas.codec.credits import CreditBatch, encode_credits
+from schemas.codec.ledger import Counter, Lane, LedgerHeader, encode_ledger_record
+from schemas.codec.replies import Reply, encode_replies, reply_partition
+from schemas.partitioning import shard_of
+from streams.tables import SOURCES, Shard
+
+MAX_ENTRIES = 2_000
+"""Cut when this many entries wait: 2,000 plus at most 2,000 of one more packed input, × 97 bytes, is below 400 kB."""
+
+_ANSWERS = frozenset(EntryKind) - {EntryKind.RESERVED, EntryKind.REFUSED}
+"""Entries after which nothing more follows for the caller."""
+
+
+class Outbox:
+    """Collects what one chunk decides. `cut` writes it and names the inputs up to there as decided."""
+
+    def __init__(self, shard: Shard, chunk: Chunk) -> None:
+        self.shard = shard
+        self.produce = chunk.produce
+        self._source = SOURCES[chunk.topic]
+        self._from_offset = chunk.first_offset
+        self._clear()
+
+    def _clear(self) -> None:
+        self._entries: list[Entry] = []
+        self._descriptions: dict[int, str] = {}
+        self._received: dict[int, Counter] = {}
+        self._credits: defaultdict[int, list[Credit]] = defaultdict(list)
+        self._returns: defaultdict[int, list[Credit]] = defaultdict(list)
+        self._replies: defaultdict[int, list[Reply]] = defaultdict(list)
+
+    def add(self, entry: Entry, reply_to: bytes = NO_REPLY, description: str = "") -> None:
+        """One decision; a reply for the caller where somebody waits and nothing more will follow."""
+        if description:
+            self._descriptions[len(self._entries)] = description
+        self._entries.append(entry)
+        if reply_to != NO_REPLY and entry.kind in _ANSWERS:
+            reply = Reply(reply_to, entry.operation_id, entry.kind, entry.reason, entry.decided_at_us)
+            self._replies[reply_partition(reply_to)].append(reply)
+
+    def send_credit(self, credit: Credit) -> None:
+        self._credits[shard_of(credit.payee, self.shard.shards)].append(credit)
+
+    def send_return(self, credit: Credit) -> None:
+        self._returns[shard_of(credit.payer, self.shard.shards)].append(credit)
+
+    def received(self, counter: Counter) -> None:
+        """A record of a lane was taken; the ledger keeps the lane's position."""
+        self._received[counter.shard] = counter
+
+    def cut(self, next_offset: int) -> None:
+        """Write everything collected; the inputs below `next_offset` are decided by it."""
+        counters = (
+            *self._received.values(),
+            *self._send(topics.CREDITS.name, Lane.CREDITS_SENT, self._credits),
+            *self._send(topics.RETURNS.name, Lane.RETURNS_SENT, self._returns),
+        )
+        shard = self.shard
+        header = LedgerHeader(
+            shard.number, shard.sequence, shard.previous_hash, self._source, self._from_offset, next_offset, counters
+        )
+        value = encode_ledger_record(header, self._entries, self._descriptions)
+        self.produce(topics.LEDGER.name, value, partition=shard.number)
+        for partition, replies in self._replies.items():
+            self.produce(topics.REPLIES.name, encode_replies(replies), partition=partition)
+        shard.append(header, value)
+        self._from_offset = next_offset
+        self._clear()
+
+    def cut_if_full(self, next_offset: int) -> None:
+        if len(self._entries) >= MAX_ENTRIES:
+            self.cut(next_offset)
+
+    def _send(self, topic: str, lane: Lane, outgoing: dict[int, list[Credit]]) -> list[Counter]:
+        counters = []
+        for destination, credits in outgoing.items():
+            sequence = self.shard.next_on(lane, destination)
+            value = encode_credits(CreditBatch(self.shard.number, sequence, credits))
+            self.produce(topic, value, partition=destination)
+            counters.append(Counter(lane, destination, sequence + 1))
+        return counters
