@@ -68,10 +68,8 @@ class Shard:
         """Apply a ledger record on restore. Raises InvariantViolation where the chain is broken."""
         header = record.header
         if (header.shard, header.sequence) != (self.number, self.sequence):
-            raise InvariantViolation(
-                f"ledger of shard {self.number}: expected record {self.sequence}, found
-                {header.shard}/{header.sequence}"
-            )
+            found = f"{header.shard}/{header.sequence}"
+            raise InvariantViolation(f"ledger of shard {self.number}: expected record {self.sequence}, found {found}")
         if header.previous_hash != self.previous_hash:
             raise InvariantViolation(f"ledger of shard {self.number}: hash chain broken at record {header.sequence}")
         for entry in record.entries():

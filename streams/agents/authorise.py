@@ -16,7 +16,7 @@ from payments.rejections import Reason
 from runtime.exactly_once.contract import Chunk
 from schemas.codec.commands import decode_body, items, text_refusal
 from schemas.partitioning import shard_of
-from streams.agents.post import credit_here
+from streams.agents.post import post_credit
 from streams.agents.quarantine import quarantine
 from streams.outbox import Outbox
 from streams.tables import Shard
@@ -67,6 +67,6 @@ def _authorise_command(shard: Shard, outbox: Outbox, command: Command, source: S
         operation_id, command.payer, command.payee, command.amount_minor, command.currency, command.reply_to
     )
     if is_system(credit.payee) or shard_of(credit.payee, shard.shards) == shard.number:
-        credit_here(shard, outbox, credit, source)
+        post_credit(shard, outbox, credit, source)
     else:
         outbox.send_credit(credit)

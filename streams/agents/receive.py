@@ -1,0 +1,29 @@
+"""receive: takes the packed records of a lane between two shards, in turn, and hands over each credit in them.
+
+A packed record was written by our own agents: one that does not decode, or is out of turn, is a bug and stops the
+shard, because skipping a credit would strand money.
+"""
+
+from collections.abc import Callable
+
+from payments.entries import Credit, Source
+from runtime.exactly_once.contract import Chunk
+from schemas.codec.credits import decode_credits
+from schemas.codec.ledger import Lane
+from streams.outbox import Outbox
+from streams.tables import Shard
+
+Settle = Callable[[Shard, Outbox, Credit, Source], None]
+
+
+def receive(shard: Shard, chunk: Chunk, lane: Lane, settle: Settle) -> None:
+    """Settle every credit of one chunk. Raises UndecodableRecord and InvariantViolation."""
+    outbox = Outbox(shard, chunk)
+    for message in chunk.records:
+        offset, time_us = message.offset(), message.timestamp()[1] * 1_000
+        batch = decode_credits(message.value())
+        outbox.received(shard.receive(lane, batch.origin, batch.sequence))
+        for item, credit in enumerate(batch.credits):
+            settle(shard, outbox, credit, Source(offset, item, time_us))
+        outbox.cut_if_full(offset + 1)
+    outbox.cut(chunk.next_offset)
