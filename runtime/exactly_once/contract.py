@@ -62,6 +62,10 @@ class ShardLog(Protocol):
         """
         ...
 
+    def offset_at(self, topic: str, timestamp_ms: int) -> int:
+        """First offset of this shard's partition whose record time is at or after this; its end where there is none."""
+        ...
+
 
 class ShardStore(Protocol):
     """The state that a stage keeps per shard. One object per process; every call comes from one thread at a time."""

@@ -91,6 +91,13 @@ class PartitionLog:
         yield from self._records(topic, high)
         self._consumer.reader.unassign()
 
+    def offset_at(self, topic: str, timestamp_ms: int) -> int:
+        """See `contract.ShardLog`."""
+        wanted = TopicPartition(topic, self._shard, timestamp_ms)
+        [found] = self._consumer.reader.offsets_for_times([wanted], timeout=WATERMARK_DEADLINE_S)
+        offset: int = found.offset
+        return offset if offset >= 0 else self._ends[topic][1]
+
     def _records(self, topic: str, high: int) -> Iterator[Message]:
         """Until the end-of-partition event lies at or beyond `high`: markers and aborted records carry no message."""
         deadline = time.monotonic() + self._consumer.stalled_s
