@@ -1,0 +1,1 @@
+"""Kafka: the pinned distribution, a Java runtime, and the configuration of each broker."""

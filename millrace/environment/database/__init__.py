@@ -1,0 +1,1 @@
+"""Postgres: the programs, and the cluster that keeps the books."""

@@ -1,0 +1,130 @@
+"""Where a local environment keeps what: one home per environment, one download cache per user.
+
+Keeps no state of its own; `Home` is the only place that knows a file's name below the home.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from millrace.environment.faults import EnvironmentFault
+from runtime.settings import Settings
+
+_FREE_BYTES_MIN = 1 << 30
+"""Kafka's first segments and Postgres' first WAL take 150 MB, a demo 300 MB: 1 GiB leaves room for the first hours."""
+
+_SOCKET_PATH_BYTES_MAX = 100  # sun_path holds 108 bytes on Linux and 104 on macOS, with the closing zero
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    """What a client needs to reach a running environment."""
+
+    kafka_bootstrap: str
+    database_url: str
+    brokers: int
+    """Brokers that this environment runs itself; 0 = somebody else's."""
+
+    replication_factor: int
+    api_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The one folder of an environment (`Settings.home`)."""
+
+    root: Path
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "environment.lock"
+
+    @property
+    def plan(self) -> Path:
+        return self.root / "plan.json"
+
+    @property
+    def pids(self) -> Path:
+        return self.root / "pids.json"
+
+    @property
+    def addresses(self) -> Path:
+        return self.root / "environment.json"
+
+    @property
+    def passfile(self) -> Path:
+        return self.root / "postgres.pgpass"
+
+    @property
+    def postgres(self) -> Path:
+        """A folder, or a link to one where the server's account can reach it."""
+        return self.root / "postgres"
+
+    def broker(self, node_id: int) -> Path:
+        return self.root / "kafka" / f"broker-{node_id}"
+
+    def log(self, service: str) -> Path:
+        return self.logs / f"{service}.log"
+
+    @property
+    def control_socket(self) -> Path:
+        """In the home; where that path is too long for a socket, in the temp folder under a name derived from it."""
+        inside = self.root / "control.sock"
+        if len(os.fsencode(inside)) <= _SOCKET_PATH_BYTES_MAX:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:24]
+        return Path(tempfile.gettempdir()) / f"millrace-{digest}.sock"
+
+    def create(self) -> None:
+        """Make the folders. Raises EnvironmentFault when the disk is full or the place is not ours to write."""
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EnvironmentFault(f"can't create {self.root} ({error.strerror}): set MILLRACE_HOME") from error
+        free_bytes = shutil.disk_usage(self.root).free
+        if free_bytes < _FREE_BYTES_MIN:
+            raise EnvironmentFault(
+                f"the disk of {self.root} has {free_bytes >> 20} MiB left and the local servers need"
+                f" {_FREE_BYTES_MIN >> 20} MiB: free some space, or set MILLRACE_HOME to another disk"
+            )
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Replace a file whole, so that no reader sees half of it."""
+        fresh = path.with_name(path.name + ".new")
+        fresh.write_bytes(content)
+        os.replace(fresh, path)  # noqa: PTH105 - the atomic step, spelled as what it is
+
+    def wipe(self) -> None:
+        """Delete everything, also the server folder that a link points to."""
+        if self.postgres.is_symlink():
+            shutil.rmtree(self.postgres.resolve(), ignore_errors=True)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def home_of(settings: Settings) -> Home:
+    return Home(settings.home.absolute())
+
+
+def cache_of(settings: Settings) -> Path:
+    """Per user by XDG; root's is readable by all, because its servers run as another account."""
+    if settings.cache_dir is not None:
+        return settings.cache_dir.absolute()
+    if os.geteuid() == 0:
+        return Path("/var/cache/millrace")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "millrace"
+
+
+def read_addresses(home: Home) -> Addresses | None:
+    """Of the environment that was last brought up in this home, if any."""
+    try:
+        return msgspec.json.decode(home.addresses.read_bytes(), type=Addresses)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,80 @@
+"""Waits until a started service answers. Blocking calls, made in a thread of the supervisor's pool."""
+
+import contextlib
+import logging
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+from millrace.supervisor.service import HttpProbe, KafkaProbe, PostgresProbe, Probe
+
+_PAUSE_S = 0.05
+_ASK_TIMEOUT_S = 2.0
+
+_QUIET = logging.getLogger("millrace.supervisor.probes")
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False  # "connection refused" is what a probe expects
+
+
+def wait_until_ready(probe: Probe, given_up: threading.Event) -> bool:
+    """True once it answers; False when `given_up` was set before."""
+    ask = _asker(probe)
+    while not given_up.is_set():
+        if ask():
+            return True
+        given_up.wait(_PAUSE_S)
+    return False
+
+
+def _asker(probe: Probe) -> Callable[[], bool]:
+    match probe:
+        case KafkaProbe():
+            return _kafka(probe)
+        case PostgresProbe():
+            return lambda: _postgres_answers(probe)
+        case HttpProbe():
+            return lambda: _http_answers(probe)
+
+
+def _kafka(probe: KafkaProbe) -> Callable[[], bool]:
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    client = AdminClient(  # one for all tries: a result is lost when its client is collected
+        {
+            "bootstrap.servers": probe.bootstrap,
+            "reconnect.backoff.ms": 20,
+            "reconnect.backoff.max.ms": 100,
+            "log_level": 0,
+        },
+        logger=_QUIET,
+    )
+
+    def answers() -> bool:
+        with contextlib.suppress(KafkaException, TimeoutError):
+            cluster = client.describe_cluster(request_timeout=_ASK_TIMEOUT_S).result(_ASK_TIMEOUT_S)
+            return len(cluster.nodes) >= probe.brokers
+        return False
+
+    return answers
+
+
+def _postgres_answers(probe: PostgresProbe) -> bool:
+    import psycopg
+
+    with (
+        contextlib.suppress(psycopg.OperationalError),
+        psycopg.connect(probe.url, connect_timeout=int(_ASK_TIMEOUT_S)) as connection,
+    ):
+        return connection.execute("SELECT 1").fetchone() == (1,)
+    return False
+
+
+def _http_answers(probe: HttpProbe) -> bool:
+    with (
+        contextlib.suppress(urllib.error.URLError, OSError),
+        urllib.request.urlopen(probe.url, timeout=_ASK_TIMEOUT_S) as response,
+    ):
+        return 200 <= int(response.status) < 300
+    return False
