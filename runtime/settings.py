@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     """Appended to the local broker's JVM flags, so they win; for example `-Xmx1g -XX:+UseG1GC`."""
 
     shards: int = Field(4, ge=1, le=4096)
-    """Partitions of every topic keyed by account. Fixed when the topics are made; growth = replay into a new generation.
+    """Partitions of every topic keyed by account. Fixed when the topics are made; growth = replay into new topics.
     4 on one machine: each partition that a transaction touches costs about 0.4 ms and as much broker CPU."""
 
     replication_factor: int = Field(1, ge=1)
@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     """Longest transaction under load; an idle worker commits as soon as its input is drained."""
 
     chunk_records: int = Field(1_000, ge=1)
+    barrier_deadline_ms: int = Field(20_000, ge=100)
+    """How long the agents may take over one delivery; beyond it the worker ends itself."""
+
     max_poll_interval_ms: int = Field(120_000, ge=1_000)
     group_protocol: Literal["classic", "consumer"] = "classic"
     """`consumer` is KIP-848: the broker assigns, and owns the session and heartbeat times."""

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError
 from runtime.exactly_once.broker.broker_version import refuse_broken_broker
 from runtime.exactly_once.broker.start_gate import pass_start_gate
 from runtime.exactly_once.commit import Cycle, commit_cycle
-from runtime.exactly_once.contract import Chunk, Decide, ShardStore
+from runtime.exactly_once.contract import Chunk, Decide, Produce, ShardStore
 from runtime.exactly_once.crash import crash
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.exactly_once.membership import Membership
@@ -66,6 +66,11 @@ class Engine:
         self._last_poll_full = False
         self._commit_ended_s = 0.0
         self._commit_average_s = 0.005
+
+    @property
+    def produce(self) -> Produce:
+        """The slot's open transaction, for code that has no chunk at hand."""
+        return self._producer.produce
 
     def run(self, driver: Driver, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish the cycle and leave. Any exception ends the process with its reason."""

@@ -1,5 +1,6 @@
-"""A worker process of the application under test: `python -m tests.exactly_once.worker RUN {plain|faust} [MUTANT]`."""
+"""A worker process of the application under test: `python -m tests.exactly_once.worker RUN {plain|faust}`."""
 
+import os
 import signal
 import sys
 import threading
@@ -9,12 +10,20 @@ from runtime.settings import Settings
 from tests.exactly_once.account_sums import AccountSums
 
 
-def main(run: str, mode: str) -> None:
+def run_plain_worker(run: str) -> None:
     store = AccountSums(run)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     run_plain(run, store, Settings(), store.decide, stop)
 
 
+def run_faust_worker(run: str) -> None:
+    os.environ["ACCOUNT_SUMS_RUN"] = run
+    from runtime.faust_app import run_worker
+    from tests.exactly_once.faust_worker import app
+
+    run_worker(app)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    {"plain": run_plain_worker, "faust": run_faust_worker}[sys.argv[2]](sys.argv[1])
