@@ -11,7 +11,7 @@ from payments.identifiers import is_system
 IDEMPOTENCY_WINDOW_HOURS = 72
 """A key is remembered for at least this long after its decision; older repeats are caught by the row's unique id."""
 
-_HOUR_US = 3_600_000_000
+HOUR_US = 3_600_000_000
 
 
 class Operations:
@@ -23,6 +23,8 @@ class Operations:
     def __init__(self) -> None:
         self._fingerprints: dict[bytes, bytes] = {}
         self._hours: deque[tuple[int, list[bytes]]] = deque()
+        self.remembered = 0
+        """How many were ever remembered, forgotten ones included."""
 
     def __len__(self) -> int:
         return len(self._fingerprints)
@@ -30,8 +32,9 @@ class Operations:
     def fingerprint_of(self, operation_id: bytes) -> bytes | None:
         return self._fingerprints.get(operation_id)
 
-    def remember(self, operation_id: bytes, fingerprint: bytes, decided_at_us: int) -> None:
-        hour = decided_at_us // _HOUR_US
+    def remember(self, operation_id: bytes, fingerprint: bytes, hour: int) -> None:
+        """Remember one decision. An hour before the newest counts as the newest: nothing is forgotten too early."""
+        self.remembered += 1
         if not self._hours or self._hours[-1][0] < hour:
             self._hours.append((hour, []))
             self._forget_before(hour - IDEMPOTENCY_WINDOW_HOURS)
@@ -43,9 +46,16 @@ class Operations:
             for operation_id in self._hours.popleft()[1]:
                 del self._fingerprints[operation_id]
 
-    def hours(self) -> list[tuple[int, list[tuple[bytes, bytes]]]]:
-        """Every remembered operation with its fingerprint, by hour, oldest first: what a snapshot keeps."""
-        return [(hour, [(id_, self._fingerprints[id_]) for id_ in ids]) for hour, ids in self._hours]
+    def newest(self, count: int) -> list[tuple[int, list[tuple[bytes, bytes]]]]:
+        """The last `count` remembered operations with their fingerprints, by hour, oldest first."""
+        newest: list[tuple[int, list[tuple[bytes, bytes]]]] = []
+        for hour, ids in reversed(self._hours):
+            taken = ids[-count:] if count else []
+            if not taken:
+                break
+            newest.append((hour, [(id_, self._fingerprints[id_]) for id_ in taken]))
+            count -= len(taken)
+        return newest[::-1]
 
 
 class Book:
@@ -80,7 +90,7 @@ _STANDING = {
 def evolve(book: Book, entry: Entry) -> None:
     """Apply one entry. An entry states the balance after it, so nothing is computed twice."""
     if is_remembered(entry):
-        book.operations.remember(entry.operation_id, entry.fingerprint, entry.decided_at_us)
+        evolve_operations(book, entry)
     account_id = changed_account(entry)
     if account_id is not None:
         evolve_account(book, account_id, entry)
@@ -89,6 +99,11 @@ def evolve(book: Book, entry: Entry) -> None:
 def is_remembered(entry: Entry) -> bool:
     """True where the entry is the decision about its operation, which the same key must meet again."""
     return entry.kind in _REMEMBERED or (entry.kind is EntryKind.POSTED and is_system(entry.debit_account))
+
+
+def evolve_operations(book: Book, entry: Entry) -> None:
+    """Remember the operation that the entry decides."""
+    book.operations.remember(entry.operation_id, entry.fingerprint, entry.decided_at_us // HOUR_US)
 
 
 def changed_account(entry: Entry) -> bytes | None:

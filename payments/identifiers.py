@@ -30,9 +30,15 @@ def format_id(prefix: str, value: bytes) -> str:
     return f"{prefix}_" + "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
-@lru_cache(maxsize=65_536)  # accounts repeat; 65,536 × about 150 bytes = 10 MB
 def parse_id(prefix: str, text: str) -> bytes | None:
     """The sixteen bytes of an id of this kind, or None where the text is not one."""
+    if len(text) != len(prefix) + 27:  # in front of the cache, which would keep texts of any length
+        return None
+    return _parse(prefix, text)
+
+
+@lru_cache(maxsize=65_536)  # accounts repeat; 65,536 × about 150 bytes = 10 MB
+def _parse(prefix: str, text: str) -> bytes | None:
     kind, _, digits = text.partition("_")
     if kind != prefix or not _TEXT.fullmatch(digits):
         return None
@@ -66,7 +72,9 @@ def derive_operation_id(authority: bytes, idempotency_key: str, shard: int) -> b
 
 def derive_account_id(principal: str, idempotency_key: str) -> bytes:
     """The account that this principal opens with this key: a retried request opens it once."""
-    return bytes(_uuid8(hashlib.sha256(f"account\0{principal}\0{idempotency_key}".encode()).digest()))
+    name = principal.encode()
+    scope = len(name).to_bytes(4, "big") + name  # the length, since both texts may hold any character
+    return bytes(_uuid8(hashlib.sha256(b"account\0" + scope + idempotency_key.encode()).digest()))
 
 
 def shard_of_operation(operation_id: bytes) -> int:

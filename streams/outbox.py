@@ -14,7 +14,7 @@ from schemas.codec.credits import CreditBatch, encode_credits
 from schemas.codec.ledger import Counter, Lane, LedgerHeader, encode_ledger_record
 from schemas.codec.replies import Reply, encode_replies, reply_partition
 from schemas.partitioning import shard_of
-from streams.tables import SOURCES, Shard
+from streams.shard import SOURCES, Shard
 
 MAX_ENTRIES = 2_000
 """Cut when this many entries wait: 2,000 plus at most 2,000 of one more packed input, × 97 bytes, is below 400 kB."""

@@ -6,7 +6,6 @@ Guarantees: every refusal stands before the reservation; each command leaves one
 
 from confluent_kafka import Message
 
-from payments.book import evolve
 from payments.commands import Command
 from payments.entries import Credit, EntryKind, Source
 from payments.errors import UndecodableRecord
@@ -19,7 +18,7 @@ from schemas.partitioning import shard_of
 from streams.agents.post import post_credit
 from streams.agents.quarantine import quarantine
 from streams.outbox import Outbox
-from streams.tables import Shard
+from streams.shard import Shard
 
 
 def authorise(shard: Shard, chunk: Chunk) -> None:
@@ -60,7 +59,7 @@ def _authorise_command(shard: Shard, outbox: Outbox, command: Command, source: S
     operation_id = derive_operation_id(command.authority, command.idempotency_key, shard.number)
     entry = decide(shard.book, operation_id, command, source)
     outbox.add(entry, command.reply_to, command.description)
-    evolve(shard.book, entry)
+    shard.evolve(entry)
     if entry.kind is not EntryKind.RESERVED:
         return
     credit = Credit(

@@ -4,7 +4,6 @@ Reads payments.credits. Keeps the shard's book. Writes ledger.entries, payments.
 Guarantees: credits commute, so they can't conflict; one that can't be taken goes back to its payer, always.
 """
 
-from payments.book import evolve
 from payments.entries import Credit, EntryKind, Source
 from payments.lifecycle import post as decide_post
 from runtime.exactly_once.contract import Chunk
@@ -13,7 +12,7 @@ from schemas.partitioning import shard_of
 from streams.agents.receive import receive
 from streams.agents.take_back import take_back_credit
 from streams.outbox import Outbox
-from streams.tables import Shard
+from streams.shard import Shard
 
 
 def post(shard: Shard, chunk: Chunk) -> None:
@@ -25,7 +24,7 @@ def post_credit(shard: Shard, outbox: Outbox, credit: Credit, source: Source) ->
     """Post one credit to an account of this shard, or send it back."""
     entry = decide_post(shard.book, credit, source)
     outbox.add(entry, credit.reply_to)
-    evolve(shard.book, entry)
+    shard.evolve(entry)
     if entry.kind is not EntryKind.REFUSED:
         return
     refused = credit._replace(reason=entry.reason)

@@ -11,7 +11,7 @@ from runtime.exactly_once.contract import Chunk
 from schemas.codec.credits import decode_credits
 from schemas.codec.ledger import Lane
 from streams.outbox import Outbox
-from streams.tables import Shard
+from streams.shard import Shard
 
 Settle = Callable[[Shard, Outbox, Credit, Source], None]
 

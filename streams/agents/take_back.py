@@ -3,14 +3,13 @@
 Reads payments.returns. Keeps the shard's book. Writes ledger.entries, replies.
 """
 
-from payments.book import evolve
 from payments.entries import Credit, Source
 from payments.lifecycle import take_back as decide_take_back
 from runtime.exactly_once.contract import Chunk
 from schemas.codec.ledger import Lane
 from streams.agents.receive import receive
 from streams.outbox import Outbox
-from streams.tables import Shard
+from streams.shard import Shard
 
 
 def take_back(shard: Shard, chunk: Chunk) -> None:
@@ -22,4 +21,4 @@ def take_back_credit(shard: Shard, outbox: Outbox, credit: Credit, source: Sourc
     """Restore one reserved amount to a payer of this shard."""
     entry = decide_take_back(shard.book, credit, source)
     outbox.add(entry, credit.reply_to)
-    evolve(shard.book, entry)
+    shard.evolve(entry)

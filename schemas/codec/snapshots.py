@@ -1,0 +1,116 @@
+"""Snapshots of a shard: pages of accounts, segments of remembered operations, and the head of its ledger."""
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import NamedTuple
+
+from payments.accounts import Account, AccountStatus
+from payments.errors import UndecodableRecord
+from schemas import wire
+from schemas.codec import reference
+from schemas.codec.fields import currency_bytes, currency_code
+from schemas.codec.ledger import Counter, Lane
+from schemas.registry import latest
+
+_ACCOUNT = Struct(">16s3sqqB")
+_OPERATION = Struct(">16s8s")
+_STATUSES = tuple(AccountStatus)
+_PAGE = latest("AccountsPage").schema_id
+_SEGMENT = latest("OperationsSegment").schema_id
+_HEAD = latest("ShardHead").schema_id
+
+
+class AccountsPage(NamedTuple):
+    """The accounts of one page, exact after the ledger records below `sequence`."""
+
+    shard: int
+    page: int
+    sequence: int
+    taken_at_us: int
+    accounts: list[tuple[bytes, Account]]
+
+
+class OperationsSegment(NamedTuple):
+    """Operations remembered in one hour, in order; with the earlier segments all of them below `sequence`."""
+
+    shard: int
+    hour: int
+    segment: int
+    sequence: int
+    taken_at_us: int
+    operations: list[tuple[bytes, bytes]]
+
+
+class ShardHead(NamedTuple):
+    """Where the shard's ledger stood."""
+
+    shard: int
+    sequence: int
+    previous_hash: bytes
+    taken_at_us: int
+    counters: list[Counter]
+    next_offsets: dict[str, int]
+
+
+Snapshot = AccountsPage | OperationsSegment | ShardHead
+
+
+def encode_page(page: AccountsPage) -> bytes:
+    """A whole record value."""
+    packed = [
+        _ACCOUNT.pack(id_, currency_bytes(currency), available, limit, status << 1)
+        for id_, (currency, available, limit, status) in page.accounts
+    ]
+    return _framed(_PAGE, page[:4], packed)
+
+
+def encode_segment(segment: OperationsSegment) -> bytes:
+    """A whole record value."""
+    return _framed(_SEGMENT, segment[:5], [_OPERATION.pack(*operation) for operation in segment.operations])
+
+
+def encode_head(head: ShardHead) -> bytes:
+    """A whole record value."""
+    counters = [{"lane": c.lane.name.lower(), "shard": c.shard, "next": c.next} for c in head.counters]
+    return reference.encode("ShardHead", head._asdict() | {"counters": counters})
+
+
+def decode_snapshot(value: bytes) -> Snapshot:
+    """The page, segment or head of a record value. Raises UndecodableRecord: a bug or tampering."""
+    schema_id = wire.schema_id_of(value)
+    if schema_id == _HEAD:
+        return _decode_head(value)
+    if schema_id not in (_PAGE, _SEGMENT):
+        raise UndecodableRecord(f"schema id {schema_id} is no snapshot")
+    buffer = memoryview(value)
+    if schema_id == _PAGE:
+        (shard, page, sequence, taken_at_us), items = _unframed(buffer, 4, _ACCOUNT)
+        accounts = [_account(fields) for fields in _ACCOUNT.iter_unpack(items)]
+        return AccountsPage(shard, page, sequence, taken_at_us, accounts)
+    (shard, hour, segment, sequence, taken_at_us), items = _unframed(buffer, 5, _OPERATION)
+    return OperationsSegment(shard, hour, segment, sequence, taken_at_us, list(_OPERATION.iter_unpack(items)))
+
+
+def _unframed(buffer: memoryview, count: int, item: Struct) -> tuple[list[int], memoryview]:
+    numbers, at = [], wire.FRAME_BYTES
+    for _ in range(count):
+        number, at = wire.read_long(buffer, at)
+        numbers.append(number)
+    items, _, at = wire.read_fixed_array(buffer, at, item)
+    wire.require_end(buffer, at)
+    return numbers, items
+
+
+def _framed(schema_id: int, numbers: Iterable[int], packed: list[bytes]) -> bytes:
+    return b"".join((wire.frame(schema_id), *map(wire.write_long, numbers), wire.write_array(packed)))
+
+
+def _account(fields: tuple[bytes, bytes, int, int, int]) -> tuple[bytes, Account]:
+    account_id, currency, available_minor, limit_minor, status = fields
+    return account_id, Account(currency_code(currency), available_minor, limit_minor, _STATUSES[status >> 1])
+
+
+def _decode_head(value: bytes) -> ShardHead:
+    _, fields = reference.decode(value)
+    counters = [Counter(Lane[c["lane"].upper()], c["shard"], c["next"]) for c in fields["counters"]]
+    return ShardHead(**(fields | {"counters": counters}))
