@@ -47,9 +47,9 @@ class LocalEnvironment:
     ) -> None:
         self._given = settings
         self._home: Home = home_of(settings)
-        self._own_kafka = "kafka_bootstrap" not in settings.model_fields_set
-        self._own_postgres = "database_url" not in settings.model_fields_set
-        self._brokers = brokers if self._own_kafka else 0
+        self.owns_kafka = "kafka_bootstrap" not in settings.model_fields_set
+        self.owns_postgres = "database_url" not in settings.model_fields_set
+        self._brokers = brokers if self.owns_kafka else 0
         self._pipeline = pipeline
         self._progress = progress or Silent()
         self._supervisor: subprocess.Popen[bytes] | None = None
@@ -58,7 +58,7 @@ class LocalEnvironment:
     def _resolved(self) -> Settings:
         """The settings that every client and service of this environment gets."""
         update: dict[str, object] = {"home": self._home.root}
-        if self._own_kafka:
+        if self.owns_kafka:
             update["kafka_bootstrap"] = kafka.bootstrap_of(self._given, self._brokers)
             update["replication_factor"] = min(self._brokers, 3)
         return self._given.model_copy(update=update)
@@ -121,7 +121,7 @@ class LocalEnvironment:
         needed: dict[int, str] = {}
         for offset in ports.broker_offsets(self._brokers):
             needed[self.settings.kafka_port + offset] = "Kafka"
-        if self._own_postgres:
+        if self.owns_postgres:
             needed[self.settings.postgres_port] = "postgres"
         if self.addresses.api_url:
             needed[self.settings.api_port] = "api"
@@ -130,8 +130,8 @@ class LocalEnvironment:
     def _prepare(self) -> list[Service]:
         """Kafka and Postgres at the same time: each waits for other things (network, Java, disk)."""
         with ThreadPoolExecutor(2) as pool:
-            brokers = pool.submit(self._prepare_kafka) if self._own_kafka else None
-            database = pool.submit(self._prepare_postgres) if self._own_postgres else None
+            brokers = pool.submit(self._prepare_kafka) if self.owns_kafka else None
+            database = pool.submit(self._prepare_postgres) if self.owns_postgres else None
             services = [*(brokers.result() if brokers else []), *(database.result() if database else [])]
         return [*services, *(pipeline_services(self.settings) if self._pipeline else [])]
 

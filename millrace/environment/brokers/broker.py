@@ -133,7 +133,7 @@ def _service(settings: Settings, home: Home, kafka: KafkaDistribution, node_id: 
         name=broker_name(node_id, brokers),
         argv=[*_java(kafka, flags, folder), "kafka.Kafka", str(folder / "server.properties")],
         group="infrastructure",
-        ready=KafkaProbe(bootstrap_of(settings, brokers), brokers),
+        ready=KafkaProbe(f"{LOOPBACK}:{settings.kafka_port + 100 * (node_id - 1)}", brokers),
         stop_timeout_ms=_STOP_TIMEOUT_MS,
     )
 

@@ -1,0 +1,61 @@
+"""Fixtures that every test may use: a real broker, a real Postgres, a database and topic names of one's own."""
+
+import re
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from millrace.environment import LocalEnvironment
+from tests.support.environment import fresh_database, provider_of, running_environment
+
+
+@pytest.fixture(scope="session")
+def local_environment(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[LocalEnvironment]:
+    """One broker and Postgres for the session, started by the first test that needs either."""
+    with running_environment(tmp_path_factory.mktemp("environment")) as environment:
+        _announce(pytestconfig, environment)
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def three_brokers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[LocalEnvironment]:
+    """A replicated cluster of the session's own (RF 3, min.isr 2): tests may kill its brokers."""
+    with running_environment(tmp_path_factory.mktemp("three_brokers"), brokers=3) as environment:
+        _announce(pytestconfig, environment)
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def broker(local_environment: LocalEnvironment) -> str:
+    """Bootstrap address of a real Kafka broker."""
+    return local_environment.kafka_bootstrap
+
+
+@pytest.fixture(scope="session")
+def postgres(local_environment: LocalEnvironment) -> str:
+    """URL of a real Postgres server; its role may create databases."""
+    return local_environment.database_url
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """URL of an empty database of this test's own."""
+    with fresh_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def topic_name(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Makes topic names that no other test uses: `topic_name("commands")`."""
+    test = re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name)[:80]
+    suffix = secrets.token_hex(4)
+    return lambda purpose: f"test.{test}.{suffix}.{purpose}"
+
+
+def _announce(config: pytest.Config, environment: LocalEnvironment) -> None:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line(provider_of(environment))

@@ -1,0 +1,54 @@
+"""Real servers for tests: which provider serves them, and one throw-away environment per test session.
+
+KAFKA_BOOTSTRAP and DATABASE_URL name servers that run already; what they leave open runs as child processes of the
+session in a temporary home, on free ports below the ephemeral range.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from millrace.environment import LocalEnvironment, ports
+from runtime.settings import Settings
+
+
+def throw_away_settings(home: Path, *, brokers: int = 1) -> Settings:
+    """A home of its own and free ports; servers that the environment names are kept."""
+    kafka_offsets = [*ports.broker_offsets(brokers)][1:]
+    kafka_port = ports.free_base(kafka_offsets)
+    postgres_port = ports.free_base([])
+    while postgres_port in {kafka_port + offset for offset in (0, *kafka_offsets)}:
+        postgres_port = ports.free_base([])
+    return Settings(home=home, kafka_port=kafka_port, postgres_port=postgres_port)
+
+
+@contextmanager
+def running_environment(home: Path, *, brokers: int = 1) -> Iterator[LocalEnvironment]:
+    """Kafka and Postgres without the pipeline."""
+    settings = throw_away_settings(home, brokers=brokers)
+    with LocalEnvironment(settings, brokers=brokers, pipeline=False) as environment:
+        yield environment
+
+
+def provider_of(environment: LocalEnvironment) -> str:
+    """One line for the test report."""
+    kafka = "child process" if environment.owns_kafka else "KAFKA_BOOTSTRAP"
+    postgres = "child process" if environment.owns_postgres else "DATABASE_URL"
+    return f"Kafka: {environment.kafka_bootstrap} ({kafka}); Postgres: {environment.database_url} ({postgres})"
+
+
+@contextmanager
+def fresh_database(server_url: str) -> Iterator[str]:
+    """A database of its own, dropped afterwards; answers its URL."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
