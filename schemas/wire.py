@@ -46,6 +46,8 @@ def read_long(buffer: bytes | memoryview, at: int) -> tuple[int, int]:
             at += 1
             number |= (byte & 127) << shift
             if byte < 128:
+                if number >> 64:
+                    raise UndecodableRecord("a number of more than 64 bits")
                 return (number >> 1) ^ -(number & 1), at
             shift += 7
             if shift > 63:
@@ -80,6 +82,24 @@ def read_text(buffer: bytes | memoryview, at: int) -> tuple[str, int]:
 def write_array(items: list[bytes]) -> bytes:
     """An Avro array in one block, as fastavro writes it."""
     return b"".join((write_long(len(items)), *items, b"\0")) if items else b"\0"
+
+
+def read_count(buffer: bytes | memoryview, at: int) -> tuple[int, int]:
+    """Items of an array and the place of the first. Raises UndecodableRecord on a negative (sized) block."""
+    count, at = read_long(buffer, at)
+    if count < 0:
+        raise UndecodableRecord("an array with a sized block, which no writer of these records makes")
+    return count, at
+
+
+def read_array_end(buffer: bytes | memoryview, at: int, count: int) -> int:
+    """The place behind an array of `count` items in one block. Raises UndecodableRecord if another follows."""
+    if not count:
+        return at
+    following, at = read_long(buffer, at)
+    if following:
+        raise UndecodableRecord("an array of more than one block")
+    return at
 
 
 def read_fixed_array(buffer: memoryview, at: int, item: Struct) -> tuple[memoryview, int, int]:

@@ -66,18 +66,14 @@ def items(value: bytes) -> Iterator[bytes]:
 
 
 def _split(value: bytes) -> list[bytes]:
-    count, at = wire.read_long(value, wire.FRAME_BYTES)
-    if not 0 <= count <= MAX_ITEMS:
+    count, at = wire.read_count(value, wire.FRAME_BYTES)
+    if count > MAX_ITEMS:
         raise UndecodableRecord(f"a batch holds at most {MAX_ITEMS} commands in one block")
     bodies = []
     for _ in range(count):
         body, at = wire.read_bytes(value, at)
         bodies.append(body)
-    if count:
-        closing, at = wire.read_long(value, at)
-        if closing:
-            raise UndecodableRecord("a batch of more than one block")
-    wire.require_end(value, at)
+    wire.require_end(value, wire.read_array_end(value, at, count))
     return bodies
 
 

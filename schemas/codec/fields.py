@@ -1,10 +1,12 @@
 """Enum and currency fields as single wire values. An Avro enum below 64 is one byte: twice its index (zigzag)."""
 
+from payments.entries import EntryKind
 from payments.errors import UndecodableRecord
 from payments.money import EXPONENTS
 from payments.rejections import Reason
 
 REASONS: tuple[Reason, ...] = tuple(Reason)
+_KINDS: tuple[EntryKind, ...] = tuple(EntryKind)
 REASON_BYTE: dict[Reason, int] = {reason: index << 1 for index, reason in enumerate(REASONS)}
 
 _CODES: dict[bytes, str] = {code.encode("ascii"): code for code in EXPONENTS} | {bytes(3): ""}
@@ -12,9 +14,13 @@ _BYTES: dict[str, bytes] = {code: value for value, code in _CODES.items()}
 
 
 def currency_bytes(code: str) -> bytes:
-    """Three ASCII bytes; zeros where no currency applies."""
+    """Three ASCII bytes; zeros where no currency applies. Raises ValueError on a code that does not fit."""
     known = _BYTES.get(code)
-    return known if known is not None else code.encode("ascii", "replace")[:3].ljust(3, b"\0")
+    if known is not None:
+        return known
+    if len(code) > 3 or not code.isascii():  # cut to three, "EURO" would become money of another name
+        raise ValueError(f"a currency code has three ASCII letters: {code!r}")
+    return code.encode("ascii").ljust(3, b"\0")
 
 
 def currency_code(value: bytes) -> str:
@@ -26,6 +32,13 @@ def currency_code(value: bytes) -> str:
     if not text.isalnum():
         raise UndecodableRecord("a currency that is not three letters")
     return text
+
+
+def entry_kind_of(byte: int) -> EntryKind:
+    """The kind of an enum byte. Raises UndecodableRecord."""
+    if byte & 1 or byte >> 1 >= len(_KINDS):
+        raise UndecodableRecord("an unknown kind of entry")
+    return _KINDS[byte >> 1]
 
 
 def reason_of(byte: int) -> Reason:

@@ -10,10 +10,10 @@ from enum import IntEnum
 from struct import Struct
 from typing import Final, NamedTuple
 
-from payments.entries import Entry, EntryKind
+from payments.entries import Entry
 from payments.errors import UndecodableRecord
 from schemas import wire
-from schemas.codec.fields import REASON_BYTE, currency_bytes, currency_code, reason_of
+from schemas.codec.fields import REASON_BYTE, currency_bytes, currency_code, entry_kind_of, reason_of
 from schemas.registry import latest
 
 ENTRY: Final = Struct(">BB16s16s16sq3sqq8sqi")
@@ -34,7 +34,6 @@ ENTRY_FIELDS: Final = (
 """Layout of one packed entry for `numpy.dtype(list(ENTRY_FIELDS))`; `kind` and `reason` hold twice the enum's index."""
 
 GENESIS_HASH: Final = bytes(32)
-_KINDS = tuple(EntryKind)
 _SCHEMA = latest("LedgerRecord").schema_id
 _FRAME = wire.frame(_SCHEMA)
 
@@ -121,14 +120,12 @@ def decode_ledger_record(value: bytes) -> PackedLedgerRecord:
     buffer = memoryview(value)
     header, at = _read_header(buffer, wire.FRAME_BYTES)
     packed, count, at = wire.read_fixed_array(buffer, at, ENTRY)
-    described, at = wire.read_long(buffer, at)
+    described, at = wire.read_count(buffer, at)
     descriptions: dict[int, str] = {}
     for _ in range(described):
         index, at = wire.read_long(buffer, at)
         descriptions[index], at = wire.read_text(buffer, at)
-    if described:
-        _, at = wire.read_long(buffer, at)
-    wire.require_end(buffer, at)
+    wire.require_end(buffer, wire.read_array_end(buffer, at, described))
     return PackedLedgerRecord(header, count, packed, descriptions)
 
 
@@ -152,7 +149,7 @@ def _read_header(buffer: memoryview, at: int) -> tuple[LedgerHeader, int]:
 
 def read_counters(buffer: memoryview, at: int) -> tuple[tuple[Counter, ...], int]:
     """An array of counters and the place behind it. Raises UndecodableRecord."""
-    count, at = wire.read_long(buffer, at)
+    count, at = wire.read_count(buffer, at)
     counters = []
     for _ in range(count):
         lane, at = wire.read_long(buffer, at)
@@ -161,17 +158,13 @@ def read_counters(buffer: memoryview, at: int) -> tuple[tuple[Counter, ...], int
         if not 0 <= lane < len(Lane):
             raise UndecodableRecord("an unknown lane")
         counters.append(Counter(Lane(lane), shard, following))
-    if count:
-        _, at = wire.read_long(buffer, at)
-    return tuple(counters), at
+    return tuple(counters), wire.read_array_end(buffer, at, count)
 
 
 def _entry(fields: tuple[int, int, bytes, bytes, bytes, int, bytes, int, int, bytes, int, int]) -> Entry:
     kind, reason, id_, debit, credit, amount, currency, available, time_us, fingerprint, offset, item = fields
-    if kind & 1 or kind >> 1 >= len(_KINDS):
-        raise UndecodableRecord("an unknown kind of entry")
     return Entry(
-        _KINDS[kind >> 1],
+        entry_kind_of(kind),
         reason_of(reason),
         id_,
         debit,

@@ -29,9 +29,12 @@ def decode(value: bytes) -> tuple[str, dict[str, Any]]:
     schema = by_id(wire.schema_id_of(value))
     if schema is None:
         raise UndecodableRecord("a schema id that is not registered")
+    body = io.BytesIO(value)
+    body.seek(wire.FRAME_BYTES)
     try:
-        fields = fastavro.schemaless_reader(io.BytesIO(value[wire.FRAME_BYTES :]), schema.parsed, None)
+        fields = fastavro.schemaless_reader(body, schema.parsed, None)
     except (EOFError, IndexError, ValueError, TypeError, UnicodeDecodeError) as error:
         raise UndecodableRecord(f"not a {schema.record}: {error}") from error
+    wire.require_end(value, body.tell())
     assert isinstance(fields, dict)
     return schema.record, fields

@@ -7,14 +7,13 @@ from payments.entries import EntryKind
 from payments.errors import UndecodableRecord
 from payments.rejections import Reason
 from schemas import wire
-from schemas.codec.fields import REASON_BYTE, reason_of
+from schemas.codec.fields import REASON_BYTE, entry_kind_of, reason_of
 from schemas.registry import latest
 from schemas.topics import REPLY_PARTITIONS
 
 _ITEM = Struct(">8s16sBBq")
 _SCHEMA = latest("ReplyBatch").schema_id
 _FRAME = wire.frame(_SCHEMA)
-_KINDS = tuple(EntryKind)
 
 
 class Reply(NamedTuple):
@@ -54,6 +53,6 @@ def decode_replies(value: bytes) -> list[Reply]:
     items, _, at = wire.read_fixed_array(buffer, wire.FRAME_BYTES, _ITEM)
     wire.require_end(buffer, at)
     return [
-        Reply(reply_to, operation_id, _KINDS[kind >> 1], reason_of(reason), decided_at_us)
+        Reply(reply_to, operation_id, entry_kind_of(kind), reason_of(reason), decided_at_us)
         for reply_to, operation_id, kind, reason, decided_at_us in _ITEM.iter_unpack(items)
     ]
