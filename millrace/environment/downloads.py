@@ -23,7 +23,6 @@ from millrace.environment.faults import DownloadFault, EnvironmentFault
 
 _PARALLEL = 6  # Maven Central serves one connection at 5-20 MB/s; six fill a usual line without looking like a crawler
 _TRIES = 6  # pauses of 0.2, 0.4 … 3.2 s: a registry that is away for 6 s is bridged
-_CHUNK_BYTES = 1 << 16
 _TIMEOUT = httpx.Timeout(20.0, connect=8.0)
 
 OnBytes = Callable[[int], None]
@@ -140,7 +139,7 @@ class _Fetch:
     def _append(self, artifact: Artifact, part: Path) -> str:
         """One request, continued where the file ends. Answers why it must be repeated, or "" when all is there."""
         have = part.stat().st_size if part.exists() else 0
-        headers = {"Range": f"bytes={have}-"} if have else {}
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         with self.client.stream("GET", f"{self.base_url}/{artifact.path}", headers=headers) as response:
             if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return self._forget(part, "the registry refused to continue") if have != artifact.size_bytes else ""
@@ -148,7 +147,7 @@ class _Fetch:
                 return f"HTTP {response.status_code}"
             append = response.status_code == httpx.codes.PARTIAL_CONTENT
             with part.open("ab" if append else "wb") as handle:
-                for chunk in response.iter_bytes(_CHUNK_BYTES):
+                for chunk in response.iter_raw():  # as it arrives: a chunk size would drop the last bytes before a cut
                     handle.write(chunk)
                     self.on_bytes(len(chunk))
         return ""

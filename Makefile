@@ -1,0 +1,43 @@
+# Everything starts here. `make` alone prints what there is; each target does its own set-up.
+SHELL := /bin/sh
+BIN := .venv/bin
+READY := .venv/.ready
+FLAGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench up down clean
+
+help:  ## Print this
+	@echo "Millrace: make <target> [FLAGS=\"…\"]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY)  ## Bring everything up, push 29,961 real payments through, verify the books. FLAGS="--crash --exit --json out.json"
+	@$(BIN)/millrace demo $(FLAGS)
+
+test: $(READY)  ## Run the tests against a real broker and a real Postgres. FLAGS="-k words tests/folder"
+	@$(BIN)/python -m pytest $(FLAGS)
+
+check: $(READY)  ## Format, lint, types, import rule, house style (no servers needed)
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@report=$$($(BIN)/lint-imports --no-cache) || { echo "$$report"; exit 1; }
+	@$(BIN)/python -m pytest tests/tidy
+
+bench: $(READY)  ## Measure payments/s, latency and CPU per payment. FLAGS="--json out.json"
+	@$(BIN)/python -m benchmarks $(FLAGS)
+
+up: $(READY)  ## Start Kafka, Postgres and the pipeline in the background. FLAGS="--brokers 3"
+	@$(BIN)/millrace up $(FLAGS)
+
+down: $(READY)  ## Stop them; nothing is lost. FLAGS="--wipe" deletes all records
+	@$(BIN)/millrace down $(FLAGS)
+
+clean:  ## Stop everything; delete the local state, caches of tools and the virtual environment
+	@if [ -x $(BIN)/millrace ]; then $(BIN)/millrace down --wipe; fi
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml scripts/setup
+	@sh scripts/setup
+	@touch $(READY)

@@ -1,0 +1,1 @@
+"""The local environment: downloads, ports, accounts, supervision, and real servers started, crashed and stopped."""
