@@ -1,4 +1,4 @@
-"""`python -m schemas.documents [--check]`: docs/events.md, generated from the topics, the schemas and the core's tables.
+"""`python -m schemas.documents [--check]`: docs/events.md, generated from topics, schemas and the tables of the core.
 
 Reads schemas/topics.py, the newest .avsc of each record, payments.entries, payments.lifecycle and payments.postings;
 writes docs/events.md. With --check nothing is written, and a page that is behind exits 1.
