@@ -17,6 +17,8 @@ NAMES = (
     "mid_endtxn",
     "after_commit",
     "mid_restore",
+    "sink_before_commit",
+    "sink_after_commit",
 )
 
 END_TXN_FLIGHT_S = 0.0012

@@ -1,0 +1,63 @@
+"""Connections to Postgres with every wait bounded, and which of its errors mean "try again".
+
+Reads a DSN, keeps nothing, writes nothing. A pause of the server or a cut connection never leaves a caller waiting for
+ever: connecting, waiting for a lock and an abandoned transaction each have their own limit.
+"""
+
+import logging
+import time
+
+import psycopg
+
+log = logging.getLogger("millrace.postgres")
+
+CONNECT_DEADLINE_S = 30
+"""A Postgres that was killed replays its log before it answers; on a small machine that takes seconds."""
+
+RETRY_PAUSE_S = 0.25
+
+SESSION_OPTIONS = " ".join(
+    (
+        "-c statement_timeout=60000",  # the largest batch takes well under a second
+        "-c lock_timeout=10000",
+        # A stopped process must not hold its rows for ever: after this its session ends and its successor goes on.
+        "-c idle_in_transaction_session_timeout=20000",
+        "-c jit=off",  # compiling a plan costs more than any statement here runs
+    )
+)
+
+
+def connect(dsn: str, application_name: str, deadline_s: float = CONNECT_DEADLINE_S) -> psycopg.Connection:
+    """A connection, retried until the deadline. Raises TimeoutError with the last reason."""
+    give_up_at = time.monotonic() + deadline_s
+    while True:
+        try:
+            return open_session(dsn, application_name)
+        except psycopg.OperationalError as error:
+            reason = " ".join(str(error).split())
+            if time.monotonic() >= give_up_at:
+                raise TimeoutError(
+                    f"Postgres did not let {application_name} in for {deadline_s:.0f} s ({reason});"
+                    " check that it runs and DATABASE_URL"
+                ) from error
+            log.warning("postgres not reachable, trying again: %s", reason)
+        time.sleep(RETRY_PAUSE_S)
+
+
+def open_session(dsn: str, application_name: str) -> psycopg.Connection:
+    """One attempt. Raises psycopg.OperationalError."""
+    return psycopg.connect(
+        dsn,
+        application_name=application_name,
+        options=SESSION_OPTIONS,
+        connect_timeout=5,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,  # a peer that vanished without a word is noticed after 10 + 3 × 5 s
+        tcp_user_timeout=25_000,
+    )
+
+
+def is_transient(error: psycopg.Error, connection: psycopg.Connection) -> bool:
+    """True where the same work may succeed on a new connection: restart, cut, lock time-out, deadlock, full disk."""
+    return connection.closed or isinstance(error, psycopg.OperationalError)

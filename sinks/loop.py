@@ -1,0 +1,112 @@
+"""ledger.entries → Postgres, exactly once: each batch of ledger records becomes one Postgres transaction.
+
+Reads committed ledger records from where sink_progress stands; keeps the progress of its shards; writes every table of
+this folder's migrations. Exactly once rests on the rows of sink_progress alone: a batch and the positions behind it
+commit together, and only for the writer that finds the positions as it left them.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import psycopg
+from psycopg import Connection
+
+from payments.errors import InvariantViolation
+from runtime.exactly_once.failpoints import Failpoints
+from runtime.kafka_reader import AssignedReader
+from sinks.accounts import apply_account_operations
+from sinks.balances import apply_balances
+from sinks.decisions import copy_decisions, copy_refusals, copy_returns
+from sinks.journal_entries import copy_journal_entries
+from sinks.ledger_batch import LedgerBatch
+from sinks.progress import ShardProgress, advance_lanes, claim, count_outcomes, notify_readers
+
+BATCH_ENTRIES: Final = 8_192
+"""Entries after which a batch is closed. Two entries a payment: 4,096 payments, see docs/decisions/0001."""
+
+IDLE_POLL_S: Final = 0.1
+"""How long a wait for records may last before the stop flag is looked at. A record ends the wait at once."""
+
+Commit = Callable[[dict[int, int]], None]
+"""Leaves the next offset per shard where lag tooling looks for it."""
+
+
+def next_batch(reader: AssignedReader, progress: dict[int, ShardProgress]) -> LedgerBatch:
+    """What is there: one record at low load, BATCH_ENTRIES at high load, nothing after IDLE_POLL_S of silence."""
+    batch = LedgerBatch(progress)
+    record = reader.next_record(IDLE_POLL_S)
+    while record is not None:
+        shard, offset, value = record.partition(), record.offset(), record.value()
+        if shard is None or offset is None or value is None:
+            raise InvariantViolation(f"ledger.entries[{shard}] offset {offset}: a record without value")
+        batch.add(shard, offset, value)
+        if batch.entry_count >= BATCH_ENTRIES:
+            break
+        record = reader.next_record(0)
+    return batch
+
+
+def flush_batch(connection: Connection, batch: LedgerBatch, commit_offsets: Commit, failpoints: Failpoints) -> None:
+    """Make one batch visible, once. Raises Fenced, InvariantViolation, psycopg.Error (nothing is then visible)."""
+    # 1. Claim: move sink_progress on, if it still stands where this writer left it. First, because the row locks make
+    #    a second writer wait here and then find itself fenced, instead of stumbling over our rows.
+    claim(connection, batch.before, batch.after)
+    try:
+        # 2. Facts, append only: COPY of rows laid out in numpy. No ON CONFLICT: a payment id that is there already is
+        #    a payment decided twice, which must stop the sink.
+        copy_decisions(connection, batch)
+        copy_journal_entries(connection, batch)
+        copy_refusals(connection, batch)
+        copy_returns(connection, batch)
+        apply_account_operations(connection, batch)
+        # 3. Sums: lanes, counts and, last because their rows are the contended ones, balances.
+        advance_lanes(connection, batch.lanes)
+        count_outcomes(connection, batch.outcome_counts())
+        apply_balances(connection, batch)
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
+        raise InvariantViolation(refusal_of_row(error)) from error
+    # 4. Wake readers that wait for a position; they hear of it with the commit.
+    notify_readers(connection)
+    # Crash up to here: Postgres rolls back, sink_progress is as before, and the same records are read again.
+    failpoints.reach("sink_before_commit")
+    # 5. COMMIT. Cut off in it, we do not know whether it happened: the next start asks sink_progress, which does.
+    connection.commit()
+    # Crash here: the batch is visible and sink_progress stands behind it; the next start goes on from there.
+    failpoints.reach("sink_after_commit")
+    # 6. Group offsets for lag tooling. Nothing reads them to decide anything, so a crash before this loses nothing.
+    commit_offsets({shard: progress.ledger_next_offset for shard, progress in batch.after.items()})
+
+
+def refusal_of_row(error: psycopg.Error) -> str:
+    """What Postgres refused. Only a unique key's detail is quoted (it names the id); others would show whole rows."""
+    diagnosis = error.diag
+    detail = diagnosis.message_detail if isinstance(error, psycopg.errors.UniqueViolation) else None
+    return f"{diagnosis.table_name}: {detail or diagnosis.message_primary} ({diagnosis.constraint_name})"
+
+
+class Throughput:
+    """What went through since the last line in the log."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._batches = 0
+        self._entries = 0
+        self._largest = 0
+
+    def count(self, batch: LedgerBatch) -> None:
+        self._batches += 1
+        self._entries += batch.entry_count
+        self._largest = max(self._largest, batch.entry_count)
+
+    def line_after(self, interval_s: int) -> str | None:
+        """Batches, entries and rate, once the interval is over and if there was anything."""
+        elapsed_s = time.monotonic() - self._since
+        if elapsed_s < interval_s or not self._batches:
+            return None
+        line = (
+            f"batches={self._batches} entries={self._entries} entries_per_s={self._entries / elapsed_s:.0f}"
+            f" largest_batch={self._largest}"
+        )
+        self.__init__()  # type: ignore[misc]
+        return line

@@ -1,0 +1,143 @@
+"""How far each shard's ledger is applied: the fence between writers, and what the next record has to continue.
+
+Keeps one ShardProgress per shard in memory, equal to the rows of sink_progress after every commit.
+Guarantees: no record of a ledger is skipped, applied twice or exchanged without the sink stopping.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from psycopg import Connection
+
+from payments.errors import InvariantViolation, MillraceError
+from schemas.codec.ledger import LedgerHeader, SourceTopic
+
+CHANNEL: Final = "millrace_progress"
+"""LISTEN here to learn that sink_progress has moved; the notification carries nothing."""
+
+
+class Fenced(MillraceError):
+    """Another writer applied records of our shards: it goes on, we stop."""
+
+
+class ShardProgress(NamedTuple):
+    """A row of sink_progress. `input_next_offsets` is indexed by SourceTopic."""
+
+    shard: int
+    ledger_next_offset: int
+    ledger_sequence: int
+    input_next_offsets: tuple[int, int, int]
+    last_hash: bytes
+
+    def after(self, header: LedgerHeader, ledger_offset: int, record_hash: bytes) -> "ShardProgress":
+        """The progress behind this record. Raises InvariantViolation where it does not continue the ledger."""
+        place = f"ledger.entries[{self.shard}] offset {ledger_offset}"
+        if header.shard != self.shard:
+            raise InvariantViolation(f"{place}: a record of shard {header.shard}")
+        if header.sequence != self.ledger_sequence:
+            raise InvariantViolation(f"{place}: sequence {header.sequence} where {self.ledger_sequence} follows")
+        if header.previous_hash != self.last_hash:
+            raise InvariantViolation(f"{place}: the hash chain is broken before sequence {header.sequence}")
+        decided = self.input_next_offsets[header.source]
+        if not decided <= header.first_offset < header.next_offset:
+            raise InvariantViolation(
+                f"{place}: decides inputs {header.first_offset}–{header.next_offset} of {header.source.name},"
+                f" of which those below {decided} are decided already"
+            )
+        return ShardProgress(
+            self.shard,
+            ledger_offset + 1,
+            header.sequence + 1,
+            _replaced(self.input_next_offsets, header.source, header.next_offset),
+            record_hash,
+        )
+
+
+def _replaced(offsets: tuple[int, int, int], source: SourceTopic, following: int) -> tuple[int, int, int]:
+    commands, credits, returns = (following if topic is source else offsets[topic] for topic in SourceTopic)
+    return commands, credits, returns
+
+
+def load_progress(connection: Connection, shards: Collection[int]) -> dict[int, ShardProgress]:
+    """The stored progress of these shards; a shard seen for the first time starts at the beginning."""
+    connection.execute(
+        "INSERT INTO sink_progress (shard) SELECT unnest(%s::smallint[]) ON CONFLICT DO NOTHING", (sorted(shards),)
+    )
+    rows = connection.execute(
+        "SELECT shard, ledger_next_offset, ledger_sequence, commands_next_offset, credits_next_offset,"
+        " returns_next_offset, last_hash FROM sink_progress WHERE shard = ANY(%s) ORDER BY shard",
+        (sorted(shards),),
+    ).fetchall()
+    connection.commit()
+    return {
+        shard: ShardProgress(shard, at, sequence, (commands, credits, returns), bytes(last_hash))
+        for shard, at, sequence, commands, credits, returns, last_hash in rows
+    }
+
+
+def claim(connection: Connection, before: Mapping[int, ShardProgress], after: Mapping[int, ShardProgress]) -> None:
+    """Compare-and-set every shard of `after`. Raises Fenced where one is not as we left it.
+
+    In order of the shards, so that two writers wait for each other and never deadlock.
+    """
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE sink_progress SET ledger_next_offset = %s, ledger_sequence = %s, commands_next_offset = %s,"
+            " credits_next_offset = %s, returns_next_offset = %s, last_hash = %s"
+            " WHERE shard = %s AND ledger_next_offset = %s",
+            [_claim_row(before[shard], after[shard]) for shard in sorted(after)],
+        )
+        claimed = cursor.rowcount
+    if claimed != len(after):
+        expected = ", ".join(f"{shard}: {before[shard].ledger_next_offset}" for shard in sorted(after))
+        raise Fenced(
+            f"fenced: another sink moved {len(after) - claimed} of the shards {{{expected}}} on; one writer per shard"
+        )
+
+
+def _claim_row(before: ShardProgress, after: ShardProgress) -> tuple[int | bytes, ...]:
+    return (
+        after.ledger_next_offset,
+        after.ledger_sequence,
+        *after.input_next_offsets,
+        after.last_hash,
+        after.shard,
+        before.ledger_next_offset,
+    )
+
+
+LaneKey = tuple[int, int, int]
+"""Shard, lane, peer."""
+
+
+def advance_lanes(connection: Connection, lanes: Mapping[LaneKey, int]) -> None:
+    """Store the lane counters that changed. Raises InvariantViolation where one would run backwards."""
+    if not lanes:
+        return
+    rows = sorted((*key, following) for key, following in lanes.items())
+    stored = connection.execute(
+        "INSERT INTO sink_lanes AS lanes (shard, lane, peer, next)"
+        " SELECT * FROM unnest(%s::smallint[], %s::smallint[], %s::smallint[], %s::bigint[])"
+        " ON CONFLICT (shard, lane, peer) DO UPDATE SET next = EXCLUDED.next WHERE lanes.next <= EXCLUDED.next",
+        [list(column) for column in zip(*rows, strict=True)],
+    ).rowcount
+    if stored != len(rows):
+        raise InvariantViolation(f"{len(rows) - stored} lane counters of the ledger run backwards: {rows}")
+
+
+def count_outcomes(connection: Connection, counts: Iterable[tuple[int, int, int]]) -> None:
+    """Add (shard, kind, entries) to outcome_counts."""
+    rows = sorted(counts)
+    if not rows:
+        return
+    connection.execute(
+        "INSERT INTO outcome_counts AS counts (shard, kind, entries)"
+        " SELECT * FROM unnest(%s::smallint[], %s::smallint[], %s::bigint[])"
+        " ON CONFLICT (shard, kind) DO UPDATE SET entries = counts.entries + EXCLUDED.entries",
+        [list(column) for column in zip(*rows, strict=True)],
+    )
+
+
+def notify_readers(connection: Connection) -> None:
+    """Wake whoever waits for a position; delivered with the commit."""
+    connection.execute(f"NOTIFY {CHANNEL}")

@@ -1,0 +1,1 @@
+"""The plumbing that knows nothing of payments."""

@@ -1,0 +1,1 @@
+"""ledger.entries → Postgres, against a real broker and a real Postgres."""
