@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed (the message says what to do), 2 wrong usage, 3 nothing runs, 4 something keeps crashing.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -76,6 +77,62 @@ def kill(
     from millrace.commands.kill import run
 
     run(name, as_json=as_json)
+
+
+@app.command()
+def demo(
+    leave: Annotated[bool, typer.Option("--exit", help="Exit after the summary instead of staying up.")] = False,
+    crash: Annotated[bool, typer.Option("--crash", help="Kill -9 every part once during the load.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+) -> None:
+    """Push 29,961 real payments through the whole pipeline and prove the books."""
+    from millrace.demo.run import run
+
+    run(stay=not leave, crash=crash, json_file=json_file)
+
+
+@app.command()
+def token(
+    subject: Annotated[str, typer.Argument(help="Who the token speaks for.")] = "operator",
+    ttl_s: Annotated[int, typer.Option(min=1, help="Life in seconds.")] = 3_600,
+) -> None:
+    """Print a bearer token with every scope, signed with this installation's key."""
+    from ingest_api.identity.tokens import ALL_SCOPES, issue_token
+    from runtime.settings import Settings
+
+    typer.echo(issue_token(Settings(), subject, ALL_SCOPES, ttl_s))
+
+
+@app.command()
+def topics() -> None:
+    """Make what is missing of the topic catalogue."""
+    from millrace.commands.services import run_topics
+
+    run_topics()
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker slot of the deciding stage in the foreground."""
+    from millrace.commands.services import run_worker
+
+    run_worker()
+
+
+@app.command()
+def sink() -> None:
+    """Run the sink in the foreground."""
+    from millrace.commands.services import run_sink
+
+    run_sink()
+
+
+@app.command()
+def api() -> None:
+    """Run one API process in the foreground."""
+    from millrace.commands.services import run_api
+
+    run_api()
 
 
 def main() -> None:

@@ -3,14 +3,46 @@
 Groups start in this order and stop in reverse, so that nothing produces into what is gone already.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 
-from millrace.supervisor.service import Service
+from millrace.supervisor.service import HttpProbe, Service
 from runtime.settings import Settings
 
 ServicesOf = Callable[[Settings], Iterator[Service]]
 
-PIPELINE: tuple[ServicesOf, ...] = ()
+
+def _millrace(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "millrace", *arguments]
+
+
+def _topics(_: Settings) -> Iterator[Service]:
+    yield Service(name="topics", argv=_millrace("topics"), group="topics", one_shot=True)
+
+
+def _sink(_: Settings) -> Iterator[Service]:
+    yield Service(name="sink", argv=_millrace("sink"), group="sink", stop_timeout_ms=15_000)
+
+
+def _workers(settings: Settings) -> Iterator[Service]:
+    for slot in range(settings.workers):
+        env = {"MILLRACE_SLOT": str(slot)}
+        yield Service(name=f"worker-{slot}", argv=_millrace("worker"), group="workers", env=env, stop_timeout_ms=20_000)
+
+
+def _api(settings: Settings) -> Iterator[Service]:
+    for process in range(settings.api_processes):
+        yield Service(
+            name=f"api-{process}",
+            argv=_millrace("api"),
+            group="api",
+            env={"MILLRACE_API_PROCESS_ID": str(process)},
+            ready=HttpProbe(f"http://{settings.api_host}:{settings.api_port}/readyz"),
+            stop_timeout_ms=settings.api_drain_timeout_ms + 5_000,
+        )
+
+
+PIPELINE: tuple[ServicesOf, ...] = (_topics, _sink, _workers, _api)
 
 
 def pipeline_services(settings: Settings) -> list[Service]:

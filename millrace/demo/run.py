@@ -1,0 +1,203 @@
+"""The demo from start to end: environment, accounts, funding, load (with crashes), proof, summary.
+
+Exit code 0 only where every payment is final and the audit proves the books.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from ingest_api.identity.tokens import ALL_SCOPES, issue_token
+from millrace.audit.verify import AuditReport, verify
+from millrace.cli import EXIT_FAILED
+from millrace.commands.output import Shown, errors, faults_shown, screen
+from millrace.demo.client import PatientClient
+from millrace.demo.crashes import Crash, CrashSchedule
+from millrace.demo.load import Load, percentile_ms
+from millrace.demo.outcomes import Outcomes, await_final, busiest_accounts, replayed
+from millrace.demo.payments_file import read_payments
+from millrace.demo.summary import print_summary
+from millrace.environment import LocalEnvironment, connected
+from millrace.environment.connection import running_supervisor
+from millrace.environment.layout import home_of
+from runtime.settings import Settings
+
+PAYMENTS_FILE = Path(__file__).parent.parent.parent / "examples" / "sepa_instant.csv"
+_TOKEN_LIFE_S = 3_600
+
+
+class LatencyMs(msgspec.Struct, frozen=True):
+    """From sending a batch until all of it is final and visible in Postgres; weighted by payments."""
+
+    p50: int
+    p99: int
+
+
+class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What machines read (`--json`)."""
+
+    payments: int
+    posted: int
+    rejected: int
+    returned: int
+    quarantined: int
+    duplicates: int
+    replayed: int
+    """Commands that repeated an earlier key, in this run."""
+
+    postings_sum_minor: int
+    drift_minor: int
+    negative_accounts: int
+    wall_s: float
+    """From the first batch sent until the last payment is final and visible."""
+
+    payments_per_s: int
+    latency_ms: LatencyMs
+    crashes: list[str]
+    repeated_requests: int
+    proven: bool
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What the load itself yields."""
+
+    outcomes: Outcomes
+    wall_s: float
+    latency_ms: LatencyMs
+    replayed: int
+    repeated_requests: int
+
+
+def run(*, stay: bool, crash: bool, json_file: Path | None) -> None:
+    """Bring everything up, run the demo, and stay up until interrupted."""
+    with faults_shown(as_json=False), _environment() as env:
+        payments = read_payments(PAYMENTS_FILE)
+        token = issue_token(env.settings, "demo", ALL_SCOPES, _TOKEN_LIFE_S)
+        load, measured, crashes = asyncio.run(_load(env, payments, token, crash=crash))
+        errors.print("[dim]verifying the books …[/]")
+        report = verify(env.settings)
+        result = _result(load, measured, report, crashes)
+        busiest = busiest_accounts(env.database_url, load.payment_ids(), 5)
+        print_summary(result, report, load, busiest, crashes)
+        if json_file is not None:
+            json_file.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+        if not result.proven or measured.outcomes.final != len(payments):
+            raise typer.Exit(EXIT_FAILED)
+        if stay:
+            _stay(env)
+
+
+@contextmanager
+def _environment() -> Iterator[LocalEnvironment]:
+    """The environment that runs in this home, or one of our own."""
+    settings = Settings()
+    if running_supervisor(home_of(settings)) is not None:
+        errors.print(f"[dim]using the environment that runs in {settings.home}[/]")
+        yield LocalEnvironment(connected(settings))
+        return
+    with LocalEnvironment(settings, progress=Shown()) as env:
+        yield env
+
+
+async def _load(
+    env: LocalEnvironment, payments: list[Any], token: str, *, crash: bool
+) -> tuple[Load, Measured, list[Crash]]:
+    url = env.addresses.api_url
+    assert url is not None, "the demo's environment includes the pipeline"
+    async with PatientClient(url, token) as client:
+        load = Load(client, payments, env.settings.shards)
+        with _bars() as bars:
+            await _step(bars, "opening accounts", load.open_accounts)
+            await _step(bars, "funding debtors", load.fund)
+            replayed_before = replayed(env.database_url)
+            schedule = CrashSchedule(env) if crash else None
+            started_s = time.monotonic()
+            await _push(bars, load, schedule)
+            settled = bars.add_task("final in Postgres", total=len(payments))
+            found = await_final(env.database_url, load.payment_ids(), lambda done: bars.update(settled, completed=done))
+            wall_s = time.monotonic() - started_s
+        measured = Measured(
+            outcomes=found,
+            wall_s=wall_s,
+            latency_ms=LatencyMs(percentile_ms(load.timings, 50), percentile_ms(load.timings, 99)),
+            replayed=replayed(env.database_url) - replayed_before,
+            repeated_requests=client.repeated,
+        )
+    return load, measured, schedule.done if schedule else []
+
+
+async def _step(bars: Progress, title: str, step: Any) -> None:
+    task = bars.add_task(title, total=None)
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        bars.update(task, completed=done)
+
+    await step(progress)
+    bars.update(task, total=done, completed=done)
+
+
+async def _push(bars: Progress, load: Load, schedule: CrashSchedule | None) -> None:
+    task = bars.add_task("pushing payments", total=len(load.payments))
+    accepted = 0
+
+    def progress(count: int) -> None:
+        nonlocal accepted
+        accepted += count
+        bars.update(task, completed=accepted)
+        crashed = schedule.progress(accepted, len(load.payments)) if schedule else None
+        if crashed is not None:
+            bars.console.print(f"[red]kill -9 {crashed.service}[/] at {crashed.at_percent} % of the load")
+
+    await load.push(progress)
+
+
+def _bars() -> Progress:
+    columns = (
+        TextColumn("{task.description:18}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=errors)
+
+
+def _result(load: Load, measured: Measured, report: AuditReport, crashes: list[Crash]) -> DemoResult:
+    total = len(load.payments)
+    return DemoResult(
+        payments=total,
+        posted=measured.outcomes.posted,
+        rejected=measured.outcomes.rejected,
+        returned=measured.outcomes.returned,
+        quarantined=report.quarantined,
+        duplicates=report.duplicates,
+        replayed=measured.replayed,
+        postings_sum_minor=report.postings_sum_minor,
+        drift_minor=report.drift_minor,
+        negative_accounts=report.negative_accounts,
+        wall_s=round(measured.wall_s, 3),
+        payments_per_s=round(total / measured.wall_s),
+        latency_ms=measured.latency_ms,
+        crashes=[crash.service for crash in crashes],
+        repeated_requests=measured.repeated_requests,
+        proven=report.ok,
+    )
+
+
+def _stay(env: LocalEnvironment) -> None:
+    screen.print(f"\nStill up. API documents: [bold]{env.addresses.api_url}/docs[/]   Stop with Ctrl-C.")
+    try:
+        while True:
+            time.sleep(3_600)
+    except KeyboardInterrupt:
+        screen.print("stopping …")
