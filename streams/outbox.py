@@ -61,7 +61,9 @@ class Outbox:
         self._received[counter.shard] = counter
 
     def cut(self, next_offset: int) -> None:
-        """Write everything collected; the inputs below `next_offset` are decided by it."""
+        """Write everything collected; the inputs below `next_offset` are decided by it. No input, no record."""
+        if next_offset == self._from_offset:
+            return
         counters = (
             *self._received.values(),
             *self._send(topics.CREDITS.name, Lane.CREDITS_SENT, self._credits),
