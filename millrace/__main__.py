@@ -1,4 +1,4 @@
-"""`python -m millrace`: the same as the console script, for child processes of any virtual environment."""
+"""`python -m millrace` is the command `millrace`."""
 
 from millrace.cli import main
 

@@ -50,15 +50,19 @@ def find_binaries(account: Account | None, cache: Path, wanted_major: int | None
 
 
 def _folders(account: Account | None, cache: Path) -> Iterator[Path]:
-    on_path = shutil.which("initdb")
-    installed = [Path(on_path).resolve().parent] if on_path else []
-    installed += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: -_number(folder.parent.name))
-    for folder in installed:
+    for folder in _installed():
         if (folder / "postgres").exists() and can_use(account, folder / "postgres"):
             yield folder
     packaged = _packaged()
     if packaged is not None:
         yield packaged if can_use(account, packaged / "postgres") else _copied(packaged, cache)
+
+
+def _installed() -> list[Path]:
+    """On PATH, then Debian's, newest first."""
+    on_path = shutil.which("initdb")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: -_number(folder.parent.name))
+    return [*([Path(on_path).resolve().parent] if on_path else []), *debian]
 
 
 def _packaged() -> Path | None:

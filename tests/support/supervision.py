@@ -1,0 +1,85 @@
+"""A supervisor process for tests: runs a plan of small scripts in a temporary home and is asked over its socket."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from millrace.environment.layout import Home
+from millrace.supervisor.control import Answer, Request, ServiceStatus, SupervisorStatus, ask
+from millrace.supervisor.service import Plan, Service
+
+_PATIENCE_S = 15.0
+
+
+def eventually(probe: Callable[[], object], what: str) -> None:
+    """The first true answer of `probe`; fails after 15 s."""
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline_s:
+        if probe():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"not within {_PATIENCE_S} s: {what}")
+
+
+def script(name: str, code: str, **options: object) -> Service:
+    """A service that runs this Python code."""
+    fields = {"group": name, **options}
+    return msgspec.convert({"name": name, "argv": [sys.executable, "-S", "-c", code], **fields}, Service)
+
+
+def sleeper(name: str, **options: object) -> Service:
+    """A service that does nothing until it is told to end."""
+    return script(name, "import time; time.sleep(600)", **options)
+
+
+@dataclass
+class RunningSupervisor:
+    """The process and its home."""
+
+    process: subprocess.Popen[bytes]
+    home: Home
+
+    def ask(self, command: str, service: str = "") -> Answer:
+        return ask(self.home.control_socket, msgspec.convert({"command": command, "service": service}, Request))
+
+    def status(self) -> SupervisorStatus:
+        status = self.ask("status").status
+        assert status is not None
+        return status
+
+    def service(self, name: str) -> ServiceStatus:
+        return next(service for service in self.status().services if service.name == name)
+
+    def wait_ready(self) -> SupervisorStatus:
+        eventually(lambda: self.home.control_socket.exists() and self.status().phase == "ready", "supervisor ready")
+        return self.status()
+
+    def log(self) -> str:
+        return self.home.log("supervisor").read_text()
+
+
+@contextmanager
+def supervising(root: Path, services: list[Service]) -> Iterator[RunningSupervisor]:
+    """Run the plan until the block ends; the supervisor ends with its lifeline."""
+    home = Home(root)
+    home.logs.mkdir(parents=True)
+    home.write(home.plan, msgspec.json.encode(Plan(str(root), services)))
+    with home.log("supervisor").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "millrace.supervisor", str(home.plan), "--lifeline"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield RunningSupervisor(process, home)
+    finally:
+        if process.stdin:
+            process.stdin.close()
+        process.wait(_PATIENCE_S)
