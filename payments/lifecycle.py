@@ -16,6 +16,7 @@ from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind, Source
 from payments.errors import InvariantViolation
 from payments.identifiers import is_system
 from payments.money import EXPONENTS, MAX_MINOR
+from payments.postings import SYSTEM_CURRENCIES
 from payments.rejections import Reason
 
 
@@ -89,14 +90,19 @@ def _transfer_refusal(book: Book, command: Command) -> Reason | None:
         return Reason.ACCOUNT_RESERVED
     if command.payer == command.payee:
         return Reason.SAME_ACCOUNT
+    if is_system(command.payee) and SYSTEM_CURRENCIES.get(command.payee) != command.currency:
+        known = command.payee in SYSTEM_CURRENCIES
+        return Reason.PAYEE_CURRENCY_MISMATCH if known else Reason.PAYEE_NOT_FOUND
     return debit_refusal(book.accounts.get(command.payer), command.amount_minor, command.currency)
 
 
 def _deposit_refusal(book: Book, command: Command) -> Reason | None:
     if not 0 < command.amount_minor <= MAX_MINOR:
         return Reason.AMOUNT_INVALID
-    if not is_system(command.payer):
+    if command.payer not in SYSTEM_CURRENCIES:
         return Reason.PAYER_NOT_SYSTEM
+    if SYSTEM_CURRENCIES[command.payer] != command.currency:
+        return Reason.CURRENCY_MISMATCH
     if is_system(command.payee):
         return Reason.ACCOUNT_RESERVED
     return credit_refusal(book.accounts.get(command.payee), command.amount_minor, command.currency)

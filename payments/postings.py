@@ -9,6 +9,7 @@ from typing import NamedTuple
 from payments.commands import CommandKind
 from payments.entries import Entry, EntryKind
 from payments.identifiers import system_account
+from payments.money import EXPONENTS
 
 
 class SystemAccount(IntEnum):
@@ -49,6 +50,12 @@ def postings(entry: Entry) -> tuple[Posting, ...]:
         Posting(entry.debit_account, -entry.amount_minor, entry.currency),
         Posting(entry.credit_account, entry.amount_minor, entry.currency),
     )
+
+
+SYSTEM_CURRENCIES: dict[bytes, str] = {
+    system_account(code, currency): currency for code in SystemAccount for currency in EXPONENTS
+}
+"""Every account of the operator, with its currency. Other ids of that form are accounts of nobody."""
 
 
 def clearing_account(currency: str) -> bytes:

@@ -24,7 +24,7 @@ SYSTEM = clearing_account("EUR")
 CURRENCIES = ["EUR", "EUR", "EUR", "JPY", "XYZ"]
 
 accounts = st.sampled_from(ACCOUNTS)
-payees = st.sampled_from([*ACCOUNTS, SYSTEM])
+payees = st.sampled_from([*ACCOUNTS, SYSTEM, clearing_account("USD"), NIL])
 currencies = st.sampled_from(CURRENCIES)
 amounts = st.one_of(
     st.integers(1, 500), st.sampled_from([0, -1, 1_000_000, MAX_MINOR - 100, MAX_MINOR, MAX_MINOR + 1, 2**63 - 1])
@@ -60,9 +60,13 @@ class World(RuleBasedStateMachine):
     def open_account(self, account: bytes, limit: int, currency: str) -> None:
         self.send(CommandKind.OPEN_ACCOUNT, account, NIL, limit, currency)
 
-    @rule(account=payees, amount=amounts, currency=currencies)
-    def deposit(self, account: bytes, amount: int, currency: str) -> None:
-        self.send(CommandKind.DEPOSIT, clearing_account("EUR"), account, amount, currency)
+    @rule(payer=payees, account=payees, amount=amounts, currency=currencies)
+    def deposit(self, payer: bytes, account: bytes, amount: int, currency: str) -> None:
+        self.send(CommandKind.DEPOSIT, payer, account, amount, currency)
+
+    @rule(account=accounts, amount=amounts)
+    def fund(self, account: bytes, amount: int) -> None:
+        self.send(CommandKind.DEPOSIT, SYSTEM, account, amount, "EUR")
 
     @rule(payer=accounts, payee=payees, amount=amounts, currency=currencies)
     def transfer(self, payer: bytes, payee: bytes, amount: int, currency: str) -> None:

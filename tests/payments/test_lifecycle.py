@@ -9,7 +9,7 @@ from payments.book import Book, evolve
 from payments.commands import NO_REPLY, Command, CommandKind, account_command
 from payments.entries import Credit, EntryKind, Source, quarantined
 from payments.errors import InvariantViolation
-from payments.identifiers import NIL, derive_operation_id
+from payments.identifiers import NIL, derive_operation_id, system_account
 from payments.lifecycle import FINAL, TRANSITIONS, PaymentStatus, decide, post, take_back
 from payments.money import MAX_MINOR
 from payments.postings import MOVEMENTS, clearing_account, postings
@@ -120,6 +120,12 @@ REFUSED_COMMANDS = [
     (Reason.CURRENCY_UNKNOWN, opening(currency="")),
     (Reason.BALANCE_NOT_ZERO, change(CommandKind.CLOSE_ACCOUNT, ALICE)),
     (Reason.PAYER_NOT_SYSTEM, deposit(payer=ALICE)),
+    (Reason.PAYER_NOT_SYSTEM, deposit(payer=NIL)),
+    (Reason.PAYER_NOT_SYSTEM, deposit(payer=system_account(999, "EUR"))),
+    (Reason.CURRENCY_MISMATCH, deposit(payer=clearing_account("USD"))),
+    (Reason.PAYEE_NOT_FOUND, transfer(payee=NIL)),
+    (Reason.PAYEE_NOT_FOUND, transfer(payee=system_account(999, "EUR"))),
+    (Reason.PAYEE_CURRENCY_MISMATCH, transfer(payee=clearing_account("USD"))),
 ]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from payments.commands import Command, CommandKind
 from payments.entries import Credit, Entry, EntryKind
 from payments.money import EXPONENTS, MAX_MINOR
-from payments.postings import postings
+from payments.postings import clearing_account, postings
 from payments.rejections import Reason
 
 Answer = tuple[EntryKind, Reason, int]
@@ -90,7 +90,8 @@ class Auditor:
             posted[account.currency] += account.posted
         for amount, currency in self.in_flight.values():
             totals[currency] += amount
-        for (_, currency), amount in self.system.items():
+        for (account_id, currency), amount in self.system.items():
+            assert _operator_currency(account_id) == currency, "an account of the operator holds another currency"
             totals[currency] += amount
             posted[currency] += amount
         assert not any(totals.values()), f"money appeared or vanished: {dict(totals)}"
@@ -138,6 +139,10 @@ class Auditor:
             return Reason.ACCOUNT_RESERVED
         if command.payee == command.payer:
             return Reason.SAME_ACCOUNT
+        if _owned_by_operator(command.payee) and _operator_currency(command.payee) is None:
+            return Reason.PAYEE_NOT_FOUND
+        if _owned_by_operator(command.payee) and _operator_currency(command.payee) != command.currency:
+            return Reason.PAYEE_CURRENCY_MISMATCH
         payer = self.accounts.get(command.payer)
         if payer is None:
             return Reason.ACCOUNT_NOT_FOUND
@@ -152,8 +157,10 @@ class Auditor:
     def _deposit_refusal(self, command: Command) -> Reason | None:
         if command.amount_minor < 1 or command.amount_minor > MAX_MINOR:
             return Reason.AMOUNT_INVALID
-        if not _owned_by_operator(command.payer):
+        if _operator_currency(command.payer) is None:
             return Reason.PAYER_NOT_SYSTEM
+        if _operator_currency(command.payer) != command.currency:
+            return Reason.CURRENCY_MISMATCH
         if _owned_by_operator(command.payee):
             return Reason.ACCOUNT_RESERVED
         return self._receiving_refusal(command.payee, command.amount_minor, command.currency)
@@ -262,6 +269,11 @@ def _body(command: Command) -> tuple[object, ...]:
 
 def _owned_by_operator(account_id: bytes) -> bool:
     return account_id[:8] == bytes(8)
+
+
+def _operator_currency(account_id: bytes) -> str | None:
+    currencies = [currency for currency in EXPONENTS if account_id == clearing_account(currency)]
+    return currencies[0] if currencies else None
 
 
 def _check(entry: Entry, expected: Answer) -> None:
