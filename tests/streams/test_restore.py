@@ -1,0 +1,177 @@
+"""A restored shard equals the one that was lost, from the ledger alone and from snapshots with the ledger's tail."""
+
+import random
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from payments.book import HOUR_US, IDEMPOTENCY_WINDOW_HOURS
+from payments.errors import InvariantViolation
+from schemas import topics
+from streams import snapshots
+from streams.restore import Restoration
+from streams.shard import PAGES, Shard
+from tests.streams.accounts import account, deposit, freeze, funded, open_account, transfer
+from tests.streams.world import Record, World, WorldLog
+
+
+def state(shard: Shard) -> dict[str, Any]:
+    """Everything that decides what the shard will do next."""
+    operations = shard.book.operations
+    return {
+        "accounts": shard.book.accounts,
+        "operations": operations.newest(len(operations)),
+        "sequence": shard.sequence,
+        "hash": shard.previous_hash,
+        "lanes": shard.lanes,
+        "offsets": shard.next_offsets,
+        "pages": [sorted(page) for page in shard.pages],
+    }
+
+
+def assert_restores(world: World) -> None:
+    before = [state(world.tables[shard]) for shard in range(world.shards)]
+    world.restart()
+    assert [state(world.tables[shard]) for shard in range(world.shards)] == before
+
+
+def busy_world(payments: int, accounts: int = 60, seed: int = 1) -> World:
+    """Accounts that pay each other at random, some frozen, some unknown."""
+    rng, world = random.Random(seed), World(2)
+    ids = [account(number) for number in range(1, accounts)]
+    funded(world, *ids, amount_minor=500)
+    for number in range(payments):
+        payer, payee = rng.choice(ids), rng.choice([*ids, account(99_999)])
+        world.send(transfer(payer, payee, rng.randrange(1, 200), f"k{rng.randrange(payments)}"))
+        if number % 97 == 0:
+            world.send(freeze(rng.choice(ids)))
+        if number % 50 == 0:
+            world.settle()
+            world.now_ms += rng.randrange(10_000)
+    world.settle()
+    return world
+
+
+def test_the_ledger_alone_restores_the_state() -> None:
+    world = busy_world(400)
+    assert not world.records(topics.SNAPSHOTS)
+    assert_restores(world)
+
+
+def step_small(patch: pytest.MonkeyPatch) -> None:
+    """Snapshots after every few entries, so that small worlds turn their pages often."""
+    patch.setattr(snapshots, "ENTRIES_PER_PAGE", 1)
+    patch.setattr(snapshots, "PAGES_PER_STEP", 64)
+    patch.setattr(snapshots, "SEGMENT_OPERATIONS", 20)
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    step_small(monkeypatch)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_snapshots_and_the_tail_restore_the_state() -> None:
+    world = busy_world(1_500)
+    assert world.records(topics.SNAPSHOTS)
+    assert_restores(world)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_snapshots_bound_what_a_restore_reads() -> None:
+    world = busy_world(1_500)
+    world.now_ms += 10 * 60_000
+    for number in range(6 * PAGES):
+        world.send(deposit(account(1 + number % 50), 1, f"d{number}"))
+        world.settle()
+        world.now_ms += 1_000
+    log = WorldLog(world, 0)
+    Restoration(0, world.shards, cast(Any, log)).run()
+    assert log.ledger_records_read < len(world.logs[topics.LEDGER.name, 0]) / 2
+    assert_restores(world)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_compacted_snapshot_topic_restores_the_same() -> None:
+    world = busy_world(1_500)
+    for shard in range(world.shards):
+        log = world.logs[topics.SNAPSHOTS.name, shard]
+        newest = {record.key(): record for record in log}
+        world.logs[topics.SNAPSHOTS.name, shard] = list(newest.values())
+    assert_restores(world)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_clock_that_went_back_costs_time_and_nothing_else() -> None:
+    world = busy_world(600)
+    world.now_ms -= 3_600_000
+    for number in range(2 * PAGES):
+        world.send(deposit(account(1 + number % 50), 1, f"d{number}"))
+        world.settle()
+    assert_restores(world)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_forgotten_hours_free_their_snapshot_slots() -> None:
+    world = World(1)
+    funded(world, account(1))
+    for hour in range(2 * IDEMPOTENCY_WINDOW_HOURS):
+        world.send(*(deposit(account(1), 1, f"{hour}-{number}") for number in range(25)))
+        world.settle()
+        world.now_ms += HOUR_US // 1_000
+    segments = {record.key() for record in world.records(topics.SNAPSHOTS) if (record.key() or b"").startswith(b"op")}
+    assert len(segments) < 2.5 * IDEMPOTENCY_WINDOW_HOURS
+    assert len(world.tables[0].book.operations) <= 25 * (IDEMPOTENCY_WINDOW_HOURS + 1)
+    assert_restores(world)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), cuts=st.lists(st.integers(0, 300), max_size=4))
+def test_restarting_anywhere_changes_no_decision(seed: int, cuts: list[int]) -> None:
+    """Property: the ledger of a world that lost its memory now and then equals that of one that never did."""
+
+    def ledger(restarts: set[int]) -> list[bytes]:
+        rng, world = random.Random(seed), World(2)
+        ids = [account(number) for number in range(1, 12)]
+        world.send(*(open_account(id_, 50) for id_ in ids))
+        world.send(*(deposit(id_, 200) for id_ in ids))
+        for number in range(300):
+            if number in restarts:
+                world.restart(number % 2)
+            payer, payee = rng.choice(ids), rng.choice(ids)
+            world.send(transfer(payer, payee, rng.randrange(1, 90), f"k{rng.randrange(250)}"))
+            if number % 7 == 0:
+                world.settle()
+        world.settle()
+        return [record.value() for record in world.records(topics.LEDGER)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        step_small(patch)
+        assert ledger(set(cuts)) == ledger(set())
+
+
+def test_a_changed_byte_in_the_ledger_refuses_the_shard() -> None:
+    world = busy_world(200)
+    log = world.logs[topics.LEDGER.name, 0]
+    value = bytearray(log[1].value())
+    value[-40] ^= 1
+    log[1] = Record(topics.LEDGER.name, 0, 1, None, bytes(value), world.now_ms)
+    with pytest.raises(InvariantViolation, match="hash chain broken at record 2"):
+        world.restart(0)
+
+
+def test_a_missing_ledger_record_refuses_the_shard() -> None:
+    world = busy_world(200)
+    del world.logs[topics.LEDGER.name, 0][2]
+    with pytest.raises(InvariantViolation, match="2 is followed by 3"):
+        world.restart(0)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_ledger_that_ends_before_its_snapshots_refuses_the_shard() -> None:
+    world = busy_world(600)
+    del world.logs[topics.LEDGER.name, 0][3:]
+    with pytest.raises(InvariantViolation, match="ends at record 3"):
+        world.restart(0)
