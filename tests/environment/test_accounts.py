@@ -1,7 +1,7 @@
-"""Goal: Postgres runs for root and for everybody else, from the system's programs or the package's, wherever things lie.
+"""Goal: Postgres runs for root and for everybody else, from the system's programs or the package's, wherever they lie.
 
-Method: real clusters; programs and homes hidden below folders that the server's account may not enter. As root, the same code
-also runs under an unprivileged account.
+Method: real clusters; programs and homes hidden below folders that the server's account may not enter. As root,
+the same code also runs under an unprivileged account.
 """
 
 import os
@@ -18,10 +18,11 @@ import pytest
 
 from millrace.environment import LocalEnvironment
 from millrace.environment.accounts import can_use, unprivileged
-from millrace.environment.database import binaries, server
+from millrace.environment.database import binaries
 from millrace.environment.database.binaries import find_binaries
 from millrace.environment.faults import EnvironmentFault
 from millrace.environment.layout import Home
+from millrace.supervisor.service import Account
 from runtime.settings import Settings
 from tests.support.environment import throw_away_settings
 
@@ -155,7 +156,7 @@ def _interpreter_for(account: pwd.struct_passwd) -> str:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     candidates = [sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"]
     for candidate in candidates:
-        if Path(candidate).exists() and can_use(server.Account(account.pw_uid, account.pw_gid), Path(candidate)):
+        if Path(candidate).exists() and can_use(Account(account.pw_uid, account.pw_gid), Path(candidate)):
             return candidate
     pytest.skip(f"no {version} that an unprivileged account may run")
 
