@@ -87,6 +87,28 @@ class Settings(BaseSettings):
     api_process_id: int = Field(0, ge=0, le=65_535)
     """Which partition of payments.replies this API process listens to."""
 
+    api_queue_bytes: int = Field(64 * 1024 * 1024, ge=1_048_576)
+    """Commands handed to the producer and not yet acknowledged, per process; beyond it: 503 + Retry-After."""
+
+    api_delivery_timeout_ms: int = Field(10_000, ge=1_000)
+    """A command that Kafka has not acknowledged by then is answered 503, outcome unknown."""
+
+    api_waiting_calls: int = Field(20_000, ge=1)
+    """Calls of one process that wait for their outcome; further ones are answered 202 at once."""
+
+    api_client_commands_per_s: int = Field(50_000, ge=1)
+    """Per client and process, refilled continuously; beyond it: 429 + Retry-After."""
+
+    api_client_burst: int = Field(100_000, ge=10_000)
+    """At least one whole batch of 10,000 lines."""
+
+    api_database_connections: int = Field(8, ge=1, le=1_000)
+    api_drain_timeout_ms: int = Field(15_000, ge=1_000)
+    """Longest graceful stop; longer than the delivery time-out, so that accepted calls get their answer."""
+
+    api_token_issuer: str = "millrace"
+    api_token_audience: str = "millrace-api"
+
     @model_validator(mode="after")
     def _check_relations(self) -> Self:
         if self.transaction_timeout_ms >= self.session_timeout_ms:
@@ -96,6 +118,8 @@ class Settings(BaseSettings):
             )
         if self.cycle_max_ms * 20 > self.transaction_timeout_ms:
             raise ValueError("cycle_max_ms may be at most a twentieth of transaction_timeout_ms")
+        if self.api_drain_timeout_ms <= self.api_delivery_timeout_ms:
+            raise ValueError("api_drain_timeout_ms must exceed api_delivery_timeout_ms: accepted calls get an answer")
         if urlsplit(self.database_url).scheme not in {"postgresql", "postgres"}:
             raise ValueError("database_url must start with postgresql://")
         return self

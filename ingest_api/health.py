@@ -1,0 +1,39 @@
+"""Liveness and readiness: `livez` says that the loop turns, `readyz` that commands and reads can be served."""
+
+from fastapi import APIRouter, Request, Response
+
+from ingest_api.http.call import Answer, Call
+from ingest_api.http.resources import Health, encode
+from ingest_api.http.serving import respond
+from ingest_api.services import Services
+
+router = APIRouter(tags=["health"])
+
+
+async def _live(services: Services, call: Call) -> Answer:
+    del services, call
+    return Answer(200, encode(Health("ok", {})))
+
+
+async def _ready(services: Services, call: Call) -> Answer:
+    del call
+    checks = {
+        "accepting": not services.waiting.closed,
+        "kafka": await services.publisher.reachable(),
+        "replies": services.listener.alive,
+        "postgres": await services.database.reachable(),
+    }
+    ready = all(checks.values())
+    return Answer(200 if ready else 503, encode(Health("ok" if ready else "unavailable", checks)))
+
+
+@router.get("/livez", summary="Does the process turn?", response_model=None)
+async def get_livez(request: Request) -> Response:
+    """Always 200 while the process answers."""
+    return await respond(request, _live)
+
+
+@router.get("/readyz", summary="Can requests be served?", response_model=None)
+async def get_readyz(request: Request) -> Response:
+    """503 while Kafka or Postgres does not answer, and while the process drains."""
+    return await respond(request, _ready)

@@ -1,0 +1,1 @@
+"""What a call carries and what an answer looks like: bodies, headers, resources, the hot route, OpenAPI."""

@@ -1,0 +1,245 @@
+"""Request bodies: what JSON may come in, and the command that it means.
+
+One Struct per body, used for decoding and for OpenAPI alike; unknown fields are refused. Amounts are read from the JSON
+text itself, so 0.1 is 0.1 and no binary number is ever made. Refusals are values (FieldError) with a JSON pointer.
+"""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from ingest_api.problems import Fault, FieldError
+from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, NO_REPLY, Command, CommandKind
+from payments.identifiers import ACCOUNT, NIL, derive_account_id, parse_id
+from payments.money import EXPONENTS, AmountProblem, to_minor
+from payments.postings import clearing_account
+
+_ACCOUNT_PATTERN = "^acc_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+AccountText = Annotated[
+    str, msgspec.Meta(extra_json_schema={"pattern": _ACCOUNT_PATTERN, "examples": ["acc_01jd5v2q7xf8k8v6n3m4p5r6st"]})
+]
+CurrencyText = Annotated[
+    str, msgspec.Meta(description="ISO 4217 code", extra_json_schema={"pattern": "^[A-Z]{3}$", "examples": ["EUR"]})
+]
+AmountText = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description="Positive decimal as text or JSON number, never more decimals than the currency has",
+        extra_json_schema={
+            "anyOf": [{"type": "string", "pattern": r"^(0|[1-9]\d*)(\.\d+)?$"}, {"type": "number"}],
+            "examples": ["10.50"],
+        },
+    ),
+]
+LimitText = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description="Decimal of zero or more: how far the available balance may go below zero",
+        extra_json_schema={
+            "anyOf": [{"type": "string", "pattern": r"^(0|[1-9]\d*)(\.\d+)?$"}, {"type": "number"}],
+            "examples": ["0"],
+        },
+    ),
+]
+Description = Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": MAX_DESCRIPTION_CHARS})]
+KeyText = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_KEY_CHARS})]
+
+_AMOUNT = re.compile(rb'(?P<quote>"?)(-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,4})?)(?P=quote)')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+_DIGIT_RUN = re.compile(r"[0-9](?:[ -]?[0-9]){12,}")
+_AT = re.compile(r" - at `\$\.?(.*)`$", re.DOTALL)
+
+
+class TransferBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Move money from one account to another."""
+
+    from_account: AccountText
+    to_account: AccountText
+    amount: AmountText
+    currency: CurrencyText
+    description: Description = ""
+
+
+class DepositBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Pay money into an account."""
+
+    amount: AmountText
+    currency: CurrencyText
+    method: Literal["cash"] = "cash"
+    description: Description = ""
+
+
+class AccountBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Open an account."""
+
+    currency: CurrencyText
+    overdraft_limit: LimitText = msgspec.field(default_factory=lambda: msgspec.Raw(b"0"))
+
+
+class AccountChangeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Change an account's standing, its overdraft limit, or both. Fields left out stay as they are."""
+
+    status: Literal["open", "frozen", "closed"] | None = None
+    overdraft_limit: LimitText | None = None
+
+
+class TransferLine(TransferBody, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A batch line that moves money from one account to another."""
+
+    idempotency_key: KeyText
+    kind: Literal["transfer"] = "transfer"
+
+
+class DepositLine(DepositBody, forbid_unknown_fields=True, frozen=True, kw_only=True, tag_field="kind", tag="deposit"):
+    """A batch line that pays money into an account."""
+
+    account: AccountText
+    idempotency_key: KeyText
+
+
+class AccountLine(
+    AccountBody, forbid_unknown_fields=True, frozen=True, kw_only=True, tag_field="kind", tag="open_account"
+):
+    """A batch line that opens an account. Its id is derived from the caller and the key."""
+
+    idempotency_key: KeyText
+
+
+DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
+    body: msgspec.json.Decoder(body) for body in (TransferBody, DepositBody, AccountBody, AccountChangeBody)
+}
+
+
+def decode_fault(error: Exception) -> FieldError:
+    """What a decoder's exception says to the caller, with a pointer to the place."""
+    text = str(error)
+    if not isinstance(error, msgspec.ValidationError):
+        detail = (
+            "Send one JSON object in UTF-8." if isinstance(error, UnicodeError) else f"{text}. Send one JSON object."
+        )
+        return FieldError("", Fault.JSON_MALFORMED, detail)
+    at = _AT.search(text)
+    pointer = "/" + at.group(1).replace(".", "/") if at else ""
+    message = text[: at.start()] if at else text
+    named = re.search(r"(required|unknown) field `([^`]*)`", message)
+    if named:
+        code = Fault.FIELD_MISSING if named.group(1) == "required" else Fault.FIELD_UNKNOWN
+        return FieldError(f"{pointer}/{named.group(2)}", code, f"{message}.")
+    return FieldError(pointer, Fault.FIELD_INVALID, f"{message}.")
+
+
+def parse_amount(raw: msgspec.Raw, currency: str, pointer: str = "/amount") -> int | FieldError:
+    """Minor units of a positive amount as it stands in the JSON text."""
+    number = _decimal(raw)
+    problem = to_minor(number, currency) if number is not None else AmountProblem.NOT_A_NUMBER
+    if isinstance(problem, int):
+        return problem
+    at = "/currency" if problem is AmountProblem.CURRENCY_UNKNOWN else pointer
+    return FieldError(at, problem, _amount_advice(problem, currency))
+
+
+def parse_limit(raw: msgspec.Raw, currency: str) -> int | FieldError:
+    """Minor units of an overdraft limit: like an amount, but zero is one."""
+    number = _decimal(raw)
+    if number is not None and number == 0 and currency in EXPONENTS:
+        return 0
+    return parse_amount(raw, currency, "/overdraft_limit")
+
+
+def _decimal(raw: msgspec.Raw) -> Decimal | None:
+    match = _AMOUNT.fullmatch(bytes(raw))
+    return Decimal(match.group(2).decode("ascii")) if match else None
+
+
+def _amount_advice(problem: AmountProblem, currency: str) -> str:
+    exponent = EXPONENTS.get(currency, 0)
+    return {
+        AmountProblem.CURRENCY_UNKNOWN: "Use a code of ISO 4217 with minor units, in capitals: EUR, JPY, KWD.",
+        AmountProblem.NOT_A_NUMBER: 'Send a decimal as text or number, for example "10.50".',
+        AmountProblem.NOT_POSITIVE: "The amount must be above zero.",
+        AmountProblem.TOO_MANY_DECIMALS: f"{currency} has {exponent} decimals; amounts are never rounded.",
+        AmountProblem.TOO_LARGE: "At most 999999999999999999 minor units.",
+    }[problem]
+
+
+def text_fault(text: str, max_chars: int, pointer: str) -> FieldError | None:
+    """Why a text cannot be kept: too long, or with characters that no one can read (and Postgres refuses)."""
+    if len(text) > max_chars:
+        return FieldError(pointer, Fault.FIELD_INVALID, f"At most {max_chars} characters.")
+    if not text.isprintable() and _CONTROL.search(text):
+        return FieldError(pointer, Fault.FIELD_INVALID, "No control characters.")
+    return None
+
+
+def description_fault(description: str) -> FieldError | None:
+    """Why a description is refused. The text is not repeated: it may hold what must not be logged."""
+    if not description:
+        return None
+    if any(map(_is_card_number, _DIGIT_RUN.findall(description))):
+        return FieldError("/description", Fault.CARD_NUMBER, "The description holds what looks like a card number.")
+    return text_fault(description, MAX_DESCRIPTION_CHARS, "/description")
+
+
+def _is_card_number(run: str) -> bool:
+    digits = [int(digit) for digit in run if digit.isdigit()]
+    if not 13 <= len(digits) <= 19:
+        return False
+    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def key_fault(key: str, pointer: str) -> FieldError | None:
+    """Why an idempotency key is refused."""
+    if not key:
+        return FieldError(pointer, Fault.FIELD_INVALID, "The key is empty.")
+    return text_fault(key, MAX_KEY_CHARS, pointer)
+
+
+def parse_account(text: str, pointer: str) -> bytes | FieldError:
+    """The id of an account, or what is wrong with it."""
+    account = parse_id(ACCOUNT, text)
+    return account or FieldError(pointer, Fault.FIELD_INVALID, "Not an account id: acc_ and 26 characters.")
+
+
+def transfer_command(body: TransferBody, key: str, reply_to: bytes = NO_REPLY) -> Command | FieldError:
+    """The command that a transfer body means."""
+    payer = parse_account(body.from_account, "/from_account")
+    if isinstance(payer, FieldError):
+        return payer
+    payee = parse_account(body.to_account, "/to_account")
+    if isinstance(payee, FieldError):
+        return payee
+    amount_minor = parse_amount(body.amount, body.currency)
+    if isinstance(amount_minor, FieldError):
+        return amount_minor
+    fault = description_fault(body.description)
+    if fault is not None:
+        return fault
+    return Command(CommandKind.TRANSFER, payer, payee, amount_minor, body.currency, reply_to, key, body.description)
+
+
+def deposit_command(body: DepositBody, account: bytes, key: str, reply_to: bytes = NO_REPLY) -> Command | FieldError:
+    """The command that a deposit body means: paid by the clearing account of the method."""
+    amount_minor = parse_amount(body.amount, body.currency)
+    if isinstance(amount_minor, FieldError):
+        return amount_minor
+    fault = description_fault(body.description)
+    if fault is not None:
+        return fault
+    payer = clearing_account(body.currency)
+    return Command(CommandKind.DEPOSIT, payer, account, amount_minor, body.currency, reply_to, key, body.description)
+
+
+def open_command(body: AccountBody, account: bytes, key: str, reply_to: bytes = NO_REPLY) -> Command | FieldError:
+    """The command that opens an account."""
+    limit_minor = parse_limit(body.overdraft_limit, body.currency)
+    if isinstance(limit_minor, FieldError):
+        return limit_minor
+    return Command(CommandKind.OPEN_ACCOUNT, account, NIL, limit_minor, body.currency, reply_to, key)
+
+
+def account_of_line(line: AccountLine, principal: str) -> bytes:
+    """The account that a batch line opens: a repeated line opens it once."""
+    return derive_account_id(principal, line.idempotency_key)

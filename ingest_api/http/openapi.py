@@ -1,0 +1,147 @@
+"""OpenAPI 3.1 from the Structs that the operations decode and encode: nothing is described twice.
+
+`describe` gives a FastAPI route its body, answers and problems; `document` completes FastAPI's document with the
+components. The routes without the version prefix work alike and are not repeated.
+"""
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from ingest_api.http.bodies import (
+    AccountBody,
+    AccountChangeBody,
+    AccountLine,
+    DepositBody,
+    DepositLine,
+    TransferBody,
+    TransferLine,
+)
+from ingest_api.http.resources import RESOURCES, Payment, ProblemBody
+from ingest_api.identity.tokens import Scope
+
+TITLE = "Millrace"
+_BODIES: tuple[type, ...] = (
+    TransferBody,
+    DepositBody,
+    AccountBody,
+    AccountChangeBody,
+    TransferLine,
+    DepositLine,
+    AccountLine,
+)
+_REF = "#/components/schemas/{name}"
+_HTTP_TITLES = {
+    400: "Malformed: JSON, key or token of the request",
+    401: "No valid bearer token",
+    403: "The token lacks the scope",
+    404: "No such account or payment",
+    413: "Too large",
+    415: "Another content type is needed",
+    422: "Refused by a rule, or a field is not valid; nothing moved",
+    429: "Too many commands of this client",
+    500: "An error on our side",
+    503: "Busy, or the outcome is not known: send it again with the same key after Retry-After",
+}
+_READ_PROBLEMS = (400, 401, 403, 404, 422, 500, 503)
+_WRITE_PROBLEMS = (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
+_INTRODUCTION = """Money moves on a stream: a command is accepted when Kafka has it, decided at the partition of the
+account that pays, and posted at the one that receives. Each path works with and without `/v1`.
+
+* **Amounts** are decimals as text (`"10.50"`) or JSON numbers, read exactly; answers carry text and `…_minor` integers.
+* **Idempotency-Key** is needed to move money: the same key and body answer the first outcome again
+  (`Idempotency-Replayed: true`), the same key with another body is refused.
+* **Prefer: wait=N** (0 to 30 s, 2 by default, none for batches) waits for the final outcome; else 202 + `Location`.
+* **Consistency-Token** of a write, sent with a read, makes the read show at least that write.
+* **Errors** are `application/problem+json` (RFC 9457) with a stable `code`."""
+
+_IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "maxLength": 257},
+    "description": 'Quoted or bare, at most 255 characters: "order-4711"',
+}
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "wait=N: seconds to wait for the final outcome",
+    "example": "wait=5",
+}
+_CONSISTENCY = {
+    "name": "Consistency-Token",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "From the answer to a write: the read shows at least that write",
+}
+
+
+def describe(
+    summary: str,
+    scope: Scope,
+    result: type = Payment,
+    *,
+    body: type | None = None,
+    statuses: tuple[int, ...] = (),
+    key_needed: bool = True,
+) -> dict[str, Any]:
+    """Arguments of a FastAPI route: a write where there is a body, else a read."""
+    problems = _WRITE_PROBLEMS if body else _READ_PROBLEMS
+    answers = statuses or ((201, 200, 202) if body else (200,))
+    parameters = [_IDEMPOTENCY | {"required": key_needed}, _PREFER] if body else [_CONSISTENCY]
+    extra: dict[str, Any] = {"parameters": parameters, "security": [{"bearer": [scope]}]}
+    if body:
+        extra["requestBody"] = request_body("application/json", {"$ref": _REF.format(name=body.__name__)})
+    return {
+        "summary": summary,
+        "response_model": None,
+        "status_code": answers[0],
+        "responses": {status: _answer(status, result) for status in answers}
+        | {status: _problem(status) for status in problems},
+        "openapi_extra": extra,
+    }
+
+
+def request_body(media: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """An OpenAPI request body."""
+    return {"required": True, "content": {media: {"schema": schema}}}
+
+
+def lines_schema() -> dict[str, Any]:
+    """What a batch line may be."""
+    lines = (TransferLine, DepositLine, AccountLine)
+    return {"anyOf": [{"$ref": _REF.format(name=line.__name__)} for line in lines]}
+
+
+_DONE = {200: "Done; on a write: done before, answered again", 201: "Done", 202: "Accepted, not final yet"}
+
+
+def _answer(status: int, result: type) -> dict[str, Any]:
+    return {
+        "description": _DONE[status],
+        "content": {"application/json": {"schema": {"$ref": _REF.format(name=result.__name__)}}},
+    }
+
+
+def _problem(status: int) -> dict[str, Any]:
+    return {
+        "description": _HTTP_TITLES[status],
+        "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name=ProblemBody.__name__)}}},
+    }
+
+
+def document(app: FastAPI, version: str) -> dict[str, Any]:
+    """The whole OpenAPI document of the application."""
+    described = get_openapi(
+        title=TITLE, version=version, openapi_version="3.1.0", description=_INTRODUCTION, routes=app.routes
+    )
+    _, components = msgspec.json.schema_components((*_BODIES, *RESOURCES), ref_template=_REF)
+    described.setdefault("components", {})["schemas"] = components
+    described["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    for path in described["paths"].values():
+        for operation in path.values():
+            if operation["responses"].get("422", {}).get("content", {}).get("application/json"):
+                operation["responses"]["422"] = _problem(422)  # FastAPI's own shape is never answered
+    return described

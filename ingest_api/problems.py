@@ -1,0 +1,203 @@
+"""The one HTTP error map: every code that a caller can meet, its status and its title (RFC 9457).
+
+Reads codes of payments (Reason, AmountProblem) and names the faults of requests (Fault). Every error answer of this API
+is made by `Problem.answer`, those of the framework too: nothing ever answers a bare {"detail": …}.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ingest_api.http.call import Answer
+from payments.money import AmountProblem
+from payments.rejections import Reason
+
+PROBLEM_JSON = b"application/problem+json"
+
+
+class Fault(StrEnum):
+    """What is wrong with a request, or with us. The value is the public error code."""
+
+    JSON_MALFORMED = "json_malformed"
+    FIELD_MISSING = "field_missing"
+    FIELD_UNKNOWN = "field_unknown"
+    FIELD_INVALID = "field_invalid"
+    CARD_NUMBER = "card_number_refused"
+    METHOD_UNSUPPORTED = "deposit_method_unsupported"
+    PARAMETER_INVALID = "parameter_invalid"
+    CURSOR_INVALID = "cursor_invalid"
+    TOKEN_POSITION_INVALID = "consistency_token_invalid"
+    BATCH_EMPTY = "batch_empty"
+    BATCH_REFUSED = "batch_refused"
+    TOO_MANY_LINES = "too_many_lines"
+    LINE_TOO_LONG = "line_too_long"
+    BODY_TOO_LARGE = "body_too_large"
+    MEDIA_TYPE = "media_type_unsupported"
+    TOKEN_MISSING = "token_missing"
+    TOKEN_INVALID = "token_invalid"
+    SCOPE_INSUFFICIENT = "scope_insufficient"
+    ROUTE_UNKNOWN = "route_unknown"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    PAYMENT_NOT_FOUND = "payment_not_found"
+    RATE_LIMITED = "rate_limited"
+    QUEUE_FULL = "queue_full"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    NOT_YET_VISIBLE = "not_yet_visible"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    NOT_READY = "not_ready"
+    INTERNAL = "internal_error"
+
+
+Code = Fault | Reason | AmountProblem
+
+STATUS: dict[Code, tuple[int, str]] = {
+    Fault.JSON_MALFORMED: (400, "The body is not JSON"),
+    Fault.FIELD_MISSING: (422, "A field is missing"),
+    Fault.FIELD_UNKNOWN: (422, "A field is not known"),
+    Fault.FIELD_INVALID: (422, "A field is not valid"),
+    Fault.CARD_NUMBER: (422, "Card numbers are not taken"),
+    Fault.METHOD_UNSUPPORTED: (422, "This method of deposit is not offered"),
+    Fault.PARAMETER_INVALID: (422, "A parameter is not valid"),
+    Fault.CURSOR_INVALID: (422, "The cursor is not one of ours"),
+    Fault.TOKEN_POSITION_INVALID: (400, "The Consistency-Token is not one of ours"),
+    Fault.BATCH_EMPTY: (400, "The batch has no lines"),
+    Fault.BATCH_REFUSED: (422, "No line of the batch was taken"),
+    Fault.TOO_MANY_LINES: (413, "Too many lines"),
+    Fault.LINE_TOO_LONG: (413, "A line is too long"),
+    Fault.BODY_TOO_LARGE: (413, "The body is too large"),
+    Fault.MEDIA_TYPE: (415, "The content type is not taken"),
+    Fault.TOKEN_MISSING: (401, "A bearer token is needed"),
+    Fault.TOKEN_INVALID: (401, "The bearer token is not valid"),
+    Fault.SCOPE_INSUFFICIENT: (403, "The token does not allow this"),
+    Fault.ROUTE_UNKNOWN: (404, "No such route"),
+    Fault.METHOD_NOT_ALLOWED: (405, "The method is not offered here"),
+    Fault.PAYMENT_NOT_FOUND: (404, "No such payment"),
+    Fault.RATE_LIMITED: (429, "Too many commands"),
+    Fault.QUEUE_FULL: (503, "Too busy to take more"),
+    Fault.OUTCOME_UNKNOWN: (503, "The outcome is not known"),
+    Fault.NOT_YET_VISIBLE: (503, "Not visible yet"),
+    Fault.DATABASE_UNAVAILABLE: (503, "The database does not answer"),
+    Fault.NOT_READY: (503, "Not ready"),
+    Fault.INTERNAL: (500, "An error on our side"),
+    AmountProblem.CURRENCY_UNKNOWN: (422, "The currency is not known"),
+    AmountProblem.NOT_A_NUMBER: (422, "The amount is not valid"),
+    AmountProblem.NOT_POSITIVE: (422, "The amount is not positive"),
+    AmountProblem.TOO_MANY_DECIMALS: (422, "The amount has too many decimals"),
+    AmountProblem.TOO_LARGE: (422, "The amount is too large"),
+    Reason.ACCOUNT_NOT_FOUND: (404, "No such account"),
+    Reason.ACCOUNT_FROZEN: (422, "The account is frozen"),
+    Reason.ACCOUNT_CLOSED: (422, "The account is closed"),
+    Reason.CURRENCY_MISMATCH: (422, "The account has another currency"),
+    Reason.INSUFFICIENT_FUNDS: (422, "Not enough money"),
+    Reason.SAME_ACCOUNT: (422, "Payer and payee are the same account"),
+    Reason.PAYEE_NOT_FOUND: (404, "No such payee"),
+    Reason.PAYEE_FROZEN: (422, "The payee is frozen"),
+    Reason.PAYEE_CLOSED: (422, "The payee is closed"),
+    Reason.PAYEE_CURRENCY_MISMATCH: (422, "The payee has another currency"),
+    Reason.BALANCE_LIMIT_EXCEEDED: (422, "The balance would be too large"),
+    Reason.ACCOUNT_EXISTS: (422, "The account is open already"),
+    Reason.ACCOUNT_RESERVED: (422, "A system account"),
+    Reason.BALANCE_NOT_ZERO: (422, "The balance is not zero"),
+    Reason.OVERDRAFT_IN_USE: (422, "The overdraft is in use"),
+    Reason.IDEMPOTENCY_KEY_REUSED: (422, "The key was used for something else"),
+    Reason.IDEMPOTENCY_KEY_MISSING: (400, "An Idempotency-Key is needed"),
+    Reason.MALFORMED: (422, "The command could not be read"),
+    Reason.WRONG_PARTITION: (422, "The command reached the wrong partition"),
+    Reason.TEXT_TOO_LONG: (422, "A text is too long"),
+    Reason.BATCH_TOO_LARGE: (422, "The batch is too large"),
+    Reason.PAYER_NOT_SYSTEM: (422, "A deposit comes from a system account"),
+}
+
+ADVICE: dict[Reason, str] = {
+    Reason.ACCOUNT_NOT_FOUND: "The account is not open. Open it with POST /v1/accounts, or check the id.",
+    Reason.ACCOUNT_FROZEN: "The account takes and gives no money until it is unfrozen.",
+    Reason.ACCOUNT_CLOSED: "The account is closed for good.",
+    Reason.CURRENCY_MISMATCH: "Send the amount in the currency of the paying account.",
+    Reason.INSUFFICIENT_FUNDS: "The available balance and overdraft limit do not cover the amount.",
+    Reason.SAME_ACCOUNT: "from_account and to_account must differ.",
+    Reason.AMOUNT_INVALID: "The amount must be positive and below 10^18 minor units (a limit may be zero).",
+    Reason.PAYEE_NOT_FOUND: "The receiving account is not open; the payer has the money back, if any had left.",
+    Reason.PAYEE_FROZEN: "The receiving account is frozen; the payer has the money back, if any had left.",
+    Reason.PAYEE_CLOSED: "The receiving account is closed; the payer has the money back, if any had left.",
+    Reason.PAYEE_CURRENCY_MISMATCH: "The receiving account has another currency; the payer has the money back.",
+    Reason.BALANCE_LIMIT_EXCEEDED: "The receiver's balance would pass 10^18 - 1 minor units.",
+    Reason.ACCOUNT_EXISTS: "This account was opened before.",
+    Reason.ACCOUNT_RESERVED: "System accounts do not take part in this operation.",
+    Reason.CURRENCY_UNKNOWN: "Use a code of ISO 4217 with minor units, in capitals: EUR, JPY, KWD.",
+    Reason.BALANCE_NOT_ZERO: "Move the money out first, and wait until nothing is in flight.",
+    Reason.OVERDRAFT_IN_USE: "The account already owes more than this limit.",
+    Reason.IDEMPOTENCY_KEY_REUSED: "This key came before with another body. Nothing moved; use a new key.",
+    Reason.IDEMPOTENCY_KEY_MISSING: 'Send a unique header, for example: Idempotency-Key: "order-4711".',
+    Reason.MALFORMED: "The command is in quarantine; nothing moved.",
+    Reason.WRONG_PARTITION: "The command is in quarantine; nothing moved.",
+    Reason.TEXT_TOO_LONG: "Keys have at most 255 characters, descriptions at most 140.",
+    Reason.BATCH_TOO_LARGE: "The command is in quarantine; nothing moved.",
+    Reason.PAYER_NOT_SYSTEM: "Use POST /v1/transfers to move money between accounts.",
+}
+
+
+class FieldError(NamedTuple):
+    """One fault of one place: a JSON pointer into the body, `?name` for a query parameter, a header by its name."""
+
+    pointer: str
+    code: Code
+    detail: str
+
+
+class Problem(Exception):
+    """An answer that is not what the caller asked for."""
+
+    def __init__(
+        self,
+        code: Code,
+        detail: str,
+        *,
+        errors: Iterable[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+        self.members = dict(members or {})
+
+    @property
+    def status(self) -> int:
+        return STATUS[self.code][0]
+
+    def answer(self, instance: str, request_id: str) -> Answer:
+        """The problem document. `errorMessage` repeats `detail`: some clients read only that."""
+        status, title = STATUS[self.code]
+        document = {
+            "type": f"urn:millrace:problem:{self.code}",
+            "title": title,
+            "status": status,
+            "detail": self.detail,
+            "instance": instance,
+            "code": str(self.code),
+            "errors": [error._asdict() for error in self.errors],
+            "request_id": request_id,
+            "errorMessage": self.detail,
+            **self.members,
+        }
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in self.headers.items()]
+        return Answer(status, msgspec.json.encode(document), headers, PROBLEM_JSON)
+
+
+def refused(reason: Reason, members: Mapping[str, Any] | None = None) -> Problem:
+    """The answer to a command that the accounts refused."""
+    return Problem(reason, ADVICE[reason], members=members)
+
+
+def field_problem(error: FieldError) -> Problem:
+    """The answer to a request with one bad place."""
+    return Problem(error.code, error.detail, errors=(error,))
+
+
+def retry_later(code: Fault, detail: str, retry_after_s: int) -> Problem:
+    """A refusal that passes: nothing was taken, or it is safe to repeat with the same key."""
+    return Problem(code, detail, headers={"Retry-After": str(max(1, retry_after_s))})

@@ -1,0 +1,1 @@
+"""Reads from Postgres, after the sinks have passed the position that the caller has seen."""

@@ -1,0 +1,71 @@
+"""Accounts and balances as Postgres shows them."""
+
+from typing import Any
+from uuid import UUID
+
+from ingest_api.http.resources import Account, Balance, account_status_word, rfc3339
+from ingest_api.problems import Problem, refused
+from ingest_api.reads.database import Database
+from payments.identifiers import ACCOUNT, format_id
+from payments.money import format_minor
+from payments.rejections import Reason
+from schemas.codec.fields import REASONS
+
+_ACCOUNT = """
+SELECT account_id, currency, status, overdraft_limit_minor, opened_at, changed_at
+FROM accounts WHERE account_id = %s"""
+_BALANCE = """
+SELECT account.account_id, account.currency,
+    coalesce(balance.posted_minor, 0) AS posted_minor, coalesce(balance.available_minor, 0) AS available_minor,
+    coalesce(balance.changed_at, account.opened_at) AS changed_at
+FROM accounts AS account LEFT JOIN balances AS balance USING (account_id)
+WHERE account.account_id = %s"""
+_EVENT = "SELECT reason FROM account_events WHERE operation_id = %s"
+
+
+async def find_account(database: Database, account: bytes) -> Account:
+    """The account. Raises Problem where Postgres has none, DatabaseUnavailable."""
+    row = await database.row(_ACCOUNT, (UUID(bytes=account),))
+    if row is None:
+        raise _unknown()
+    currency: str = row["currency"]
+    return Account(
+        id=format_id(ACCOUNT, account),
+        currency=currency,
+        overdraft_limit=format_minor(row["overdraft_limit_minor"], currency),
+        overdraft_limit_minor=row["overdraft_limit_minor"],
+        status=account_status_word(row["status"]),
+        opened_at=rfc3339(row["opened_at"]),
+        changed_at=rfc3339(row["changed_at"]),
+    )
+
+
+async def find_balance(database: Database, account: bytes) -> Balance:
+    """What the account holds. Raises Problem where Postgres has none, DatabaseUnavailable."""
+    row = await database.row(_BALANCE, (UUID(bytes=account),))
+    if row is None:
+        raise _unknown()
+    return _balance(account, row)
+
+
+async def find_event_reason(database: Database, operation_id: bytes) -> Reason | None:
+    """How an account operation was decided (NONE = done), or None where Postgres does not have it yet."""
+    row = await database.row(_EVENT, (UUID(bytes=operation_id),))
+    return REASONS[row["reason"]] if row is not None else None
+
+
+def _balance(account: bytes, row: dict[str, Any]) -> Balance:
+    currency: str = row["currency"]
+    return Balance(
+        account=format_id(ACCOUNT, account),
+        currency=currency,
+        posted=format_minor(row["posted_minor"], currency),
+        posted_minor=row["posted_minor"],
+        available=format_minor(row["available_minor"], currency),
+        available_minor=row["available_minor"],
+        as_of=rfc3339(row["changed_at"]),
+    )
+
+
+def _unknown() -> Problem:
+    return refused(Reason.ACCOUNT_NOT_FOUND)

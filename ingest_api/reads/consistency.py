@@ -1,0 +1,119 @@
+"""Read your own writes: a Consistency-Token names positions in payments.commands; a read waits until they are visible.
+
+Visible means decided *and* arrived: (1) the sink has applied the decision of the command; (2) every shard that got a
+credit from it by then has applied that credit; (3) every return that these sent back by then is applied as well.
+Lanes between two shards are counted at both ends, so (2) and (3) are comparisons of counters, never searches.
+"""
+
+import asyncio
+import base64
+import binascii
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ingest_api.problems import Fault, Problem, retry_later
+from ingest_api.reads.database import Database
+from schemas.codec.ledger import Lane
+
+HEADER = "Consistency-Token"
+WAIT_S = 5
+_POLL_FIRST_S = 0.005
+_POLL_MAX_S = 0.05
+_TEXT = re.compile(rb"[0-9]{1,5}-[0-9]{1,19}(\.[0-9]{1,5}-[0-9]{1,19}){0,4095}")
+
+_PROGRESS = "SELECT shard, commands_next_offset FROM sink_progress WHERE shard = ANY(%s)"
+_LANES = "SELECT shard, lane, peer, next FROM sink_lanes WHERE shard = ANY(%(own)s) OR peer = ANY(%(own)s)"
+
+Lanes = Mapping[tuple[int, int, int], int]
+"""(shard, lane, peer) → next sequence number."""
+
+
+def encode_token(positions: Mapping[int, int]) -> str:
+    """Opaque text of shard → offset."""
+    text = ".".join(f"{shard}-{offset}" for shard, offset in sorted(positions.items()))
+    return base64.urlsafe_b64encode(text.encode("ascii")).rstrip(b"=").decode("ascii")
+
+
+def decode_token(token: str) -> dict[int, int]:
+    """Shard → offset of a token. Raises Problem for one that is not ours."""
+    try:
+        raw = token.encode("ascii")
+        text = base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
+    except (UnicodeEncodeError, binascii.Error):
+        text = b""
+    if not _TEXT.fullmatch(text):
+        raise Problem(Fault.TOKEN_POSITION_INVALID, f"Send the {HEADER} of an earlier answer as it came, or none.")
+    pairs = (part.split(b"-") for part in text.split(b"."))
+    return {int(shard): int(offset) for shard, offset in pairs}
+
+
+class Visibility:
+    """How much of some positions is visible. `decided` and `arrived` are fed with what Postgres says, in that order."""
+
+    def __init__(self, positions: Mapping[int, int]) -> None:
+        self._undecided = dict(positions)
+        self._sent: dict[tuple[int, int], int] = {}
+        """(from, to) → credits sent when the decision was seen: all of them must have arrived."""
+        self._returned: dict[tuple[int, int], int] = {}
+        """(payer's shard, receiver's shard) → returns sent when the credits were seen to have arrived."""
+
+    @property
+    def complete(self) -> bool:
+        return not (self._undecided or self._sent or self._returned)
+
+    @property
+    def undecided(self) -> list[int]:
+        return list(self._undecided)
+
+    def observe(self, commands_next: Mapping[int, int], lanes: Lanes) -> None:
+        """Take one look into account. `lanes` must have been read after `commands_next`."""
+        for shard in [s for s, offset in self._undecided.items() if commands_next.get(s, 0) > offset]:
+            del self._undecided[shard]
+            for (_, _, peer), following in _lanes_of(lanes, shard, Lane.CREDITS_SENT):
+                self._sent[shard, peer] = following
+        for shard, peer in [pair for pair, sent in self._sent.items() if _received(lanes, pair) >= sent]:
+            del self._sent[shard, peer]
+            self._returned[shard, peer] = lanes.get((peer, Lane.RETURNS_SENT, shard), 0)
+        for pair in [pair for pair, back in self._returned.items() if _taken_back(lanes, pair) >= back]:
+            del self._returned[pair]
+
+
+def _lanes_of(lanes: Lanes, shard: int, lane: Lane) -> list[tuple[tuple[int, int, int], int]]:
+    return [(key, following) for key, following in lanes.items() if key[:2] == (shard, lane)]
+
+
+def _received(lanes: Lanes, pair: tuple[int, int]) -> int:
+    return lanes.get((pair[1], Lane.CREDITS_RECEIVED, pair[0]), 0)
+
+
+def _taken_back(lanes: Lanes, pair: tuple[int, int]) -> int:
+    return lanes.get((pair[0], Lane.RETURNS_RECEIVED, pair[1]), 0)
+
+
+async def await_visible(database: Database, token: str | None) -> None:
+    """Returns when the token's positions are visible (at once without one). Raises Problem after WAIT_S."""
+    if token is None:
+        return
+    positions = decode_token(token)
+    visibility, shards = Visibility(positions), sorted(positions)
+    deadline, pause_s = time.monotonic() + WAIT_S, _POLL_FIRST_S
+    while True:
+        await _look(database, visibility, shards)
+        if visibility.complete:
+            return
+        if time.monotonic() + pause_s > deadline:
+            raise retry_later(Fault.NOT_YET_VISIBLE, f"Your last write is not visible after {WAIT_S} s. Ask again.", 1)
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, _POLL_MAX_S)
+
+
+async def _look(database: Database, visibility: Visibility, shards: list[int]) -> None:
+    progress = await database.rows(_PROGRESS, (shards,))
+    commands_next = {row["shard"]: row["commands_next_offset"] for row in progress}
+    lanes: dict[tuple[int, int, int], int] = {}
+    if len(visibility.undecided) < len(shards) or any(commands_next.values()):
+        rows: list[dict[str, Any]] = await database.rows(_LANES, {"own": shards})
+        lanes = {(row["shard"], row["lane"], row["peer"]): row["next"] for row in rows}
+    visibility.observe(commands_next, lanes)

@@ -1,0 +1,62 @@
+"""Postgres for reading: a bounded pool, read-only sessions, every query with a time-out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from payments.errors import Unavailable
+from runtime.settings import Settings
+
+_ACQUIRE_S = 2
+_STATEMENT_MS = 5_000
+_OPTIONS = f"-c statement_timeout={_STATEMENT_MS} -c default_transaction_read_only=on -c timezone=UTC"
+
+
+class DatabaseUnavailable(Unavailable):
+    """Postgres does not answer in time, or is not migrated yet."""
+
+
+class Database:
+    """Runs reading queries. Parameters are always bound, never formatted into the text."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
+            settings.database_url,
+            min_size=1,
+            max_size=settings.api_database_connections,
+            timeout=_ACQUIRE_S,
+            max_waiting=settings.api_waiting_calls,
+            open=False,
+            kwargs={"autocommit": True, "row_factory": dict_row, "options": _OPTIONS},
+        )
+
+    async def open(self) -> None:
+        """Does not wait for Postgres: commands can be taken without it."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        await self._pool.close(timeout=_ACQUIRE_S)
+
+    async def rows(self, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[dict[str, Any]]:
+        """All rows of a query. Raises DatabaseUnavailable."""
+        try:
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(query.encode(), parameters)
+                return await cursor.fetchall()
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable, PoolTimeout) as error:
+            raise DatabaseUnavailable(type(error).__name__) from error
+
+    async def row(self, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> dict[str, Any] | None:
+        """The first row of a query, or None. Raises DatabaseUnavailable."""
+        rows = await self.rows(query, parameters)
+        return rows[0] if rows else None
+
+    async def reachable(self) -> bool:
+        """True where Postgres answers."""
+        try:
+            return await self.row("SELECT 1 AS one") is not None
+        except DatabaseUnavailable:
+            return False

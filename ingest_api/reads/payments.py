@@ -1,0 +1,162 @@
+"""Payments as Postgres shows them: one, one with its timeline, or a page of them by keyset."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from ingest_api.http.resources import STATUS_OF, Payment, PaymentPage, Step, rfc3339
+from ingest_api.problems import Fault, Problem
+from ingest_api.reads.cursor import Cursor, encode_cursor
+from ingest_api.reads.database import Database
+from payments.entries import EntryKind
+from payments.identifiers import ACCOUNT, JOURNAL, PAYMENT, format_id
+from payments.lifecycle import FINAL, PaymentStatus
+from payments.money import format_minor
+from payments.rejections import Reason
+from schemas.codec.fields import REASONS
+from schemas.topics import COMMANDS, LEDGER
+
+_COLUMNS = """payment_id, state, reason, payer, payee, amount_minor, currency, description, decided_at, posted_at,
+    returned_at"""
+_PAYMENT = f"SELECT {_COLUMNS} FROM payments WHERE payment_id = %s"
+_STEPS = """
+SELECT kind, reason, decided_at AS at, shard, ledger_sequence, ledger_offset FROM decisions WHERE payment_id = %(id)s
+UNION ALL
+SELECT 2, 0, posted_at, shard, ledger_sequence, ledger_offset FROM journal_entries WHERE journal_id = %(id)s
+    AND NOT EXISTS (SELECT FROM decisions WHERE payment_id = %(id)s AND kind = 2)
+UNION ALL
+SELECT 3, reason, refused_at, shard, ledger_sequence, ledger_offset FROM refusals WHERE payment_id = %(id)s
+UNION ALL
+SELECT 4, reason, returned_at, shard, ledger_sequence, ledger_offset FROM returns WHERE payment_id = %(id)s
+ORDER BY 1"""
+_COMMAND = "SELECT decided_at, shard, command_offset, command_item FROM decisions WHERE payment_id = %s"
+
+_KEYSET = "(decided_at <= %(at)s AND (decided_at < %(at)s OR payment_id > %(after)s))"
+_ORDER = "ORDER BY decided_at DESC, payment_id LIMIT %(rows)s"
+
+
+class PaymentFilter(NamedTuple):
+    """What a list shows. `since` is inclusive, `until` exclusive; amounts are minor units of `currency`."""
+
+    account: bytes | None = None
+    status: PaymentStatus | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    currency: str | None = None
+    min_minor: int | None = None
+    max_minor: int | None = None
+
+
+async def find_payment(database: Database, payment_id: bytes) -> Payment | None:
+    """The payment, or None where Postgres has none. Raises DatabaseUnavailable."""
+    row = await database.row(_PAYMENT, (UUID(bytes=payment_id),))
+    return _payment(row) if row is not None else None
+
+
+async def find_timeline(database: Database, payment_id: bytes) -> Payment:
+    """The payment with every step that it took. Raises Problem where Postgres has none, DatabaseUnavailable."""
+    payment = await find_payment(database, payment_id)
+    command = await database.row(_COMMAND, (UUID(bytes=payment_id),))
+    if payment is None or command is None:
+        raise unknown_payment()
+    steps = await database.rows(_STEPS, {"id": UUID(bytes=payment_id)})
+    payment.timeline = [_received(command), *(_step(row, payment.id) for row in steps)]
+    return payment
+
+
+async def list_payments(database: Database, wanted: PaymentFilter, after: Cursor | None, limit: int) -> PaymentPage:
+    """One page, newest first. Raises DatabaseUnavailable."""
+    query, parameters = page_query(wanted, after, limit)
+    rows = await database.rows(query, parameters)
+    shown = rows[:limit]
+    more = len(rows) > limit
+    cursor = encode_cursor(Cursor(shown[-1]["decided_at"], shown[-1]["payment_id"])) if more else None
+    return PaymentPage([_payment(row) for row in shown], more, cursor)
+
+
+def page_query(wanted: PaymentFilter, after: Cursor | None, limit: int) -> tuple[str, dict[str, Any]]:
+    """SQL and parameters of one page: one row more than asked for tells whether there is another page."""
+    conditions, parameters = _conditions(wanted)
+    parameters["rows"] = limit + 1
+    if after is not None:
+        conditions.append(_KEYSET)
+        parameters |= {"at": after.decided_at, "after": after.payment_id}
+    if wanted.account is None:
+        return _select(conditions), parameters
+    # Each side walks its own index in page order; a payment to oneself (always rejected) is shown once.
+    parameters["account"] = UUID(bytes=wanted.account)
+    paid = _select(["payer = %(account)s", *conditions])
+    received = _select(["payee = %(account)s", "payer <> %(account)s", *conditions])
+    return f"SELECT * FROM (({paid}) UNION ALL ({received})) AS sides {_ORDER}", parameters
+
+
+def _select(conditions: list[str]) -> str:
+    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+    return f"SELECT {_COLUMNS} FROM payments {where}{_ORDER}"
+
+
+def _conditions(wanted: PaymentFilter) -> tuple[list[str], dict[str, Any]]:
+    states = [kind for kind, status in STATUS_OF.items() if status is wanted.status]
+    choices: dict[str, tuple[str, Any]] = {
+        "states": ("state = ANY(%(states)s)", [int(kind) for kind in states] if wanted.status else None),
+        "since": ("decided_at >= %(since)s", wanted.since),
+        "until": ("decided_at < %(until)s", wanted.until),
+        "currency": ("currency = %(currency)s", wanted.currency),
+        "min_minor": ("amount_minor >= %(min_minor)s", wanted.min_minor),
+        "max_minor": ("amount_minor <= %(max_minor)s", wanted.max_minor),
+    }
+    used = {name: choice for name, choice in choices.items() if choice[1] is not None}
+    return [text for text, _ in used.values()], {name: value for name, (_, value) in used.items()}
+
+
+def unknown_payment() -> Problem:
+    """404: never accepted, or not visible yet."""
+    detail = "Check the id. A payment accepted just now is visible when its Consistency-Token is sent with the request."
+    return Problem(Fault.PAYMENT_NOT_FOUND, detail)
+
+
+def _payment(row: dict[str, Any]) -> Payment:
+    status, reason = STATUS_OF[EntryKind(row["state"])], REASONS[row["reason"]]
+    payment_id: bytes = row["payment_id"].bytes
+    return Payment(
+        id=format_id(PAYMENT, payment_id),
+        status=status,
+        final=status in FINAL,
+        from_account=format_id(ACCOUNT, row["payer"].bytes),
+        to_account=format_id(ACCOUNT, row["payee"].bytes),
+        amount=format_minor(row["amount_minor"], row["currency"]),
+        amount_minor=row["amount_minor"],
+        currency=row["currency"],
+        description=row["description"] or "",
+        reason=str(reason) if reason is not Reason.NONE else None,
+        journal_id=format_id(JOURNAL, payment_id) if status is PaymentStatus.POSTED else None,
+        decided_at=rfc3339(row["decided_at"]),
+        posted_at=rfc3339(row["posted_at"]) if row["posted_at"] else None,
+        returned_at=rfc3339(row["returned_at"]) if row["returned_at"] else None,
+    )
+
+
+def _received(command: dict[str, Any]) -> Step:
+    return Step(
+        status=PaymentStatus.RECEIVED,
+        at=rfc3339(command["decided_at"]),
+        topic=COMMANDS.name,
+        partition=command["shard"],
+        offset=command["command_offset"],
+        item=command["command_item"],
+    )
+
+
+def _step(row: dict[str, Any], payment_id: str) -> Step:
+    kind, reason = EntryKind(row["kind"]), REASONS[row["reason"]]
+    posted = kind is EntryKind.POSTED
+    return Step(
+        status=STATUS_OF[kind] if kind is not EntryKind.REFUSED else "refused",
+        at=rfc3339(row["at"]),
+        topic=LEDGER.name,
+        partition=row["shard"],
+        offset=row["ledger_offset"],
+        ledger_sequence=row["ledger_sequence"],
+        journal_id=payment_id.replace(PAYMENT, JOURNAL, 1) if posted else None,
+        code=str(reason) if reason is not Reason.NONE else None,
+    )

@@ -1,0 +1,52 @@
+"""The parts of one API process, made once and handed to every operation."""
+
+from dataclasses import dataclass
+
+from ingest_api.http.rate_limit import ClientRateLimit
+from ingest_api.identity.tokens import TokenVerifier
+from ingest_api.publisher import Publisher
+from ingest_api.reads.database import Database
+from ingest_api.replies import ReplyListener, WaitingCalls
+from ingest_api.submission import Submission
+from runtime.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Started in the order of the fields, stopped in the reverse one."""
+
+    settings: Settings
+    tokens: TokenVerifier
+    clients: ClientRateLimit
+    database: Database
+    waiting: WaitingCalls
+    listener: ReplyListener
+    publisher: Publisher
+    submission: Submission
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Services":
+        waiting = WaitingCalls(settings.api_process_id, settings.api_waiting_calls)
+        publisher = Publisher(settings)
+        return cls(
+            settings,
+            TokenVerifier.of(settings),
+            ClientRateLimit(settings.api_client_commands_per_s, settings.api_client_burst),
+            Database(settings),
+            waiting,
+            ReplyListener(settings, waiting.resolve),
+            publisher,
+            Submission(publisher, waiting, settings.shards),
+        )
+
+    async def start(self) -> None:
+        """Ready afterwards: topics are there, the end of the replies is known. Postgres may come later."""
+        await self.database.open()
+        await self.publisher.start()
+        await self.listener.start()
+
+    async def stop(self) -> None:
+        self.waiting.close()
+        await self.publisher.stop()
+        await self.listener.stop()
+        await self.database.close()

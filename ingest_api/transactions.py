@@ -1,0 +1,100 @@
+"""History: payments by account, status, time and amount, page by page, and one payment with every step it took."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from ingest_api.accounts import known_account
+from ingest_api.http.openapi import describe
+from ingest_api.http.resources import Payment, PaymentPage
+from ingest_api.http.serving import read, respond
+from ingest_api.identity.tokens import Scope
+from ingest_api.problems import Fault, FieldError, field_problem
+from ingest_api.reads.cursor import decode_cursor
+from ingest_api.reads.payments import PaymentFilter, find_timeline, list_payments, unknown_payment
+from ingest_api.services import Services
+from payments.identifiers import PAYMENT, parse_id
+from payments.lifecycle import PaymentStatus
+from payments.money import to_minor
+
+router = APIRouter(tags=["transactions"])
+
+PAGE_DEFAULT = 50
+PAGE_MAX = 500
+
+_AMOUNT_PATTERN = r"^(0|[1-9][0-9]{0,18})(\.[0-9]{1,4})?$"
+
+
+class TransactionQuery(BaseModel, extra="forbid", populate_by_name=False):
+    """Query of the list. Times without an offset are UTC."""
+
+    account: str | None = Field(None, description="Payer or payee")
+    status: PaymentStatus | None = None
+    since: datetime | None = Field(None, alias="from", description="RFC 3339, inclusive")
+    until: datetime | None = Field(None, alias="to", description="RFC 3339, exclusive")
+    currency: str | None = Field(None, pattern="^[A-Z]{3}$")
+    min_amount: str | None = Field(None, pattern=_AMOUNT_PATTERN, description="Decimal, inclusive; needs currency")
+    max_amount: str | None = Field(None, pattern=_AMOUNT_PATTERN, description="Decimal, inclusive; needs currency")
+    limit: int = Field(PAGE_DEFAULT, ge=1, le=PAGE_MAX)
+    cursor: str | None = Field(None, max_length=64, description="next_cursor of the page before")
+
+    def filter(self) -> PaymentFilter:
+        """What the list shows. Raises Problem."""
+        return PaymentFilter(
+            known_account(self.account) if self.account is not None else None,
+            self.status,
+            _utc(self.since),
+            _utc(self.until),
+            self.currency,
+            _bound_minor("min_amount", self.min_amount, self.currency),
+            _bound_minor("max_amount", self.max_amount, self.currency),
+        )
+
+
+async def _timeline(services: Services, payment_id: str) -> Payment:
+    parsed = parse_id(PAYMENT, payment_id)
+    if parsed is None:
+        raise unknown_payment()
+    return await find_timeline(services.database, parsed)
+
+
+def _bound_minor(name: str, amount: str | None, currency: str | None) -> int | None:
+    """Minor units of an amount in the query. Raises Problem."""
+    if amount is None:
+        return None
+    if currency is None:
+        raise field_problem(FieldError("?currency", Fault.PARAMETER_INVALID, f"{name} needs a currency."))
+    minor = to_minor(Decimal(amount), currency) if Decimal(amount) else 0
+    if isinstance(minor, int):
+        return minor
+    raise field_problem(FieldError(f"?{name}", minor, f"Not an amount of {currency}."))
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    """Times without an offset are UTC."""
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+
+
+@router.get("/transactions", **describe("Payments, newest first", Scope.PAYMENTS_READ, PaymentPage))
+async def get_transactions(request: Request, query: Annotated[TransactionQuery, Query()]) -> Response:
+    """Pages by keyset: what is posted meanwhile neither repeats nor hides a row."""
+
+    async def page(services: Services) -> PaymentPage:
+        after = decode_cursor(query.cursor) if query.cursor is not None else None
+        return await list_payments(services.database, query.filter(), after, query.limit)
+
+    return await respond(
+        request, lambda services, call: read(services, call, Scope.PAYMENTS_READ, lambda _: page(services))
+    )
+
+
+@router.get("/transactions/{payment_id}", **describe("One payment, step by step", Scope.PAYMENTS_READ, Payment))
+async def get_transaction(request: Request, payment_id: str) -> Response:
+    """With its timeline: topic, partition and offset of every step, and the journal entry."""
+    return await respond(
+        request,
+        lambda services, call: read(services, call, Scope.PAYMENTS_READ, lambda _: _timeline(services, payment_id)),
+    )

@@ -1,0 +1,175 @@
+"""POST /transfers and everything that moves money by one command: the command, its outcome, and how it is answered.
+
+Posted 201, pending 202 + Location, refused by a rule 422 (unknown account 404) with the payment inside; a replay
+answers what is true now.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from ingest_api.http.bodies import (
+    DECODERS,
+    DepositBody,
+    TransferBody,
+    decode_fault,
+    deposit_command,
+    parse_account,
+    transfer_command,
+)
+from ingest_api.http.call import Answer, Call
+from ingest_api.http.openapi import describe
+from ingest_api.http.preferences import DEFAULT_WAIT_S, preferred_wait_s, required_key
+from ingest_api.http.resources import Payment, PaymentState, encode, payment_of
+from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond
+from ingest_api.identity.tokens import Scope
+from ingest_api.problems import FieldError, field_problem, refused
+from ingest_api.reads.consistency import HEADER, encode_token
+from ingest_api.reads.database import Database, DatabaseUnavailable
+from ingest_api.reads.payments import find_payment, unknown_payment
+from ingest_api.services import Services
+from ingest_api.submission import Outcome, record_headers
+from payments.commands import Command
+from payments.entries import EntryKind
+from payments.identifiers import PAYMENT, parse_id
+from payments.lifecycle import PaymentStatus
+from payments.rejections import Reason
+
+_LOOK_AGAIN_S = 0.02
+_REFUSED = frozenset({PaymentStatus.REJECTED, PaymentStatus.RETURNED})
+
+router = APIRouter(tags=["transfers"])
+
+
+async def create_transfer(services: Services, call: Call) -> Answer:
+    """Move money from one account to another."""
+    body, key = await _read_body(services, call, TransferBody)
+    return await _move(services, call, checked(transfer_command(body, key)))
+
+
+async def create_deposit(services: Services, call: Call, account_id: str) -> Answer:
+    """Pay money into an account."""
+    body, key = await _read_body(services, call, DepositBody)
+    account = parse_account(account_id, "/account_id")
+    if isinstance(account, FieldError):
+        raise refused(Reason.ACCOUNT_NOT_FOUND)
+    return await _move(services, call, checked(deposit_command(body, account, key)))
+
+
+async def _read_body(services: Services, call: Call, kind: type) -> tuple[Any, str]:
+    admit(services, call, Scope.PAYMENTS_WRITE, JSON_MEDIA, 1)
+    body = await call.body(BODY_BYTES_MAX)
+    key = required_key(call.header(b"idempotency-key"))
+    return decoded(kind, body), key
+
+
+def decoded(kind: type, body: bytes) -> Any:
+    """The body as its Struct. Raises Problem."""
+    try:
+        return DECODERS[kind].decode(body)
+    except (ValueError, RecursionError) as error:
+        raise field_problem(decode_fault(error)) from None
+
+
+def checked(command: Command | FieldError) -> Command:
+    """The command, where there is one. Raises Problem."""
+    if isinstance(command, FieldError):
+        raise field_problem(command)
+    return command
+
+
+async def _move(services: Services, call: Call, command: Command) -> Answer:
+    asked_s = preferred_wait_s(call.header(b"prefer"))
+    wait_s = DEFAULT_WAIT_S if asked_s is None else asked_s
+    headers = record_headers(call.request_id, call.header(b"traceparent"))
+    outcome = await services.submission.submit(command, wait_s, headers)
+    return await _answer(services.database, command, outcome, answer_headers(outcome.positions, asked_s))
+
+
+def answer_headers(positions: dict[int, int], asked_s: int | None) -> dict[str, str]:
+    """What every answer to a write carries."""
+    headers = {HEADER: encode_token(positions)}
+    if asked_s is not None:
+        headers["Preference-Applied"] = f"wait={asked_s}"
+    return headers
+
+
+async def _answer(database: Database, command: Command, outcome: Outcome, headers: dict[str, str]) -> Answer:
+    reply = outcome.reply
+    if reply is None or reply.kind in _MOVES:
+        return payment_answer(payment_of(outcome.operation_id, command, reply), headers, 201)
+    if reply.kind is not EntryKind.REPLAYED:
+        problem = refused(reply.reason)
+        problem.headers = headers
+        raise problem
+    payment = await _await_final(database, outcome) or payment_of(outcome.operation_id, command, None)
+    return payment_answer(payment, headers | {"Idempotency-Replayed": "true"}, 200)
+
+
+_MOVES = frozenset({EntryKind.RESERVED, EntryKind.POSTED, EntryKind.REJECTED, EntryKind.REFUSED, EntryKind.RETURNED})
+
+
+def payment_answer(payment: Payment, headers: dict[str, str], done_status: int) -> Answer:
+    """The payment as an answer. Raises Problem where a rule refused it."""
+    if payment.status in _REFUSED:
+        problem = refused(Reason(payment.reason or Reason.NONE), {"payment": payment})
+        problem.headers = headers
+        raise problem
+    located = headers | {"Location": f"/v1/transfers/{payment.id}"}
+    return Answer(done_status if payment.final else 202, encode(payment), encoded_headers(located))
+
+
+def encoded_headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    """As ASGI wants them."""
+    return [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+
+
+async def _await_final(database: Database, outcome: Outcome) -> Payment | None:
+    """A payment decided earlier, once it is final or the wait is over; None where Postgres does not show it."""
+    payment = None
+    while True:
+        try:
+            payment = await find_payment(database, outcome.operation_id)
+        except DatabaseUnavailable:
+            return payment
+        if (payment is not None and payment.final) or time.monotonic() + _LOOK_AGAIN_S > outcome.deadline:
+            return payment
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def _find(services: Services, payment_id: str) -> Payment:
+    parsed = parse_id(PAYMENT, payment_id)
+    payment = await find_payment(services.database, parsed) if parsed is not None else None
+    if payment is None:
+        raise unknown_payment()
+    return payment
+
+
+async def _find_state(services: Services, payment_id: str) -> PaymentState:
+    payment = await _find(services, payment_id)
+    return PaymentState(payment.id, payment.status, payment.final, payment.reason)
+
+
+@router.post("/transfers", **describe("Move money between two accounts", Scope.PAYMENTS_WRITE, body=TransferBody))
+async def post_transfer(request: Request) -> Response:
+    """Decided at the payer's partition, posted at the payee's. The same key and body answer the first outcome again."""
+    return await respond(request, create_transfer)
+
+
+@router.get("/transfers/{payment_id}", **describe("One payment", Scope.PAYMENTS_READ, result=Payment))
+async def get_transfer(request: Request, payment_id: str) -> Response:
+    """As Postgres shows it; send the Consistency-Token of the write to see at least that."""
+    return await respond(
+        request, lambda services, call: read(services, call, Scope.PAYMENTS_READ, lambda _: _find(services, payment_id))
+    )
+
+
+@router.get("/transfers/{payment_id}/status", **describe("Where a payment stands", Scope.PAYMENTS_READ, PaymentState))
+async def get_transfer_status(request: Request, payment_id: str) -> Response:
+    """The status word, whether it is final, and why it was refused."""
+    return await respond(
+        request,
+        lambda services, call: read(services, call, Scope.PAYMENTS_READ, lambda _: _find_state(services, payment_id)),
+    )
