@@ -1,0 +1,111 @@
+"""`make bench`: starts an environment of its own, measures batch, single and wait, prints and writes the results."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from benchmarks import modes, report
+from benchmarks.http_load import LoadClient
+from benchmarks.machine import machine
+from benchmarks.workload import Workload
+from ingest_api.identity.tokens import ALL_SCOPES, issue_token
+from millrace.environment import LocalEnvironment
+from runtime.settings import Settings
+
+WARM_UP_PAYMENTS = 20_000
+"""The broker's JIT needs some 10,000 requests, Postgres its caches."""
+
+BROKER_FLAGS = "-Xmx1g -XX:-UseSerialGC -XX:+UseG1GC -XX:TieredStopAtLevel=4"
+
+
+class Results(msgspec.Struct, frozen=True):
+    """What `--json` writes."""
+
+    batch: modes.Throughput
+    single: modes.Throughput
+    wait: modes.Wait
+    machine: dict[str, str]
+    settings: dict[str, str]
+
+
+def main() -> None:
+    """Parse the arguments and run."""
+    arguments = _arguments()
+    with tempfile.TemporaryDirectory(prefix="millrace-bench-") as home:
+        settings = Settings(
+            home=Path(home),
+            kafka_port=19_492,
+            postgres_port=15_832,
+            api_port=18_480,
+            workers=arguments.workers,
+            api_client_commands_per_s=10_000_000,
+            api_client_burst=10_000_000,
+        )
+        with LocalEnvironment(settings) as env:
+            results = uvloop.run(_measure(env, arguments))
+    print(report.table(results))  # noqa: T201 - the result of the command
+    if arguments.json:
+        Path(arguments.json).write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
+    if arguments.write:
+        report.write(results)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--json", metavar="FILE", help="write the results to this file")
+    parser.add_argument("--write", action="store_true", help="replace the table in benchmarks/README.md")
+    parser.add_argument("--payments", type=int, default=100_000, help="payments in one batch run (singles: a fifth)")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--accounts", type=int, default=2_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seconds", type=int, default=20, help="of the run with Prefer: wait")
+    parser.add_argument("--rate", type=int, default=100, help="per second, of the run with Prefer: wait")
+    return parser.parse_args()
+
+
+async def _measure(env: LocalEnvironment, arguments: argparse.Namespace) -> Results:
+    url = env.addresses.api_url
+    assert url is not None, "the benchmark's environment includes the pipeline"
+    client = LoadClient(url, issue_token(env.settings, "bench", ALL_SCOPES, 3_600))
+    load = Workload(client, arguments.accounts, seed=1)
+    _say(f"opening {arguments.accounts:,} accounts")
+    await load.open_accounts()
+    _say("warming up")
+    await modes.batch(env, client, load, WARM_UP_PAYMENTS, 1)
+    await modes.single(env, client, load, WARM_UP_PAYMENTS // 10, 1)
+    _say(f"batch: {arguments.runs} × {arguments.payments:,} payments")
+    batch = await modes.batch(env, client, load, arguments.payments, arguments.runs)
+    _say(f"single: {arguments.runs} × {arguments.payments // 5:,} payments")
+    single = await modes.single(env, client, load, arguments.payments // 5, arguments.runs)
+    _say(f"wait: {arguments.rate}/s for {arguments.seconds} s")
+    wait = await modes.wait(client, load, arguments.rate, arguments.seconds)
+    client.close()
+    await asyncio.sleep(0)
+    return Results(batch, single, wait, machine(), _settings(env.settings, arguments))
+
+
+def _settings(settings: Settings, arguments: argparse.Namespace) -> dict[str, str]:
+    return {
+        "shards": str(settings.shards),
+        "workers": str(settings.workers),
+        "api_processes": str(settings.api_processes),
+        "replication_factor": str(settings.replication_factor),
+        "cycle_max_ms": str(settings.cycle_max_ms),
+        "accounts": f"{arguments.accounts:,}",
+        "batch_lines": str(modes.BATCH_LINES),
+        "Postgres": "fsync on, synchronous_commit on",
+        "Kafka": "acks=all, exactly-once, one broker",
+    }
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text} …\n")
+
+
+if __name__ == "__main__":
+    main()
