@@ -22,7 +22,7 @@ from millrace.environment.ports import LOOPBACK
 from millrace.supervisor.service import Account, PostgresProbe, Service
 from runtime.settings import Settings, local_database_url
 
-_SETTINGS = {
+SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "max_connections": "100",
@@ -71,7 +71,7 @@ def postgres_service(settings: Settings, home: Home) -> Service:
         name="postgres",
         argv=[
             *(str(binaries.folder / "postgres"), "-D", str(cluster.data), "-p", str(settings.postgres_port)),
-            *(f"--{name}={value}" for name, value in _SETTINGS.items()),
+            *(f"--{name}={value}" for name, value in SETTINGS.items()),
         ],
         group="infrastructure",
         ready=PostgresProbe(local_database_url(home.root, settings.postgres_port)),
