@@ -11,6 +11,7 @@ from ingest_api.http.bodies import (
     AccountBody,
     AccountChangeBody,
     DepositBody,
+    is_given,
     open_command,
     parse_limit,
 )
@@ -137,7 +138,7 @@ async def change_account(services: Services, call: Call, account_id: str) -> Ans
 
 async def _changes(services: Services, body: AccountChangeBody, account: bytes, key: str) -> list[Command]:
     commands = []
-    if body.overdraft_limit is not None:
+    if is_given(body.overdraft_limit):
         # The limit is in the account's currency, which never changes: reading it from Postgres cannot be stale.
         currency = (await find_account(services.database, account)).currency
         limit_minor = parse_limit(body.overdraft_limit, currency)

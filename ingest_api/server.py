@@ -1,19 +1,12 @@
-"""The API server: one process per core behind one port (SO_REUSEPORT), uvloop and httptools, a graceful end.
+"""One process of the API server: uvloop and httptools, a graceful end; several processes share the port (SO_REUSEPORT).
 
 Guarantees: on SIGTERM no new connection is taken, calls that wait for an outcome are answered 202 with what is known,
 and every command that Kafka was given is acknowledged before the process ends.
 """
 
-import logging
-import multiprocessing
-import os
 import signal
 import socket
 import sys
-import threading
-import time
-from multiprocessing.connection import wait as wait_for_any
-from multiprocessing.process import BaseProcess
 
 import uvicorn
 
@@ -21,13 +14,8 @@ from ingest_api.app import make_app
 from ingest_api.services import Services
 from runtime.settings import Settings
 
-logger = logging.getLogger(__name__)
-
 _BACKLOG = 2_048
 _KEEP_ALIVE_S = 75  # longer than the 60 s of usual proxies, so that the proxy closes first
-_RESTART_PAUSE_S = 0.5
-_START_FAILED = 3
-"""uvicorn's exit status when the application could not start."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -46,22 +34,27 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter) or self._services.publisher.failure is not None
 
 
-def run(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; the exit status. With several processes this one only supervises them."""
-    if settings.api_processes == 1:
-        return serve(settings)
-    return _supervise(settings)
-
-
-def serve(settings: Settings) -> int:
-    """One process."""
+def run(settings: Settings) -> None:
+    """Serve in this process until SIGTERM or SIGINT. Raises SystemExit where it could not start or has to be replaced."""
     services = Services.of(settings)
-    config = uvicorn.Config(
+    server = DrainingServer(_configuration(settings, services), services)
+    # uvicorn raises the signal again once it has drained; the end is then a clean one, not a death by signal
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _: None if server.should_exit else sys.exit(128 + received))
+    with listening_socket(settings) as listener:
+        server.run(sockets=[listener])
+    if services.publisher.failure is not None or not server.started:
+        raise SystemExit(services.publisher.failure or "the API could not start: the reason stands above")
+
+
+def _configuration(settings: Settings, services: Services) -> uvicorn.Config:
+    return uvicorn.Config(
         make_app(services),
         http="httptools",
         loop="uvloop",
         lifespan="on",
         ws="none",
+        proxy_headers=False,
         access_log=False,
         log_level="warning",
         server_header=False,
@@ -70,12 +63,6 @@ def serve(settings: Settings) -> int:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.api_drain_timeout_ms // 1000,
     )
-    server = DrainingServer(config, services)
-    with listening_socket(settings) as listener:
-        server.run(sockets=[listener])
-    if not server.started:
-        return _START_FAILED
-    return 1 if services.publisher.failure else 0
 
 
 def listening_socket(settings: Settings) -> socket.socket:
@@ -92,55 +79,3 @@ def listening_socket(settings: Settings) -> socket.socket:
         raise
     listener.set_inheritable(True)
     return listener
-
-
-def _supervise(settings: Settings) -> int:
-    """Start every process, replace those that die, end them together."""
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _: stopping.append(received))
-    processes = {index: _spawn(settings, index) for index in range(settings.api_processes)}
-    while not stopping:
-        wait_for_any([process.sentinel for process in processes.values()], timeout=_RESTART_PAUSE_S)
-        for index, process in processes.items():
-            if process.exitcode is not None and not stopping:
-                logger.error("API process %d ended with status %s: replaced", index, process.exitcode)
-                time.sleep(_RESTART_PAUSE_S)
-                processes[index] = _spawn(settings, index)
-    return _end(list(processes.values()), settings.api_drain_timeout_ms / 1000 + 5)
-
-
-def _spawn(settings: Settings, index: int) -> BaseProcess:
-    own = settings.model_copy(update={"api_process_id": settings.api_process_id + index})
-    process = multiprocessing.get_context("spawn").Process(target=_child, args=(own,), name=f"api-{index}", daemon=True)
-    process.start()
-    return process
-
-
-def _child(settings: Settings) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.exit(serve(settings))
-
-
-def _end_with_parent() -> None:
-    """A supervisor that was killed can stop nobody: its processes drain by themselves."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _end(processes: list[BaseProcess], timeout_s: float) -> int:
-    deadline = time.monotonic() + timeout_s
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(max(0.0, deadline - time.monotonic()))
-        if process.exitcode is None:
-            process.kill()
-    return max((process.exitcode or 0 for process in processes), default=0)
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    sys.exit(run(Settings()))

@@ -82,7 +82,7 @@ class AccountChangeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
     """Change an account's standing, its overdraft limit, or both. Fields left out stay as they are."""
 
     status: Literal["open", "frozen", "closed"] | None = None
-    overdraft_limit: LimitText | None = None
+    overdraft_limit: LimitText = msgspec.field(default_factory=msgspec.Raw)
 
 
 class TransferLine(TransferBody, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -146,6 +146,11 @@ def parse_limit(raw: msgspec.Raw, currency: str) -> int | FieldError:
     if number is not None and number == 0 and currency in EXPONENTS:
         return 0
     return parse_amount(raw, currency, "/overdraft_limit")
+
+
+def is_given(raw: msgspec.Raw) -> bool:
+    """False where the field was left out, or null."""
+    return bytes(raw) not in {b"", b"null"}
 
 
 def _decimal(raw: msgspec.Raw) -> Decimal | None:
