@@ -14,8 +14,9 @@ keep those out of a running server, but not out of its files, so it comes second
 
 
 def unprivileged() -> Account | None:
-    """None = the current user will do. Raises EnvironmentFault when root has no account to drop to."""
+    """None = the current user will do. Raises EnvironmentFault when root has nobody to become, or we have no name."""
     if os.geteuid() != 0:
+        _require_name()
         return None
     for name in _PREFERRED:
         try:
@@ -27,6 +28,17 @@ def unprivileged() -> Account | None:
         "Postgres does not run as root and there is neither an account `postgres` nor `nobody`: start as a normal user,"
         " or set DATABASE_URL to a server that runs already"
     )
+
+
+def _require_name() -> None:
+    """Containers may run under a bare number; initdb looks the name up."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        raise EnvironmentFault(
+            f"user id {os.geteuid()} has no entry in /etc/passwd, which Postgres needs: run as a named user,"
+            " or set DATABASE_URL to a server that runs already"
+        ) from None
 
 
 def can_use(account: Account | None, path: Path, mode: str = "-x") -> bool:

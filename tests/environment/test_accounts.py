@@ -176,6 +176,16 @@ def test_root_without_an_unprivileged_account_is_told_what_to_do(monkeypatch: py
         unprivileged()
 
 
+def test_a_user_without_a_name_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("millrace.environment.accounts.os.geteuid", lambda: 12345)
+    monkeypatch.setattr("millrace.environment.accounts.pwd.getpwuid", unknown)
+    with pytest.raises(EnvironmentFault, match=r"user id 12345 .* run as a named user"):
+        unprivileged()
+
+
 def test_a_cut_initdb_leaves_nothing_that_looks_like_books(tmp_path: Path) -> None:
     home = tmp_path / "home"
     left_over = home / "postgres" / "data.new"

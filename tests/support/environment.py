@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from millrace.environment import LocalEnvironment, ports
+from millrace.environment.layout import Home
 from runtime.settings import Settings
 
 
@@ -31,8 +32,11 @@ def throw_away_settings(home: Path, *, brokers: int = 1) -> Settings:
 def running_environment(home: Path, *, brokers: int = 1) -> Iterator[LocalEnvironment]:
     """Kafka and Postgres without the pipeline."""
     settings = throw_away_settings(home, brokers=brokers)
-    with LocalEnvironment(settings, brokers=brokers, pipeline=False) as environment:
-        yield environment
+    try:
+        with LocalEnvironment(settings, brokers=brokers, pipeline=False) as environment:
+            yield environment
+    finally:
+        Home(home).wipe()
 
 
 def provider_of(environment: LocalEnvironment) -> str:
