@@ -1,0 +1,75 @@
+"""A whole installation for the tests of the HTTP side: broker, Postgres, a worker, the sink and one API process."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from ingest_api.identity.tokens import ALL_SCOPES, Scope, issue_token
+from millrace.environment import LocalEnvironment, ports
+from runtime.settings import Settings
+from tests.ingest_api.client import ApiClient
+from tests.support.environment import throw_away_settings
+
+Paused = Callable[[str], AbstractContextManager[int]]
+
+
+@pytest.fixture(scope="package")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEnvironment]:
+    """Of its own, because it decides every command in its topics. One worker: the tests pause it at times."""
+    settings = throw_away_settings(tmp_path_factory.mktemp("installation"))
+    own = settings.model_copy(update={"api_port": ports.free_base([]), "workers": 1})
+    with LocalEnvironment(own) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="package")
+def settings(installation: LocalEnvironment) -> Settings:
+    return installation.settings
+
+
+@pytest.fixture(scope="package")
+def api_url(installation: LocalEnvironment) -> str:
+    assert installation.addresses.api_url is not None
+    return installation.addresses.api_url
+
+
+@pytest.fixture
+def api(settings: Settings, api_url: str) -> Iterator[ApiClient]:
+    """A caller with every scope."""
+    client = ApiClient(api_url, issue_token(settings, "tester", ALL_SCOPES, 600))
+    yield client
+    client.http.close()
+
+
+@pytest.fixture
+def caller_with(settings: Settings, api_url: str) -> Iterator[Callable[..., ApiClient]]:
+    """Callers with the scopes given."""
+    made: list[ApiClient] = []
+
+    def make(*scopes: Scope) -> ApiClient:
+        made.append(ApiClient(api_url, issue_token(settings, "limited", scopes, 600)))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.http.close()
+
+
+@pytest.fixture
+def paused(installation: LocalEnvironment) -> Paused:
+    """`with paused("worker-0"):` stops a service for a while (below every session time-out) and lets it go on."""
+
+    @contextmanager
+    def pause(name: str) -> Iterator[int]:
+        pid = next(service.pid for service in installation.status().services if service.name == name)
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield pid
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    return pause
