@@ -1,0 +1,63 @@
+"""`millrace audit verify`: the audit for people and for machines. Exit code 1 names the first difference."""
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from millrace.audit.ledger.partition_log import AuditImpossible
+from millrace.audit.report import PROMISES, AuditReport
+from millrace.audit.verify import verify
+from millrace.cli import EXIT_FAILED
+from millrace.commands.output import errors, print_json, screen
+from runtime.settings import Settings
+
+_COLOURS = {"proved": "green", "failed": "bold red", "not proved": "yellow"}
+
+
+def run(*, as_json: bool) -> None:
+    """Prove the books from the log and compare Postgres with them. Exit code 1 where something differs."""
+    try:
+        report = _verified()
+    except (AuditImpossible, TimeoutError) as error:
+        if as_json:
+            print_json({"ok": False, "error": str(error)})
+        else:
+            errors.print(f"[bold red]millrace:[/] {error}", highlight=False)
+        raise typer.Exit(EXIT_FAILED) from error
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _show(report)
+    if not report.ok:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _verified() -> AuditReport:
+    columns = TextColumn("reading the log twice"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task("audit", total=None)
+        return verify(Settings(), progress=lambda done, total: bar.update(task, completed=done, total=total))
+
+
+def _show(report: AuditReport) -> None:
+    screen.print(
+        f"{report.payments:,} payments: {report.posted:,} posted, {report.rejected:,} rejected,"
+        f" {report.returned:,} returned, {report.in_flight:,} in flight; {report.deposits:,} deposits;"
+        f" {report.replayed:,} repeats, {report.quarantined:,} quarantined"
+    )
+    table = Table(box=None, show_header=False)
+    for invariant, proof in report.proofs.items():
+        table.add_row(invariant.value, f"[{_COLOURS[proof.verdict]}]{proof.verdict}[/]", PROMISES[invariant])
+        for line in proof.checked:
+            table.add_row("", "", f"[dim]{line}[/]")
+        for line in proof.not_proved:
+            table.add_row("", "", f"[yellow]not proved:[/] {line}")
+    screen.print(table)
+    screen.print(
+        f"postings sum {report.postings_sum_minor}, drift {report.drift_minor},"
+        f" accounts below their limit {report.negative_accounts}; {report.ledger_entries:,} entries in"
+        f" {report.ledger_records:,} ledger records, {report.wall_s:.1f} s"
+    )
+    for difference in report.differences:
+        invariant, place, expected, found = difference
+        screen.print(f"[bold red]{invariant.value} differs[/] at {place}\n  expected {expected}\n  found    {found}")

@@ -1,0 +1,138 @@
+"""One partition as it stands: committed records from the first one kept to the high watermark of the audit's start.
+
+Reads Kafka (read_committed). The high watermark counts records of open transactions too: they are waited for, because
+what is behind them was decided as well.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from payments.errors import MillraceError
+from schemas import topics
+
+HIDDEN_DEADLINE_S = 60
+"""An open transaction ends after at most transaction_timeout_ms (10 s by default) and the broker's sweep (10 s)."""
+
+_FETCH_RECORDS = 500
+_REQUEST_TIMEOUT_S = 30
+
+Advance = Callable[[int], None]
+"""Called with the number of records just read."""
+
+
+class AuditImpossible(MillraceError):
+    """The audit cannot be made (nothing was found to be wrong)."""
+
+
+class AuditedTopics(NamedTuple):
+    """Names of the topics that an audit reads."""
+
+    commands: str = topics.COMMANDS.name
+    credits: str = topics.CREDITS.name
+    returns: str = topics.RETURNS.name
+    ledger: str = topics.LEDGER.name
+    quarantine: str = topics.QUARANTINE.name
+
+
+class Extent(NamedTuple):
+    """First offset kept, and one past the last."""
+
+    start: int
+    end: int
+
+    @property
+    def is_complete(self) -> bool:
+        """False where retention deleted the beginning."""
+        return self.start == 0
+
+
+Extents = dict[tuple[str, int], Extent]
+
+
+def extents(bootstrap: str, names: tuple[str, ...], shards: int) -> Extents:
+    """Extent of every partition of these topics, in their order. Raises AuditImpossible."""
+    consumer = _consumer(bootstrap, "read_uncommitted")
+    try:
+        found: Extents = {}
+        for name in names:
+            known = consumer.list_topics(name, timeout=_REQUEST_TIMEOUT_S).topics[name]
+            if known.error is not None or len(known.partitions) != shards:
+                raise AuditImpossible(
+                    f"topic {name} has {len(known.partitions)} partitions and this installation {shards} shards:"
+                    " `millrace up` makes the topics, MILLRACE_SHARDS says how many shards they were made with"
+                )
+            for shard in range(shards):
+                found[name, shard] = Extent(
+                    *consumer.get_watermark_offsets(TopicPartition(name, shard), timeout=_REQUEST_TIMEOUT_S)
+                )
+        return found
+    except KafkaException as error:
+        raise AuditImpossible(f"{bootstrap} does not answer: {error}; is it running? `millrace up`") from error
+    finally:
+        consumer.close()
+
+
+class PartitionLog:
+    """Iterate it once: every committed message of the extent, in order. Memory: 16 MB of prefetched records."""
+
+    def __init__(self, bootstrap: str, topic: str, partition: int, extent: Extent, advance: Advance) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.extent = extent
+        self._bootstrap = bootstrap
+        self._advance = advance
+
+    def __iter__(self) -> Iterator[Message]:
+        if self.extent.start >= self.extent.end:
+            return
+        consumer = _consumer(self._bootstrap, "read_committed")
+        try:
+            consumer.assign([TopicPartition(self.topic, self.partition, self.extent.start)])
+            yield from self._read(consumer)
+        finally:
+            consumer.close()
+
+    def _read(self, consumer: Consumer) -> Iterator[Message]:
+        """Until the end-of-partition event lies at or beyond the end: markers and aborted records carry no message."""
+        moved_at = time.monotonic()
+        while time.monotonic() - moved_at < HIDDEN_DEADLINE_S:
+            events = consumer.consume(_FETCH_RECORDS, 0.05)
+            for event in events:
+                if event.error() is None and event.offset() < self.extent.end:
+                    moved_at = time.monotonic()
+                    yield event
+                elif self._ends(event):
+                    return
+            self._advance(len(events))
+        raise AuditImpossible(
+            f"{self.topic}[{self.partition}] is not readable up to offset {self.extent.end}:"
+            " a transaction hangs, or the broker does not answer"
+        )
+
+    def _ends(self, event: Message) -> bool:
+        error = event.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            if error.fatal() or not error.retriable():
+                raise AuditImpossible(f"{self.topic}[{self.partition}]: {error.str()}")
+            return False
+        offset: int = event.offset()
+        return offset >= self.extent.end
+
+
+def _consumer(bootstrap: str, isolation_level: str) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "millrace.audit",  # never joined: partitions are assigned, no offset is committed
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "isolation.level": isolation_level,
+            "enable.partition.eof": True,
+            "fetch.queue.backoff.ms": 5,
+            "fetch.wait.max.ms": 50,
+            "queued.max.messages.kbytes": 16_384,
+        }
+    )

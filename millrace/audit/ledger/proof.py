@@ -1,0 +1,167 @@
+"""The first half of an audit: what the log alone proves.
+
+Reads every partition of the five topics once, shard after shard. Raises Differs at the first difference; what was
+found right until then stays in the report.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from millrace.audit.ledger.entry_batch import Located, batches
+from millrace.audit.ledger.fold import Fold
+from millrace.audit.ledger.lanes import LaneLog
+from millrace.audit.ledger.partition_log import Advance, AuditedTopics, Extents, PartitionLog, extents
+from millrace.audit.ledger.quarantine import compare_quarantine
+from millrace.audit.ledger.replay import RECEIVED, Inputs, ShardReplay
+from millrace.audit.ledger.settlement import Settlement
+from millrace.audit.report import AuditReport, Differs, Invariant
+from schemas.codec.ledger import SourceTopic, decode_ledger_record, record_hash
+
+
+class LogReader(NamedTuple):
+    """How to read a partition, as far as it went when the audit began."""
+
+    bootstrap: str
+    topics: AuditedTopics
+    shards: int
+    extents: Extents
+    advance: Advance
+
+    def partition(self, topic: str, shard: int) -> PartitionLog:
+        return PartitionLog(self.bootstrap, topic, shard, self.extents[topic, shard], self.advance)
+
+    def inputs(self, shard: int) -> dict[SourceTopic, Inputs]:
+        names = {
+            SourceTopic.COMMANDS: self.topics.commands,
+            SourceTopic.CREDITS: self.topics.credits,
+            SourceTopic.RETURNS: self.topics.returns,
+        }
+        return {source: Inputs(self.partition(name, shard)) for source, name in names.items()}
+
+    def incomplete(self, *names: str) -> list[str]:
+        """Partitions of these topics whose beginning was deleted, as sentences."""
+        return [
+            f"{name}[{shard}] begins at offset {extent.start}: retention has deleted what was before"
+            for (name, shard), extent in self.extents.items()
+            if name in names and not extent.is_complete
+        ]
+
+    def moved_on(self) -> bool:
+        """True where records were written since the audit began."""
+        return extents(self.bootstrap, self.topics, self.shards) != self.extents
+
+
+def prove_log(reader: LogReader, report: AuditReport) -> None:
+    """Replay and add up every shard, then join what crosses them. Raises Differs, AuditImpossible."""
+    without_beginning = reader.incomplete(reader.topics.ledger)
+    if without_beginning:
+        _prove_chain_alone(reader, report, without_beginning)
+        return
+    lanes, settlement, fold = LaneLog(), Settlement(), Fold()
+    replays = []
+    for shard in range(reader.shards):
+        replay = ShardReplay(reader.partition(reader.topics.ledger, shard), reader.inputs(shard), reader.shards, lanes)
+        for source, lane in RECEIVED.items():
+            lanes.kept_from_start(lane, shard, reader.extents[_name(reader, source), shard].is_complete)
+        for batch in batches(_folded(replay, fold, reader.topics.ledger)):
+            settlement.add(batch, report)
+        replays.append(replay)
+        report.ledger_records += replay.records
+        report.undecided += replay.undecided
+    _say_replayed(reader, report, replays)
+    _conclude_fold(fold, report)
+    try:
+        settlement.conclude(report)
+        lanes.compare()
+    except Differs as difference:
+        if not reader.moved_on():
+            raise
+        moving = f"payments moved while the shards were read ({difference}): run it again at rest"
+        report.not_proved(difference.difference.invariant, moving)
+    _say_joined(report, lanes)
+    _prove_quarantine(reader, report, replays)
+
+
+def _folded(replay: ShardReplay, fold: Fold, topic: str) -> Iterator[Located]:
+    for offset, record in replay.records_checked():
+        fold.add(record, f"{topic}[{replay.shard}] offset {offset}")
+        yield offset, record
+
+
+def _name(reader: LogReader, source: SourceTopic) -> str:
+    return reader.topics.credits if source is SourceTopic.CREDITS else reader.topics.returns
+
+
+def _say_replayed(reader: LogReader, report: AuditReport, replays: list[ShardReplay]) -> None:
+    records, again = report.ledger_records, sum(replay.decided_again for replay in replays)
+    report.proved(Invariant.TRACE, f"hash chain and sequence of {records} ledger records on {reader.shards} shards")
+    report.proved(Invariant.REPLAY, f"{again} ledger records decided again: equal byte for byte")
+    report.proved(Invariant.ONE_OUTCOME, "every input record up to the ledger's end was decided once, in order")
+    if again < records:
+        for topic in reader.incomplete(reader.topics.commands, reader.topics.credits, reader.topics.returns):
+            report.not_proved(Invariant.REPLAY, f"{records - again} ledger records have no inputs any more: {topic}")
+
+
+def _conclude_fold(fold: Fold, report: AuditReport) -> None:
+    report.accounts = len(fold.accounts)
+    report.negative_accounts = len(fold.below_limit)
+    for difference in fold.below_limit.values():
+        raise difference
+    report.proved(Invariant.LIMITS, f"{report.accounts} accounts at each of {report.ledger_entries} entries")
+    postings, held = fold.sums()
+    report.postings_sum_minor = sum(map(abs, postings.values()))
+    for currency in sorted(postings):
+        if postings[currency]:
+            raise Differs(Invariant.CONSERVATION, f"postings in {currency}", "a sum of 0", postings[currency])
+        report.proved(
+            Invariant.CONSERVATION,
+            f"{currency}: postings add up to 0, and so does what is available, in flight and owed by the system",
+        )
+        if held[currency]:
+            place = f"available, in flight and system balances in {currency}"
+            raise Differs(Invariant.CONSERVATION, place, "a sum of 0", held[currency])
+
+
+def _say_joined(report: AuditReport, lanes: LaneLog) -> None:
+    ended = report.posted + report.returned
+    report.proved(Invariant.ONE_OUTCOME, f"{ended} reserved payments ended once, {report.in_flight} are in flight")
+    moves = ended + report.in_flight + report.deposits
+    report.proved(
+        Invariant.IDEMPOTENCY, f"{moves} operations moved money, each once; {report.replayed} repeats did not"
+    )
+    report.proved(Invariant.TRACE, f"{lanes.records} records between shards are those that their origin decided")
+
+
+def _prove_quarantine(reader: LogReader, report: AuditReport, replays: list[ShardReplay]) -> None:
+    topics = reader.topics
+    gone = reader.incomplete(topics.quarantine, topics.commands)
+    for sentence in gone:
+        report.not_proved(Invariant.QUARANTINE, sentence)
+    if not gone:
+        count = compare_quarantine(
+            (reader.partition(topics.quarantine, shard) for shard in range(reader.shards)),
+            (item for replay in replays for item in replay.set_aside),
+            topics.commands,
+            {replay.shard: replay.next_offsets[SourceTopic.COMMANDS] for replay in replays},
+        )
+        report.proved(Invariant.QUARANTINE, f"{count} items, equal in origin, reason and bytes")
+
+
+def _prove_chain_alone(reader: LogReader, report: AuditReport, reasons: list[str]) -> None:
+    """Without the first records there is no state to decide from: the links between those kept are all there is."""
+    for invariant in Invariant:
+        for reason in reasons:
+            report.not_proved(invariant, reason)
+    for shard in range(reader.shards):
+        previous = None
+        for message in reader.partition(reader.topics.ledger, shard):
+            value = message.value() or b""
+            header = decode_ledger_record(value).header
+            place = f"{reader.topics.ledger}[{shard}] offset {message.offset()}"
+            link = header.sequence, header.previous_hash
+            if previous is not None and link != previous:
+                expected = f"sequence {previous[0]} with previous hash {previous[1].hex()}"
+                raise Differs(Invariant.TRACE, place, expected, f"sequence {link[0]} with {link[1].hex()}")
+            previous = header.sequence + 1, record_hash(value)
+            report.ledger_records += 1
+    report.proved(Invariant.TRACE, f"{report.ledger_records} ledger records that are still kept are linked")

@@ -1,0 +1,190 @@
+"""A whole log to audit: real topics on the real broker, written by the real agents, applied by the real sink.
+
+The agents run here without their engine: one transaction per chunk, nobody crashes. Topics have names of their own.
+"""
+
+import random
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+
+from confluent_kafka import Message, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from millrace.audit.ledger.partition_log import AuditedTopics, Extent, PartitionLog, extents
+from payments.commands import NO_REPLY, Command, CommandKind, account_command
+from payments.identifiers import NIL, derive_account_id
+from payments.postings import clearing_account
+from runtime import migrate
+from runtime.exactly_once.contract import Chunk
+from runtime.exactly_once.failpoints import Failpoints
+from runtime.postgres import connect
+from schemas import topics as catalogue
+from schemas.codec.commands import encode_batch, encode_body, encode_command
+from schemas.partitioning import shard_of
+from sinks.balances import STAGING_TABLE
+from sinks.ledger_batch import LedgerBatch
+from sinks.loop import flush_batch
+from sinks.progress import load_progress
+from streams.agents.authorise import authorise
+from streams.agents.post import post
+from streams.agents.take_back import take_back
+from streams.shard import Shard
+
+SHARDS = 3
+ACCOUNTS = [derive_account_id("audit", str(number)) for number in range(14)]
+FROZEN, CLOSED, DOLLARS, STRANGER = ACCOUNTS[-4:]
+CLEARING = clearing_account("EUR")
+
+
+def make_topics(bootstrap: str, timestamp_type: str = "LogAppendTime") -> AuditedTopics:
+    """Empty topics like those of the catalogue, under names that nobody else uses."""
+    suffix = secrets.token_hex(5)
+    names = AuditedTopics(*(f"test.audit.{suffix}.{name}" for name in AuditedTopics._fields))
+    config = {"message.timestamp.type": timestamp_type}
+    futures = AdminClient({"bootstrap.servers": bootstrap}).create_topics(
+        [NewTopic(name, SHARDS, 1, config=config) for name in names], operation_timeout=30
+    )
+    for future in futures.values():
+        future.result(30)
+    return names
+
+
+class Pipeline:
+    """Topics and the shards that decide what is on them."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+        self.topics = make_topics(bootstrap)
+        self.shards = [Shard(number, SHARDS) for number in range(SHARDS)]
+        self._names = {
+            catalogue.COMMANDS.name: self.topics.commands,
+            catalogue.CREDITS.name: self.topics.credits,
+            catalogue.RETURNS.name: self.topics.returns,
+            catalogue.LEDGER.name: self.topics.ledger,
+            catalogue.QUARANTINE.name: self.topics.quarantine,
+        }
+        self._positions: dict[tuple[str, int], int] = {}
+        self._producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": secrets.token_hex(5)})
+        self._producer.init_transactions(30)
+
+    def send(self, commands: Sequence[Command], batched: bool = False) -> None:
+        """Write commands, one record each or one packed record per shard."""
+        self._producer.begin_transaction()
+        for shard in range(SHARDS):
+            own = [command for command in commands if shard_of(command.authority, SHARDS) == shard]
+            if batched and own:
+                self._write(shard, own[0].authority, encode_batch([encode_body(command) for command in own]))
+            elif not batched:
+                for command in own:
+                    self._write(shard, command.authority, encode_command(command))
+        self._producer.commit_transaction(30)
+
+    def send_raw(self, shard: int, value: bytes, key: bytes = b"anybody") -> None:
+        """Write any bytes where a command should be."""
+        self._producer.begin_transaction()
+        self._write(shard, key, value)
+        self._producer.commit_transaction(30)
+
+    def _write(self, shard: int, key: bytes, value: bytes) -> None:
+        self._producer.produce(self.topics.commands, value, key, shard)
+
+    def decide(self) -> None:
+        """Run the agents until everything that was sent is decided and nothing is in flight."""
+        agents: dict[str, Callable[[Shard, Chunk], None]] = {
+            catalogue.COMMANDS.name: authorise,
+            catalogue.CREDITS.name: post,
+            catalogue.RETURNS.name: take_back,
+        }
+        moving = True
+        while moving:
+            moving = False
+            for topic, agent in agents.items():
+                for shard in self.shards:
+                    records = self._new_records(self._names[topic], shard.number)
+                    if records:
+                        moving = True
+                        self._producer.begin_transaction()
+                        agent(shard, Chunk(topic, shard.number, records, self._produce))
+                        self._producer.commit_transaction(30)
+
+    def _produce(
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        key: bytes | None = None,
+        partition: int,
+        headers: Sequence[tuple[str, bytes]] | None = None,
+    ) -> None:
+        if topic in self._names:  # replies are for nobody here
+            self._producer.produce(self._names[topic], value, key, partition, headers=list(headers or ()))
+
+    def _new_records(self, topic: str, partition: int) -> list[Message]:
+        end = extents(self.bootstrap, (topic,), SHARDS)[topic, partition].end
+        start = self._positions.get((topic, partition), 0)
+        self._positions[topic, partition] = end
+        return list(PartitionLog(self.bootstrap, topic, partition, Extent(start, end), lambda _: None))
+
+
+def records_of(bootstrap: str, topic: str) -> Iterator[Message]:
+    """Everything on a topic, partition after partition."""
+    for (name, partition), extent in extents(bootstrap, (topic,), SHARDS).items():
+        yield from PartitionLog(bootstrap, name, partition, extent, lambda _: None)
+
+
+def apply_ledger(bootstrap: str, topic: str, database: str) -> None:
+    """Let the sink apply a whole ledger to a database."""
+    migrate.up(database, "sinks")
+    with connect(database, "test") as connection:
+        progress = load_progress(connection, range(SHARDS))
+        connection.execute(STAGING_TABLE)
+        connection.commit()
+        batch = LedgerBatch(progress)
+        for record in records_of(bootstrap, topic):
+            partition, offset, value = record.partition(), record.offset(), record.value()
+            assert partition is not None
+            assert offset is not None
+            assert value is not None
+            batch.add(partition, offset, value)
+        if len(batch):
+            flush_batch(connection, batch, lambda _: None, Failpoints(""))
+
+
+def payments_of_every_kind(pipeline: Pipeline, seed: int) -> None:
+    """Accounts, deposits, and a few hundred payments that end in every way there is."""
+    numbers = count()
+    chance = random.Random(seed)
+
+    def command(kind: CommandKind, payer: bytes, payee: bytes, amount: int, currency: str = "EUR") -> Command:
+        words = "" if chance.random() < 0.7 else f"rent\0 {chance.random()}"
+        return Command(kind, payer, payee, amount, currency, NO_REPLY, f"key {next(numbers)}", words)
+
+    opened = [account for account in ACCOUNTS if account != STRANGER]
+    pipeline.send([command(CommandKind.OPEN_ACCOUNT, account, NIL, 0) for account in opened if account != DOLLARS])
+    pipeline.send([command(CommandKind.OPEN_ACCOUNT, DOLLARS, NIL, 500, "USD")])
+    pipeline.send([command(CommandKind.DEPOSIT, CLEARING, account, 2_000) for account in opened], batched=True)
+    pipeline.send([account_command(CommandKind.FREEZE_ACCOUNT, FROZEN, "f")])
+    pipeline.send([account_command(CommandKind.CLOSE_ACCOUNT, account, "c") for account in (CLOSED, STRANGER)])
+    pipeline.send([command(CommandKind.SET_OVERDRAFT_LIMIT, ACCOUNTS[0], NIL, 300, "")])
+    pipeline.send([command(CommandKind.DEPOSIT, clearing_account("USD"), DOLLARS, 700, "USD")])
+    pipeline.decide()
+    pairs = [(chance.choice(ACCOUNTS), chance.choice([*ACCOUNTS, CLEARING])) for _ in range(300)]
+    transfers = [command(CommandKind.TRANSFER, *pair, chance.randrange(1, 700)) for pair in pairs]
+    pipeline.send(transfers[:200], batched=True)
+    pipeline.decide()
+    pipeline.send(transfers[200:] + transfers[50:60])
+    pipeline.send([transfers[7]._replace(amount_minor=1)])
+    _malformed(pipeline, transfers[0])
+    pipeline.decide()
+
+
+def _malformed(pipeline: Pipeline, command: Command) -> None:
+    shard = shard_of(command.authority, SHARDS)
+    pipeline.send_raw(shard, b"no record")
+    pipeline.send_raw(shard, b"")
+    pipeline.send_raw(shard, encode_command(command._replace(idempotency_key="")))
+    pipeline.send_raw(shard, encode_command(command._replace(description="d" * 141)))
+    pipeline.send_raw((shard + 1) % SHARDS, encode_command(command._replace(idempotency_key="elsewhere")))
+    good = encode_body(command._replace(idempotency_key="behind a bad one"))
+    pipeline.send_raw(shard, encode_batch([b"bad", good]))
