@@ -17,12 +17,11 @@ from payments.errors import InvariantViolation
 from sinks.copy_rows import BIGINT, CURRENCY, ID, SMALLINT, TIME, Column, CopyTarget, currency_text, postgres_time
 from sinks.ledger_batch import LedgerBatch
 
-STAGING_TABLE: Final = """
+_STAGING_TABLE: Final = """
 CREATE TEMP TABLE balance_changes (
     account_id uuid, currency char(3), posted_delta_minor bigint, available_delta_minor bigint,
     is_stated smallint, stated_available_minor bigint, changed_at timestamptz
 ) ON COMMIT DELETE ROWS"""
-"""Made once per connection: making it per batch would bloat the catalogue."""
 
 BALANCE_CHANGES: Final = CopyTarget(
     "balance_changes",
@@ -63,6 +62,14 @@ class Legs(NamedTuple):
     is_stated: NDArray[np.bool_]
     stated_available_minor: NDArray[np.int64]
     decided_at_us: NDArray[np.int64]
+
+
+def prepare_session(connection: Connection) -> None:
+    """What `apply_balances` needs once per connection: making the table per batch would bloat the catalogue."""
+    connection.execute(_STAGING_TABLE)
+    # The planner takes the staging table for empty and would loop over it per row: 690 µs a payment instead of 12.
+    connection.execute("SET enable_nestloop = off")
+    connection.commit()
 
 
 def apply_balances(connection: Connection, batch: LedgerBatch) -> None:

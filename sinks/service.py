@@ -24,7 +24,7 @@ from runtime.kafka_reader import AssignedReader, PositionLost
 from runtime.postgres import connect, is_transient
 from runtime.settings import Settings
 from schemas.topics import LEDGER
-from sinks.balances import STAGING_TABLE
+from sinks.balances import prepare_session
 from sinks.loop import Throughput, flush_batch, next_batch
 from sinks.progress import Fenced, ShardProgress, load_progress
 
@@ -43,12 +43,13 @@ LOG_INTERVAL_S: Final = 10
 class Sink:
     """One writer for a set of shards; by default the only one, for all."""
 
-    def __init__(self, settings: Settings, shards: Collection[int] | None = None) -> None:
+    def __init__(self, settings: Settings, shards: Collection[int] | None = None, topic: str = LEDGER.name) -> None:
         self._dsn = settings.database_url
         self._shards = sorted(shards if shards is not None else range(settings.shards))
         self._partitions = settings.shards
+        self._topic = topic
         self._failpoints = Failpoints(settings.failpoint)
-        self._reader = AssignedReader(settings.kafka_bootstrap, LEDGER.name, GROUP)
+        self._reader = AssignedReader(settings.kafka_bootstrap, topic, GROUP)
         self._stopping = threading.Event()
         self._throughput = Throughput()
         self._reconnects = 0
@@ -72,7 +73,7 @@ class Sink:
         found = self._reader.partition_count()
         if found != self._partitions:
             raise InvariantViolation(
-                f"{LEDGER.name} has {found} partitions and this installation {self._partitions} shards:"
+                f"{self._topic} has {found} partitions and this installation {self._partitions} shards:"
                 " set MILLRACE_SHARDS to what the topics were made with"
             )
 
@@ -89,8 +90,7 @@ class Sink:
 
     def _follow(self, connection: Connection) -> None:
         progress = load_progress(connection, self._shards)
-        connection.execute(STAGING_TABLE)
-        connection.commit()
+        prepare_session(connection)
         self._reader.start({shard: row.ledger_next_offset for shard, row in progress.items()})
         log.info("applying from %s", {shard: row.ledger_next_offset for shard, row in progress.items()})
         while not self._stopping.is_set():
@@ -109,10 +109,10 @@ class Sink:
             log.info("%s records_behind=%d", line, behind)
 
 
-def run(settings: Settings, shards: Collection[int] | None = None) -> int:
+def run(settings: Settings, shards: Collection[int] | None = None, topic: str = LEDGER.name) -> int:
     """The process until SIGTERM or SIGINT; its exit code, with the reason on stderr where it is not 0."""
     try:
-        sink = Sink(settings, shards)
+        sink = Sink(settings, shards, topic)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: sink.stop())
         sink.run()
@@ -121,7 +121,7 @@ def run(settings: Settings, shards: Collection[int] | None = None) -> int:
     except migrate.MigrationRefused as error:
         return _ended(str(error), EXIT_INVARIANT)
     except PositionLost as error:
-        return _ended(f"{LEDGER.name} no longer holds the next record to apply: {error}", EXIT_INVARIANT)
+        return _ended(f"{topic} does not hold the next record to apply: {error}", EXIT_INVARIANT)
     except (Fenced, TimeoutError, psycopg.OperationalError, KafkaException) as error:
         return _ended(str(error), EXIT_CRASHED)
     return 0

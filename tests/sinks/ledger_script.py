@@ -54,7 +54,7 @@ class LedgerScript:
     def open_accounts(self) -> None:
         """One record per shard that opens and funds every account."""
         for shard, accounts in self.accounts.items():
-            entries = [self._event(EntryKind.ACCOUNT_OPENED, account, "EUR") for account in accounts]
+            entries = [self.event(EntryKind.ACCOUNT_OPENED, account, "EUR") for account in accounts]
             entries += [self._deposit(account, 1_000_000) for account in accounts]
             self.seal(shard, SourceTopic.COMMANDS, entries)
 
@@ -115,11 +115,11 @@ class LedgerScript:
         chance = self.random.random()
         account = self.random.choice(self.accounts[shard])
         if chance < 0.05:
-            return [self._entry(EntryKind.REPLAYED, self._operation(account), account, NIL, 5)]
+            return [self.entry(EntryKind.REPLAYED, self._operation(account), account, NIL, 5)]
         if chance < 0.08:
-            return [self._entry(EntryKind.QUARANTINED, NIL, NIL, NIL, 0, Reason.MALFORMED, currency="")]
+            return [self.entry(EntryKind.QUARANTINED, NIL, NIL, NIL, 0, Reason.MALFORMED, currency="")]
         if chance < 0.11:
-            return [self._event(EntryKind.REJECTED, account, "X", Reason.ACCOUNT_EXISTS)]
+            return [self.event(EntryKind.REJECTED, account, "X", Reason.ACCOUNT_EXISTS)]
         if chance < 0.2:
             return [self._deposit(account, self.random.randint(1, 10**6))]
         return self._transfer(shard, account, chance)
@@ -132,10 +132,10 @@ class LedgerScript:
             self.texts[payment] = self.random.choice(["Miete", "für «Zoë» — 東京", "nul\0inside", ""])
         if chance < 0.3:
             self.states[payment] = EntryKind.REJECTED
-            return [self._entry(EntryKind.REJECTED, payment, payer, payee, -amount, Reason.AMOUNT_INVALID)]
+            return [self.entry(EntryKind.REJECTED, payment, payer, payee, -amount, Reason.AMOUNT_INVALID)]
         self.states[payment] = EntryKind.RESERVED
         self.available[payer] -= amount
-        entries = [self._entry(EntryKind.RESERVED, payment, payer, payee, amount)]
+        entries = [self.entry(EntryKind.RESERVED, payment, payer, payee, amount)]
         transfer = Transfer(payment, payer, payee, amount)
         if self.home[payee] == shard:
             return [*entries, self._post(transfer)]
@@ -153,25 +153,25 @@ class LedgerScript:
         self.available[payee] += amount
         self.states[payment] = EntryKind.POSTED
         self.journal[payment] = (payer, payee, amount)
-        return self._entry(EntryKind.POSTED, payment, payer, payee, amount, stated=payee)
+        return self.entry(EntryKind.POSTED, payment, payer, payee, amount, stated=payee)
 
     def _take(self, transfer: Transfer) -> Entry:
         if self.random.random() > 0.2:
             return self._post(transfer)
         self._returns[self.home[transfer.payer]].append(transfer)
-        return self._entry(EntryKind.REFUSED, *transfer, Reason.PAYEE_CLOSED, stated=transfer.payee)
+        return self.entry(EntryKind.REFUSED, *transfer, Reason.PAYEE_CLOSED, stated=transfer.payee)
 
     def _take_back(self, transfer: Transfer) -> Entry:
         self.available[transfer.payer] += transfer.amount
         self.states[transfer.payment] = EntryKind.RETURNED
-        return self._entry(EntryKind.RETURNED, *transfer, Reason.PAYEE_CLOSED)
+        return self.entry(EntryKind.RETURNED, *transfer, Reason.PAYEE_CLOSED)
 
-    def _event(self, kind: EntryKind, account: bytes, currency: str, reason: Reason = Reason.NONE) -> Entry:
+    def event(self, kind: EntryKind, account: bytes, currency: str, reason: Reason = Reason.NONE) -> Entry:
         operation = self._operation(account)
         self.events[operation] = kind
-        return self._entry(kind, operation, account, NIL, 0, reason, currency=currency)
+        return self.entry(kind, operation, account, NIL, 0, reason, currency=currency)
 
-    def _entry(
+    def entry(
         self,
         kind: EntryKind,
         operation: bytes,
