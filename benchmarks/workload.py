@@ -47,7 +47,7 @@ class Workload:
             {"kind": "deposit", "account": id_, "amount": FUNDS, "currency": CURRENCY, "idempotency_key": "funds"}
             for id_ in opened
         ]
-        await self._client.run(self._batched(deposits, SETUP_LINES), 1, _accepted)
+        await self._client.run(self._batched(deposits, SETUP_LINES), 1, require_accepted)
 
     def batches(self, payments: int, lines: int) -> list[bytes]:
         """Whole requests for the batch route."""
@@ -86,6 +86,7 @@ class Workload:
             yield self._client.request("POST", "/v1/transfers:batch", body, Content_Type="application/x-ndjson")
 
 
-def _accepted(answer: Answer) -> None:
-    if answer.status not in (200, 202) or msgspec.json.decode(answer.body)["rejected"]:
-        raise InvariantViolation(f"a batch was refused: {answer.status} {answer.body.decode()[:300]}")
+def require_accepted(answer: Answer) -> None:
+    """Raises InvariantViolation: a figure with refused payments in it would mean nothing."""
+    if answer.status not in (200, 201, 202) or b'"rejected":[{' in answer.body:
+        raise InvariantViolation(f"refused: {answer.status} {answer.body.decode()[:500]}")
