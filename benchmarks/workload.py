@@ -37,7 +37,11 @@ class Workload:
         body = msgspec.json.encode({"currency": CURRENCY})
         requests = (
             self._client.request(
-                "POST", "/v1/accounts", body, Idempotency_Key=f"{self._run}-{number}", Content_Type="application/json"
+                "POST",
+                "/v1/accounts",
+                body,
+                Idempotency_Key=f"open-{self._run}-{number}",
+                Content_Type="application/json",
             )
             for number in range(self._accounts_wanted)
         )
