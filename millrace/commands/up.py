@@ -13,7 +13,8 @@ def run(*, brokers: int, pipeline: bool, as_json: bool) -> None:
     settings = Settings()
     home = home_of(settings)
     with faults_shown(as_json=as_json):
-        if running_supervisor(home) and (addresses := read_addresses(home)):
+        running = running_supervisor(home)
+        if running and running.phase == "ready" and (addresses := read_addresses(home)):
             _show(addresses, as_json=as_json, already=True)
             return
         progress = Silent() if as_json else Shown()

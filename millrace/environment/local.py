@@ -228,17 +228,31 @@ def stop_environment(home: Home) -> bool:
     try:
         ask_supervisor(home, Request("stop"))
     except NotRunning:
-        return False
-    with home.lock.open("a") as lock:
-        deadline_s = time.monotonic() + _STOP_TIMEOUT_S
-        while time.monotonic() < deadline_s:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(_POLL_S)
-            else:
-                return True
+        return _end_leftovers(home)
+    deadline_s = time.monotonic() + _STOP_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        if _lock_is_free(home):
+            return True
+        time.sleep(_POLL_S)
     raise EnvironmentFault(f"the environment did not end within {_STOP_TIMEOUT_S:.0f} s; see {home.log('supervisor')}")
+
+
+def _end_leftovers(home: Home) -> bool:
+    """Processes of a supervisor that was killed; but not those of one that lives and is too busy to answer."""
+    if not home.lock.exists():
+        return False
+    if not _lock_is_free(home):
+        raise EnvironmentFault(f"the supervisor of {home.root} runs but does not answer; see {home.log('supervisor')}")
+    return end_orphans(home.pids) > 0
+
+
+def _lock_is_free(home: Home) -> bool:
+    with home.lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _environment_of(settings: Settings) -> dict[str, str]:

@@ -21,7 +21,7 @@ from millrace.environment.accounts import can_use, unprivileged
 from millrace.environment.database import binaries
 from millrace.environment.database.binaries import find_binaries
 from millrace.environment.faults import EnvironmentFault
-from millrace.environment.layout import Home
+from millrace.environment.layout import Home, cache_of
 from millrace.supervisor.service import Account
 from runtime.settings import Settings
 from tests.support.environment import throw_away_settings
@@ -144,7 +144,7 @@ def test_a_normal_user_runs_everything_as_himself(tmp_path: Path) -> None:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "MILLRACE_HOME": str(home),
-            "MILLRACE_CACHE_DIR": "/var/cache/millrace",
+            "MILLRACE_CACHE_DIR": str(cache_of(settings)),
             "MILLRACE_KAFKA_PORT": str(settings.kafka_port),
             "MILLRACE_POSTGRES_PORT": str(settings.postgres_port),
         },

@@ -240,6 +240,45 @@ def test_all_processes_end_when_their_owner_is_killed(tmp_path: Path) -> None:
     eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids), "all ended")
 
 
+def test_a_killed_supervisor_takes_its_servers_along_and_the_next_start_finds_everything(tmp_path: Path) -> None:
+    settings = throw_away_settings(tmp_path)
+    first = LocalEnvironment(settings, pipeline=False).start(detached=True)
+    _create_topic(first.kafka_bootstrap, "kept")
+    _produce(first.kafka_bootstrap, "kept", ["record"])
+    status = first.status()
+    psutil.Process(status.pid).kill()
+    pids = [service.pid or 0 for service in status.services]
+    eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids), "servers ended")
+    with pytest.raises(NotRunning):
+        first.status()
+    with LocalEnvironment(settings, pipeline=False) as second:
+        assert _read(second.kafka_bootstrap, "kept", 1) == ["record"]
+        psycopg.connect(second.database_url).close()
+
+
+def test_a_detached_environment_outlives_its_starter_and_is_stopped_by_another(tmp_path: Path) -> None:
+    settings = throw_away_settings(tmp_path)
+    starter = LocalEnvironment(settings, pipeline=False).start(detached=True)
+    assert starter.status().phase == "ready"
+    LocalEnvironment(settings, pipeline=False).stop()
+    with pytest.raises(NotRunning):
+        starter.status()
+    starter.stop()
+
+
+def test_a_supervisor_that_does_not_answer_is_not_taken_for_gone(tmp_path: Path) -> None:
+    settings = throw_away_settings(tmp_path)
+    with LocalEnvironment(settings, pipeline=False) as environment:
+        supervisor = psutil.Process(environment.status().pid)
+        supervisor.suspend()
+        try:
+            with pytest.raises(EnvironmentFault, match="runs but does not answer"):
+                LocalEnvironment(settings, pipeline=False).stop()
+        finally:
+            supervisor.resume()
+        assert environment.status().phase == "ready"
+
+
 def test_three_brokers_replicate_and_survive_the_loss_of_one(
     three_brokers: LocalEnvironment, topic_name: TopicName
 ) -> None:
