@@ -91,6 +91,18 @@ def demo(
     run(stay=not leave, crash=crash, json_file=json_file)
 
 
+audit = typer.Typer(no_args_is_help=True, help="Prove the books.")
+app.add_typer(audit, name="audit")
+
+
+@audit.command()
+def verify(as_json: AsJson = False) -> None:
+    """Recompute every decision, balance and hash from the log and compare with Postgres. Exits 1 on a difference."""
+    from millrace.audit.command import run
+
+    run(as_json=as_json)
+
+
 @app.command()
 def token(
     subject: Annotated[str, typer.Argument(help="Who the token speaks for.")] = "operator",

@@ -15,6 +15,15 @@ _POLL_S = 0.1
 _STATES = """
     SELECT state, count(*) FROM payments WHERE payment_id = ANY(%s) GROUP BY state
 """
+_DUPLICATES = """
+    SELECT count(*) FROM (
+        SELECT payment_id FROM (
+            SELECT payment_id FROM decisions WHERE kind = %(rejected)s AND payment_id = ANY(%(ids)s)
+            UNION ALL SELECT payment_id FROM journal_entries WHERE payment_id = ANY(%(ids)s)
+            UNION ALL SELECT payment_id FROM returns WHERE payment_id = ANY(%(ids)s)
+        ) AS finals GROUP BY payment_id HAVING count(*) > 1
+    ) AS repeated
+"""
 _TOP_ACCOUNTS = """
     SELECT account_id, count(*), sum(abs(amount_minor))::bigint FROM postings
     WHERE payment_id = ANY(%s) GROUP BY account_id ORDER BY 2 DESC LIMIT %s
@@ -45,7 +54,7 @@ class BusyAccount(NamedTuple):
 def outcomes(database_url: str, payment_ids: list[bytes]) -> Outcomes:
     """Count the payments by state."""
     with psycopg.connect(database_url) as connection:
-        counts = dict(connection.execute(_STATES, [_uuids(payment_ids)]).fetchall())
+        counts: dict[int, int] = dict(connection.execute(_STATES, [[value.hex() for value in payment_ids]]).fetchall())
     return Outcomes(
         counts.get(EntryKind.POSTED, 0),
         counts.get(EntryKind.REJECTED, 0),
@@ -72,6 +81,14 @@ def await_final(database_url: str, payment_ids: list[bytes], progress: Callable[
         time.sleep(_POLL_S)
 
 
+def duplicates(database_url: str, payment_ids: list[bytes]) -> int:
+    """How many of the payments have more than one final outcome."""
+    with psycopg.connect(database_url) as connection:
+        query = {"rejected": EntryKind.REJECTED, "ids": [value.hex() for value in payment_ids]}
+        row = connection.execute(_DUPLICATES, query).fetchone()
+    return int(row[0]) if row else 0
+
+
 def replayed(database_url: str) -> int:
     """How many commands repeated an earlier key, in the whole life of this installation."""
     with psycopg.connect(database_url) as connection:
@@ -83,9 +100,5 @@ def replayed(database_url: str) -> int:
 def busiest_accounts(database_url: str, payment_ids: list[bytes], count: int) -> list[BusyAccount]:
     """The accounts with the most postings of these payments."""
     with psycopg.connect(database_url) as connection:
-        rows = connection.execute(_TOP_ACCOUNTS, [_uuids(payment_ids), count]).fetchall()
+        rows = connection.execute(_TOP_ACCOUNTS, [[value.hex() for value in payment_ids], count]).fetchall()
     return [BusyAccount(account_id.bytes, postings, turnover) for account_id, postings, turnover in rows]
-
-
-def _uuids(ids: list[bytes]) -> list[str]:
-    return [value.hex() for value in ids]

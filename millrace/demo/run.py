@@ -15,13 +15,14 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from ingest_api.identity.tokens import ALL_SCOPES, issue_token
-from millrace.audit.verify import AuditReport, verify
+from millrace.audit.report import AuditReport
+from millrace.audit.verify import verify
 from millrace.cli import EXIT_FAILED
 from millrace.commands.output import Shown, errors, faults_shown, screen
 from millrace.demo.client import PatientClient
 from millrace.demo.crashes import Crash, CrashSchedule
 from millrace.demo.load import Load, percentile_ms
-from millrace.demo.outcomes import Outcomes, await_final, busiest_accounts, replayed
+from millrace.demo.outcomes import Outcomes, await_final, busiest_accounts, duplicates, replayed
 from millrace.demo.payments_file import read_payments
 from millrace.demo.summary import print_summary
 from millrace.environment import LocalEnvironment, connected
@@ -69,6 +70,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """What the load itself yields."""
 
     outcomes: Outcomes
+    duplicates: int
     wall_s: float
     latency_ms: LatencyMs
     replayed: int
@@ -125,6 +127,7 @@ async def _load(
             wall_s = time.monotonic() - started_s
         measured = Measured(
             outcomes=found,
+            duplicates=duplicates(env.database_url, load.payment_ids()),
             wall_s=wall_s,
             latency_ms=LatencyMs(percentile_ms(load.timings, 50), percentile_ms(load.timings, 99)),
             replayed=replayed(env.database_url) - replayed_before,
@@ -180,7 +183,7 @@ def _result(load: Load, measured: Measured, report: AuditReport, crashes: list[C
         rejected=measured.outcomes.rejected,
         returned=measured.outcomes.returned,
         quarantined=report.quarantined,
-        duplicates=report.duplicates,
+        duplicates=measured.duplicates,
         replayed=measured.replayed,
         postings_sum_minor=report.postings_sum_minor,
         drift_minor=report.drift_minor,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from millrace.audit.verify import AuditReport
+from millrace.audit.report import AuditReport
 from millrace.commands.output import screen
 from millrace.demo.crashes import Crash
 from millrace.demo.load import Load
@@ -61,7 +61,7 @@ def _busiest(busiest: list[BusyAccount], load: Load) -> Table:
 
 def _proof(result: "DemoResult", report: AuditReport) -> str:
     if not result.proven:
-        return f"[bold red]NOT PROVEN:[/] {report.first_difference}"
+        return f"[bold red]NOT PROVEN:[/] {'; '.join(map(str, report.differences))}"
     return (
         f"[bold green]PROVEN:[/] every payment final once, duplicates {result.duplicates},"
         f" sum of postings {result.postings_sum_minor}, drift {result.drift_minor},"
