@@ -7,18 +7,19 @@ import typer
 
 from millrace.commands.output import faults_shown, print_json
 from millrace.environment.faults import EnvironmentFault
+from millrace.environment.last_words import logs_of
 from millrace.environment.layout import home_of
 from runtime.settings import Settings
 
 
 def run(name: str, *, lines: int, as_json: bool) -> None:
     """Print the last lines of each file that belongs to the service."""
-    folder = home_of(Settings()).logs
+    home = home_of(Settings())
     with faults_shown(as_json=as_json):
-        paths = [path for path in (folder / f"{name}.kafka.log", folder / f"{name}.log") if path.exists()]
+        paths = logs_of(home, name)
         if not paths:
-            known = sorted({path.name.split(".")[0] for path in folder.glob("*.log")})
-            raise EnvironmentFault(f"no log of {name!r} in {folder}; there are: {', '.join(known) or 'none'}")
+            known = sorted({path.name.split(".")[0] for path in home.logs.glob("*.log")})
+            raise EnvironmentFault(f"no log of {name!r} in {home.logs}; there are: {', '.join(known) or 'none'}")
         ends = {path.name: _end(path, lines) for path in paths}
     if as_json:
         print_json(ends)

@@ -21,6 +21,7 @@ from millrace.environment.brokers import broker as kafka
 from millrace.environment.connection import ask_supervisor, running_supervisor
 from millrace.environment.database import server as postgres
 from millrace.environment.faults import EnvironmentBusy, EnvironmentFault, NotRunning, StartFault
+from millrace.environment.last_words import last_words
 from millrace.environment.layout import Addresses, Home, home_of
 from millrace.environment.progress import Progress, Silent
 from millrace.services import pipeline_services
@@ -161,13 +162,13 @@ class LocalEnvironment:
         deadline_s = time.monotonic() + _READY_TIMEOUT_S
         while time.monotonic() < deadline_s:
             if self._supervisor and self._supervisor.poll() is not None:
-                raise StartFault(f"the supervisor ended at once: {_last_line(self._home, 'supervisor')}")
+                raise StartFault(f"the supervisor ended at once: {last_words(self._home, 'supervisor')}")
             status = running_supervisor(self._home)
             if status and status.phase == "ready":
                 return
             if status and (alarms := status.alarms):
                 name = alarms[0].name
-                raise StartFault(f"{name} does not stay up: {_last_line(self._home, name)} (log: {alarms[0].log})")
+                raise StartFault(f"{name} does not stay up: {last_words(self._home, name)} (log: {alarms[0].log})")
             time.sleep(_POLL_S)
         waiting = (
             [service.name for service in status.services if service.state != "ready"] if status else ["supervisor"]
@@ -259,11 +260,3 @@ def _environment_of(settings: Settings) -> dict[str, str]:
     """Every setting by its own variable, so that a service reads what its environment was made with."""
     fields = {f"MILLRACE_{name.upper()}": str(value) for name, value in settings if value is not None}
     return {**os.environ, **fields}
-
-
-def _last_line(home: Home, service: str) -> str:
-    try:
-        lines = home.log(service).read_text(errors="replace").strip().splitlines()
-    except FileNotFoundError:
-        lines = []
-    return lines[-1] if lines else "no output"
