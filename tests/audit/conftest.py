@@ -22,10 +22,10 @@ def pipeline(broker: str) -> Pipeline:
 
 
 @pytest.fixture(scope="session")
-def applied_tables(pipeline: Pipeline, postgres: str) -> Iterator[str]:
+def applied_tables(pipeline: Pipeline, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database to which the sink has applied the log. Tests may not write to it."""
     with fresh_database(postgres) as url:
-        apply_ledger(pipeline.bootstrap, pipeline.topics.ledger, url)
+        apply_ledger(pipeline.bootstrap, pipeline.topics.ledger, url, tmp_path_factory.mktemp("sink"))
         yield url
 
 

@@ -5,9 +5,13 @@ The agents run here without their engine: one transaction per chunk, nobody cras
 
 import random
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 
+import psycopg
 from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -15,17 +19,12 @@ from millrace.audit.ledger.partition_log import AuditedTopics, Extent, Partition
 from payments.commands import NO_REPLY, Command, CommandKind, account_command
 from payments.identifiers import NIL, derive_account_id
 from payments.postings import clearing_account
-from runtime import migrate
 from runtime.exactly_once.contract import Chunk
-from runtime.exactly_once.failpoints import Failpoints
-from runtime.postgres import connect
+from runtime.settings import Settings
 from schemas import topics as catalogue
 from schemas.codec.commands import encode_batch, encode_body, encode_command
 from schemas.partitioning import shard_of
-from sinks.balances import STAGING_TABLE
-from sinks.ledger_batch import LedgerBatch
-from sinks.loop import flush_batch
-from sinks.progress import load_progress
+from sinks.service import Sink
 from streams.agents.authorise import authorise
 from streams.agents.post import post
 from streams.agents.take_back import take_back
@@ -42,9 +41,8 @@ def make_topics(bootstrap: str, timestamp_type: str = "LogAppendTime") -> Audite
     suffix = secrets.token_hex(5)
     names = AuditedTopics(*(f"test.audit.{suffix}.{name}" for name in AuditedTopics._fields))
     config = {"message.timestamp.type": timestamp_type}
-    futures = AdminClient({"bootstrap.servers": bootstrap}).create_topics(
-        [NewTopic(name, SHARDS, 1, config=config) for name in names], operation_timeout=30
-    )
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # must outlive its futures
+    futures = admin.create_topics([NewTopic(name, SHARDS, 1, config=config) for name in names], operation_timeout=30)
     for future in futures.values():
         future.result(30)
     return names
@@ -133,22 +131,29 @@ def records_of(bootstrap: str, topic: str) -> Iterator[Message]:
         yield from PartitionLog(bootstrap, name, partition, extent, lambda _: None)
 
 
-def apply_ledger(bootstrap: str, topic: str, database: str) -> None:
+def apply_ledger(bootstrap: str, topic: str, database: str, home: Path) -> None:
     """Let the sink apply a whole ledger to a database."""
-    migrate.up(database, "sinks")
-    with connect(database, "test") as connection:
-        progress = load_progress(connection, range(SHARDS))
-        connection.execute(STAGING_TABLE)
-        connection.commit()
-        batch = LedgerBatch(progress)
-        for record in records_of(bootstrap, topic):
-            partition, offset, value = record.partition(), record.offset(), record.value()
-            assert partition is not None
-            assert offset is not None
-            assert value is not None
-            batch.add(partition, offset, value)
-        if len(batch):
-            flush_batch(connection, batch, lambda _: None, Failpoints(""))
+    settings = Settings(home=home, kafka_bootstrap=bootstrap, database_url=database, shards=SHARDS)
+    wanted = sum(1 for _ in records_of(bootstrap, topic))
+    sink = Sink(settings, topic=topic)
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(sink.run)
+        try:
+            while _records_applied(database) < wanted:
+                assert not running.done(), "the sink ended early"
+                time.sleep(0.05)
+        finally:
+            sink.stop()
+        running.result(30)
+
+
+def _records_applied(database: str) -> int:
+    with psycopg.connect(database) as connection:
+        try:
+            row = connection.execute("SELECT coalesce(sum(ledger_sequence), 0) FROM sink_progress").fetchone()
+        except psycopg.errors.UndefinedTable:
+            return -1
+    return int(row[0]) if row is not None else 0
 
 
 def payments_of_every_kind(pipeline: Pipeline, seed: int) -> None:

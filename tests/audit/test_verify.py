@@ -1,7 +1,6 @@
 """A log and tables that are right: everything is proved, with the numbers that were sent."""
 
 import json
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -9,8 +8,9 @@ import pytest
 from millrace.audit.ledger.partition_log import AuditedTopics, AuditImpossible
 from millrace.audit.report import Invariant
 from millrace.audit.verify import verify
+from runtime import migrate
 from runtime.settings import Settings
-from tests.audit.pipeline import Pipeline, apply_ledger, make_topics
+from tests.audit.pipeline import Pipeline, apply_ledger, make_topics, payments_of_every_kind
 
 
 def test_a_right_log_is_proved_whole(pipeline: Pipeline, applied_tables: str, settings: Settings) -> None:
@@ -63,8 +63,6 @@ def test_the_report_is_json_with_the_promised_names(
 def test_a_sink_that_is_behind_is_compared_as_far_as_it_is(
     pipeline: Pipeline, database: str, settings: Settings
 ) -> None:
-    from runtime import migrate
-
     migrate.up(database, "sinks")
     report = verify(settings.model_copy(update={"database_url": database}), pipeline.topics)
     assert report.differences == []
@@ -73,14 +71,10 @@ def test_a_sink_that_is_behind_is_compared_as_far_as_it_is(
     assert report.proofs[Invariant.REPLAY].verdict == "proved"
 
 
-def test_commands_that_nobody_decided_yet_are_counted(
-    broker: str, database: str, settings: Settings, pipeline: Pipeline
-) -> None:
-    from tests.audit.pipeline import payments_of_every_kind
-
+def test_commands_that_nobody_decided_yet_are_counted(broker: str, database: str, settings: Settings) -> None:
     other = Pipeline(broker)
     payments_of_every_kind(other, seed=9)
-    apply_ledger(broker, other.topics.ledger, database)
+    apply_ledger(broker, other.topics.ledger, database, settings.home)
     other.send_raw(0, b"anything")
     report = verify(settings.model_copy(update={"database_url": database}), other.topics)
     assert report.differences == []
@@ -88,12 +82,12 @@ def test_commands_that_nobody_decided_yet_are_counted(
 
 
 def test_a_missing_topic_or_table_is_said_before_anything_is_read(
-    pipeline: Pipeline, database: str, settings: Settings, tmp_path: Path
+    pipeline: Pipeline, database: str, settings: Settings
 ) -> None:
     at_database = settings.model_copy(update={"database_url": database})
     with pytest.raises(AuditImpossible, match="no table sink_progress"):
         verify(at_database, pipeline.topics)
-    apply_ledger(pipeline.bootstrap, make_topics(pipeline.bootstrap).ledger, database)
+    apply_ledger(pipeline.bootstrap, make_topics(pipeline.bootstrap).ledger, database, settings.home)
     nowhere = AuditedTopics(*(f"{name}.nowhere" for name in pipeline.topics))
     with pytest.raises(AuditImpossible, match="MILLRACE_SHARDS"):
         verify(at_database, nowhere)

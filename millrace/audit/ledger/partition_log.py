@@ -65,14 +65,24 @@ def extents(bootstrap: str, names: tuple[str, ...], shards: int) -> Extents:
                     " `millrace up` makes the topics, MILLRACE_SHARDS says how many shards they were made with"
                 )
             for shard in range(shards):
-                found[name, shard] = Extent(
-                    *consumer.get_watermark_offsets(TopicPartition(name, shard), timeout=_REQUEST_TIMEOUT_S)
-                )
+                found[name, shard] = _extent(consumer, TopicPartition(name, shard))
         return found
     except KafkaException as error:
         raise AuditImpossible(f"{bootstrap} does not answer: {error}; is it running? `millrace up`") from error
     finally:
         consumer.close()
+
+
+def _extent(consumer: Consumer, partition: TopicPartition) -> Extent:
+    """Asked until the partition has a leader: one just created has none for 100 ms, after a crash for 10 s."""
+    give_up_at = time.monotonic() + _REQUEST_TIMEOUT_S
+    while True:
+        try:
+            return Extent(*consumer.get_watermark_offsets(partition, timeout=_REQUEST_TIMEOUT_S))
+        except KafkaException:
+            if time.monotonic() > give_up_at:
+                raise
+        time.sleep(0.2)
 
 
 class PartitionLog:
