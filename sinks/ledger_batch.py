@@ -19,7 +19,7 @@ from sinks.copy_rows import Column
 from sinks.progress import LaneKey, ShardProgress
 
 ENTRY_DTYPE: Final = np.dtype(list(ENTRY_FIELDS))
-_SYSTEM_BELOW = 0x10  # payments.identifiers.is_system, for a column
+_SYSTEM_BELOW = 0x10  # version nibble 0 in byte 6
 
 
 class LedgerPlace(NamedTuple):
@@ -68,10 +68,15 @@ class LedgerBatch:
         self._counts.append(record.entry_count)
         self._places.append(LedgerPlace(header.shard, header.sequence, offset, header.source))
         for lane, peer, following in header.counters:
-            self.lanes[header.shard, lane, peer] = following
+            self._advance_lane((header.shard, lane, peer), following)
         for index, text in record.descriptions.items():
             self.descriptions[self.entry_count + index] = text
         self.entry_count += record.entry_count
+
+    def _advance_lane(self, lane: LaneKey, following: int) -> None:
+        if following < self.lanes.get(lane, following):
+            raise InvariantViolation(f"the counter of lane {lane} runs backwards to {following}")
+        self.lanes[lane] = following
 
     @cached_property
     def entries(self) -> Column:
@@ -94,11 +99,11 @@ class LedgerBatch:
 
     @cached_property
     def debit_is_system(self) -> NDArray[np.bool_]:
-        return _is_system(self.entries["debit_account"])
+        return system_accounts(self.entries["debit_account"])
 
     @cached_property
     def credit_is_system(self) -> NDArray[np.bool_]:
-        return _is_system(self.entries["credit_account"])
+        return system_accounts(self.entries["credit_account"])
 
     @cached_property
     def credit_is_nil(self) -> NDArray[np.bool_]:
@@ -142,6 +147,7 @@ class _KindSets(dict[frozenset[EntryKind], NDArray[np.bool_]]):
 _KIND_SETS = _KindSets()
 
 
-def _is_system(accounts: NDArray[Any]) -> NDArray[np.bool_]:
+def system_accounts(accounts: NDArray[Any]) -> NDArray[np.bool_]:
+    """payments.identifiers.is_system for a column of ids."""
     octets = np.ascontiguousarray(accounts).view(np.uint8).reshape(-1, 16)
     return octets[:, 6] < _SYSTEM_BELOW

@@ -122,7 +122,7 @@ def advance_lanes(connection: Connection, lanes: Mapping[LaneKey, int]) -> None:
         [list(column) for column in zip(*rows, strict=True)],
     ).rowcount
     if stored != len(rows):
-        raise InvariantViolation(f"{len(rows) - stored} lane counters of the ledger run backwards: {rows}")
+        raise InvariantViolation(f"{len(rows) - stored} of these lane counters run backwards: {rows}")
 
 
 def count_outcomes(connection: Connection, counts: Iterable[tuple[int, int, int]]) -> None:
