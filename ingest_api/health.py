@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from ingest_api.http.call import Answer, Call
+from ingest_api.http.openapi import describe_check
 from ingest_api.http.resources import Health, encode
 from ingest_api.http.serving import respond
 from ingest_api.services import Services
@@ -27,13 +28,13 @@ async def _ready(services: Services, call: Call) -> Answer:
     return Answer(200 if ready else 503, encode(Health("ok" if ready else "unavailable", checks)))
 
 
-@router.get("/livez", summary="Does the process turn?", response_model=None)
+@router.get("/livez", **describe_check("Does the process turn?", (200,)))
 async def get_livez(request: Request) -> Response:
     """Always 200 while the process answers."""
     return await respond(request, _live)
 
 
-@router.get("/readyz", summary="Can requests be served?", response_model=None)
+@router.get("/readyz", **describe_check("Can requests be served?", (200, 503)))
 async def get_readyz(request: Request) -> Response:
     """503 while Kafka or Postgres does not answer, and while the process drains."""
     return await respond(request, _ready)

@@ -166,8 +166,6 @@ class Publisher:
         if error.fatal():
             self.failure = f"the producer failed for good: {error.str()}"
             logger.critical(self.failure)
-        else:
-            logger.warning("kafka: %s", error.str())
 
     def _await_topic(self) -> None:
         deadline = time.monotonic() + _TOPIC_WAIT_S
@@ -225,5 +223,6 @@ def _configuration(settings: Settings, on_error: Any) -> dict[str, Any]:
         "queue.buffering.max.kbytes": 2 * settings.api_queue_bytes // 1024,
         "topic.metadata.refresh.interval.ms": 60_000,
         "error_cb": on_error,
+        "logger": logger,
         "log_level": 4,
     }

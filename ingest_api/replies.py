@@ -192,5 +192,6 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "fetch.queue.backoff.ms": 5,
         "queued.min.messages": 1_000,
         "socket.keepalive.enable": True,
+        "logger": logger,
         "log_level": 4,
     }

@@ -35,7 +35,7 @@ class DrainingServer(uvicorn.Server):
 
 
 def run(settings: Settings) -> None:
-    """Serve in this process until SIGTERM or SIGINT. Raises SystemExit where it could not start or has to be replaced."""
+    """Serve in this process until SIGTERM or SIGINT. Raises SystemExit where it cannot start or has to be replaced."""
     services = Services.of(settings)
     server = DrainingServer(_configuration(settings, services), services)
     # uvicorn raises the signal again once it has drained; the end is then a clean one, not a death by signal

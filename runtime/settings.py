@@ -87,8 +87,9 @@ class Settings(BaseSettings):
     api_process_id: int = Field(0, ge=0, le=65_535)
     """Which partition of payments.replies this API process listens to."""
 
-    api_queue_bytes: int = Field(64 * 1024 * 1024, ge=1_048_576)
-    """Commands handed to the producer and not yet acknowledged, per process; beyond it: 503 + Retry-After."""
+    api_queue_bytes: int = Field(64 * 1024 * 1024, ge=16 * 1024 * 1024)
+    """Commands handed to the producer and not yet acknowledged, per process; beyond it: 503 + Retry-After.
+    At least twice the largest batch (8 MiB of JSON)."""
 
     api_delivery_timeout_ms: int = Field(10_000, ge=1_000)
     """A command that Kafka has not acknowledged by then is answered 503, outcome unknown."""

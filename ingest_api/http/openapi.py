@@ -19,7 +19,7 @@ from ingest_api.http.bodies import (
     TransferBody,
     TransferLine,
 )
-from ingest_api.http.resources import RESOURCES, Payment, ProblemBody
+from ingest_api.http.resources import RESOURCES, Health, Payment, ProblemBody
 from ingest_api.identity.tokens import Scope
 
 TITLE = "Millrace"
@@ -57,6 +57,7 @@ account that pays, and posted at the one that receives. Each path works with and
 * **Consistency-Token** of a write, sent with a read, makes the read show at least that write.
 * **Errors** are `application/problem+json` (RFC 9457) with a stable `code`."""
 
+_NEVER_ANSWERED = frozenset({"HTTPValidationError", "ValidationError"})  # FastAPI's own shape of a 422
 _IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -104,6 +105,15 @@ def describe(
     }
 
 
+def describe_check(summary: str, statuses: tuple[int, ...]) -> dict[str, Any]:
+    """Arguments of a FastAPI route that tells how the process is, to everybody."""
+    return {
+        "summary": summary,
+        "response_model": None,
+        "responses": {status: _answer(status, Health) for status in statuses},
+    }
+
+
 def request_body(media: str, schema: dict[str, Any]) -> dict[str, Any]:
     """An OpenAPI request body."""
     return {"required": True, "content": {media: {"schema": schema}}}
@@ -115,7 +125,12 @@ def lines_schema() -> dict[str, Any]:
     return {"anyOf": [{"$ref": _REF.format(name=line.__name__)} for line in lines]}
 
 
-_DONE = {200: "Done; on a write: done before, answered again", 201: "Done", 202: "Accepted, not final yet"}
+_DONE = {
+    200: "Done; on a write: done before, answered again",
+    201: "Done",
+    202: "Accepted, not final yet",
+    503: "Not ready: the checks name what is missing",
+}
 
 
 def _answer(status: int, result: type) -> dict[str, Any]:
@@ -138,10 +153,12 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
         title=TITLE, version=version, openapi_version="3.1.0", description=_INTRODUCTION, routes=app.routes
     )
     _, components = msgspec.json.schema_components((*_BODIES, *RESOURCES), ref_template=_REF)
-    described.setdefault("components", {})["schemas"] = components
+    of_queries = described["components"]["schemas"]
+    used = {name: schema for name, schema in of_queries.items() if name not in _NEVER_ANSWERED}
+    described["components"]["schemas"] = used | components
     described["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     for path in described["paths"].values():
         for operation in path.values():
             if operation["responses"].get("422", {}).get("content", {}).get("application/json"):
-                operation["responses"]["422"] = _problem(422)  # FastAPI's own shape is never answered
+                operation["responses"]["422"] = _problem(422)
     return described

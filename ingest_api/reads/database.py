@@ -12,7 +12,7 @@ from runtime.settings import Settings
 
 _ACQUIRE_S = 2
 _STATEMENT_MS = 5_000
-_OPTIONS = f"-c statement_timeout={_STATEMENT_MS} -c default_transaction_read_only=on -c timezone=UTC"
+SESSION_OPTIONS = f"-c statement_timeout={_STATEMENT_MS} -c default_transaction_read_only=on -c timezone=UTC"
 
 
 class DatabaseUnavailable(Unavailable):
@@ -30,7 +30,7 @@ class Database:
             timeout=_ACQUIRE_S,
             max_waiting=settings.api_waiting_calls,
             open=False,
-            kwargs={"autocommit": True, "row_factory": dict_row, "options": _OPTIONS},
+            kwargs={"autocommit": True, "row_factory": dict_row, "options": SESSION_OPTIONS},
         )
 
     async def open(self) -> None:

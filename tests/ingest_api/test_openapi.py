@@ -1,0 +1,100 @@
+"""The OpenAPI document says what the API does: every route, every answer, and nothing else."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from ingest_api import accounts, batches, health, transactions, transfers
+from ingest_api.app import HOT_OPERATIONS, PREFIX
+from ingest_api.problems import ADVICE, STATUS, Fault
+from payments.money import AmountProblem
+from payments.rejections import Reason
+
+ROUTERS: tuple[tuple[APIRouter, str], ...] = (
+    (accounts.router, PREFIX),
+    (transfers.router, PREFIX),
+    (batches.router, PREFIX),
+    (transactions.router, PREFIX),
+    (health.router, ""),
+)
+ROUTES = [
+    (prefix + route.path, method.lower())
+    for router, prefix in ROUTERS
+    for route in router.routes
+    if isinstance(route, APIRoute)
+    for method in route.methods or ()
+]
+
+
+@pytest.fixture(scope="module")
+def document(api_url: str) -> dict[str, Any]:
+    """As the running process serves it."""
+    answer = httpx.get(f"{api_url}/openapi.json")
+    assert answer.status_code == 200
+    described: dict[str, Any] = answer.json()
+    return described
+
+
+def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def test_every_route_is_described_and_nothing_else(document: dict[str, Any]) -> None:
+    described = {(path, method) for path, methods in document["paths"].items() for method in methods}
+    assert described == set(ROUTES)
+
+
+def test_the_hot_routes_are_routes_of_fastapi_too() -> None:
+    posts = {path for path, method in ROUTES if method == "post"}
+    assert {path for path in HOT_OPERATIONS if path.startswith(PREFIX)} <= posts
+    assert {path.removeprefix(PREFIX) for path in HOT_OPERATIONS} <= set(HOT_OPERATIONS)
+
+
+@pytest.mark.parametrize(("path", "method"), [route for route in ROUTES if route[0].startswith(PREFIX)])
+def test_every_operation_declares_its_problems_and_its_scope(document: dict[str, Any], path: str, method: str) -> None:
+    operation = document["paths"][path][method]
+    needed = {"400", "401", "403", "404", "422", "500", "503"} | ({"413", "415", "429"} if method != "get" else set())
+    for status in needed:
+        assert list(operation["responses"][status]["content"]) == ["application/problem+json"], status
+    assert any(status in operation["responses"] for status in ("200", "201", "202"))
+    ((scheme, scopes),) = operation["security"][0].items()
+    assert scheme in document["components"]["securitySchemes"]
+    assert scopes
+    assert ("requestBody" in operation) == (method != "get")
+
+
+def test_parts_of_paths_are_declared_parameters(document: dict[str, Any]) -> None:
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            declared = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
+            assert declared == set(re.findall(r"{(\w+)}", path))
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = set(re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(document)))
+    assert references <= document["components"]["schemas"].keys()
+
+
+def test_the_documents_page_is_served(api_url: str) -> None:
+    page = httpx.get(f"{api_url}/docs")
+    assert page.status_code == 200
+    assert "/openapi.json" in page.text
+
+
+@pytest.mark.parametrize("code", [*Fault, *AmountProblem, *(reason for reason in Reason if reason is not Reason.NONE)])
+def test_every_code_has_a_status_and_a_title(code: Fault | AmountProblem | Reason) -> None:
+    status, title = STATUS[code]
+    assert 400 <= status < 600
+    assert title
+    if isinstance(code, Reason):
+        assert ADVICE[code].endswith(".") or ":" in ADVICE[code]
+
+
+def test_answers_carry_no_shape_of_the_framework(document: dict[str, Any]) -> None:
+    assert "HTTPValidationError" not in str(document)
