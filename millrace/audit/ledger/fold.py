@@ -60,17 +60,17 @@ class Fold:
             kind, _, _, debit, credit, amount, code, after, time_us, _, _, _ = packed
             match kind >> 1:
                 case EntryKind.RESERVED:
-                    self._reserved_less_ended[code.decode()] += amount
+                    self._reserved_less_ended[code.decode("ascii", "replace")] += amount
                     self._move(debit, -amount, after, time_us, f"{place} entry {index}")
                 case EntryKind.POSTED:
-                    self._post(debit, credit, amount, code.decode(), time_us)
+                    self._post(debit, credit, amount, code.decode("ascii", "replace"), time_us)
                     if not _is_operators(credit):
                         self._move(credit, amount, after, time_us, f"{place} entry {index}")
                 case EntryKind.RETURNED:
-                    self._reserved_less_ended[code.decode()] -= amount
+                    self._reserved_less_ended[code.decode("ascii", "replace")] -= amount
                     self._move(debit, amount, after, time_us, f"{place} entry {index}")
                 case EntryKind.ACCOUNT_OPENED:
-                    self._open(debit, code.decode(), amount, time_us, f"{place} entry {index}")
+                    self._open(debit, code.decode("ascii", "replace"), amount, time_us, f"{place} entry {index}")
                 case EntryKind.OVERDRAFT_LIMIT_SET:
                     self._known(debit, place).limit = amount
                     self._known(debit, place).changed_at_us = time_us

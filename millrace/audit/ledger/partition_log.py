@@ -17,6 +17,9 @@ HIDDEN_DEADLINE_S = 60
 """An open transaction ends after at most transaction_timeout_ms (10 s by default) and the broker's sweep (10 s)."""
 
 _FETCH_RECORDS = 500
+_WAIT_S = 0.02
+"""The client waits this long for a full batch, so it is also what the end of each partition costs."""
+
 _REQUEST_TIMEOUT_S = 30
 
 Advance = Callable[[int], None]
@@ -109,7 +112,7 @@ class PartitionLog:
         """Until the end-of-partition event lies at or beyond the end: markers and aborted records carry no message."""
         moved_at = time.monotonic()
         while time.monotonic() - moved_at < HIDDEN_DEADLINE_S:
-            events = consumer.consume(_FETCH_RECORDS, 0.05)
+            events = consumer.consume(_FETCH_RECORDS, _WAIT_S)
             for event in events:
                 if event.error() is None and event.offset() < self.extent.end:
                     moved_at = time.monotonic()
@@ -142,7 +145,7 @@ def _consumer(bootstrap: str, isolation_level: str) -> Consumer:
             "isolation.level": isolation_level,
             "enable.partition.eof": True,
             "fetch.queue.backoff.ms": 5,
-            "fetch.wait.max.ms": 50,
+            "fetch.wait.max.ms": 10,
             "queued.max.messages.kbytes": 16_384,
         }
     )

@@ -12,10 +12,10 @@ from millrace.audit.ledger.fold import Fold
 from millrace.audit.ledger.lanes import LaneLog
 from millrace.audit.ledger.partition_log import Advance, AuditedTopics, Extents, PartitionLog, extents
 from millrace.audit.ledger.quarantine import compare_quarantine
-from millrace.audit.ledger.replay import RECEIVED, Inputs, ShardReplay
+from millrace.audit.ledger.replay import RECEIVED, Inputs, ShardReplay, decoded
 from millrace.audit.ledger.settlement import Settlement
 from millrace.audit.report import AuditReport, Differs, Invariant
-from schemas.codec.ledger import SourceTopic, decode_ledger_record, record_hash
+from schemas.codec.ledger import SourceTopic, record_hash
 
 
 class LogReader(NamedTuple):
@@ -156,8 +156,8 @@ def _prove_chain_alone(reader: LogReader, report: AuditReport, reasons: list[str
         previous = None
         for message in reader.partition(reader.topics.ledger, shard):
             value = message.value() or b""
-            header = decode_ledger_record(value).header
             place = f"{reader.topics.ledger}[{shard}] offset {message.offset()}"
+            header = decoded(value, place).header
             link = header.sequence, header.previous_hash
             if previous is not None and link != previous:
                 expected = f"sequence {previous[0]} with previous hash {previous[1].hex()}"

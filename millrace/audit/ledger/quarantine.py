@@ -13,6 +13,7 @@ from millrace.audit.ledger.partition_log import PartitionLog
 from millrace.audit.report import Differs, Invariant
 from payments.errors import UndecodableRecord
 from schemas.codec import reference
+from schemas.topics import COMMANDS, QUARANTINE
 
 
 def compare_quarantine(
@@ -30,7 +31,7 @@ def compare_quarantine(
     for item in sorted(found - wanted, key=_order):
         raise Differs(Invariant.QUARANTINE, places[item], "an item that could not be decided", _named(item))
     for item in sorted(wanted - found, key=_order):
-        raise Differs(Invariant.QUARANTINE, "payments.quarantine", _named(item), "no such record")
+        raise Differs(Invariant.QUARANTINE, QUARANTINE.name, _named(item), "no such record")
     return wanted.total()
 
 
@@ -54,6 +55,6 @@ def _order(item: SetAside) -> tuple[int, int, int]:
 
 def _named(item: SetAside) -> str:
     return (
-        f"{item.reason} of payments.commands[{item.partition}] offset {item.offset} item {item.item},"
+        f"{item.reason} of {COMMANDS.name}[{item.partition}] offset {item.offset} item {item.item},"
         f" value SHA-256 {item.value.hex()}"
     )

@@ -83,7 +83,7 @@ class ShardReplay:
         for message in self._ledger:
             place = f"{self._ledger.topic}[{self.shard}] offset {message.offset()}"
             value = message.value() or b""
-            record = _decoded(value, place)
+            record = decoded(value, place)
             self._check_header(record.header, place)
             if record.header.first_offset < self._inputs[record.header.source].log.extent.start:
                 self._follow(record, place)
@@ -171,7 +171,8 @@ class ShardReplay:
                     self._lane_log.receive(RECEIVED[source], self.shard, batch, message)
 
 
-def _decoded(value: bytes, place: str) -> PackedLedgerRecord:
+def decoded(value: bytes, place: str) -> PackedLedgerRecord:
+    """A ledger record. Raises Differs where the bytes are none."""
     try:
         return decode_ledger_record(value)
     except UndecodableRecord as error:

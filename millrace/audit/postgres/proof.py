@@ -12,12 +12,12 @@ import numpy as np
 from millrace.audit.ledger.entry_batch import EntryBatch, Located, batches
 from millrace.audit.ledger.fold import Fold
 from millrace.audit.ledger.proof import LogReader
+from millrace.audit.ledger.replay import decoded
 from millrace.audit.postgres.facts import FactTables
 from millrace.audit.postgres.snapshot import AppliedTo, DatabaseSnapshot
 from millrace.audit.postgres.sums import compare_keyed, compare_sums, selected
 from millrace.audit.report import AuditReport, Differs, Invariant
-from payments.entries import EntryKind
-from schemas.codec.ledger import GENESIS_HASH, SourceTopic, decode_ledger_record, record_hash
+from schemas.codec.ledger import GENESIS_HASH, LedgerHeader, SourceTopic, record_hash
 
 SINK_LANES = ("shard", "lane", "peer", "next")
 _NOTHING_APPLIED = AppliedTo(0, 0, 0, 0, 0, GENESIS_HASH)
@@ -43,11 +43,12 @@ class Applied:
                 self.unapplied += 1
                 continue
             value = message.value() or b""
-            record = decode_ledger_record(value)
-            reached = _after(reached, message.offset(), value)
+            place = f"{self._reader.topics.ledger}[{shard}] offset {message.offset()}"
+            record = decoded(value, place)
+            reached = _after(reached, record.header, message.offset(), value)
             for lane, peer, following in record.header.counters:
                 self.lanes[shard, int(lane), peer] = (following,)
-            self.fold.add(record, f"{self._reader.topics.ledger}[{shard}] offset {message.offset()}")
+            self.fold.add(record, place)
             yield message.offset(), record
         compare_keyed(
             "sink_progress", ("shard", *AppliedTo._fields), {shard: _shown(reached)}, [(shard, *_shown(told))]
@@ -56,7 +57,7 @@ class Applied:
     def count(self, shard: int, batch: EntryBatch) -> None:
         kinds, entries = np.unique(batch.kinds, return_counts=True)
         for kind, number in zip(kinds, entries, strict=True):
-            self.counts[shard, int(EntryKind(kind))] += int(number)
+            self.counts[shard, int(kind)] += int(number)
 
 
 def prove_tables(reader: LogReader, snapshot: DatabaseSnapshot, report: AuditReport) -> None:
@@ -97,8 +98,7 @@ def _say(report: AuditReport, applied: Applied, compared: dict[str, int]) -> Non
         report.not_proved(Invariant.TABLES, f"{applied.unapplied} ledger records were not applied yet")
 
 
-def _after(before: AppliedTo, offset: int, value: bytes) -> AppliedTo:
-    header = decode_ledger_record(value).header
+def _after(before: AppliedTo, header: LedgerHeader, offset: int, value: bytes) -> AppliedTo:
     offsets = {
         SourceTopic.COMMANDS: before.commands_next_offset,
         SourceTopic.CREDITS: before.credits_next_offset,
