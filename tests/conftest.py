@@ -2,12 +2,22 @@
 
 import re
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from millrace.environment import LocalEnvironment
 from tests.support.environment import fresh_database, provider_of, running_environment
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_books_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """pytest's folders are private, so root's Postgres keeps its books in a system folder that each home links to."""
+    yield
+    for link in tmp_path_factory.getbasetemp().rglob("postgres"):
+        if link.is_symlink():
+            shutil.rmtree(link.resolve(), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -269,7 +269,8 @@ def test_a_detached_environment_outlives_its_starter_and_is_stopped_by_another(t
 def test_a_supervisor_that_does_not_answer_is_not_taken_for_gone(tmp_path: Path) -> None:
     settings = throw_away_settings(tmp_path)
     with LocalEnvironment(settings, pipeline=False) as environment:
-        supervisor = psutil.Process(environment.status().pid)
+        status = environment.status()
+        supervisor = psutil.Process(status.pid)
         supervisor.suspend()
         try:
             with pytest.raises(EnvironmentFault, match="runs but does not answer"):
