@@ -275,9 +275,9 @@ def test_a_supervisor_that_does_not_answer_is_not_taken_for_gone(tmp_path: Path)
         try:
             with pytest.raises(EnvironmentFault, match="runs but does not answer"):
                 LocalEnvironment(settings, pipeline=False).stop()
+            assert all(psutil.pid_exists(service.pid or 0) for service in status.services)
         finally:
             supervisor.resume()
-        assert environment.status().phase == "ready"
 
 
 def test_three_brokers_replicate_and_survive_the_loss_of_one(
