@@ -12,6 +12,7 @@
 Reads nothing and keeps one binding per application.
 """
 
+import io
 from typing import Any, NamedTuple, NoReturn
 from weakref import WeakKeyDictionary
 
@@ -127,7 +128,7 @@ def refuse_wrong_configuration(app: Any, settings: Settings) -> None:
 
 def run_worker(app: Any, loglevel: str = "WARN") -> NoReturn:
     """Run the application's worker in this process until SIGTERM or SIGINT, as `faust worker` does."""
-    app.Worker(loglevel=loglevel, redirect_stdouts=False, quiet=True).execute_from_commandline()
+    app.Worker(loglevel=loglevel, redirect_stdouts=False, quiet=True, stdout=io.StringIO()).execute_from_commandline()
     raise SystemExit(0)
 
 

@@ -1,4 +1,4 @@
-"""The application under test as Faust agents: `app` for `faust -A tests.exactly_once.faust_worker:app worker`.
+"""The application as Faust agents: `app` for `faust -A tests.exactly_once.application.faust_worker:app worker`.
 
 The run's name comes from ACCOUNT_SUMS_RUN; ACCOUNT_SUMS_PAUSE_S makes each agent wait before it decides.
 """
@@ -11,7 +11,7 @@ import faust
 
 from runtime.faust_app import app_options, bind, chunk_topic
 from runtime.settings import Settings
-from tests.exactly_once.account_sums import AccountSums
+from tests.exactly_once.application.account_sums import AccountSums
 
 run = os.environ["ACCOUNT_SUMS_RUN"]
 pause_s = float(os.environ.get("ACCOUNT_SUMS_PAUSE_S", "0"))
