@@ -52,6 +52,11 @@ class Inputs:
             self._waiting = next(self._messages, None)
             yield message
 
+    def skip(self, next_offset: int) -> None:
+        """Leave the rest of a run whose beginning is no longer kept."""
+        while self._waiting is not None and self._waiting.offset() < next_offset:
+            self._waiting = next(self._messages, None)
+
     def rest(self) -> Iterator[Message]:
         """What no ledger record has decided yet."""
         while self._waiting is not None:
@@ -131,6 +136,7 @@ class ShardReplay:
         self.decided_again += 1
 
     def _follow(self, record: PackedLedgerRecord, place: str) -> None:
+        self._inputs[record.header.source].skip(record.header.next_offset)
         for entry in _entries(record, place):
             evolve(self._book, entry)
         for lane, peer, following in record.header.counters:
