@@ -1,0 +1,1 @@
+"""The whole pipeline on real parts: commands in, crashes in between, `audit verify` at the end."""
