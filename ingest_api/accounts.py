@@ -4,6 +4,7 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
@@ -31,7 +32,7 @@ from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, res
 from ingest_api.identity.tokens import Scope
 from ingest_api.problems import Fault, FieldError, Problem, field_problem, refused
 from ingest_api.reads.accounts import find_account, find_balance, find_event_reason
-from ingest_api.reads.database import DatabaseUnavailable
+from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from ingest_api.submission import Outcome, record_headers
 from ingest_api.transfers import answer_headers, checked, create_deposit, decoded, encoded_headers
@@ -91,10 +92,8 @@ async def _reason(services: Services, outcome: Outcome) -> Reason | None:
         return None
     if outcome.reply.kind is not EntryKind.REPLAYED:
         return outcome.reply.reason
-    try:
-        return await find_event_reason(services.database, outcome.operation_id)
-    except DatabaseUnavailable:
-        return None
+    look = partial(find_event_reason, services.database, outcome.operation_id)
+    return await look_until(outcome.deadline, look, lambda _: True)
 
 
 def _account_of(command: Command, outcome: Outcome) -> Account:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from ingest_api import accounts, batches, health, transactions, transfers
@@ -34,14 +35,15 @@ _GC_THRESHOLDS = 100_000, 50, 1_000
 
 def make_app(services: Services) -> HotRoutes:
     """The ASGI application of one process. Its lifespan starts and stops the services."""
-    return HotRoutes(make_fastapi(services), services, HOT_OPERATIONS)
-
-
-def make_fastapi(services: Services) -> FastAPI:
-    """Every route, the hot ones too."""
-    release = version("millrace")
-    app = FastAPI(title=openapi.TITLE, version=release, lifespan=_lifespan, redoc_url=None)
+    app = make_fastapi()
     app.state.services = services
+    return HotRoutes(app, services, HOT_OPERATIONS)
+
+
+def make_fastapi() -> FastAPI:
+    """Every route, the hot ones too. They find the services in `app.state.services`."""
+    release = version("millrace")
+    app = FastAPIOffline(title=openapi.TITLE, version=release, lifespan=_lifespan, redoc_url=None)
     for noun in (accounts, transfers, batches, transactions):
         app.include_router(noun.router, prefix=PREFIX)
         app.include_router(noun.router, include_in_schema=False)

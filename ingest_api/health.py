@@ -28,13 +28,13 @@ async def _ready(services: Services, call: Call) -> Answer:
     return Answer(200 if ready else 503, encode(Health("ok" if ready else "unavailable", checks)))
 
 
-@router.get("/livez", **describe_check("Does the process turn?", (200,)))
+@router.get("/livez", **describe_check("Does the process answer", (200,)))
 async def get_livez(request: Request) -> Response:
     """Always 200 while the process answers."""
     return await respond(request, _live)
 
 
-@router.get("/readyz", **describe_check("Can requests be served?", (200, 503)))
+@router.get("/readyz", **describe_check("Can requests be served", (200, 503)))
 async def get_readyz(request: Request) -> Response:
     """503 while Kafka or Postgres does not answer, and while the process drains."""
     return await respond(request, _ready)

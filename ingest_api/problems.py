@@ -25,7 +25,6 @@ class Fault(StrEnum):
     FIELD_UNKNOWN = "field_unknown"
     FIELD_INVALID = "field_invalid"
     CARD_NUMBER = "card_number_refused"
-    METHOD_UNSUPPORTED = "deposit_method_unsupported"
     PARAMETER_INVALID = "parameter_invalid"
     CURSOR_INVALID = "cursor_invalid"
     TOKEN_POSITION_INVALID = "consistency_token_invalid"
@@ -46,7 +45,6 @@ class Fault(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     NOT_YET_VISIBLE = "not_yet_visible"
     DATABASE_UNAVAILABLE = "database_unavailable"
-    NOT_READY = "not_ready"
     INTERNAL = "internal_error"
 
 
@@ -58,7 +56,6 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.FIELD_UNKNOWN: (422, "A field is not known"),
     Fault.FIELD_INVALID: (422, "A field is not valid"),
     Fault.CARD_NUMBER: (422, "Card numbers are not taken"),
-    Fault.METHOD_UNSUPPORTED: (422, "This method of deposit is not offered"),
     Fault.PARAMETER_INVALID: (422, "A parameter is not valid"),
     Fault.CURSOR_INVALID: (422, "The cursor is not one of ours"),
     Fault.TOKEN_POSITION_INVALID: (400, "The Consistency-Token is not one of ours"),
@@ -79,7 +76,6 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.OUTCOME_UNKNOWN: (503, "The outcome is not known"),
     Fault.NOT_YET_VISIBLE: (503, "Not visible yet"),
     Fault.DATABASE_UNAVAILABLE: (503, "The database does not answer"),
-    Fault.NOT_READY: (503, "Not ready"),
     Fault.INTERNAL: (500, "An error on our side"),
     AmountProblem.CURRENCY_UNKNOWN: (422, "The currency is not known"),
     AmountProblem.NOT_A_NUMBER: (422, "The amount is not valid"),

@@ -4,8 +4,6 @@ Posted 201, pending 202 + Location, refused by a rule 422 (unknown account 404) 
 answers what is true now.
 """
 
-import asyncio
-import time
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -27,8 +25,9 @@ from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, res
 from ingest_api.identity.tokens import Scope
 from ingest_api.problems import FieldError, field_problem, refused
 from ingest_api.reads.consistency import HEADER, encode_token
-from ingest_api.reads.database import Database, DatabaseUnavailable
+from ingest_api.reads.database import Database
 from ingest_api.reads.payments import find_payment, unknown_payment
+from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from ingest_api.submission import Outcome, record_headers
 from payments.commands import Command
@@ -37,7 +36,6 @@ from payments.identifiers import PAYMENT, parse_id
 from payments.lifecycle import PaymentStatus
 from payments.rejections import Reason
 
-_LOOK_AGAIN_S = 0.02
 _REFUSED = frozenset({PaymentStatus.REJECTED, PaymentStatus.RETURNED})
 
 router = APIRouter(tags=["transfers"])
@@ -104,7 +102,8 @@ async def _answer(database: Database, command: Command, outcome: Outcome, header
         problem = refused(reply.reason)
         problem.headers = headers
         raise problem
-    payment = await _await_final(database, outcome) or payment_of(outcome.operation_id, command, None)
+    seen = await look_until(outcome.deadline, lambda: find_payment(database, outcome.operation_id), lambda p: p.final)
+    payment = seen or payment_of(outcome.operation_id, command, None)
     return payment_answer(payment, headers | {"Idempotency-Replayed": "true"}, 200)
 
 
@@ -124,19 +123,6 @@ def payment_answer(payment: Payment, headers: dict[str, str], done_status: int) 
 def encoded_headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     """As ASGI wants them."""
     return [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
-
-
-async def _await_final(database: Database, outcome: Outcome) -> Payment | None:
-    """A payment decided earlier, once it is final or the wait is over; None where Postgres does not show it."""
-    payment = None
-    while True:
-        try:
-            payment = await find_payment(database, outcome.operation_id)
-        except DatabaseUnavailable:
-            return payment
-        if (payment is not None and payment.final) or time.monotonic() + _LOOK_AGAIN_S > outcome.deadline:
-            return payment
-        await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 async def _find(services: Services, payment_id: str) -> Payment:

@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from ingest_api.http.resources import STATUS_OF, Payment, PaymentPage, Step, rfc3339
+from ingest_api.http.resources import STATUS_OF, Payment, PaymentPage, Step, account_text, rfc3339
 from ingest_api.problems import Fault, Problem
 from ingest_api.reads.cursor import Cursor, encode_cursor
 from ingest_api.reads.database import Database
 from payments.entries import EntryKind
-from payments.identifiers import ACCOUNT, JOURNAL, PAYMENT, format_id
+from payments.identifiers import JOURNAL, PAYMENT, format_id
 from payments.lifecycle import FINAL, PaymentStatus
 from payments.money import format_minor
 from payments.rejections import Reason
@@ -19,15 +19,17 @@ from schemas.topics import COMMANDS, LEDGER
 _COLUMNS = """payment_id, state, reason, payer, payee, amount_minor, currency, description, decided_at, posted_at,
     returned_at"""
 _PAYMENT = f"SELECT {_COLUMNS} FROM payments WHERE payment_id = %s"
-_STEPS = """
-SELECT kind, reason, decided_at AS at, shard, ledger_sequence, ledger_offset FROM decisions WHERE payment_id = %(id)s
+_WHERE = "shard, ledger_sequence, ledger_offset"
+_STEPS = f"""
+SELECT kind, reason, decided_at AS at, {_WHERE} FROM decisions WHERE payment_id = %(id)s
 UNION ALL
-SELECT 2, 0, posted_at, shard, ledger_sequence, ledger_offset FROM journal_entries WHERE journal_id = %(id)s
-    AND NOT EXISTS (SELECT FROM decisions WHERE payment_id = %(id)s AND kind = 2)
+SELECT {EntryKind.POSTED:d}, {REASONS.index(Reason.NONE)}, posted_at, {_WHERE} FROM journal_entries
+    WHERE journal_id = %(id)s
+    AND NOT EXISTS (SELECT FROM decisions WHERE payment_id = %(id)s AND kind = {EntryKind.POSTED:d})
 UNION ALL
-SELECT 3, reason, refused_at, shard, ledger_sequence, ledger_offset FROM refusals WHERE payment_id = %(id)s
+SELECT {EntryKind.REFUSED:d}, reason, refused_at, {_WHERE} FROM refusals WHERE payment_id = %(id)s
 UNION ALL
-SELECT 4, reason, returned_at, shard, ledger_sequence, ledger_offset FROM returns WHERE payment_id = %(id)s
+SELECT {EntryKind.RETURNED:d}, reason, returned_at, {_WHERE} FROM returns WHERE payment_id = %(id)s
 ORDER BY 1"""
 _COMMAND = "SELECT decided_at, shard, command_offset, command_item FROM decisions WHERE payment_id = %s"
 
@@ -122,8 +124,8 @@ def _payment(row: dict[str, Any]) -> Payment:
         id=format_id(PAYMENT, payment_id),
         status=status,
         final=status in FINAL,
-        from_account=format_id(ACCOUNT, row["payer"].bytes),
-        to_account=format_id(ACCOUNT, row["payee"].bytes),
+        from_account=account_text(row["payer"].bytes),
+        to_account=account_text(row["payee"].bytes),
         amount=format_minor(row["amount_minor"], row["currency"]),
         amount_minor=row["amount_minor"],
         currency=row["currency"],

@@ -1,6 +1,7 @@
 """The OpenAPI document says what the API does: every route, every answer, and nothing else."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from ingest_api import accounts, batches, health, transactions, transfers
 from ingest_api.app import HOT_OPERATIONS, PREFIX
+from ingest_api.http import documents
 from ingest_api.problems import ADVICE, STATUS, Fault
 from payments.money import AmountProblem
 from payments.rejections import Reason
@@ -82,9 +84,13 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 
 def test_the_documents_page_is_served(api_url: str) -> None:
+    """Complete from this process: no script or style from elsewhere."""
     page = httpx.get(f"{api_url}/docs")
     assert page.status_code == 200
     assert "/openapi.json" in page.text
+    parts = re.findall(r"""(?:src|href)="([^"]+)""", page.text)
+    assert len(parts) >= 3
+    assert [part for part in parts if httpx.get(f"{api_url}{part}").status_code != 200] == []
 
 
 @pytest.mark.parametrize("code", [*Fault, *AmountProblem, *(reason for reason in Reason if reason is not Reason.NONE)])
@@ -94,6 +100,27 @@ def test_every_code_has_a_status_and_a_title(code: Fault | AmountProblem | Reaso
     assert title
     if isinstance(code, Reason):
         assert ADVICE[code].endswith(".") or ":" in ADVICE[code]
+
+
+def test_the_committed_page_is_up_to_date() -> None:
+    assert documents.PAGE.read_text() == documents.page(), "run `python -m ingest_api.http.documents`"
+
+
+def test_the_check_refuses_a_page_that_is_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "PAGE", tmp_path / "api.md")
+    monkeypatch.setattr("sys.argv", ["documents", "--check"])
+    with pytest.raises(SystemExit, match="behind"):
+        documents.main()
+    monkeypatch.setattr("sys.argv", ["documents"])
+    documents.main()
+    monkeypatch.setattr("sys.argv", ["documents", "--check"])
+    documents.main()
+
+
+def test_the_page_names_every_route_and_every_code() -> None:
+    page = documents.page()
+    assert [path for path, _ in ROUTES if f"`{path}`" not in page] == []
+    assert [code for code in STATUS if f"`{code}`" not in page] == []
 
 
 def test_answers_carry_no_shape_of_the_framework(document: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ def claims(**changes: Any) -> dict[str, Any]:
         "sub": "tester",
         "scope": "payments:write",
         "nbf": NOW_S - 10,
-        "exp": NOW_S + 600,
+        "exp": NOW_S + 3600,
     }
     return {name: value for name, value in (good | changes).items() if value is not None}
 
@@ -75,7 +75,7 @@ def test_without_a_token_the_answer_is_401(own: Settings, header: str | None) ->
         {"exp": NOW_S - 1},
         {"exp": None},
         {"exp": "never"},
-        {"nbf": NOW_S + 60},
+        {"nbf": NOW_S + 3600},
         {"aud": "somebody-else"},
         {"aud": ["a", "b"]},
         {"aud": None},
@@ -144,7 +144,7 @@ def test_a_verified_token_is_remembered_until_it_expires(own: Settings, monkeypa
     monkeypatch.setattr(jwt, "decode", None)
     assert verifier.principal(token, Scope.PAYMENTS_WRITE) is first
     monkeypatch.undo()
-    clock[0] += 601
+    clock[0] += 3601
     with pytest.raises(Problem):
         verifier.principal(token, Scope.PAYMENTS_WRITE)
 
