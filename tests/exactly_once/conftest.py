@@ -3,9 +3,11 @@
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from runtime.exactly_once import commit, engine, membership, transaction
 from tests.exactly_once.application.processes import Run
 
 
@@ -17,3 +19,17 @@ def run(broker: str, tmp_path: Path) -> Iterator[Run]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def crashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Reasons given to `crash`, which raises SystemExit here instead of ending the test run."""
+    reasons: list[str] = []
+
+    def note(reason: str) -> NoReturn:
+        reasons.append(reason)
+        raise SystemExit(reason)
+
+    for module in (membership, transaction, commit, engine):
+        monkeypatch.setattr(module, "crash", note)
+    return reasons

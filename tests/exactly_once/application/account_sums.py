@@ -5,6 +5,8 @@ total of every touched shard.
 """
 
 import json
+import os
+import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
@@ -62,7 +64,11 @@ class AccountSums:
         self.committed_cycles += 1
 
     def decide(self, chunk: Chunk) -> None:
-        """Decide one chunk of either input topic: one ledger record, and one credits record per receiving shard."""
+        """Decide one chunk of either input topic: one ledger record, and one credits record per receiving shard.
+
+        ACCOUNT_SUMS_BLOCK_S blocks first, as an agent that calls the outside world would.
+        """
+        time.sleep(float(os.environ.get("ACCOUNT_SUMS_BLOCK_S", "0")))
         entries: list[dict[str, Any]] = []
         outgoing: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for record in chunk.records:

@@ -103,7 +103,7 @@ class Run:
                 payer % SHARDS,
             )
             if rate_per_s:
-                self._producer.poll(1 / rate_per_s)
+                self._producer.poll(0)
                 time.sleep(1 / rate_per_s)
         self._producer.flush()
 
