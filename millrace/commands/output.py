@@ -43,7 +43,7 @@ def addresses_table(addresses: Addresses) -> Table:
     """What to connect to."""
     table = Table(Column(), Column(overflow="fold"), box=None, show_header=False)
     table.add_row("Kafka", addresses.kafka_bootstrap)
-    table.add_row("Postgres", addresses.database_url)
+    table.add_row("Postgres", addresses.shown().database_url)
     if addresses.api_url:
         table.add_row("API", f"{addresses.api_url}/docs")
     return table

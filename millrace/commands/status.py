@@ -18,7 +18,7 @@ def run(*, as_json: bool) -> None:
         if status is None or addresses is None:
             raise NotRunning(f"no environment runs in {home.root}: `millrace up` starts one")
         if as_json:
-            print_json({"addresses": addresses, "supervisor": status})
+            print_json({"addresses": addresses.shown(), "supervisor": status})
         else:
             screen.print(addresses_table(addresses))
             screen.print(services_table(status))

@@ -27,7 +27,7 @@ def run(*, brokers: int, pipeline: bool, as_json: bool) -> None:
 
 def _show(addresses: Addresses, *, as_json: bool, already: bool) -> None:
     if as_json:
-        print_json({"already_running": already, "addresses": addresses})
+        print_json({"already_running": already, "addresses": addresses.shown()})
         return
     screen.print("Millrace is up already." if already else "Millrace is up.", style="bold green")
     screen.print(addresses_table(addresses))

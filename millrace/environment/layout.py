@@ -5,6 +5,7 @@ Keeps no state of its own; `Home` is the only place that knows a file's name bel
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -31,6 +32,12 @@ class Addresses(msgspec.Struct, frozen=True):
 
     replication_factor: int
     api_url: str | None = None
+
+    def shown(self) -> "Addresses":
+        """The same for eyes and logs: a password in somebody's DATABASE_URL is not ours to print."""
+        return msgspec.structs.replace(
+            self, database_url=re.sub(r"(?<=://)([^:@/]*):[^@/]*@", r"\1:***@", self.database_url)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +104,9 @@ class Home:
             )
 
     def write(self, path: Path, content: bytes) -> None:
-        """Replace a file whole, so that no reader sees half of it."""
+        """Replace a file whole, so that no reader sees half of it; only we may read it (a URL may hold a password)."""
         fresh = path.with_name(path.name + ".new")
+        fresh.touch(mode=0o600)
         fresh.write_bytes(content)
         os.replace(fresh, path)  # noqa: PTH105 - the atomic step, spelled as what it is
 

@@ -43,7 +43,8 @@ def provider_of(environment: LocalEnvironment) -> str:
     """One line for the test report."""
     kafka = "child process" if environment.owns_kafka else "KAFKA_BOOTSTRAP"
     postgres = "child process" if environment.owns_postgres else "DATABASE_URL"
-    return f"Kafka: {environment.kafka_bootstrap} ({kafka}); Postgres: {environment.database_url} ({postgres})"
+    shown = environment.addresses.shown()
+    return f"Kafka: {shown.kafka_bootstrap} ({kafka}); Postgres: {shown.database_url} ({postgres})"
 
 
 @contextmanager
