@@ -46,8 +46,10 @@ class CopyTarget:
         self._text_column = text_column
         self._field_count = len(names)
         self._dtype = np.dtype(fields)
-        self._statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
-            sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, names))
+        self._statement = (
+            sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
+            .format(sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, names)))
+            .as_bytes()
         )
 
     def rows(self, values: Mapping[str, Column | int]) -> Column:

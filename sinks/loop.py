@@ -89,10 +89,11 @@ class Throughput:
     """What went through since the last line in the log."""
 
     def __init__(self) -> None:
+        self._restart()
+
+    def _restart(self) -> None:
         self._since = time.monotonic()
-        self._batches = 0
-        self._entries = 0
-        self._largest = 0
+        self._batches = self._entries = self._largest = 0
 
     def count(self, batch: LedgerBatch) -> None:
         self._batches += 1
@@ -108,5 +109,5 @@ class Throughput:
             f"batches={self._batches} entries={self._entries} entries_per_s={self._entries / elapsed_s:.0f}"
             f" largest_batch={self._largest}"
         )
-        self.__init__()  # type: ignore[misc]
+        self._restart()
         return line
