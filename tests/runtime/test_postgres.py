@@ -2,6 +2,7 @@
 
 import threading
 import time
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -18,9 +19,9 @@ def test_an_absent_server_is_given_up_with_the_reason() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_a_server_that_comes_back_is_found(database: str) -> None:
-    name = database.rsplit("/", 1)[1].partition("?")[0]
-    with psycopg.connect(database.replace(f"/{name}", "/postgres"), autocommit=True) as server:
+def test_a_server_that_comes_back_is_found(postgres: str, database: str) -> None:
+    name = urlsplit(database).path.removeprefix("/")
+    with psycopg.connect(postgres, autocommit=True) as server:
         server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
         opening = threading.Timer(0.5, server.execute, [f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode()])
         opening.start()
