@@ -31,12 +31,14 @@ class AuditImpossible(MillraceError):
 
 
 class AuditedTopics(NamedTuple):
-    """Names of the topics that an audit reads."""
+    """Names of the topics that an audit reads. Their extents are asked for in this order, the ledger first: then the
+    inputs reach at least as far as what it has decided.
+    """
 
+    ledger: str = topics.LEDGER.name
     commands: str = topics.COMMANDS.name
     credits: str = topics.CREDITS.name
     returns: str = topics.RETURNS.name
-    ledger: str = topics.LEDGER.name
     quarantine: str = topics.QUARANTINE.name
 
 

@@ -49,9 +49,13 @@ class Settlement:
     def conclude(self, report: AuditReport) -> None:
         """Raises Differs at the first operation that moved money twice or ended without or more than once."""
         reserved, deposits = _sorted(self._reserved), _sorted(self._deposits)
+        ends = _sorted([*self._posted, *self._returned])
+        report.posted, report.returned = _total(self._posted), _total(self._returned)
+        report.deposits = len(deposits)
+        report.in_flight = len(reserved) - len(ends)
+        report.payments = len(reserved) + report.rejected
         moved = np.sort(np.concatenate([_ids(reserved), _ids(deposits)]))
         _require_once(moved, Invariant.IDEMPOTENCY, "moves of money")
-        ends = _sorted([*self._posted, *self._returned])
         _require_once(_ids(ends), Invariant.ONE_OUTCOME, "ends")
         unknown = ends[~np.isin(ends, reserved, assume_unique=True)]
         if len(unknown):
@@ -62,10 +66,6 @@ class Settlement:
                 "a reservation with the same accounts, amount and currency",
                 "none" if operation not in _ids(reserved) else "one that differs",
             )
-        report.posted, report.returned = _total(self._posted), _total(self._returned)
-        report.deposits = len(deposits)
-        report.in_flight = len(reserved) - len(ends)
-        report.payments = len(reserved) + report.rejected
 
 
 def _count(report: AuditReport, batch: EntryBatch) -> None:
