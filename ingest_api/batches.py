@@ -102,6 +102,11 @@ class ReadLines(NamedTuple):
 async def accept_batch(services: Services, call: Call) -> Answer:
     """Take every good line, answer every bad one, acknowledge once."""
     principal = admit(services, call, None, NDJSON_MEDIA, 0)
+    with services.bodies.reserved(call.body_bytes(BODY_BYTES_MAX)):
+        return await _accept(services, call, principal)
+
+
+async def _accept(services: Services, call: Call, principal: Principal) -> Answer:
     lines = split_lines(await call.body(BODY_BYTES_MAX))
     take_tokens(services, principal, len(lines))
     representation = prefers_representation(call.header(b"prefer"))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ingest_api.http.body_budget import BodyBudget
 from ingest_api.http.rate_limit import ClientRateLimit
 from ingest_api.identity.tokens import TokenVerifier
 from ingest_api.publisher import Publisher
@@ -18,6 +19,7 @@ class Services:
     settings: Settings
     tokens: TokenVerifier
     clients: ClientRateLimit
+    bodies: BodyBudget
     database: Database
     waiting: WaitingCalls
     listener: ReplyListener
@@ -32,6 +34,7 @@ class Services:
             settings,
             TokenVerifier.of(settings),
             ClientRateLimit(settings.api_client_commands_per_s, settings.api_client_burst),
+            BodyBudget(settings.api_body_bytes),
             Database(settings),
             waiting,
             ReplyListener(settings, waiting.resolve),

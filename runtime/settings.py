@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     """Commands handed to the producer and not yet acknowledged, per process; beyond it: 503 + Retry-After.
     At least twice the largest batch (8 MiB of JSON)."""
 
+    api_body_bytes: int = Field(128 * 1024 * 1024, ge=16 * 1024 * 1024)
+    """Batches in work at a time, per process, in bytes of their bodies; beyond it: 503 + Retry-After."""
+
     api_delivery_timeout_ms: int = Field(10_000, ge=1_000)
     """A command that Kafka has not acknowledged by then is answered 503, outcome unknown."""
 

@@ -58,11 +58,17 @@ class Call:
         value = self.headers.get(name)
         return value.decode("latin-1") if value is not None else None
 
+    def body_bytes(self, limit_bytes: int) -> int:
+        """Declared length of the body, or the limit where none is declared. Raises BodyTooLarge."""
+        declared = self.headers.get(b"content-length", b"")
+        size = int(declared) if declared.isdigit() else limit_bytes
+        if size > limit_bytes:
+            raise BodyTooLarge
+        return size
+
     async def body(self, limit_bytes: int) -> bytes:
         """The whole body. Raises BodyTooLarge before reading more than the limit, Disconnected."""
-        declared = self.headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > limit_bytes:
-            raise BodyTooLarge
+        self.body_bytes(limit_bytes)
         message = await self._receive()
         chunk: bytes = message.get("body", b"")
         if message["type"] == "http.request" and not message.get("more_body") and len(chunk) <= limit_bytes:

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ingest_api.http.body_budget import BudgetSpent
 from ingest_api.http.call import Answer, BodyTooLarge, Call, Disconnected, Receive, Send, send_answer
 from ingest_api.http.resources import encode
 from ingest_api.identity.tokens import Principal, Scope
@@ -37,7 +38,7 @@ async def answered(services: Services, operation: Operation, call: Call) -> Answ
         return await operation(services, call)
     except Problem as problem:
         return problem.answer(call.path, call.request_id)
-    except (BodyTooLarge, Disconnected, QueueFull, DeliveryUnknown, DatabaseUnavailable) as fault:
+    except (BodyTooLarge, Disconnected, BudgetSpent, QueueFull, DeliveryUnknown, DatabaseUnavailable) as fault:
         return _problem_of(fault).answer(call.path, call.request_id)
     except Exception:
         logger.exception("request %s failed", call.request_id)
@@ -45,7 +46,7 @@ async def answered(services: Services, operation: Operation, call: Call) -> Answ
 
 
 def _problem_of(fault: Exception) -> Problem:
-    if isinstance(fault, QueueFull):
+    if isinstance(fault, QueueFull | BudgetSpent):
         return retry_later(Fault.QUEUE_FULL, "Nothing was taken. Send it again after the time in Retry-After.", 1)
     if isinstance(fault, DeliveryUnknown):
         detail = "Kafka did not answer in time: it may or may not have been taken. Send it again with the same key."

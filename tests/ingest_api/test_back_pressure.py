@@ -36,6 +36,7 @@ def tight(settings: Settings) -> Settings:
             "api_delivery_timeout_ms": 1_000,
             "api_client_commands_per_s": 100,
             "api_client_burst": 10_000,
+            "api_body_bytes": 16 * 1024 * 1024,
         }
     )
 
@@ -97,6 +98,30 @@ async def test_a_client_that_floods_is_429_and_others_are_not(tight_caller: http
     assert (await post_batch(tight_caller, 10, "")).status_code == 202
 
 
+async def test_batches_that_are_still_coming_in_are_bounded(tight_caller: httpx.AsyncClient, tight: Settings) -> None:
+    """Two callers without a declared length hold all there is; when they are done or gone, the next one gets in."""
+    arrived = [asyncio.Event(), asyncio.Event()]
+    go_on = asyncio.Event()
+
+    async def slow_body(number: int) -> AsyncIterator[bytes]:
+        arrived[number].set()
+        await go_on.wait()
+        yield httpx.Request("POST", "http://x", json=transfer_line(PAYER, PAYEE)).content
+
+    headers = {"Content-Type": "application/x-ndjson"}
+    assert tight.api_body_bytes == 2 * 8 * 1024 * 1024
+    slow = [
+        asyncio.create_task(tight_caller.post("/v1/transfers:batch", content=slow_body(number), headers=headers))
+        for number in range(2)
+    ]
+    await asyncio.gather(*(event.wait() for event in arrived))
+    refused = await post_batch(tight_caller, 1)
+    problem_of(refused, 503, "queue_full")
+    go_on.set()
+    assert [(await task).status_code for task in slow] == [202, 202]
+    assert (await post_batch(tight_caller, 1)).status_code == 202
+
+
 async def test_without_postgres_commands_are_taken_and_reads_are_503(tight: Settings) -> None:
     gone = tight.model_copy(update={"database_url": "postgresql://nobody@127.0.0.1:1/none"})
     services = Services.of(gone)
@@ -150,10 +175,10 @@ class Clock:
     """Time that the test moves."""
 
     def __init__(self) -> None:
-        self.now_s = 0.0
+        self.now_ms = 0
 
-    def __call__(self) -> float:
-        return self.now_s
+    def __call__(self) -> int:
+        return self.now_ms * 1_000_000
 
 
 @hypothesis_settings(max_examples=200, deadline=None)
@@ -162,14 +187,14 @@ def test_no_client_gets_more_than_its_rate_and_a_told_wait_is_enough(steps: list
     clock, per_s, burst = Clock(), 10, 50
     limit = ClientRateLimit(per_s, burst, clock)
     taken = 0
-    for pause_s, commands in steps:
-        clock.now_s += pause_s / 10
+    for pause, commands in steps:
+        clock.now_ms += 100 * pause
         retry_after_s = limit.retry_after_s("client", commands)
         if retry_after_s:
-            clock.now_s += retry_after_s
+            clock.now_ms += 1000 * retry_after_s
             assert limit.retry_after_s("client", commands) == 0
         taken += commands
-        assert taken <= burst + per_s * clock.now_s + 1e-6
+        assert 1000 * taken <= 1000 * burst + per_s * clock.now_ms
 
 
 def test_clients_have_buckets_of_their_own_and_old_ones_are_forgotten() -> None:
