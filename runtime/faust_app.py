@@ -29,13 +29,12 @@ SCHEME = "millrace"
 
 REQUIRED_OPTIONS: dict[str, Any] = {
     "processing_guarantee": "exactly_once",
-    "web_enabled": False,
     "topic_disable_leader": True,
     "topic_allow_declare": False,
     "stream_wait_empty": False,
     "stream_publish_on_commit": False,
 }
-"""With any other value Faust would open ports, create topics, or wait for acknowledgements of its own."""
+"""With any other value Faust would elect a leader, create topics, or wait for acknowledgements of its own."""
 
 
 class Binding(NamedTuple):
@@ -81,6 +80,7 @@ def app_options(settings: Settings) -> dict[str, Any]:
     broker = ";".join(f"{SCHEME}://{address.strip()}" for address in settings.kafka_bootstrap.split(","))
     return {
         **REQUIRED_OPTIONS,
+        "web_enabled": False,
         "broker": broker,
         "agent_supervisor": CrashingSupervisor,
         "PartitionAssignor": SlotAssignor,
@@ -99,6 +99,7 @@ def bind(app: Any, store: ShardStore, settings: Settings) -> None:
         await stop_faust()
 
     app.on_stop = drain_then_stop
+    app.boot_strategy.enable_web = False  # the command line switches Faust's web server on, whatever the option says
     app._create_directories = lambda: None  # an `<app>-data` folder in the working directory that nothing uses
 
 

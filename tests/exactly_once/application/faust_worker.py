@@ -1,6 +1,7 @@
 """The application as Faust agents: `app` for `faust -A tests.exactly_once.application.faust_worker:app worker`.
 
-The run's name comes from ACCOUNT_SUMS_RUN; ACCOUNT_SUMS_PAUSE_S makes each agent wait before it decides.
+The run's name comes from ACCOUNT_SUMS_RUN; ACCOUNT_SUMS_PAUSE_S makes each agent wait before it decides, and
+ACCOUNT_SUMS_FAIL injects one mistake: agent, service, topics or options.
 """
 
 import asyncio
@@ -15,21 +16,39 @@ from tests.exactly_once.application.account_sums import AccountSums
 
 run = os.environ["ACCOUNT_SUMS_RUN"]
 pause_s = float(os.environ.get("ACCOUNT_SUMS_PAUSE_S", "0"))
+mistake = os.environ.get("ACCOUNT_SUMS_FAIL", "")
 settings = Settings()
 store = AccountSums(run)
-app = faust.App(run, **app_options(settings))
+options = app_options(settings)
+if mistake == "options":
+    options["topic_allow_declare"] = True
+app = faust.App(run, **options)
 bind(app, store, settings)
 
 
 @app.agent(chunk_topic(app, store.topics.commands))  # type: ignore[untyped-decorator]
 async def decide_commands(chunks: Any) -> None:
     async for chunk in chunks:
+        if mistake == "agent":
+            raise ArithmeticError("injected")
         if pause_s:
             await asyncio.sleep(pause_s)
         store.decide(chunk)
 
 
-@app.agent(chunk_topic(app, store.topics.credits))  # type: ignore[untyped-decorator]
+@app.agent(chunk_topic(app, store.topics.totals if mistake == "topics" else store.topics.credits))  # type: ignore[untyped-decorator]
 async def decide_credits(chunks: Any) -> None:
     async for chunk in chunks:
         store.decide(chunk)
+
+
+if mistake == "service":
+
+    @app.service  # type: ignore[untyped-decorator]
+    class Failing(faust.Service):  # type: ignore[misc]
+        """A service beside the agents that dies of a bug."""
+
+        @faust.Service.task
+        async def _fail(self) -> None:
+            await asyncio.sleep(1)
+            raise ArithmeticError("injected")
