@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from runtime.exactly_once.crash import crash
 from runtime.exactly_once.failpoints import END_TXN_FLIGHT_S, Failpoints
+from runtime.exactly_once.watchdog import Watchdog
 from runtime.settings import Settings
 
 INIT_DEADLINE_S = 60.0
@@ -42,6 +43,7 @@ class TransactionProducer:
         self.rotations = 0
         self._configuration = producer_configuration(self.transactional_id, settings)
         self._failpoints = failpoints
+        self._watchdog = Watchdog()
         self._gate = gate
         self._producer: Any = None
         self._suspect = ""
@@ -96,7 +98,8 @@ class TransactionProducer:
         took 91 ms (p50) instead of 4.
         """
         self.close()
-        remaining = self._producer.flush(FLUSH_DEADLINE_S)
+        with self._watchdog.within("flush", FLUSH_DEADLINE_S):
+            remaining = self._producer.flush(FLUSH_DEADLINE_S)
         if remaining:
             crash(f"{self.transactional_id}: {remaining} records not on the broker after {FLUSH_DEADLINE_S:.0f} s")
 
@@ -126,7 +129,10 @@ class TransactionProducer:
 
     def _bounded(self, step: str, call: Callable[[float], Any], deadline_s: float) -> None:
         """Repeat a retriable step until its deadline; anything else, and the deadline, end the process."""
-        deadline = time.monotonic() + deadline_s
+        with self._watchdog.within(f"{step} of {self.transactional_id}", deadline_s):
+            self._repeated(step, call, time.monotonic() + deadline_s)
+
+    def _repeated(self, step: str, call: Callable[[float], Any], deadline: float) -> None:
         while True:
             try:
                 call(max(0.1, deadline - time.monotonic()))
