@@ -20,6 +20,9 @@ from schemas.partitioning import shard_of
 BATCH_LINES = 500
 CONCURRENT_BATCHES = 4
 CONCURRENT_SINGLES = 16
+_PATIENT = "wait=30"
+"""Right after a start the first decision waits for the group to form."""
+
 TOKEN_HEADER = "Consistency-Token"
 
 Progress = Callable[[int], None]
@@ -51,7 +54,10 @@ class Load:
 
         async def open_one(bic: str) -> None:
             response = await self._client.call(
-                "POST", "/v1/accounts", headers={"Idempotency-Key": f"demo-open-{bic}"}, json={"currency": currency}
+                "POST",
+                "/v1/accounts",
+                headers={"Idempotency-Key": f"demo-open-{bic}", "Prefer": _PATIENT},
+                json={"currency": currency},
             )
             _require(response.status_code in (200, 201), f"opening the account of {bic}", response.text)
             self.accounts[bic] = response.json()["id"]
@@ -67,7 +73,7 @@ class Load:
             response = await self._client.call(
                 "POST",
                 f"/v1/accounts/{self.accounts[bic]}/deposit",
-                headers={"Idempotency-Key": "demo-fund"},
+                headers={"Idempotency-Key": "demo-fund", "Prefer": _PATIENT},
                 json={"amount": format_minor(minor, currency), "currency": currency, "method": "cash"},
             )
             _require(response.status_code in (200, 201, 202), f"funding {bic}", response.text)
