@@ -48,7 +48,8 @@ LINE_BYTES_MAX = 8_192
 """A line of the longest texts, every character escaped, stays below: (255 + 140) × 12 + 400."""
 
 PACK_ITEMS = 250
-"""Commands per record. At most 250 × 1.7 kB = 425 kB, below the broker's megabyte."""
+"""Commands per record. At most 250 × 1.7 kB = 425 kB, below the broker's megabyte; 60, 250 and 1,000 cost this side
+the same 8–10 µs a command."""
 
 _TURN_LINES = 200  # × 6 µs: the loop serves other calls after about 1.2 ms
 _TRANSFER = msgspec.json.Decoder(TransferLine)
@@ -75,7 +76,10 @@ class Pack:
     def add(self, command: Command) -> None:
         authority = command.authority
         shard = shard_of(authority, self._shards)
-        _, bodies = self._open.setdefault(shard, (authority, []))
+        opened = self._open.get(shard)
+        if opened is None:
+            opened = self._open[shard] = (authority, [])
+        bodies = opened[1]
         bodies.append(encode_body(command))
         self.accepted += 1
         if len(bodies) == PACK_ITEMS:
