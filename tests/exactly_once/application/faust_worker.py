@@ -44,11 +44,11 @@ async def decide_credits(chunks: Any) -> None:
 
 if mistake == "service":
 
-    @app.service  # type: ignore[untyped-decorator]
+    @app.service
     class Failing(faust.Service):  # type: ignore[misc]
         """A service beside the agents that dies of a bug."""
 
-        @faust.Service.task
+        @faust.Service.task  # type: ignore[untyped-decorator]
         async def _fail(self) -> None:
             await asyncio.sleep(1)
             raise ArithmeticError("injected")
