@@ -22,6 +22,8 @@ check: $(READY)  ## Format, lint, types, import rule, house style (no servers ne
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@report=$$($(BIN)/lint-imports --no-cache) || { echo "$$report"; exit 1; }
+	@$(BIN)/python -m schemas check
+	@$(BIN)/python -m ingest_api.http.documents --check
 	@$(BIN)/python -m pytest tests/tidy
 
 bench: $(READY)  ## Measure payments/s, latency and CPU per payment. FLAGS="--json out.json"

@@ -9,6 +9,7 @@ from millrace.audit.report import PROMISES, AuditReport
 from millrace.audit.verify import verify
 from millrace.cli import EXIT_FAILED
 from millrace.commands.output import errors, print_json, screen
+from millrace.environment import connected
 from runtime.settings import Settings
 
 _COLOURS = {"proved": "green", "failed": "bold red", "not proved": "yellow"}
@@ -36,7 +37,7 @@ def _verified() -> AuditReport:
     columns = TextColumn("reading the log twice"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task("audit", total=None)
-        return verify(Settings(), progress=lambda done, total: bar.update(task, completed=done, total=total))
+        return verify(connected(Settings()), progress=lambda done, total: bar.update(task, completed=done, total=total))
 
 
 def _show(report: AuditReport) -> None:

@@ -78,8 +78,10 @@ def _split(value: bytes) -> list[bytes]:
 
 
 def text_refusal(command: Command) -> Reason | None:
-    """Why the texts of a command are out of bounds, or None."""
-    if not command.idempotency_key:
+    """Why the texts of a command are out of bounds, or None. U+0000 is refused because Postgres can't hold it."""
+    key, description = command.idempotency_key, command.description
+    if not key:
         return Reason.IDEMPOTENCY_KEY_MISSING
-    too_long = len(command.idempotency_key) > MAX_KEY_CHARS or len(command.description) > MAX_DESCRIPTION_CHARS
-    return Reason.TEXT_TOO_LONG if too_long else None
+    if len(key) > MAX_KEY_CHARS or len(description) > MAX_DESCRIPTION_CHARS:
+        return Reason.TEXT_TOO_LONG
+    return Reason.MALFORMED if "\0" in key or "\0" in description else None

@@ -23,6 +23,7 @@ CREATE TABLE decisions (
     description text,
     CONSTRAINT decision_moves_money CHECK (kind = 1 OR (amount_minor > 0 AND payer <> payee))
 );
+CREATE INDEX decisions_by_time ON decisions (decided_at DESC, payment_id);
 CREATE INDEX decisions_of_payer ON decisions (payer, decided_at DESC, payment_id);
 CREATE INDEX decisions_of_payee ON decisions (payee, decided_at DESC, payment_id);
 

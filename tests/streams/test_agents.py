@@ -100,6 +100,7 @@ BROKEN = {
     "no key": (encode_command(open_account(PAYER)._replace(idempotency_key="")), Reason.IDEMPOTENCY_KEY_MISSING),
     "long key": (encode_command(open_account(PAYER)._replace(idempotency_key="k" * 256)), Reason.TEXT_TOO_LONG),
     "long text": (encode_command(open_account(PAYER)._replace(description="d" * 141)), Reason.TEXT_TOO_LONG),
+    "zero character": (encode_command(open_account(PAYER)._replace(description="a\0b")), Reason.MALFORMED),
     "wrong partition": (encode_command(open_account(STRANGER)), Reason.WRONG_PARTITION),
     "batch too large": (encode_batch([encode_body(open_account(PAYER))] * (MAX_ITEMS + 1)), Reason.MALFORMED),
 }
