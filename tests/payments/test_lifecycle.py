@@ -12,7 +12,7 @@ from payments.errors import InvariantViolation
 from payments.identifiers import NIL, derive_operation_id, system_account
 from payments.lifecycle import FINAL, TRANSITIONS, PaymentStatus, decide, post, take_back
 from payments.money import MAX_MINOR
-from payments.postings import MOVEMENTS, clearing_account, postings
+from payments.postings import MOVEMENTS, Posting, clearing_account, postings
 from payments.rejections import QUARANTINED, Reason
 
 ALICE, BOB, CAROL, FROZEN, CLOSED, RICH, NOBODY = (bytes([0x70 + n]) * 16 for n in range(7))
@@ -257,6 +257,11 @@ def test_deciding_changes_nothing() -> None:
     take_back(world, credit(), SOURCE)
     assert world.accounts == book().accounts
     assert len(world.operations) == 0
+
+
+def test_a_journal_entry_has_two_legs_that_balance() -> None:
+    entry = decide(book(), operation_of(deposit()), deposit(amount_minor=250), SOURCE)
+    assert postings(entry) == (Posting(CLEARING, -250, "EUR"), Posting(BOB, 250, "EUR"))
 
 
 def test_every_movement_of_money_is_in_the_table() -> None:

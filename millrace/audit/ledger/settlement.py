@@ -1,7 +1,7 @@
 """What crosses shards, joined by payment: every reserved amount ends once, and no operation moves money twice.
 
-Keeps 59 bytes per reservation and per end (operation, both accounts, amount, currency, as packed in the entry): about
-120 bytes a payment, 120 MB for a million. They are joined by sorting, in numpy.
+Keeps 59 bytes per reservation and per end (operation, both accounts, amount, currency, as packed in the entry), joined
+by sorting in numpy. With the book of the shard being replayed an audit peaks at 0.6 kB a payment (300,000: 176 MB).
 """
 
 import numpy as np
