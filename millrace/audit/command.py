@@ -1,5 +1,6 @@
 """`millrace audit verify`: the audit for people and for machines. Exit code 1 names the first difference."""
 
+import psycopg
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -19,7 +20,7 @@ def run(*, as_json: bool) -> None:
     """Prove the books from the log and compare Postgres with them. Exit code 1 where something differs."""
     try:
         report = _verified()
-    except (AuditImpossible, TimeoutError) as error:
+    except (AuditImpossible, TimeoutError, psycopg.Error) as error:
         if as_json:
             print_json({"ok": False, "error": str(error)})
         else:
