@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ingest_api.http.call import Answer
-from payments.money import AmountProblem
+from payments.money import MAX_MINOR, AmountProblem
 from payments.rejections import Reason
 
 PROBLEM_JSON = b"application/problem+json"
@@ -113,12 +113,12 @@ ADVICE: dict[Reason, str] = {
     Reason.CURRENCY_MISMATCH: "Send the amount in the currency of the paying account.",
     Reason.INSUFFICIENT_FUNDS: "The available balance and overdraft limit do not cover the amount.",
     Reason.SAME_ACCOUNT: "from_account and to_account must differ.",
-    Reason.AMOUNT_INVALID: "The amount must be positive and below 10^18 minor units (a limit may be zero).",
+    Reason.AMOUNT_INVALID: f"The amount must be positive and at most {MAX_MINOR} minor units (a limit may be zero).",
     Reason.PAYEE_NOT_FOUND: "The receiving account is not open; the payer has the money back, if any had left.",
     Reason.PAYEE_FROZEN: "The receiving account is frozen; the payer has the money back, if any had left.",
     Reason.PAYEE_CLOSED: "The receiving account is closed; the payer has the money back, if any had left.",
     Reason.PAYEE_CURRENCY_MISMATCH: "The receiving account has another currency; the payer has the money back.",
-    Reason.BALANCE_LIMIT_EXCEEDED: "The receiver's balance would pass 10^18 - 1 minor units.",
+    Reason.BALANCE_LIMIT_EXCEEDED: f"The receiver's balance would pass {MAX_MINOR} minor units.",
     Reason.ACCOUNT_EXISTS: "This account was opened before.",
     Reason.ACCOUNT_RESERVED: "System accounts do not take part in this operation.",
     Reason.CURRENCY_UNKNOWN: "Use a code of ISO 4217 with minor units, in capitals: EUR, JPY, KWD.",

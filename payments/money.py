@@ -8,9 +8,12 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-MAX_MINOR = 10**18 - 1
-"""Largest amount and largest balance, in minor units: what an Avro decimal of precision 18 in eight bytes can hold.
-Ten balances of this size still add up inside a signed 64-bit integer."""
+MAX_MINOR = 10**15 - 1
+"""Largest amount and largest balance, in minor units (EUR 9,999,999,999,999.99).
+
+A clearing account sums many of them: 9,000 of the largest fit a signed 64-bit integer, more than one batch of the sink
+holds, so that no caller can make a sum overflow there.
+"""
 
 _TWO_DECIMALS = (
     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW"
@@ -60,7 +63,7 @@ def to_minor(amount: Decimal, currency: str) -> int | AmountProblem:
         return AmountProblem.NOT_A_NUMBER
     if amount <= 0:
         return AmountProblem.NOT_POSITIVE
-    if amount.adjusted() + exponent > 18:  # before scaling: 1E+999999999 must not become a billion digits
+    if amount.adjusted() + exponent > 15:  # before scaling: 1E+999999999 must not become a billion digits
         return AmountProblem.TOO_LARGE
     _, digits, decimals = amount.as_tuple()
     assert isinstance(decimals, int)

@@ -13,7 +13,7 @@ import msgspec
 from ingest_api.problems import Fault, FieldError
 from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, NO_REPLY, Command, CommandKind
 from payments.identifiers import ACCOUNT, NIL, derive_account_id, parse_id
-from payments.money import EXPONENTS, AmountProblem, to_minor
+from payments.money import EXPONENTS, MAX_MINOR, AmountProblem, to_minor
 from payments.postings import clearing_account
 
 _ACCOUNT_PATTERN = "^acc_[0-7][0-9a-hjkmnp-tv-z]{25}$"
@@ -165,7 +165,7 @@ def _amount_advice(problem: AmountProblem, currency: str) -> str:
         AmountProblem.NOT_A_NUMBER: 'Send a decimal as text or number, for example "10.50".',
         AmountProblem.NOT_POSITIVE: "The amount must be above zero.",
         AmountProblem.TOO_MANY_DECIMALS: f"{currency} has {exponent} decimals; amounts are never rounded.",
-        AmountProblem.TOO_LARGE: "At most 999999999999999999 minor units.",
+        AmountProblem.TOO_LARGE: f"At most {MAX_MINOR} minor units.",
     }[problem]
 
 
