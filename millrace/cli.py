@@ -140,6 +140,29 @@ def sink() -> None:
 
 
 @app.command()
+def watch() -> None:
+    """Run the watch in the foreground: alarms for transactions that hang and readers that stand still."""
+    from millrace.commands.services import run_watch
+
+    run_watch()
+
+
+transactions = typer.Typer(no_args_is_help=True, help="Kafka transactions of this installation.")
+app.add_typer(transactions, name="transactions")
+
+
+@transactions.command()
+def hanging(
+    finish: Annotated[bool, typer.Option("--finish", help="End them as their coordinator decided.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List transactions that nothing will ever end. Exits 4 when there is one."""
+    from millrace.commands.transactions import run
+
+    run(finish=finish, as_json=as_json)
+
+
+@app.command()
 def api() -> None:
     """Run one API process in the foreground."""
     from millrace.commands.services import run_api

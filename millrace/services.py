@@ -42,7 +42,11 @@ def _api(settings: Settings) -> Iterator[Service]:
         )
 
 
-PIPELINE: tuple[ServicesOf, ...] = (_topics, _sink, _workers, _api)
+def _watch(_: Settings) -> Iterator[Service]:
+    yield Service(name="watch", argv=_millrace("watch"), group="watch")
+
+
+PIPELINE: tuple[ServicesOf, ...] = (_topics, _watch, _sink, _workers, _api)
 
 
 def pipeline_services(settings: Settings) -> list[Service]:

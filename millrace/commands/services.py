@@ -1,7 +1,9 @@
 """The commands that run one service of the pipeline in the foreground: what `millrace up` starts as its children."""
 
 import logging
+import signal
 import sys
+import threading
 from typing import NoReturn
 
 from runtime.settings import Settings
@@ -34,6 +36,18 @@ def run_sink() -> NoReturn:
     from sinks.service import run
 
     raise SystemExit(run(Settings()))
+
+
+def run_watch() -> None:
+    """Alarms for transactions that hang and readers that stand still."""
+    _log_to_stderr()
+    from millrace.environment.layout import home_of
+    from millrace.watch import run
+
+    settings, stop = Settings(), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    run(settings, home_of(settings), stop)
 
 
 def run_api() -> None:

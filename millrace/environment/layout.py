@@ -67,6 +67,10 @@ class Home:
         return self.root / "environment.json"
 
     @property
+    def alarms(self) -> Path:
+        return self.root / "alarms.json"
+
+    @property
     def passfile(self) -> Path:
         return self.root / "postgres.pgpass"
 

@@ -1,0 +1,118 @@
+"""`millrace watch`: raises the alarm when readers stand still or a transaction hangs, and says so in `millrace status`.
+
+Reads brokers; writes `<home>/alarms.json` (empty list = quiet) and one log line per change. A hanging transaction is
+never ended here: `millrace transactions hanging --finish` does that, as its coordinator decided.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import msgspec
+from confluent_kafka import KafkaException
+
+from millrace.environment.layout import Home
+from runtime.exactly_once.broker.hanging import StableOffsetWatch, find_hanging
+from runtime.exactly_once.broker.transaction_admin import IncompleteView, OpenProducer
+from runtime.settings import Settings
+from schemas.topics import CATALOGUE, partitions
+
+log = logging.getLogger("millrace.watch")
+
+OBSERVE_EVERY_S = 5.0
+"""24 partitions × two questions cost 20 ms; an alarm needs twice the transaction timeout (20 s) anyway."""
+
+SCAN_EVERY_S = 30.0
+"""A scan asks every broker for every open transaction; one that hangs is at least three timeouts (30 s) old."""
+
+
+class Alarm(NamedTuple):
+    """What is wrong, in one line."""
+
+    text: str
+
+
+class Watch:
+    """Looks every few seconds; `look` is one look."""
+
+    def __init__(self, settings: Settings, home: Home, scan_every_s: float = SCAN_EVERY_S) -> None:
+        self._settings = settings
+        self._home = home
+        self._scan_every_s = scan_every_s
+        self._scanned_s = time.monotonic()
+        self._hanging: list[OpenProducer] = []
+        self._alarms: list[Alarm] | None = None
+        self._failures = 0
+        watched = [(t.name, shard) for t in CATALOGUE for shard in range(partitions(t, settings.shards))]
+        self._offsets = StableOffsetWatch(settings.kafka_bootstrap, watched, settings.transaction_timeout_ms)
+
+    def look(self) -> list[Alarm]:
+        """Observe, scan when it is time, and tell where that changes something.
+
+        Brokers out of reach are an alarm from the second time on: a leader may just be moving.
+        """
+        try:
+            alarms, self._failures = self._observed(), 0
+        except (KafkaException, IncompleteView, OSError) as error:
+            self._failures += 1
+            unasked = [Alarm(f"the brokers can't be asked: {' '.join(str(error).split())}")]
+            alarms = unasked if self._failures > 1 else self._alarms or []
+        if alarms != self._alarms:
+            self._tell(alarms)
+        return alarms
+
+    def close(self) -> None:
+        self._offsets.close()
+
+    def _observed(self) -> list[Alarm]:
+        stalled = self._offsets.observe()
+        if time.monotonic() - self._scanned_s >= self._scan_every_s:
+            self._hanging = find_hanging(self._settings.kafka_bootstrap, self._settings.transaction_timeout_ms)
+            self._scanned_s = time.monotonic()
+        behind = [Alarm(f"{one.partition[0]}[{one.partition[1]}]: readers stand still") for one in stalled]
+        return behind + [
+            Alarm(f"{describe(producer)} hangs: millrace transactions hanging") for producer in self._hanging
+        ]
+
+    def _tell(self, alarms: list[Alarm]) -> None:
+        for alarm in alarms:
+            log.error("ALARM %s", alarm.text)
+        if not alarms and self._alarms:
+            log.info("all alarms are over")
+        self._alarms = alarms
+        self._home.write(self._home.alarms, msgspec.json.encode([alarm.text for alarm in alarms]))
+
+
+def describe(producer: OpenProducer) -> str:
+    """An open transaction in words."""
+    topic, partition = producer.partition
+    return f"transaction of producer {producer.producer_id} on {topic}[{partition}]"
+
+
+def read_alarms(home: Home) -> list[str]:
+    """What the watch of this home says now."""
+    try:
+        return msgspec.json.decode(home.alarms.read_bytes(), type=list[str])
+    except FileNotFoundError:
+        return []
+
+
+@contextmanager
+def watching(settings: Settings, home: Home) -> Iterator[Callable[[], list[Alarm]]]:
+    """A watch that is closed afterwards."""
+    watch = Watch(settings, home)
+    try:
+        yield watch.look
+    finally:
+        watch.close()
+
+
+def run(settings: Settings, home: Home, stop: threading.Event) -> None:
+    """Look until stopped."""
+    with watching(settings, home) as look:
+        while not stop.is_set():
+            look()
+            stop.wait(OBSERVE_EVERY_S)
