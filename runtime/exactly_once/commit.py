@@ -62,7 +62,7 @@ def commit_cycle(
     store.before_commit(cycle.shards, producer.produce)
     # 3. Refuse unless this process is a member and has owned every partition without a break since it was delivered.
     #    A zombie ends here; one that passes is fenced by the generation in step 5 or by the producer epoch in 4-6.
-    metadata = membership.group_metadata()
+    membership.group_metadata()
     refuse_unless_owned(cycle, membership)
     # 4. All records on the broker. Crash after: as before step 1, nothing is committed.
     producer.flush()
@@ -70,6 +70,7 @@ def commit_cycle(
     # 5. The input offsets join the transaction. Crash after: they are pending; `committed` of the next owner waits
     #    until
     #    the transaction is aborted, and the chunks are redone.
+    metadata = membership.group_metadata()  # again: KIP-848 may have bumped the epoch during the flush
     producer.send_offsets([TopicPartition(t, p, offset) for (t, p), offset in cycle.offsets.items()], metadata)
     failpoints.reach("after_offsets")
     # 6. Commit. Crash inside: the coordinator has written its decision or not; restart finds all of the cycle or none,

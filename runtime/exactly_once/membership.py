@@ -42,6 +42,7 @@ class Membership:
         self._incremental = settings.group_protocol == "consumer"
         self._kept_at: dict[int, dict[str, int]] = {}
         self._metadata = b""
+        self._in_callback = False
         self._thread = 0
         self._consumer: Any = None
         self._epoch = 0
@@ -75,9 +76,12 @@ class Membership:
     def group_metadata(self) -> bytes:
         """The cached metadata, of a live membership: the broker takes a commit that names no member.
 
-        Never read from the client here. `consumer_group_metadata()` blocks for ever while a rebalance callback runs on
-        another thread, and an older generation is the safer one.
+        Not read from the client for the classic protocol: `consumer_group_metadata()` blocks for ever while a rebalance
+        callback runs on another thread, and an older generation is the safer one. KIP-848 bumps the member's epoch
+        between polls and refuses any other, so it is read again there, on the consuming thread outside of callbacks.
         """
+        if self._incremental and not self._in_callback and threading.get_ident() == self._thread:
+            self._cache_metadata()
         generation, member = parse_group_metadata(self._metadata)
         if generation < 0 or not member:
             crash(f"not a member of group {self._application} (generation {generation}): refusing to commit")
@@ -96,8 +100,10 @@ class Membership:
         """An exception in a rebalance callback would surface at some later poll, with the partitions half taken."""
 
         def run(consumer: Any, partitions: list[Any]) -> None:
+            self._in_callback = True
             try:
                 callback(consumer, partitions)
+                self._in_callback = False
             except Exception as failure:  # noqa: BLE001 - whatever it is, the assignment is in doubt
                 crash(f"{callback.__name__.strip('_')} of {_named(partitions)}: {failure!r}")
 

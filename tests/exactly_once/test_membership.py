@@ -22,18 +22,28 @@ from tests.exactly_once.application.processes import Run, create_topics
     ("protocol", "mode"), [("classic", "plain"), ("consumer", "plain"), ("classic", "faust"), ("consumer", "faust")]
 )
 def test_workers_come_and_go_under_load(run: Run, protocol: str, mode: str) -> None:
-    """Commits in the revocation, restores in the assignment; with Faust its flow is stopped and started in between."""
+    """Commits in the revocation, restores in the assignment; with Faust its flow is stopped and started in between.
+
+    KIP-848 may bump the member's epoch between the metadata and the commit: the broker refuses, the worker ends
+    itself and its next incarnation redoes the cycle. The classic protocol must not end anybody.
+    """
     dynamic = {"MILLRACE_GROUP_PROTOCOL": protocol, "MILLRACE_STATIC_MEMBERSHIP": "false"}
+    stays = [run.start(0, mode, **dynamic)]
+
+    def supervise() -> None:
+        if protocol == "consumer" and stays[-1].has_crashed():
+            assert "ILLEGAL_GENERATION" in stays[-1].stderr
+            stays.append(run.start(0, mode, **dynamic))
+
     run.fund()
-    stays = run.start(0, mode, **dynamic)
     run.transfer(150, rate_per_s=150)
     comes = run.start(1, mode, **dynamic)
     run.transfer(450, rate_per_s=150)
-    assert comes.stop() == 0, comes.stderr
+    assert comes.stop() == 0 or (protocol == "consumer" and "ILLEGAL_GENERATION" in comes.stderr), comes.stderr
     run.transfer(150, rate_per_s=150)
-    run.wait_decided()
-    assert stays.process.poll() is None, stays.stderr
-    assert stays.stop() == 0, stays.stderr
+    run.wait_decided(supervise)
+    assert stays[-1].stop() == 0, stays[-1].stderr
+    assert protocol == "consumer" or len(stays) == 1
     assert run.differences() == []
 
 

@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from runtime.exactly_once.broker import transaction_admin
+from runtime.exactly_once.crash import EXIT_CRASHED
 from tests.exactly_once.application import verifier
 from tests.exactly_once.application.account_sums import SHARDS, Topics
 
@@ -45,6 +48,10 @@ class Worker:
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
+
+    def has_crashed(self) -> bool:
+        """Whether it ended itself with a reason; a supervisor would start it again."""
+        return self.process.poll() == EXIT_CRASHED
 
     def stop(self) -> int:
         """SIGTERM, as a supervisor sends it."""
@@ -111,12 +118,13 @@ class Run:
         self._producer.produce(self.topics.commands, value, partition=shard)
         self._producer.flush()
 
-    def wait_decided(self) -> None:
-        """Until every input record lies below the group's committed offsets."""
+    def wait_decided(self, supervise: Callable[[], None] = lambda: None) -> None:
+        """Until every input record lies below the group's committed offsets; `supervise` is called meanwhile."""
         deadline = time.monotonic() + DRAIN_DEADLINE_S
         while not verifier.is_drained(self.broker, self.name, self.topics):
             assert time.monotonic() < deadline, "not decided: " + " | ".join(w.stderr[-300:] for w in self.workers)
             time.sleep(0.1)
+            supervise()
 
     def differences(self) -> list[str]:
         return verifier.differences(self.broker, self.name, self.topics)
@@ -141,6 +149,18 @@ def create_topics(broker: str, topics: list[NewTopic]) -> None:
     while any(_leaderless(admin, name) for name in names):
         assert time.monotonic() < deadline, "topics without leaders"
         time.sleep(0.05)
+    while not _answers_admin_calls(broker):
+        assert time.monotonic() < deadline, "leaders that do not lead yet"
+        time.sleep(0.05)
+
+
+def _answers_admin_calls(broker: str) -> bool:
+    """A leader named by the metadata may still answer NOT_LEADER for some 10 ms."""
+    try:
+        transaction_admin.open_producers(transaction_admin.cluster(broker))
+    except transaction_admin.IncompleteView:
+        return False
+    return True
 
 
 def _leaderless(admin: AdminClient, topic: str) -> bool:
