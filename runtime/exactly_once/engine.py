@@ -191,8 +191,8 @@ def split(records: list[Any]) -> list[list[Any]]:
     runs: list[list[Any]] = []
     left_bytes = 0
     for record in records:
-        size_bytes = len(record)  # of the value
-        if size_bytes > left_bytes:
+        size_bytes = len(record)  # of the value; 0 for a tombstone, which begins a run all the same
+        if not runs or size_bytes > left_bytes:
             runs.append([])
             left_bytes = CHUNK_BYTES_MAX
         runs[-1].append(record)

@@ -9,7 +9,7 @@ from confluent_kafka import Message
 from payments.entries import Source, quarantined
 from payments.rejections import Reason
 from schemas import topics
-from schemas.codec import reference
+from schemas.codec.quarantine import encode_quarantined, kept_key
 from streams.outbox import Outbox
 
 
@@ -22,10 +22,8 @@ def quarantine(outbox: Outbox, message: Message, source: Source, value: bytes, r
         "partition": message.partition(),
         "offset": source.offset,
         "item": source.item,
-        "key": message.key(),
-        "value": value,
         "received_at_us": source.time_us,
     }
-    record = reference.encode("QuarantinedRecord", fields)
-    outbox.produce(topics.QUARANTINE.name, record, key=message.key(), partition=outbox.shard.number)
+    record = encode_quarantined(fields, value, message.key())
+    outbox.produce(topics.QUARANTINE.name, record, key=kept_key(message.key()), partition=outbox.shard.number)
     outbox.add(quarantined(reason, source))

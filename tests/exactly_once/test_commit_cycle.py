@@ -112,6 +112,12 @@ def test_a_chunk_is_bounded_in_bytes() -> None:
     assert sizes == [[0, 1], [2, 3], [4], [5]]
 
 
+def test_a_chunk_may_begin_with_records_that_have_no_value() -> None:
+    """A tombstone has no bytes to count; one of them in front of a chunk ended the worker at every start."""
+    records = [_Record(offset, size_bytes=size_bytes) for offset, size_bytes in enumerate((0, 0, 100, 0))]
+    assert [[record.offset() for record in chunk] for chunk in engine.split(records)] == [[0, 1, 2, 3]]
+
+
 def test_a_retriable_error_is_retried_only_until_its_deadline(run: Run, crashes: list[str]) -> None:
     """After a broker crash librdkafka called a lost transaction retriable every 5 s, for ever."""
     producer = _producer(run)

@@ -1,5 +1,7 @@
 """Each agent: what it decides, what it writes, and that nothing is dropped."""
 
+import hashlib
+
 import pytest
 
 from payments.entries import EntryKind
@@ -123,6 +125,22 @@ def test_a_bad_record_goes_to_quarantine_and_the_others_go_on(value: bytes, reas
         EntryKind.QUARANTINED,
         EntryKind.POSTED,
     ]
+
+
+@pytest.mark.parametrize("key_bytes", [16, 200_000])
+def test_a_record_too_large_for_an_envelope_is_set_aside_all_the_same(key_bytes: int) -> None:
+    """A broker takes 1 MB; with the envelope around it, it would take it no more, and the shard would stand still."""
+    world = World(SHARDS)
+    value = b"x" * 1_048_000
+    world.produce(topics.COMMANDS.name, value, key=b"k" * key_bytes, partition=0)
+    world.settle()
+    [record] = world.records(topics.QUARANTINE)
+    assert len(record.value()) + len(record.key() or b"") < 900_000
+    _, fields = reference.decode(record.value())
+    assert fields["value"] == value[: len(fields["value"])]
+    assert len(fields["value"]) > 500_000
+    assert f"of 1048000 bytes, SHA-256 of all {hashlib.sha256(value).hexdigest()}" in fields["detail"]
+    assert fields["key"] == b"k" * min(key_bytes, 1_024)
 
 
 def test_a_bad_item_of_a_packed_record_goes_alone() -> None:

@@ -19,6 +19,7 @@ from payments.lifecycle import decide, post, take_back
 from payments.rejections import Reason
 from schemas.codec.commands import decode_body, items, text_refusal
 from schemas.codec.ledger import SourceTopic
+from schemas.codec.quarantine import kept_key, kept_value
 from schemas.partitioning import shard_of
 
 
@@ -116,8 +117,9 @@ class Decisions:
 
     def _set_aside(self, reason: Reason, message: Message, source: Source, value: bytes) -> None:
         self._add(quarantined(reason, source))
+        key, kept = kept_key(message.key()), kept_value(value)
         self.set_aside.append(
-            SetAside(reason.value, self._shard, source.offset, source.item, message.key(), value, source.time_us)
+            SetAside(reason.value, self._shard, source.offset, source.item, key, kept, source.time_us)
         )
 
 
