@@ -1,0 +1,57 @@
+"""`make faults FLAGS="--scenario NAME --seed N --json out.json"`, `--list`, `--all`: exit 1 on a finding."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+
+from tests.faults.run import RATE_PER_S, Outcome, run
+from tests.faults.scenarios import SCENARIOS
+
+
+def main() -> int:
+    """Parse the arguments, run, print one line per run."""
+    arguments = _arguments()
+    if arguments.list:
+        for name, scenario in SCENARIOS.items():
+            sys.stdout.write(f"{name:22}{scenario.what}\n")
+        return 0
+    names = list(SCENARIOS) if arguments.all else [arguments.scenario]
+    outcomes: list[Outcome] = []
+    for name in names:
+        for seed in range(arguments.seed, arguments.seed + arguments.seeds):
+            outcomes.append(run(name, seed, arguments.rate))
+            sys.stdout.write(line(outcomes[-1]) + "\n")
+            sys.stdout.flush()
+    if arguments.json:
+        found = outcomes[0] if len(outcomes) == 1 else outcomes
+        Path(arguments.json).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    return 0 if all(outcome.passed for outcome in outcomes) else 1
+
+
+def line(outcome: Outcome) -> str:
+    """One run in one line; the seed repeats it."""
+    worst = max(outcome.recovery_s, default=0.0)
+    verdict = "PASS" if outcome.passed else "FAIL " + "; ".join(outcome.findings[:3])
+    return (
+        f"{outcome.scenario} seed {outcome.seed}: {outcome.payments:,} payments, {len(outcome.faults)} faults,"
+        f" lost {outcome.lost}, duplicates {outcome.duplicates}, overdrawn {outcome.overdrawn},"
+        f" drift {outcome.drift_minor}, recovery max {worst:.1f} s, stall {outcome.stall_s:.1f} s: {verdict}"
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--list", action="store_true", help="name the scenarios")
+    parser.add_argument("--all", action="store_true", help="every scenario")
+    parser.add_argument("--scenario", choices=list(SCENARIOS), default="worker_kill")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=1, help="how many, from --seed on")
+    parser.add_argument("--rate", type=int, default=RATE_PER_S, help="payments per second")
+    parser.add_argument("--json", metavar="FILE")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Payments straight onto payments.commands at a steady rate, from a thread of its own, and what Kafka acknowledged."""
+
+import random
+import secrets
+import threading
+import time
+from typing import Any, NamedTuple
+
+from confluent_kafka import Producer
+
+from millrace.environment import LocalEnvironment
+from payments.commands import NO_REPLY, Command, CommandKind
+from payments.identifiers import NIL, uuid7
+from payments.postings import clearing_account
+from schemas import topics
+from schemas.codec.commands import encode_command
+from schemas.partitioning import shard_of
+
+CURRENCY = "EUR"
+FUNDS_MINOR = 30_000
+"""About what an account sends in a run, so that some payments are refused."""
+
+REPEATED_PERCENT, UNKNOWN_PAYEE_PERCENT, POISON_PER_MILLE = 5, 3, 0
+SLICE_S = 0.02
+
+
+class Sent(NamedTuple):
+    """One payment as it was sent."""
+
+    payer: bytes
+    payee: bytes
+    amount_minor: int
+    key: str
+
+
+class Load(threading.Thread):
+    """Runs until `finish`. Every payment has a key of its own; some are sent twice."""
+
+    def __init__(
+        self, env: LocalEnvironment, seed: int, rate_per_s: int, accounts: int = 400, poison_per_mille: int = 0
+    ) -> None:
+        super().__init__(name="load", daemon=True)
+        self._random = random.Random(seed)
+        self._shards = env.settings.shards
+        self._rate_per_s = rate_per_s
+        self._poison_per_mille = poison_per_mille
+        self._run = secrets.token_hex(4)
+        self._finishing = threading.Event()
+        self._producer = Producer(
+            {
+                "bootstrap.servers": env.kafka_bootstrap,
+                "enable.idempotence": True,
+                "linger.ms": 2,
+                "message.timeout.ms": 120_000,
+                "queue.buffering.max.messages": 1_000_000,
+                "log_level": 0,
+            }
+        )
+        now_ms = time.time_ns() // 1_000_000
+        self.accounts = [uuid7(now_ms, secrets.token_bytes(10)) for _ in range(accounts)]
+        self._stranger = uuid7(now_ms, secrets.token_bytes(10))
+        self.sent: dict[str, Sent] = {}
+        self.unacknowledged: set[str] = set()
+        """Keys of payments of which Kafka acknowledged no copy: they may or may not be in the log."""
+        self.poisoned = 0
+
+    def open_accounts(self) -> None:
+        """Before the load: open and fund every account."""
+        for account in self.accounts:
+            self._produce(Command(CommandKind.OPEN_ACCOUNT, account, NIL, 0, CURRENCY, NO_REPLY, "open"))
+        for account in self.accounts:
+            payer = clearing_account(CURRENCY)
+            self._produce(Command(CommandKind.DEPOSIT, payer, account, FUNDS_MINOR, CURRENCY, NO_REPLY, "funds"))
+        self._producer.flush(60)
+
+    def run(self) -> None:
+        """Send in slices of 20 ms, never more than the rate since the start."""
+        started_s, due = time.monotonic(), 0.0
+        while not self._finishing.is_set():
+            due += self._rate_per_s * SLICE_S
+            while len(self.sent) < due:
+                self._pay(len(self.sent))
+            self._producer.poll(0)
+            time.sleep(max(0.0, started_s + due / self._rate_per_s - time.monotonic()))
+
+    def finish(self) -> None:
+        """Stop sending and wait for the acknowledgements."""
+        self._finishing.set()
+        self.join()
+        self._producer.flush(130)
+
+    def _pay(self, number: int) -> None:
+        payer = self._random.choice(self.accounts)
+        unknown = self._random.randrange(100) < UNKNOWN_PAYEE_PERCENT
+        payee = self._stranger if unknown else self._random.choice(self.accounts)
+        key = f"{self._run}-{number}"
+        amount_minor = self._random.randrange(1, 500)
+        self.sent[key] = Sent(payer, payee, amount_minor, key)
+        command = Command(CommandKind.TRANSFER, payer, payee, amount_minor, CURRENCY, NO_REPLY, key)
+        self._produce(command)
+        if self._random.randrange(100) < REPEATED_PERCENT:
+            self._produce(command)
+        if self._random.randrange(1_000) < self._poison_per_mille:
+            self.poisoned += 1
+            shard = self._random.randrange(self._shards)
+            self._producer.produce(topics.COMMANDS.name, self._random.randbytes(40), b"poison", shard)
+
+    def _produce(self, command: Command) -> None:
+        key = command.idempotency_key
+        if command.kind is CommandKind.TRANSFER:
+            self.unacknowledged.add(key)
+
+        def delivered(error: Any, _: Any) -> None:
+            if error is None:
+                self.unacknowledged.discard(key)
+
+        shard = shard_of(command.authority, self._shards)
+        value = encode_command(command)
+        self._producer.produce(topics.COMMANDS.name, value, command.authority, shard, on_delivery=delivered)

@@ -1,0 +1,80 @@
+"""Services that the harness owns: each is started again when it ends, and killed or stopped by pid alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from millrace.environment import LocalEnvironment
+
+RESTART_PAUSE_S = 0.2
+STOP_TIMEOUT_S = 20
+
+
+class Kept:
+    """One service of the pipeline, kept running until `end`."""
+
+    def __init__(
+        self, env: LocalEnvironment, name: str, command: str, logs: Path, variables: Mapping[str, str]
+    ) -> None:
+        fields = {f"MILLRACE_{key.upper()}": str(value) for key, value in env.settings if value is not None}
+        self.name = name
+        self.exits: list[int] = []
+        self.started_s: list[float] = []
+        self._once: dict[str, str] = {}
+        self._environment = {**os.environ, **fields, **variables}
+        self._argv = [sys.executable, "-m", "millrace", command]
+        self._log = logs / f"{name}.log"
+        self._ending = threading.Event()
+        self._process = self._start()
+        self._keeper = threading.Thread(target=self._keep, name=f"keeper of {name}", daemon=True)
+        self._keeper.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def signal(self, number: signal.Signals) -> int:
+        """Send a signal to the process as it is now; its pid."""
+        pid = self._process.pid
+        if self._process.poll() is None:
+            os.kill(pid, number)
+        return pid
+
+    def next_start_with(self, variables: Mapping[str, str]) -> None:
+        """The next incarnation, and only that one, gets these variables (a failpoint)."""
+        self._once = dict(variables)
+
+    def end(self) -> None:
+        """SIGCONT and SIGTERM, then SIGKILL."""
+        self._ending.set()
+        for number in (signal.SIGCONT, signal.SIGTERM):
+            self.signal(number)
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._keeper.join()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        variables, self._once = {**self._environment, **self._once}, {}
+        self.started_s.append(time.monotonic())
+        with self._log.open("ab") as log:
+            return subprocess.Popen(self._argv, env=variables, stdout=log, stderr=log)
+
+    def _keep(self) -> None:
+        while not self._ending.is_set():
+            try:
+                code = self._process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                continue
+            if self._ending.is_set():
+                return
+            self.exits.append(code)
+            time.sleep(RESTART_PAUSE_S)
+            self._process = self._start()
