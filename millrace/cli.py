@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-EXIT_FAILED, EXIT_NOT_RUNNING, EXIT_ALARM = 1, 3, 4
+EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING, EXIT_ALARM = 1, 2, 3, 4
 
 app = typer.Typer(
     name="millrace",
@@ -171,5 +171,16 @@ def api() -> None:
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    app()
+    """Entry point of the console script. A setting that is refused is wrong usage, so it is a sentence too."""
+    try:
+        app()
+    except ValueError as error:
+        from pydantic import ValidationError
+
+        from runtime.settings import Settings, setting_faults
+
+        if not isinstance(error, ValidationError) or error.title != Settings.__name__:
+            raise
+        for fault in setting_faults(error):
+            typer.echo(f"millrace: {fault}", err=True)
+        raise SystemExit(EXIT_USAGE) from None

@@ -30,6 +30,7 @@ SESSION_OPTIONS = " ".join(
 def connect(dsn: str, application_name: str, deadline_s: float = CONNECT_DEADLINE_S) -> psycopg.Connection:
     """A connection, retried until the deadline. Raises TimeoutError with the last reason."""
     give_up_at = time.monotonic() + deadline_s
+    said = ""
     while True:
         try:
             return open_session(dsn, application_name)
@@ -40,7 +41,9 @@ def connect(dsn: str, application_name: str, deadline_s: float = CONNECT_DEADLIN
                     f"Postgres did not let {application_name} in for {deadline_s:.0f} s ({reason});"
                     " check that it runs and DATABASE_URL"
                 ) from error
-            log.warning("postgres not reachable, trying again: %s", reason)
+            if reason != said:  # four attempts a second would bury whatever else the log has to say
+                log.warning("postgres not reachable, trying for %.0f s: %s", deadline_s, reason)
+                said = reason
         time.sleep(RETRY_PAUSE_S)
 
 

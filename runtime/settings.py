@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -127,3 +127,19 @@ class Settings(BaseSettings):
         if urlsplit(self.database_url).scheme not in {"postgresql", "postgres"}:
             raise ValueError("database_url must start with postgresql://")
         return self
+
+
+def setting_faults(error: ValidationError) -> list[str]:
+    """One line per refused setting, with the variable that sets it. For the person who has to change it."""
+    return [
+        f"{_variable(fault['loc'])}{fault['msg'].removeprefix('Value error, ').removeprefix('Assertion failed, ')}"
+        for fault in error.errors()
+    ]
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    """Fields are known by name or by alias; a relation of several settings has no place, and names them itself."""
+    if not place:
+        return ""
+    name = str(place[0])
+    return f"{name if name.isupper() else f'MILLRACE_{name.upper()}'}: "

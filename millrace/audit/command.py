@@ -9,8 +9,11 @@ from millrace.audit.ledger.partition_log import AuditImpossible
 from millrace.audit.report import PROMISES, AuditReport
 from millrace.audit.verify import verify
 from millrace.cli import EXIT_FAILED
-from millrace.commands.output import errors, print_json, screen
+from millrace.commands.output import errors, faults_shown, print_json, screen
 from millrace.environment import connected
+from millrace.environment.connection import running_supervisor
+from millrace.environment.faults import NotRunning
+from millrace.environment.layout import home_of
 from runtime.settings import Settings
 
 _COLOURS = {"proved": "green", "failed": "bold red", "not proved": "yellow"}
@@ -18,8 +21,10 @@ _COLOURS = {"proved": "green", "failed": "bold red", "not proved": "yellow"}
 
 def run(*, as_json: bool) -> None:
     """Prove the books from the log and compare Postgres with them. Exit code 1 where something differs."""
+    with faults_shown(as_json=as_json):
+        settings = _settings()
     try:
-        report = _verified()
+        report = _verified(settings)
     except (AuditImpossible, TimeoutError, psycopg.Error) as error:
         if as_json:
             print_json({"ok": False, "error": str(error)})
@@ -34,11 +39,23 @@ def run(*, as_json: bool) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _verified() -> AuditReport:
+def _settings() -> Settings:
+    """The servers to audit. Raises NotRunning where none are named and none run here, instead of knocking for 30 s."""
+    settings = Settings()
+    home = home_of(settings)
+    if {"kafka_bootstrap", "database_url"} - settings.model_fields_set and running_supervisor(home) is None:
+        raise NotRunning(
+            f"no environment runs in {home.root}: `millrace up` starts one; or name your servers with KAFKA_BOOTSTRAP"
+            " and DATABASE_URL"
+        )
+    return connected(settings)
+
+
+def _verified(settings: Settings) -> AuditReport:
     columns = TextColumn("reading the log twice"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task("audit", total=None)
-        return verify(connected(Settings()), progress=lambda done, total: bar.update(task, completed=done, total=total))
+        return verify(settings, progress=lambda done, total: bar.update(task, completed=done, total=total))
 
 
 def _show(report: AuditReport) -> None:

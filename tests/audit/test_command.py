@@ -33,7 +33,9 @@ def impossible() -> AuditReport:
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], AuditReport]], None]:
-    """Sets what the audit finds."""
+    """Sets what the audit finds, of servers that are named."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/millrace")
     return lambda made: monkeypatch.setattr(command, "verify", lambda _settings, progress: made())
 
 

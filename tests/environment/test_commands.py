@@ -27,12 +27,13 @@ class Shell:
     home: Path
     settings: Settings
 
-    def run(self, *arguments: str, expect: int = 0) -> str:
+    def run(self, *arguments: str, expect: int = 0, **variables: str) -> str:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")},
             "MILLRACE_HOME": str(self.home),
             "MILLRACE_KAFKA_PORT": str(self.settings.kafka_port),
             "MILLRACE_POSTGRES_PORT": str(self.settings.postgres_port),
+            **variables,
         }
         done = subprocess.run(
             [sys.executable, "-m", "millrace", *arguments], capture_output=True, text=True, env=environment, check=False
@@ -83,7 +84,7 @@ def _restarts(shell: Shell) -> dict[str, int]:
     return {service["name"]: service["restarts"] for service in shell.json("status")["supervisor"]["services"]}
 
 
-@pytest.mark.parametrize("command", [("status",), ("kill", "broker")])
+@pytest.mark.parametrize("command", [("status",), ("kill", "broker"), ("audit", "verify")])
 def test_nothing_running_is_exit_code_3(shell: Shell, command: tuple[str, ...]) -> None:
     assert "`millrace up` starts one" in shell.run(*command, expect=3)
     assert "`millrace up` starts one" in shell.json(*command, expect=3)["error"]
@@ -97,6 +98,21 @@ def test_wrong_usage_is_exit_code_2(shell: Shell) -> None:
     assert "infrastructure" in shell.run("up", "--only", "kafka", expect=2)
     shell.run("up", "--brokers", "0", expect=2)
     shell.run("fly", expect=2)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("MILLRACE_API_PORT", "eighty", "MILLRACE_API_PORT: Input should be a valid integer"),
+        ("MILLRACE_TRANSACTION_TIMEOUT_MS", "20000", "transaction_timeout_ms must be below session_timeout_ms"),
+        ("DATABASE_URL", "mysql://localhost/x", "database_url must start with postgresql://"),
+    ],
+)
+def test_a_setting_that_is_refused_is_one_sentence(shell: Shell, variable: str, value: str, words: str) -> None:
+    said = shell.run("status", expect=2, **{variable: value})
+    assert words in said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) == 1
 
 
 def test_help_documents_exit_codes_and_imports_no_server_code() -> None:

@@ -11,12 +11,15 @@ from millrace.environment import ports
 from runtime.postgres import connect, is_transient
 
 
-def test_an_absent_server_is_given_up_with_the_reason() -> None:
+def test_an_absent_server_is_given_up_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
     dsn = f"postgresql://millrace@127.0.0.1:{ports.free_base([])}/millrace"
     began = time.monotonic()
     with pytest.raises(TimeoutError, match=r"did not let nobody in for 1 s .*refused.*; check that it runs"):
         connect(dsn, "nobody", deadline_s=1)
     assert time.monotonic() - began < 10
+    said = [record.getMessage() for record in caplog.records if record.name == "millrace.postgres"]
+    assert len(said) == 1, "the same reason is said once, however many attempts it took"
+    assert "trying for 1 s" in said[0]
 
 
 def test_a_server_that_comes_back_is_found(postgres: str, database: str) -> None:
