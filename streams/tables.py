@@ -17,6 +17,7 @@ class Tables:
     """The `ShardStore` of the deciding stage. One per process."""
 
     input_topics = tuple(SOURCES)
+    numbered_topics = (topics.CREDITS.name, topics.RETURNS.name)
     changelog_topics = (topics.SNAPSHOTS.name, topics.LEDGER.name)
 
     def __init__(self, shards: int) -> None:

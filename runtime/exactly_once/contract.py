@@ -80,6 +80,11 @@ class ShardStore(Protocol):
         """What `restore` reads. Empty for a stage without state; its committed offsets then stand alone."""
         ...
 
+    @property
+    def numbered_topics(self) -> tuple[str, ...]:
+        """Input topics whose records carry numbers of their own, so that the stage notices a missing one."""
+        ...
+
     def restore(self, shard: int, log: ShardLog) -> Mapping[str, int]:
         """Rebuild the shard from nothing. Returns the next offset per input topic that the state has decided.
 

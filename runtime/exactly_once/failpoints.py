@@ -20,6 +20,10 @@ NAMES = (
     "sink_before_commit",
     "sink_after_commit",
 )
+"""Steps of the processes that run for ever."""
+
+REDRIVE_NAMES = ("redrive_after_claim", "redrive_after_produce")
+"""Steps of the command that brings one record out of quarantine."""
 
 END_TXN_FLIGHT_S = 0.0012
 """EndTxn takes 0.5-1 ms on loopback and its markers another 1 ms: after 1.2 ms the decision is on its way and the
@@ -32,8 +36,9 @@ class Failpoints:
     def __init__(self, armed: str) -> None:
         name, _, rest = armed.partition(":")
         nth, _, action = rest.partition(":")
-        if armed and (name not in NAMES or not nth.isdigit() or action not in {"", "stop"}):
-            raise ValueError(f"EOS_FAILPOINT={armed!r}: expected name:nth or name:nth:stop with name one of {NAMES}")
+        known = NAMES + REDRIVE_NAMES
+        if armed and (name not in known or not nth.isdigit() or action not in {"", "stop"}):
+            raise ValueError(f"EOS_FAILPOINT={armed!r}: expected name:nth or name:nth:stop with name one of {known}")
         self._name = name
         self._nth = int(nth or 0)
         self._signal = signal.SIGSTOP if action == "stop" else signal.SIGKILL

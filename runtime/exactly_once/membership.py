@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from runtime.exactly_once.contract import ShardStore
 from runtime.exactly_once.crash import crash
 from runtime.exactly_once.failpoints import Failpoints
-from runtime.exactly_once.restore import Partition, RestoreConsumer, restore_shards
+from runtime.exactly_once.restore import Partition, RestoreConsumer, past_retention, restore_shards
 from runtime.settings import Settings
 
 COMMITTED_DEADLINE_S = 60.0
@@ -143,13 +143,14 @@ class Membership:
             )
 
     def _restored(self, committed: dict[int, dict[str, int | None]]) -> dict[int, dict[str, int]]:
+        if not committed:
+            return {}
         resumed = {s: self._kept_at[s] for s, offsets in committed.items() if self._kept_at.get(s) == offsets}
         stale = {shard: offsets for shard, offsets in committed.items() if shard not in resumed}
-        if stale:
-            with RestoreConsumer(self._application, self._settings, self._failpoints) as consumer:
-                resumed.update(restore_shards(stale, self._store, consumer))
-        self._kept_at.update({shard: dict(offsets) for shard, offsets in resumed.items()})
-        return resumed
+        with RestoreConsumer(self._application, self._settings, self._failpoints) as consumer:
+            resumed.update(restore_shards(stale, self._store, consumer))
+            self._kept_at.update({shard: dict(offsets) for shard, offsets in resumed.items()})
+            return past_retention(resumed, self._store, consumer)
 
     def _revoke(self, _: Any, partitions: list[Any]) -> None:
         """Commit what is decided inside the callback: the partitions are ours until it returns."""

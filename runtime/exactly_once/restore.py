@@ -149,6 +149,31 @@ def _resume(shard: int, topic: str, committed: int | None, decided: Mapping[str,
     return committed or 0
 
 
+def past_retention(
+    resumed: Mapping[int, Mapping[str, int]], store: ShardStore, consumer: RestoreConsumer
+) -> dict[int, dict[str, int]]:
+    """The offsets to read from: these, or the log's beginning where retention has passed them.
+
+    A committed offset stands behind the last record, and a marker of its transaction stands there still. Retention
+    deletes both, and the log then begins behind the offset although nothing was missed (after seven quiet days on
+    payments.returns). Where records are numbered the stage notices if one was; elsewhere ValueError is raised.
+    """
+    return {
+        shard: {topic: _kept(topic, shard, offset, store, consumer) for topic, offset in offsets.items()}
+        for shard, offsets in resumed.items()
+    }
+
+
+def _kept(topic: str, shard: int, offset: int, store: ShardStore, consumer: RestoreConsumer) -> int:
+    low, _ = consumer.watermarks((topic, shard))
+    if offset < low and topic not in store.numbered_topics:
+        raise ValueError(
+            f"{topic}[{shard}] begins at {low} and is decided up to {offset}: retention has removed records that may"
+            " never have been decided; restore them from an archive, or account for them before going on"
+        )
+    return max(offset, low)
+
+
 def _reached(event: Message, high: int) -> bool:
     error: Any = event.error()
     if error.code() != KafkaError._PARTITION_EOF:

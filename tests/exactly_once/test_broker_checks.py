@@ -35,6 +35,27 @@ def test_a_release_that_loses_markers_is_refused_unless_accepted(monkeypatch: py
     broker_version.refuse_broken_broker("host:1", accept=True)
 
 
+def test_a_broker_that_starts_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that ended instead came back seconds after the broker did."""
+    answers = [OSError("refused"), OSError("refused"), 25]
+
+    def level_of(_: str) -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(broker_version, "metadata_level", level_of)
+    broker_version.refuse_broken_broker("host:1", accept=False)
+    assert answers == []
+
+
+def test_a_broker_that_never_answers_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_version, "START_DEADLINE_S", 0.3)
+    with pytest.raises(OSError, match="no broker of 127.0.0.1:9 answers"):
+        broker_version.refuse_broken_broker("127.0.0.1:9", accept=False)
+
+
 def test_a_broker_that_names_no_release_is_refused() -> None:
     answer = wire.Reader(struct.pack(">h", 35) + wire.varint(1) + struct.pack(">i", 0) + wire.varint(0))
     with pytest.raises(RuntimeError, match="KRaft"):

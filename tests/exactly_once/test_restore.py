@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.exactly_once.membership import Membership
-from runtime.exactly_once.restore import PartitionLog, RestoreConsumer, restore_shards
+from runtime.exactly_once.restore import PartitionLog, RestoreConsumer, past_retention, restore_shards
 from runtime.settings import Settings
 from tests.exactly_once.application.account_sums import AccountSums
 from tests.exactly_once.application.processes import Run
@@ -20,8 +21,11 @@ class Decided:
 
     input_topics = ("in",)
 
-    def __init__(self, decided: Mapping[str, int], changelog_topics: tuple[str, ...]) -> None:
+    def __init__(
+        self, decided: Mapping[str, int], changelog_topics: tuple[str, ...], numbered_topics: tuple[str, ...] = ()
+    ) -> None:
         self.decided = decided
+        self.numbered_topics = numbered_topics
         self.changelog_topics = changelog_topics
         self.forgotten: list[int] = []
 
@@ -57,6 +61,23 @@ def test_a_stage_without_state_stands_on_its_offsets(run: Run) -> None:
     with _consumer(run) as consumer:
         resumed = restore_shards({0: {"in": 5}, 1: {"in": None}}, Decided({}, ()), consumer)
     assert resumed == {0: {"in": 5}, 1: {"in": 0}}
+
+
+def test_what_retention_deleted_is_passed_only_where_records_are_numbered(run: Run) -> None:
+    """The marker behind the last record is deleted with it: the log then begins behind the committed offset."""
+    producer = _transactional(run)
+    _write(producer, run, [b"1", b"2"], commit=True)
+    topic = run.topics.ledger
+    admin, begin = AdminClient({"bootstrap.servers": run.broker}), 0
+    while begin < 3:  # the marker may be written a moment later
+        [deleted] = admin.delete_records([TopicPartition(topic, 0, -1)]).values()
+        begin = deleted.result(10).low_watermark
+    with _consumer(run) as consumer:
+        resumed = {0: {topic: 2}}
+        assert past_retention(resumed, Decided({}, (), (topic,)), consumer) == {0: {topic: 3}}
+        assert past_retention({0: {topic: 3}}, Decided({}, ()), consumer) == {0: {topic: 3}}
+        with pytest.raises(ValueError, match="begins at 3 and is decided up to 2"):
+            past_retention(resumed, Decided({}, ()), consumer)
 
 
 def test_committed_records_alone_are_restored_and_aborted_tails_end_it(run: Run) -> None:

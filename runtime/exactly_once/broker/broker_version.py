@@ -3,6 +3,8 @@
 The wire names no release; it names the highest metadata.version a broker supports, and that tells the minor release.
 """
 
+import time
+
 from runtime.exactly_once.broker import wire
 
 API_VERSIONS = 18
@@ -10,19 +12,36 @@ API_VERSIONS = 18
 FEATURE_LEVELS_OF_4_3 = range(30, 31)
 """metadata.version levels first shipped by 4.3 (server-common's MetadataVersion)."""
 
+START_DEADLINE_S = 60.0
+"""A broker that was killed answers after 4 s, on a busy machine after 16. Waiting here is quicker than ending: the next
+start would load the program again, 1-4 s, and may wait for its turn at the supervisor."""
+
+RETRY_S = 0.1
+
 
 def refuse_broken_broker(bootstrap: str, *, accept: bool) -> None:
-    """Raises RuntimeError for a broker of the 4.3 line unless `accept` is set.
+    """Waits for a broker; raises RuntimeError for one of the 4.3 line unless `accept` is set, OSError when none answers.
 
     4.3.0 and 4.3.1 drop the markers of a partition without a leader and call the transaction complete (KAFKA-20734):
     committed records can be lost, aborted ones become visible. 4.2.1 is right in both cases.
     """
-    level = metadata_level(bootstrap)
+    level = _level_of_the_first_to_answer(bootstrap)
     if level in FEATURE_LEVELS_OF_4_3 and not accept:
         raise RuntimeError(
             f"broker {bootstrap} is of the Kafka 4.3 line (metadata.version {level}); 4.3.0 and 4.3.1 can lose commit"
             " markers (KAFKA-20734). Run 4.2.1, or set MILLRACE_ACCEPT_BROKER_VERSION=true for a release with the fix"
         )
+
+
+def _level_of_the_first_to_answer(bootstrap: str) -> int:
+    deadline = time.monotonic() + START_DEADLINE_S
+    while True:
+        try:
+            return metadata_level(bootstrap)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_S)
 
 
 def metadata_level(bootstrap: str) -> int:

@@ -7,6 +7,8 @@ worker stays down.
 
 import time
 
+from confluent_kafka import KafkaException
+
 from runtime.exactly_once.broker.hanging import Decision, finish_as_decided
 from runtime.exactly_once.broker.transaction_admin import (
     IncompleteView,
@@ -42,7 +44,7 @@ def _look(bootstrap: str, transactional_id: str) -> list[OpenProducer]:
     while True:
         try:
             return _open_of(bootstrap, transactional_id)
-        except (IncompleteView, OSError) as gap:
+        except (IncompleteView, OSError, KafkaException) as gap:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"start gate of {transactional_id}: {gap}") from gap
             time.sleep(0.2)

@@ -36,6 +36,7 @@ class AccountSums:
     def __init__(self, run: str) -> None:
         self.topics = Topics.of(run)
         self.input_topics = (self.topics.commands, self.topics.credits)
+        self.numbered_topics: tuple[str, ...] = ()
         self.changelog_topics: tuple[str, ...] = (self.topics.ledger,)
         self.balances: dict[int, dict[int, int]] = {}
         self.committed_cycles = 0

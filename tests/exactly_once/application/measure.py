@@ -40,6 +40,7 @@ class PassThrough:
     def __init__(self, run: str) -> None:
         self.commands, self.credits, self.ledger = f"{run}.commands", f"{run}.credits", f"{run}.ledger"
         self.input_topics = (self.commands, self.credits)
+        self.numbered_topics: tuple[str, ...] = ()
         self.changelog_topics: tuple[str, ...] = ()
         self.cycles = 0
 
