@@ -48,6 +48,14 @@ class Load:
         self.timings: list[BatchTiming] = []
         self.refused_lines = 0
 
+    @property
+    def banks(self) -> list[str]:
+        return banks(self.payments)
+
+    @property
+    def funding_minor(self) -> dict[str, int]:
+        return funding_minor(self.payments)
+
     async def open_accounts(self, progress: Progress) -> None:
         """One account per bank. The account id follows from the key, so a second run finds the same ones."""
         currency = self.payments[0].currency
@@ -63,7 +71,7 @@ class Load:
             self.accounts[bic] = response.json()["id"]
             progress(1)
 
-        await _bounded(CONCURRENT_SINGLES, [open_one(bic) for bic in banks(self.payments)])
+        await _bounded(CONCURRENT_SINGLES, [open_one(bic) for bic in self.banks])
 
     async def fund(self, progress: Progress) -> None:
         """Deposit to each debtor its share of what it will send."""
@@ -79,17 +87,21 @@ class Load:
             _require(response.status_code in (200, 201, 202), f"funding {bic}", response.text)
             progress(1)
 
-        await _bounded(CONCURRENT_SINGLES, [fund_one(*item) for item in funding_minor(self.payments).items()])
+        await _bounded(CONCURRENT_SINGLES, [fund_one(*item) for item in self.funding_minor.items()])
 
-    async def push(self, progress: Progress) -> None:
-        """All payments, in batches, each followed until it is visible."""
+    async def push(self, accepted: Progress, visible: Progress) -> None:
+        """All payments, in batches, each followed until it is final and visible in Postgres."""
         followers: list[asyncio.Task[None]] = []
 
         async def push_batch(batch: list[RealPayment]) -> None:
             started_s = time.monotonic()
             token = await self._send(batch)
-            progress(len(batch))
-            followers.append(asyncio.create_task(self._follow(len(batch), started_s, token)))
+            accepted(len(batch))
+            followers.append(asyncio.create_task(follow(len(batch), started_s, token)))
+
+        async def follow(count: int, started_s: float, token: str) -> None:
+            await self._follow(count, started_s, token)
+            visible(count)
 
         await _bounded(CONCURRENT_BATCHES, [push_batch(batch) for batch in batches(self.payments, BATCH_LINES)])
         await asyncio.gather(*followers)
@@ -147,13 +159,16 @@ def _require(good: bool, what: str, answer: str) -> None:
 
 
 async def _bounded(limit: int, jobs: list[Coroutine[None, None, None]]) -> None:
-    """Run all jobs, at most `limit` at a time, in order of their start."""
+    """Run all jobs, at most `limit` at a time, in order of their start. Raises the first failure, cancels the rest."""
     slots = asyncio.Semaphore(limit)
 
     async def run(job: Coroutine[None, None, None]) -> None:
         async with slots:
             await job
 
-    async with asyncio.TaskGroup() as group:
-        for job in jobs:
-            group.create_task(run(job))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(run(job))
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures

@@ -23,6 +23,8 @@ def print_summary(
     screen.print()
     screen.print(_counts(result))
     screen.print(_busiest(busiest, load))
+    if result.replayed == result.payments:
+        screen.print("Every key had come before: this run moved nothing, the outcomes are those of the first one.")
     if crashes:
         killed = ", ".join(crash.service for crash in crashes)
         screen.print(f"Killed with -9 during the load: {killed}. Requests repeated: {result.repeated_requests:,}.")
@@ -54,9 +56,15 @@ def _busiest(busiest: list[BusyAccount], load: Load) -> Table:
         column.justify = "right"
     for account in busiest:
         text = format_id(ACCOUNT, account.account_id)
-        turnover = f"{format_minor(account.turnover_minor, currency)} {currency}"
+        turnover = f"{_grouped(format_minor(account.turnover_minor, currency))} {currency}"
         table.add_row(text, bic_of.get(text, "clearing"), f"{account.postings:,}", turnover)
     return table
+
+
+def _grouped(amount: str) -> str:
+    """Thousands separated, for people: 1762006.17 → 1,762,006.17."""
+    whole, point, fraction = amount.partition(".")
+    return f"{int(whole):,}{point}{fraction}"
 
 
 def _proof(result: "DemoResult", report: AuditReport) -> str:
