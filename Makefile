@@ -5,7 +5,7 @@ READY := .venv/.ready
 FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench up down clean
+.PHONY: help demo test check bench faults up down clean
 
 help:  ## Print this
 	@echo "Millrace: make <target> [FLAGS=\"…\"]"
@@ -28,6 +28,9 @@ check: $(READY)  ## Format, lint, types, import rule, house style (no servers ne
 
 bench: $(READY)  ## Measure payments/s, latency and CPU per payment. FLAGS="--json out.json"
 	@$(BIN)/python -m benchmarks $(FLAGS)
+
+faults: $(READY)  ## Break things under load and verify the books. FLAGS="--scenario worker_kill --seed 1 --json out.json", "--list"
+	@$(BIN)/python -m tests.faults $(FLAGS)
 
 up: $(READY)  ## Start Kafka, Postgres and the pipeline in the background. FLAGS="--brokers 3"
 	@$(BIN)/millrace up $(FLAGS)
