@@ -1,11 +1,12 @@
 """POST /transfers:batch: up to 10,000 commands as NDJSON, packed by partition, acknowledged once.
 
 Each line stands for itself: bad ones are answered with their number, the good ones go on. Guarantees: when the receipt
-is answered, Kafka has every accepted line; after a 503 the same batch may be sent again, each key counts once.
+is answered, every accepted line is in Kafka or was decided long ago; after a 503 the same batch may be sent again, each
+key counts once.
 """
 
 import asyncio
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -28,14 +29,16 @@ from ingest_api.http.preferences import prefers_representation
 from ingest_api.http.resources import BatchReceipt, LineAccepted, LineRefusal, Position, encode
 from ingest_api.http.serving import NDJSON_MEDIA, admit, respond, take_tokens
 from ingest_api.identity.tokens import Principal, Scope
-from ingest_api.problems import Fault, FieldError, Problem
+from ingest_api.problems import ADVICE, Fault, FieldError, Problem
 from ingest_api.publisher import Record
 from ingest_api.reads.consistency import HEADER, encode_token
+from ingest_api.reads.earlier_decisions import Found
 from ingest_api.services import Services
 from ingest_api.submission import record_headers
 from ingest_api.transfers import encoded_headers
 from payments.commands import Command, CommandKind
-from payments.identifiers import ACCOUNT, PAYMENT, derive_operation_id, format_id
+from payments.identifiers import ACCOUNT, PAYMENT, derive_operation_id, format_id, shard_of_operation
+from payments.rejections import Reason
 from schemas.codec.commands import MAX_ITEMS, encode_batch, encode_body
 from schemas.partitioning import shard_of
 from schemas.topics import COMMANDS
@@ -64,24 +67,35 @@ class _Kind(msgspec.Struct):
 _KIND = msgspec.json.Decoder(_Kind)
 
 
+class Line(NamedTuple):
+    """A good line: its number, what it asks for, and the operation that its key means."""
+
+    number: int
+    command: Command
+    operation_id: bytes
+
+
+class ReadLines(NamedTuple):
+    """The lines of a batch, sorted into commands and refusals."""
+
+    good: list[Line]
+    refusals: list[LineRefusal]
+
+
 class Pack:
     """The commands of one batch, packed by shard as they come."""
 
-    def __init__(self, shards: int) -> None:
+    def __init__(self) -> None:
         self.records: list[Record] = []
-        self.accepted = 0
-        self._shards = shards
         self._open: dict[int, tuple[bytes, list[bytes]]] = {}
 
-    def add(self, command: Command) -> None:
-        authority = command.authority
-        shard = shard_of(authority, self._shards)
+    def add(self, line: Line) -> None:
+        shard = shard_of_operation(line.operation_id)
         opened = self._open.get(shard)
         if opened is None:
-            opened = self._open[shard] = (authority, [])
+            opened = self._open[shard] = (line.command.authority, [])
         bodies = opened[1]
-        bodies.append(encode_body(command))
-        self.accepted += 1
+        bodies.append(encode_body(line.command))
         if len(bodies) == PACK_ITEMS:
             self._close(shard)
 
@@ -95,14 +109,6 @@ class Pack:
         return self.records
 
 
-class ReadLines(NamedTuple):
-    """What became of the lines of a batch."""
-
-    pack: Pack
-    refusals: list[LineRefusal]
-    lines: list[LineAccepted] | None
-
-
 async def accept_batch(services: Services, call: Call) -> Answer:
     """Take every good line, answer every bad one, acknowledge once."""
     principal = admit(services, call, None, NDJSON_MEDIA, 0)
@@ -113,24 +119,55 @@ async def accept_batch(services: Services, call: Call) -> Answer:
 async def _accept(services: Services, call: Call, principal: Principal) -> Answer:
     lines = split_lines(await call.body(BODY_BYTES_MAX))
     take_tokens(services, principal, len(lines))
-    representation = prefers_representation(call.header(b"prefer"))
-    read = await read_lines(lines, principal, services.settings.shards, representation)
-    if not read.pack.accepted:
-        raise Problem(Fault.BATCH_REFUSED, "Every line has a fault; nothing was taken.", members=_refused(read))
+    read = await read_lines(lines, principal, services.settings.shards)
+    found = await services.earlier.find([line.operation_id for line in read.good])
+    accepted, fresh = _sort_out(read, found) if found else (read.good, read.good)
+    if not accepted:
+        raise Problem(
+            Fault.BATCH_REFUSED,
+            "Every line has a fault; nothing was taken.",
+            members={"accepted": 0, "rejected": read.refusals},
+        )
     headers = record_headers(call.request_id, call.header(b"traceparent"))
-    positions = await services.publisher.send(read.pack.finish(), headers).wait()
-    return _receipt(read, positions, representation)
+    positions = dict(sorted(earlier.position for earlier in found.values()))
+    if fresh:
+        positions |= await services.publisher.send(await pack(fresh), headers).wait()
+    return _receipt(call, accepted, read.refusals, positions)
 
 
-def _refused(read: ReadLines) -> dict[str, Any]:
-    return {"accepted": 0, "rejected": read.refusals}
+def _sort_out(read: ReadLines, found: Found) -> tuple[list[Line], list[Line]]:
+    """Lines accepted, and those of them to be sent. A line decided long ago is refused where it says otherwise now."""
+    reused = [
+        line for line in read.good if line.operation_id in found and not found[line.operation_id].is_of(line.command)
+    ]
+    read.refusals.extend(map(_key_reused, reused))
+    read.refusals.sort(key=lambda refusal: refusal.line)
+    refused = {line.number for line in reused}
+    accepted = [line for line in read.good if line.number not in refused]
+    return accepted, [line for line in accepted if line.operation_id not in found]
 
 
-def _receipt(read: ReadLines, positions: dict[int, int], representation: bool) -> Answer:
+def _key_reused(line: Line) -> LineRefusal:
+    reason = Reason.IDEMPOTENCY_KEY_REUSED
+    return LineRefusal(line.number, str(reason), ADVICE[reason], "/idempotency_key")
+
+
+async def pack(lines: list[Line]) -> list[Record]:
+    """The records of these lines, letting other calls in between."""
+    packed = Pack()
+    for start in range(0, len(lines), _TURN_LINES):
+        for line in lines[start : start + _TURN_LINES]:
+            packed.add(line)
+        await asyncio.sleep(0)
+    return packed.finish()
+
+
+def _receipt(call: Call, accepted: list[Line], refusals: list[LineRefusal], positions: dict[int, int]) -> Answer:
     where = [Position(COMMANDS.name, shard, offset) for shard, offset in sorted(positions.items())]
-    receipt = BatchReceipt(read.pack.accepted, read.refusals, where, read.lines)
+    receipt = BatchReceipt(len(accepted), refusals, where)
     headers = {HEADER: encode_token(positions)}
-    if representation:
+    if prefers_representation(call.header(b"prefer")):
+        receipt.lines = [LineAccepted(line.number, _id_of(line)) for line in accepted]
         headers["Preference-Applied"] = "return=representation"
     return Answer(202, encode(receipt), encoded_headers(headers))
 
@@ -151,29 +188,26 @@ def _too_many() -> Problem:
     return Problem(Fault.TOO_MANY_LINES, f"At most {LINES_MAX} lines in one batch; nothing was taken.")
 
 
-async def read_lines(
-    lines: list[tuple[int, bytes]], principal: Principal, shards: int, representation: bool
-) -> ReadLines:
+async def read_lines(lines: list[tuple[int, bytes]], principal: Principal, shards: int) -> ReadLines:
     """Sort the lines into commands and refusals, letting other calls in between."""
-    read = ReadLines(Pack(shards), [], [] if representation else None)
+    read = ReadLines([], [])
     for start in range(0, len(lines), _TURN_LINES):
         for number, line in lines[start : start + _TURN_LINES]:
             command = read_line(line, principal)
             if isinstance(command, FieldError):
                 read.refusals.append(LineRefusal(number, str(command.code), command.detail, command.pointer))
                 continue
-            read.pack.add(command)
-            if read.lines is not None:
-                read.lines.append(LineAccepted(number, _id_of(command, shards)))
+            authority = command.authority
+            operation_id = derive_operation_id(authority, command.idempotency_key, shard_of(authority, shards))
+            read.good.append(Line(number, command, operation_id))
         await asyncio.sleep(0)
     return read
 
 
-def _id_of(command: Command, shards: int) -> str:
-    if command.kind is CommandKind.OPEN_ACCOUNT:
-        return format_id(ACCOUNT, command.payer)
-    shard = shard_of(command.authority, shards)
-    return format_id(PAYMENT, derive_operation_id(command.authority, command.idempotency_key, shard))
+def _id_of(line: Line) -> str:
+    if line.command.kind is CommandKind.OPEN_ACCOUNT:
+        return format_id(ACCOUNT, line.command.payer)
+    return format_id(PAYMENT, line.operation_id)
 
 
 def read_line(line: bytes, principal: Principal) -> Command | FieldError:

@@ -7,8 +7,10 @@ from ingest_api.http.rate_limit import ClientRateLimit
 from ingest_api.identity.tokens import TokenVerifier
 from ingest_api.publisher import Publisher
 from ingest_api.reads.database import Database
+from ingest_api.reads.earlier_decisions import EarlierDecisions
 from ingest_api.replies import ReplyListener, WaitingCalls
 from ingest_api.submission import Submission
+from payments.errors import Unavailable
 from runtime.settings import Settings
 
 
@@ -21,6 +23,7 @@ class Services:
     clients: ClientRateLimit
     bodies: BodyBudget
     database: Database
+    earlier: EarlierDecisions
     waiting: WaitingCalls
     listener: ReplyListener
     publisher: Publisher
@@ -30,26 +33,37 @@ class Services:
     def of(cls, settings: Settings) -> "Services":
         waiting = WaitingCalls(settings.api_process_id, settings.api_waiting_calls)
         publisher = Publisher(settings)
+        earlier = EarlierDecisions.of(settings)
         return cls(
             settings,
             TokenVerifier.of(settings),
             ClientRateLimit(settings.api_client_commands_per_s, settings.api_client_burst),
             BodyBudget(settings.api_body_bytes),
-            Database(settings),
+            Database(settings.database_url, settings.api_database_connections, settings.api_waiting_calls),
+            earlier,
             waiting,
             ReplyListener(settings, waiting.resolve),
             publisher,
-            Submission(publisher, waiting, settings.shards),
+            Submission(publisher, waiting, earlier, settings.shards),
         )
 
     async def start(self) -> None:
         """Ready afterwards: topics are there, the end of the replies is known. Postgres may come later."""
-        await self.database.open()
-        await self.publisher.start()
-        await self.listener.start()
+        try:
+            await self.database.open()
+            await self.earlier.open()
+            await self.publisher.start()
+            await self.listener.start()
+        except Unavailable:
+            await self._close_databases()  # a pool that is still connecting keeps the process from ending
+            raise
 
     async def stop(self) -> None:
         self.waiting.close()
         await self.publisher.stop()
         await self.listener.stop()
+        await self._close_databases()
+
+    async def _close_databases(self) -> None:
+        await self.earlier.close()
         await self.database.close()

@@ -1,17 +1,22 @@
-"""One command's way: register for the reply, hand it to Kafka, wait for the log, wait for the outcome.
+"""One command's way: look for a decision of long ago, register for the reply, hand the command to Kafka, wait for the
+log, wait for the outcome.
 
-Guarantees: no answer before Kafka has the command on all in-sync replicas; a lost reply costs time, never truth.
+Guarantees: no answer before Kafka has the command on all in-sync replicas; a lost reply costs time, never truth; a key
+that the agents have forgotten is answered as they would have answered it, and not sent.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ingest_api.publisher import Publisher, Record
+from ingest_api.reads.earlier_decisions import EarlierDecision, EarlierDecisions
 from ingest_api.replies import Waiting, WaitingCalls
-from payments.commands import Command
+from payments.commands import NO_REPLY, Command
+from payments.entries import EntryKind
 from payments.identifiers import derive_operation_id
+from payments.rejections import Reason
 from schemas.codec.commands import encode_command
 from schemas.codec.replies import Reply
 from schemas.partitioning import shard_of
@@ -26,7 +31,7 @@ class Outcome(NamedTuple):
     reply: Reply | None
     """The final reply, or after the wait the latest; None = accepted, not decided yet."""
     positions: dict[int, int]
-    """Shard → offset of the command in payments.commands."""
+    """Shard → offset of the request's last command in payments.commands."""
     deadline: float
     """Until when (time.monotonic) the call may still wait for what Postgres shows."""
 
@@ -42,9 +47,10 @@ def record_headers(request_id: str, traceparent: str | None) -> list[tuple[str, 
 class Submission:
     """Sends single commands and waits for what becomes of them."""
 
-    def __init__(self, publisher: Publisher, waiting: WaitingCalls, shards: int) -> None:
+    def __init__(self, publisher: Publisher, waiting: WaitingCalls, earlier: EarlierDecisions, shards: int) -> None:
         self._publisher = publisher
         self._waiting = waiting
+        self._earlier = earlier
         self._shards = shards
 
     async def submit(self, command: Command, wait_s: float, headers: list[tuple[str, bytes]]) -> Outcome:
@@ -55,23 +61,44 @@ class Submission:
     async def submit_all(
         self, commands: Sequence[Command], wait_s: float, headers: list[tuple[str, bytes]]
     ) -> list[Outcome]:
-        """The same for several commands of one account: they are decided in this order."""
+        """The same for several commands of one account, each with a key of its own: they are decided in this order."""
         deadline = time.monotonic() + wait_s
         authority = commands[0].authority
         shard = shard_of(authority, self._shards)
-        ids = [derive_operation_id(authority, command.idempotency_key, shard) for command in commands]
-        calls = [self._waiting.expect(id_) for id_ in ids] if wait_s > 0 else []
+        asked = {derive_operation_id(authority, command.idempotency_key, shard): command for command in commands}
+        found = await self._earlier.find_together(list(asked))
+        replies = {id_: _reply(id_, asked[id_], found[id_]) for id_ in asked if id_ in found}
+        positions = dict(sorted(found[id_].position for id_ in replies))
+        fresh = {id_: command for id_, command in asked.items() if id_ not in replies}
+        if fresh:
+            until = deadline if wait_s > 0 else None
+            positions, decided = await self._send(shard, fresh, until, headers)
+            replies |= decided
+        return [Outcome(id_, replies.get(id_), positions, deadline) for id_ in asked]
+
+    async def _send(
+        self, shard: int, commands: Mapping[bytes, Command], until: float | None, headers: list[tuple[str, bytes]]
+    ) -> tuple[dict[int, int], dict[bytes, Reply]]:
+        """Positions of commands by their operation ids, and what replies come until then (None: nobody waits)."""
+        calls = [self._waiting.expect(id_) for id_ in commands] if until is not None else []
+        addresses = [call.reply_to for call in calls] or [NO_REPLY] * len(commands)
+        addressed = [c._replace(reply_to=to) for c, to in zip(commands.values(), addresses, strict=True)]
         try:
-            addressed = (
-                [c._replace(reply_to=w.reply_to) for c, w in zip(commands, calls, strict=True)] if calls else commands
-            )
-            records = [Record(shard, authority, encode_command(command)) for command in addressed]
+            records = [Record(shard, command.authority, encode_command(command)) for command in addressed]
             positions = await self._publisher.send(records, headers).wait()
-            replies = await _outcomes(calls, deadline) if calls else [None] * len(ids)
+            latest = await _outcomes(calls, until) if until is not None else []
         finally:
             for call in calls:
                 self._waiting.forget(call)
-        return [Outcome(id_, reply, positions, deadline) for id_, reply in zip(ids, replies, strict=True)]
+        return positions, {reply.operation_id: reply for reply in latest if reply is not None}
+
+
+def _reply(operation_id: bytes, command: Command, earlier: EarlierDecision) -> Reply:
+    """What the agent would answer if it still remembered."""
+    if earlier.is_of(command):
+        return Reply(NO_REPLY, operation_id, EntryKind.REPLAYED, Reason.NONE, earlier.decided_at_us)
+    reason = Reason.IDEMPOTENCY_KEY_REUSED
+    return Reply(NO_REPLY, operation_id, EntryKind.KEY_REUSED, reason, earlier.decided_at_us)
 
 
 async def _outcomes(calls: Sequence[Waiting], deadline: float) -> list[Reply | None]:

@@ -8,11 +8,14 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from payments.errors import Unavailable
-from runtime.settings import Settings
 
 _ACQUIRE_S = 2
 _STATEMENT_MS = 5_000
 SESSION_OPTIONS = f"-c statement_timeout={_STATEMENT_MS} -c default_transaction_read_only=on -c timezone=UTC"
+
+_PATIENCE = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3} | {
+    "tcp_user_timeout": 25_000  # a server that vanished without a word is noticed, and its connection given up
+}
 
 
 class DatabaseUnavailable(Unavailable):
@@ -22,15 +25,16 @@ class DatabaseUnavailable(Unavailable):
 class Database:
     """Runs reading queries. Parameters are always bound, never formatted into the text."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, url: str, connections: int, waiting_calls: int, options: str = SESSION_OPTIONS) -> None:
+        self._connections = connections
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
-            settings.database_url,
+            url,
             min_size=1,
-            max_size=settings.api_database_connections,
+            max_size=connections,
             timeout=_ACQUIRE_S,
-            max_waiting=settings.api_waiting_calls,
+            max_waiting=waiting_calls,
             open=False,
-            kwargs={"autocommit": True, "row_factory": dict_row, "options": SESSION_OPTIONS},
+            kwargs={"autocommit": True, "row_factory": dict_row, "options": options, **_PATIENCE},
         )
 
     async def open(self) -> None:
@@ -43,11 +47,24 @@ class Database:
     async def rows(self, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[dict[str, Any]]:
         """All rows of a query. Raises DatabaseUnavailable."""
         try:
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute(query.encode(), parameters)
-                return await cursor.fetchall()
+            for _ in range(self._connections + 1):  # a restart of Postgres may have broken every one of the pool
+                rows = await self._attempt(query.encode(), parameters)
+                if rows is not None:
+                    return rows
         except (psycopg.OperationalError, psycopg.errors.UndefinedTable, PoolTimeout) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
+        raise DatabaseUnavailable("every connection broke")
+
+    async def _attempt(self, query: bytes, parameters: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]] | None:
+        """The rows, or None where the connection is broken: reading again harms nothing."""
+        async with self._pool.connection() as connection:
+            try:
+                cursor = await connection.execute(query, parameters)
+                return await cursor.fetchall()
+            except psycopg.OperationalError:
+                if connection.closed:
+                    return None
+                raise
 
     async def row(self, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> dict[str, Any] | None:
         """The first row of a query, or None. Raises DatabaseUnavailable."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ingest_api.batches import LINES_MAX, PACK_ITEMS, ReadLines, read_lines, split_lines
+from ingest_api.batches import LINES_MAX, PACK_ITEMS, ReadLines, pack, read_lines, split_lines
 from ingest_api.identity.tokens import ALL_SCOPES, Principal, Scope
 from ingest_api.problems import STATUS
 from payments.commands import Command, CommandKind
@@ -29,12 +29,12 @@ SHARDS = 4
 
 
 def read_all(body: bytes, principal: Principal = PRINCIPAL) -> ReadLines:
-    return asyncio.run(read_lines(split_lines(body), principal, SHARDS, True))
+    return asyncio.run(read_lines(split_lines(body), principal, SHARDS))
 
 
 def commands_of(read: ReadLines) -> list[tuple[int, Command]]:
     """(partition, command) of everything that would be written, in order."""
-    return [(r.partition, decode_body(body)) for r in read.pack.finish() for body in items(r.value)]
+    return [(r.partition, decode_body(body)) for r in asyncio.run(pack(read.good)) for body in items(r.value)]
 
 
 def test_the_good_half_goes_on_and_each_bad_line_is_answered(api: ApiClient) -> None:
@@ -140,7 +140,7 @@ def test_commands_are_packed_by_partition_in_their_order() -> None:
     accounts = [format_id(ACCOUNT, derive_account_id("p", str(number))) for number in range(40)]
     lines = [transfer_line(accounts[n % 40], PAYEE, idempotency_key=str(n)) for n in range(2_000)]
     read = read_all(b"\r\n".join(json.dumps(line).encode() for line in lines))
-    records = read.pack.finish()
+    records = asyncio.run(pack(read.good))
     assert all(1 <= len(list(items(record.value))) <= PACK_ITEMS <= MAX_ITEMS for record in records)
     assert len(records) <= 2_000 // PACK_ITEMS + SHARDS
     for record in records:
@@ -181,13 +181,12 @@ NOISE = st.one_of(
 @given(st.lists(GOOD | NOISE, min_size=1, max_size=30))
 def test_noise_never_costs_a_good_line(lines: list[tuple[bool, bytes]]) -> None:
     """Never an exception; every good line is a command, every other line is either one or is answered."""
-    read = asyncio.run(read_lines([(n, raw) for n, (_, raw) in enumerate(lines, 1)], PRINCIPAL, SHARDS, True))
-    assert read.lines is not None
-    taken, refused = {line.line for line in read.lines}, {line.line for line in read.refusals}
+    read = asyncio.run(read_lines([(n, raw) for n, (_, raw) in enumerate(lines, 1)], PRINCIPAL, SHARDS))
+    taken, refused = {line.number for line in read.good}, {line.line for line in read.refusals}
     assert taken | refused == set(range(1, len(lines) + 1))
     assert not taken & refused
     assert {number for number, (good, _) in enumerate(lines, 1) if good} <= taken
-    assert len(commands_of(read)) == len(taken) == read.pack.accepted
+    assert len(commands_of(read)) == len(taken) == len(read.good)
     assert {refusal.code for refusal in read.refusals} <= {str(code) for code in STATUS}
 
 
