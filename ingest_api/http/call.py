@@ -33,6 +33,10 @@ Send = Callable[[Any], Awaitable[None]]
 class BodyTooLarge(Exception):
     """The body is longer than the operation takes."""
 
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self.limit_bytes = limit_bytes
+
 
 class Disconnected(Exception):
     """The caller went away before the body was complete: nothing was taken."""
@@ -63,7 +67,7 @@ class Call:
         declared = self.headers.get(b"content-length", b"")
         size = int(declared) if declared.isdigit() else limit_bytes
         if size > limit_bytes:
-            raise BodyTooLarge
+            raise BodyTooLarge(limit_bytes)
         return size
 
     async def body(self, limit_bytes: int) -> bytes:
@@ -80,7 +84,7 @@ class Call:
         while message["type"] == "http.request":
             body += message.get("body", b"")
             if len(body) > limit_bytes:
-                raise BodyTooLarge
+                raise BodyTooLarge(limit_bytes)
             if not message.get("more_body"):
                 return bytes(body)
             message = await self._receive()

@@ -54,7 +54,8 @@ def _problem_of(fault: Exception) -> Problem:
     if isinstance(fault, DatabaseUnavailable):
         return retry_later(Fault.DATABASE_UNAVAILABLE, "Reads are not possible now. Commands are still taken.", 2)
     if isinstance(fault, BodyTooLarge):
-        return Problem(Fault.BODY_TOO_LARGE, "Send a smaller body, or several requests.")
+        detail = f"At most {fault.limit_bytes} bytes. Send a smaller body, or several requests."
+        return Problem(Fault.BODY_TOO_LARGE, detail)
     return Problem(Fault.JSON_MALFORMED, "The connection ended inside the body.")
 
 

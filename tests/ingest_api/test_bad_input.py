@@ -141,6 +141,7 @@ def test_a_body_that_is_too_large_is_413(api: ApiClient, path: str, media: str, 
     content: Any = b"".join(parts) if declared else iter(parts)
     response = api.http.post(path, content=content, headers={"Content-Type": media, "Idempotency-Key": "k"})
     problem_of(response, 413, "body_too_large")
+    assert f"At most {limit} bytes" in response.json()["detail"]
 
 
 @pytest.mark.parametrize(
