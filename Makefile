@@ -11,13 +11,13 @@ help:  ## Print this
 	@echo "Millrace: make <target> [FLAGS=\"…\"]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
 
-demo: $(READY)  ## Bring everything up, push 29,961 real payments through, verify the books. FLAGS="--crash --exit --json out.json"
+demo: $(READY)  ## Push 29,961 real payments through all of it, prove the books. FLAGS="--exit --crash"
 	@$(BIN)/millrace demo $(FLAGS)
 
-test: $(READY)  ## Run the tests against a real broker and a real Postgres. FLAGS="-k words tests/folder"
+test: $(READY)  ## Run the tests on a real Kafka and Postgres. FLAGS="tests/folder -k words"
 	@$(BIN)/python -m pytest $(FLAGS)
 
-check: $(READY)  ## Format, lint, types, import rule, house style (no servers needed)
+check: $(READY)  ## Format, lint, types, import rule, house style; needs no servers
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
@@ -26,19 +26,19 @@ check: $(READY)  ## Format, lint, types, import rule, house style (no servers ne
 	@$(BIN)/python -m ingest_api.http.documents --check
 	@$(BIN)/python -m pytest tests/tidy
 
-bench: $(READY)  ## Measure payments/s, latency and CPU per payment. FLAGS="--json out.json"
+bench: $(READY)  ## Measure payments/s, latency, CPU per payment. FLAGS="--json out.json"
 	@$(BIN)/python -m benchmarks $(FLAGS)
 
-faults: $(READY)  ## Break things under load and verify the books. FLAGS="--scenario worker_kill --seed 1 --json out.json", "--list"
+faults: $(READY)  ## Break things under load, verify the books. FLAGS="--list", "--scenario NAME --seed 1"
 	@$(BIN)/python -m tests.faults $(FLAGS)
 
-up: $(READY)  ## Start Kafka, Postgres and the pipeline in the background. FLAGS="--brokers 3"
+up: $(READY)  ## Start Kafka, Postgres and the pipeline. FLAGS="--brokers 3"
 	@$(BIN)/millrace up $(FLAGS)
 
 down: $(READY)  ## Stop them; nothing is lost. FLAGS="--wipe" deletes all records
 	@$(BIN)/millrace down $(FLAGS)
 
-clean:  ## Stop everything; delete the local state, caches of tools and the virtual environment
+clean:  ## Stop everything; delete records, tools' caches and the virtual environment
 	@if [ -x $(BIN)/millrace ]; then $(BIN)/millrace down --wipe; fi
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
