@@ -56,6 +56,11 @@ class AssignedReader:
             time.sleep(0.25)
         raise TimeoutError(f"{self._topic} did not answer for {METADATA_DEADLINE_S} s: {reason}")
 
+    def first_offset(self, partition: int) -> int:
+        """The oldest offset that the topic still holds. Raises KafkaException."""
+        low, _ = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), METADATA_DEADLINE_S)
+        return int(low)
+
     def start(self, next_offsets: Mapping[int, int]) -> None:
         """Go on from these offsets, whatever was read before."""
         self._consumer.assign([TopicPartition(self._topic, shard, at) for shard, at in next_offsets.items()])

@@ -18,7 +18,7 @@ from sinks.balances import prepare_session
 from sinks.ledger_batch import LedgerBatch
 from sinks.loop import flush_batch, next_batch
 from sinks.progress import Fenced, load_progress
-from sinks.service import EXIT_INVARIANT
+from sinks.topic_sink import EXIT_INVARIANT
 from tests.sinks import sink_process
 from tests.sinks.conftest import SHARDS
 from tests.sinks.ledger_script import LedgerScript

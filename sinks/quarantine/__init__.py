@@ -1,0 +1,1 @@
+"""payments.quarantine → the table quarantine: what operators list, inspect, redrive and discard."""

@@ -1,0 +1,114 @@
+"""The life of a process that applies one topic to Postgres: schema, connections, signals, exit codes.
+
+Reads one topic from positions that the tables keep. Survives restarts of the broker (the client reconnects) and, within
+a bound, of Postgres (new connection, positions read again). Everything else ends the process with a reason: exit 75
+asks the supervisor for a new start, exit 70 says that a start will not help.
+"""
+
+import logging
+import signal
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
+from typing import Final
+
+import psycopg
+from confluent_kafka import KafkaException
+from psycopg import Connection
+
+from payments.errors import InvariantViolation
+from runtime import migrate
+from runtime.exactly_once.crash import EXIT_CRASHED
+from runtime.kafka_reader import AssignedReader, PositionLost
+from runtime.postgres import connect, is_transient
+from runtime.settings import Settings
+from sinks.progress import Fenced
+
+EXIT_INVARIANT: Final = 70
+"""EX_SOFTWARE: the log contradicts itself or the tables. Restarting changes nothing; a human has to look."""
+
+RECONNECTS_MAX: Final = 5
+"""Reconnects without a batch in between. Each one already waits up to half a minute for Postgres."""
+
+
+class TopicSink(ABC):
+    """One writer for a set of shards; by default the only one, for all. `name` is for logs and Postgres' list of
+    sessions.
+    """
+
+    name = "sink"
+
+    def __init__(self, settings: Settings, shards: Collection[int] | None, topic: str, group: str) -> None:
+        self._dsn = settings.database_url
+        self._shards = sorted(shards if shards is not None else range(settings.shards))
+        self._partitions = settings.shards
+        self._topic = topic
+        self._reader = AssignedReader(settings.kafka_bootstrap, topic, group)
+        self._stopping = threading.Event()
+        self._reconnects = 0
+        self._log = logging.getLogger(f"millrace.{self.name}")
+
+    @abstractmethod
+    def _follow(self, connection: Connection) -> None:
+        """Apply batches from the stored positions until `_stopping`; call `_applied` after each."""
+
+    def stop(self) -> None:
+        """Finish the batch at hand, then return from `run`. Callable from a signal handler or another thread."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Apply the topic until stopped. Raises Fenced, InvariantViolation, TimeoutError, psycopg.Error."""
+        try:
+            migrate.up(self._dsn, "sinks")
+            self._check_partitions()
+            while not self._stopping.is_set():
+                self._run_connected()
+        finally:
+            self._reader.close()
+        self._log.info("stopped")
+
+    def _check_partitions(self) -> None:
+        found = self._reader.partition_count()
+        if found != self._partitions:
+            raise InvariantViolation(
+                f"{self._topic} has {found} partitions and this installation {self._partitions} shards:"
+                " set MILLRACE_SHARDS to what the topics were made with"
+            )
+
+    def _run_connected(self) -> None:
+        with connect(self._dsn, f"millrace {self.name}") as connection:
+            try:
+                self._follow(connection)
+            except psycopg.Error as error:
+                if not is_transient(error, connection) or self._reconnects >= RECONNECTS_MAX:
+                    raise
+                self._reconnects += 1
+                self._log.warning("postgres connection lost, reconnecting: %s", " ".join(str(error).split()))
+                connection.close()
+
+    def _applied(self) -> None:
+        self._reconnects = 0
+
+
+def run_until_told(name: str, topic: str, make: Callable[[], TopicSink]) -> int:
+    """The process until SIGTERM or SIGINT; its exit code, with the reason on stderr where it is not 0."""
+    try:
+        sink = make()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: sink.stop())
+        sink.run()
+    except InvariantViolation as error:
+        return _ended(name, f"invariant violated, nothing committed: {error}", EXIT_INVARIANT)
+    except migrate.MigrationRefused as error:
+        return _ended(name, str(error), EXIT_INVARIANT)
+    except PositionLost as error:
+        return _ended(name, f"{topic} does not hold the next record to apply: {error}", EXIT_INVARIANT)
+    except (Fenced, TimeoutError, psycopg.OperationalError, KafkaException) as error:
+        return _ended(name, str(error), EXIT_CRASHED)
+    return 0
+
+
+def _ended(name: str, reason: str, code: int) -> int:
+    sys.stderr.write(f"millrace: {name}: {' '.join(reason.split())}\n")
+    return code
