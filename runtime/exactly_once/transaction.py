@@ -21,6 +21,10 @@ INIT_DEADLINE_S = 60.0
 STEP_DEADLINE_S = 10.0
 """After a broker crash librdkafka calls a lost transaction retriable for > 60 s: one transaction timeout."""
 
+SEND_OFFSETS_DEADLINE_S = 4.0
+"""2-30 ms on a broker that works. After the kill of a broker the call hung in librdkafka until the watchdog ended the
+process, which made up 12 of the 20 s until the next commit; a start costs less than waiting longer."""
+
 FLUSH_DEADLINE_S = 15.0
 """A flush of 20,000 records takes 30 ms; message.timeout.ms = the transaction timeout ends a hopeless one first."""
 
@@ -106,7 +110,9 @@ class TransactionProducer:
     def send_offsets(self, offsets: Sequence[TopicPartition], group_metadata: bytes) -> None:
         """Move the group's offsets inside the transaction, fenced by the group's generation and member id."""
         send = self._producer.send_offsets_to_transaction
-        self._bounded("send_offsets", lambda left_s: send(list(offsets), group_metadata, left_s), STEP_DEADLINE_S)
+        self._bounded(
+            "send_offsets", lambda left_s: send(list(offsets), group_metadata, left_s), SEND_OFFSETS_DEADLINE_S
+        )
 
     def commit(self) -> None:
         """Records and offsets become visible together."""

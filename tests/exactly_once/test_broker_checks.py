@@ -52,7 +52,7 @@ def test_a_broker_that_starts_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_broker_that_never_answers_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_version, "START_DEADLINE_S", 0.3)
-    with pytest.raises(OSError, match="no broker of 127.0.0.1:9 answers"):
+    with pytest.raises(OSError, match=r"no broker of 127\.0\.0\.1:9 answers"):
         broker_version.refuse_broken_broker("127.0.0.1:9", accept=False)
 
 

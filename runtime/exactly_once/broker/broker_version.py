@@ -20,7 +20,7 @@ RETRY_S = 0.1
 
 
 def refuse_broken_broker(bootstrap: str, *, accept: bool) -> None:
-    """Waits for a broker; raises RuntimeError for one of the 4.3 line unless `accept` is set, OSError when none answers.
+    """Wait for a broker; raise RuntimeError for one of the 4.3 line unless `accept` is set, OSError where none answers.
 
     4.3.0 and 4.3.1 drop the markers of a partition without a leader and call the transaction complete (KAFKA-20734):
     committed records can be lost, aborted ones become visible. 4.2.1 is right in both cases.
