@@ -8,14 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from payments.book import (
-    HOUR_US,
-    IDEMPOTENCY_WINDOW_HOURS,
-    changed_account,
-    evolve_account,
-    evolve_operations,
-    is_remembered,
-)
+from payments.book import changed_account, evolve_account, evolve_operations, is_remembered
 from payments.entries import Entry, EntryKind
 from payments.errors import InvariantViolation
 from runtime.exactly_once.contract import ShardLog
@@ -79,7 +72,10 @@ class Restoration:
         self._snapshots = read_snapshots(log)
         self._page_from = {page.page: page.sequence for page in self._snapshots.pages.values()}
         self._operations_from = self._snapshots.operations_from
+        self._newest_page = max(self._page_from.values(), default=0)
         self.slots = {segment.segment: segment.hour for segment in self._snapshots.segments.values()}
+        self.page_ages = [self._page_from.get(page, -1) for page in range(PAGES)]
+        """Ledger record from which each page's snapshot goes on; -1 for a page without one."""
         self.kept_operations = 0
         """Operations that came from segments; the rest came from the ledger and wait for the next segment."""
 
@@ -112,12 +108,13 @@ class Restoration:
             self.shard.time_us = max(self.shard.time_us, page.taken_at_us)
 
     def _load_operations(self) -> None:
+        """Hour by hour: `remember` forgets as it did when they were decided. The time of other entries says nothing
+        about it, or a restored shard would have forgotten a key that the one it replaces still knew.
+        """
         operations = self.shard.book.operations
-        oldest_hour = self.shard.time_us // HOUR_US - IDEMPOTENCY_WINDOW_HOURS
         for segment in sorted(self._snapshots.segments.values(), key=lambda s: (s.hour, s.sequence)):
-            if segment.hour >= oldest_hour:
-                for operation_id, fingerprint in segment.operations:
-                    operations.remember(operation_id, fingerprint, segment.hour)
+            for operation_id, fingerprint in segment.operations:
+                operations.remember(operation_id, fingerprint, segment.hour)
         self.kept_operations = operations.remembered
 
     def _load_head(self) -> None:
@@ -163,6 +160,8 @@ class Restoration:
             raise InvariantViolation(f"ledger of shard {shard.number}: hash chain broken at record {header.sequence}")
         for entry in record.entries():
             self._apply(entry, header.sequence)
+        if header.sequence >= self._newest_page:
+            shard.entries += record.entry_count
         if head is None or header.sequence >= head.sequence:
             shard.append(header, value)
         else:  # lanes and offsets are the head's already

@@ -34,7 +34,7 @@ class Shard:
         self.pages: list[list[bytes]] = [[] for _ in range(PAGES)]
         """Accounts by snapshot page, in the order opened."""
         self.entries = 0
-        """Entries applied by this process: paces the snapshots."""
+        """Entries since the last page was written, when the shard was restored, and all since: paces the snapshots."""
         self.time_us = 0
         """Broker time of the newest entry."""
         self.sequence = 0

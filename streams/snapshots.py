@@ -5,6 +5,8 @@ snapshot; remembered operations are written once, in segments. A restore reads t
 oldest of them: at most one turn of all pages, PAGES × ENTRIES_PER_PAGE = 128,000 entries, about 0.5 s.
 """
 
+from collections.abc import Sequence
+
 from payments.accounts import Account
 from payments.book import IDEMPOTENCY_WINDOW_HOURS
 from runtime.exactly_once.contract import Produce
@@ -33,10 +35,18 @@ _HEAD_KEY = b"head"
 class SnapshotWriter:
     """Writes the next pages and segments of one shard when enough has changed."""
 
-    def __init__(self, shard: Shard, kept_operations: int = 0, slots: dict[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        shard: Shard,
+        kept_operations: int = 0,
+        slots: dict[int, int] | None = None,
+        page_ages: Sequence[int] = (-1,) * PAGES,
+    ) -> None:
         self._shard = shard
-        self._entries_done = shard.entries
-        self._next_page = 0
+        self._entries_done = 0
+        self._next_page = min(range(PAGES), key=page_ages.__getitem__)
+        """The oldest first: a worker that restarts often would else write the first pages again and again, and the
+        restore would have to read the ledger from its beginning."""
         self._kept_operations = kept_operations
         """How many operations the written segments hold, counted from the first ever remembered by this process."""
         self._slots = slots or {}

@@ -33,7 +33,9 @@ class Tables:
         """Rebuild a shard; returns the next undecided offset per input topic."""
         restoration = Restoration(shard, self._shards, log)
         restored = self._owned[shard] = restoration.run()
-        self._snapshots[shard] = SnapshotWriter(restored, restoration.kept_operations, restoration.slots)
+        self._snapshots[shard] = SnapshotWriter(
+            restored, restoration.kept_operations, restoration.slots, restoration.page_ages
+        )
         return {
             topic: restored.next_offsets[source] for topic, source in SOURCES.items() if source in restored.next_offsets
         }

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from payments.book import HOUR_US, IDEMPOTENCY_WINDOW_HOURS
 from payments.errors import InvariantViolation
 from schemas import topics
+from schemas.partitioning import shard_of
 from streams import snapshots
 from streams.restore import Restoration
 from streams.shard import PAGES, Shard
@@ -124,6 +125,43 @@ def test_forgotten_hours_free_their_snapshot_slots() -> None:
     segments = {record.key() for record in world.records(topics.SNAPSHOTS) if (record.key() or b"").startswith(b"op")}
     assert len(segments) < 2.5 * IDEMPOTENCY_WINDOW_HOURS
     assert len(world.tables[0].book.operations) <= 25 * (IDEMPOTENCY_WINDOW_HOURS + 1)
+    assert_restores(world)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_restarts_more_often_than_a_turn_of_the_pages_leave_the_restore_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(snapshots, "ENTRIES_PER_PAGE", 4)
+    world = World(1)
+    funded(world, account(1))
+    for number in range(6 * PAGES):
+        world.send(deposit(account(1), 1, f"d{number}"))
+        world.settle()
+        world.now_ms += 60_000
+        if number % 50 == 49:
+            world.restart()
+    pages = {record.key() for record in world.records(topics.SNAPSHOTS) if (record.key() or b"").startswith(b"page")}
+    assert len(pages) == PAGES
+    log = WorldLog(world, 0)
+    Restoration(0, world.shards, cast(Any, log)).run()
+    assert log.ledger_records_read < 5 * PAGES
+    assert_restores(world)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_restored_shard_knows_the_keys_that_the_lost_one_knew() -> None:
+    """Credits alone move the shard's time past the window; nothing is forgotten until the next operation is decided."""
+    world = World(2)
+    here, there = (next(id_ for id_ in map(account, range(1, 99)) if shard_of(id_, 2) == shard) for shard in (0, 1))
+    funded(world, here, there, amount_minor=5_000)
+    for number in range(40):
+        world.send(deposit(here, 1, f"d{number}"))
+        world.settle()
+    world.now_ms += (IDEMPOTENCY_WINDOW_HOURS + 2) * HOUR_US // 1_000
+    for number in range(2 * PAGES):
+        world.send(transfer(there, here, 1, f"t{number}"))
+        world.settle()
     assert_restores(world)
 
 
