@@ -205,7 +205,9 @@ def key_fault(key: str, pointer: str) -> FieldError | None:
 def parse_account(text: str, pointer: str) -> bytes | FieldError:
     """The id of an account, or what is wrong with it."""
     account = parse_id(ACCOUNT, text)
-    return account or FieldError(pointer, Fault.FIELD_INVALID, "Not an account id: acc_ and 26 characters.")
+    if account is not None and account != NIL:  # NIL stands for no account inside a command
+        return account
+    return FieldError(pointer, Fault.FIELD_INVALID, "Not an account id: acc_ and 26 characters.")
 
 
 def transfer_command(body: TransferBody, key: str, reply_to: bytes = NO_REPLY) -> Command | FieldError:

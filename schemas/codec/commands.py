@@ -5,6 +5,7 @@ from struct import Struct
 
 from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, Command, CommandKind
 from payments.errors import UndecodableRecord
+from payments.identifiers import NIL
 from payments.rejections import Reason
 from schemas import wire
 from schemas.codec.fields import currency_bytes, currency_code
@@ -15,6 +16,7 @@ MAX_ITEMS = 1_000
 
 _HEAD = Struct(">B16s16sq3s8s")
 _KINDS = tuple(CommandKind)
+_PAYMENTS = frozenset({CommandKind.TRANSFER, CommandKind.DEPOSIT})
 _COMMAND = latest("Command").schema_id
 _BATCH = latest("CommandBatch").schema_id
 _COMMAND_FRAME = wire.frame(_COMMAND)
@@ -36,6 +38,11 @@ def encode_command(command: Command) -> bytes:
     return _COMMAND_FRAME + encode_body(command)
 
 
+def as_record(body: bytes) -> bytes:
+    """A whole record value with one command body as it came, whatever it holds."""
+    return _COMMAND_FRAME + body
+
+
 def encode_batch(bodies: list[bytes]) -> bytes:
     """A whole record value with up to MAX_ITEMS command bodies of one partition."""
     return _BATCH_FRAME + wire.write_array([wire.write_bytes(body) for body in bodies])
@@ -52,6 +59,28 @@ def decode_body(body: bytes) -> Command:
     description, at = wire.read_text(body, at)
     wire.require_end(body, at)
     return Command(_KINDS[kind >> 1], payer, payee, amount_minor, currency_code(currency), reply_to, key, description)
+
+
+def readable_fields(body: bytes) -> dict[str, object]:
+    """What can be read of a command body that does not decode, from its front to its first fault: for people only."""
+    if len(body) < _HEAD.size:
+        return {}
+    kind, payer, payee, amount_minor, currency, _ = _HEAD.unpack_from(body)
+    known = not kind & 1 and kind >> 1 < len(_KINDS)
+    fields: dict[str, object] = {
+        "kind": _KINDS[kind >> 1].name.lower() if known else f"unknown ({kind})",
+        "payer": payer,
+        "payee": payee,
+        "amount_minor": amount_minor,
+        "currency": currency.rstrip(b"\0").decode("ascii", "replace"),
+    }
+    at = _HEAD.size
+    try:
+        for name in ("idempotency_key", "description"):
+            fields[name], at = wire.read_text(body, at)
+    except UndecodableRecord:
+        return fields
+    return fields
 
 
 def items(value: bytes) -> Iterator[bytes]:
@@ -77,11 +106,17 @@ def _split(value: bytes) -> list[bytes]:
     return bodies
 
 
-def text_refusal(command: Command) -> Reason | None:
-    """Why the texts of a command are out of bounds, or None. U+0000 is refused because Postgres can't hold it."""
+def form_refusal(command: Command) -> Reason | None:
+    """Why a command that decodes is none of the contract's, or None.
+
+    Its parties: a payment has two, an account operation has one and NIL for the other; the tables tell a rejected
+    payment from a rejected account operation by that. Its texts: U+0000 is refused because Postgres can't hold it.
+    """
     key, description = command.idempotency_key, command.description
     if not key:
         return Reason.IDEMPOTENCY_KEY_MISSING
     if len(key) > MAX_KEY_CHARS or len(description) > MAX_DESCRIPTION_CHARS:
         return Reason.TEXT_TOO_LONG
+    if command.payer == NIL or (command.payee == NIL) is (command.kind in _PAYMENTS):
+        return Reason.MALFORMED
     return Reason.MALFORMED if "\0" in key or "\0" in description else None

@@ -13,10 +13,11 @@ from payments.identifiers import derive_operation_id, is_system
 from payments.lifecycle import decide
 from payments.rejections import Reason
 from runtime.exactly_once.contract import Chunk
-from schemas.codec.commands import decode_body, items, text_refusal
+from schemas.codec.commands import decode_body, form_refusal, items
 from schemas.partitioning import shard_of
 from streams.agents.post import post_credit
 from streams.agents.quarantine import quarantine
+from streams.broker_time import broker_time_us
 from streams.outbox import Outbox
 from streams.shard import Shard
 
@@ -31,7 +32,7 @@ def authorise(shard: Shard, chunk: Chunk) -> None:
 
 
 def _authorise_record(shard: Shard, outbox: Outbox, message: Message) -> None:
-    offset, time_us = message.offset(), message.timestamp()[1] * 1_000
+    offset, time_us = message.offset(), broker_time_us(message)
     value = message.value() or b""
     try:
         for item, body in enumerate(items(value)):
@@ -46,7 +47,7 @@ def _authorise_item(shard: Shard, outbox: Outbox, message: Message, source: Sour
     except UndecodableRecord as error:
         quarantine(outbox, message, source, body, Reason.MALFORMED, str(error))
         return
-    refusal = text_refusal(command)
+    refusal = form_refusal(command)
     if shard_of(command.authority, shard.shards) != shard.number:
         refusal = Reason.WRONG_PARTITION
     if refusal is not None:

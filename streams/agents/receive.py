@@ -10,6 +10,7 @@ from payments.entries import Credit, Source
 from runtime.exactly_once.contract import Chunk
 from schemas.codec.credits import decode_credits
 from schemas.codec.ledger import Lane
+from streams.broker_time import broker_time_us
 from streams.outbox import Outbox
 from streams.shard import Shard
 
@@ -20,7 +21,7 @@ def receive(shard: Shard, chunk: Chunk, lane: Lane, settle: Settle) -> None:
     """Settle every credit of one chunk. Raises UndecodableRecord and InvariantViolation."""
     outbox = Outbox(shard, chunk)
     for message in chunk.records:
-        offset, time_us = message.offset(), message.timestamp()[1] * 1_000
+        offset, time_us = message.offset(), broker_time_us(message)
         batch = decode_credits(message.value())
         outbox.received(shard.receive(lane, batch.origin, batch.sequence))
         for item, credit in enumerate(batch.credits):

@@ -122,7 +122,7 @@ def test_a_currency_that_does_not_fit_is_not_cut_to_another_one(code: str) -> No
     ],
 )
 def test_texts_are_bounded(reason: Reason | None, command: Command) -> None:
-    assert commands.text_refusal(command) is reason
+    assert commands.form_refusal(command) is reason
 
 
 @given(st.integers(0, 65_535), st.integers(1, 2**48 - 1))

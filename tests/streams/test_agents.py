@@ -6,6 +6,7 @@ import pytest
 
 from payments.entries import EntryKind
 from payments.errors import InvariantViolation, UndecodableRecord
+from payments.identifiers import NIL
 from payments.rejections import Reason
 from schemas import topics
 from schemas.codec import reference
@@ -14,7 +15,7 @@ from schemas.codec.credits import decode_credits
 from schemas.codec.ledger import decode_ledger_record
 from schemas.codec.replies import decode_replies, reply_address, reply_partition
 from tests.streams.accounts import account_on, available, deposit, freeze, funded, open_account, transfer
-from tests.streams.world import World
+from tests.streams.world import START_MS, Record, World
 
 SHARDS = 4
 PAYER, NEIGHBOUR = account_on(0, SHARDS, 0), account_on(0, SHARDS, 1)
@@ -103,6 +104,8 @@ BROKEN = {
     "long key": (encode_command(open_account(PAYER)._replace(idempotency_key="k" * 256)), Reason.TEXT_TOO_LONG),
     "long text": (encode_command(open_account(PAYER)._replace(description="d" * 141)), Reason.TEXT_TOO_LONG),
     "zero character": (encode_command(open_account(PAYER)._replace(description="a\0b")), Reason.MALFORMED),
+    "nobody is paid": (encode_command(transfer(PAYER, NIL, 5, "k")), Reason.MALFORMED),
+    "an operation with a payee": (encode_command(freeze(PAYER)._replace(payee=STRANGER)), Reason.MALFORMED),
     "wrong partition": (encode_command(open_account(STRANGER)), Reason.WRONG_PARTITION),
     "batch too large": (encode_batch([encode_body(open_account(PAYER))] * (MAX_ITEMS + 1)), Reason.MALFORMED),
 }
@@ -204,3 +207,14 @@ def test_an_undecodable_packed_record_stops_the_shard() -> None:
     world.produce(topics.CREDITS.name, b"\0\0\0\0\x05garbage", partition=1)
     with pytest.raises(UndecodableRecord):
         world.decide(topics.CREDITS.name, 1)
+
+
+@pytest.mark.parametrize("topic", [topics.COMMANDS, topics.CREDITS, topics.RETURNS])
+def test_a_record_whose_time_its_producer_set_stops_the_shard(topic: topics.Topic) -> None:
+    """A year ahead, it would make the shard forget every key."""
+    world = World(SHARDS)
+    world.send(open_account(PAYER))
+    value = world.logs[topics.COMMANDS.name, 0][0].value()
+    world.logs[topic.name, 0] = [Record(topic.name, 0, 0, None, value, START_MS, time_type=1)]
+    with pytest.raises(InvariantViolation, match="LogAppendTime"):
+        world.decide(topic.name, 0)

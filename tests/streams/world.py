@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
-from confluent_kafka import Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from payments.commands import Command
 from payments.entries import Entry
@@ -34,9 +34,18 @@ AGENTS: dict[str, Callable[[Shard, Chunk], None]] = {
 class Record:
     """What an agent sees of a Kafka record."""
 
-    def __init__(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes, time_ms: int) -> None:
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        key: bytes | None,
+        value: bytes,
+        time_ms: int,
+        time_type: int = TIMESTAMP_LOG_APPEND_TIME,
+    ) -> None:
         self._fields = topic, partition, offset, key, value
-        self._time_ms = time_ms
+        self._timestamp = time_type, time_ms
 
     def topic(self) -> str:
         return self._fields[0]
@@ -54,7 +63,7 @@ class Record:
         return self._fields[4]
 
     def timestamp(self) -> tuple[int, int]:
-        return 2, self._time_ms
+        return self._timestamp
 
 
 class World:

@@ -17,7 +17,7 @@ from payments.errors import UndecodableRecord
 from payments.identifiers import derive_operation_id, is_system
 from payments.lifecycle import decide, post, take_back
 from payments.rejections import Reason
-from schemas.codec.commands import decode_body, items, text_refusal
+from schemas.codec.commands import decode_body, form_refusal, items
 from schemas.codec.ledger import SourceTopic
 from schemas.codec.quarantine import kept_key, kept_value
 from schemas.partitioning import shard_of
@@ -72,7 +72,7 @@ class Decisions:
         except UndecodableRecord:
             self._set_aside(Reason.MALFORMED, message, source, body)
             return
-        refusal = text_refusal(command)
+        refusal = form_refusal(command)
         if shard_of(command.authority, self._shards) != self._shard:
             refusal = Reason.WRONG_PARTITION
         if refusal is not None:
