@@ -45,6 +45,7 @@ BODIES: list[tuple[str, bytes, int, str, str]] = [
     ("a number as account", changed(from_account=1), 422, "field_invalid", "/from_account"),
     ("no account", changed(from_account="12345678"), 422, "field_invalid", "/from_account"),
     ("a payment as account", changed(to_account="pay" + PAYEE[3:]), 422, "field_invalid", "/to_account"),
+    ("the id that means nobody", changed(to_account="acc_" + "0" * 26), 422, "field_invalid", "/to_account"),
     ("unknown currency", changed(currency="ZZZ"), 422, "currency_unknown", "/currency"),
     ("small letters", changed(currency="eur"), 422, "currency_unknown", "/currency"),
     ("gold", changed(currency="XAU"), 422, "currency_unknown", "/currency"),
