@@ -120,7 +120,7 @@ async def _accept(services: Services, call: Call, principal: Principal) -> Answe
     lines = split_lines(await call.body(BODY_BYTES_MAX))
     take_tokens(services, principal, len(lines))
     read = await read_lines(lines, principal, services.settings.shards)
-    found = await services.earlier.find([line.operation_id for line in read.good])
+    found = await services.earlier.find([(line.operation_id, line.command.kind) for line in read.good])
     accepted, fresh = _sort_out(read, found) if found else (read.good, read.good)
     if not accepted:
         raise Problem(

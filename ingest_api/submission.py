@@ -66,7 +66,7 @@ class Submission:
         authority = commands[0].authority
         shard = shard_of(authority, self._shards)
         asked = {derive_operation_id(authority, command.idempotency_key, shard): command for command in commands}
-        found = await self._earlier.find_together(list(asked))
+        found = await self._earlier.find_together([(id_, command.kind) for id_, command in asked.items()])
         replies = {id_: _reply(id_, asked[id_], found[id_]) for id_ in asked if id_ in found}
         positions = dict(sorted(found[id_].position for id_ in replies))
         fresh = {id_: command for id_, command in asked.items() if id_ not in replies}

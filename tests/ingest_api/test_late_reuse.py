@@ -293,7 +293,7 @@ class CountingDatabase(Database):
 
     async def rows(self, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[dict[str, Any]]:
         assert isinstance(parameters, dict)
-        self.ids_of_queries.append(parameters["ids"].count(",") + 1)
+        self.ids_of_queries.append(parameters["payments"].count(",") + 1)
         return await super().rows(query, parameters)
 
 
@@ -304,10 +304,10 @@ async def test_calls_of_one_turn_share_a_query(settings: Settings, past: Past, k
     await database.open()
     earlier = EarlierDecisions(database)
     wanted = [known(PAYMENT, payment_id), *(secrets.token_bytes(16) for _ in range(IDS_PER_QUERY_MAX))]
-    found = await asyncio.gather(*(earlier.find_together([id_]) for id_ in wanted))
+    found = await asyncio.gather(*(earlier.find_together([(id_, CommandKind.TRANSFER)]) for id_ in wanted))
     assert [id_ for answer, id_ in zip(found, wanted, strict=True) if id_ in answer] == wanted[:1]
     assert database.ids_of_queries == [IDS_PER_QUERY_MAX, 1]
-    assert await earlier.find_together([wanted[1]]) == {}
+    assert await earlier.find_together([(wanted[1], CommandKind.TRANSFER)]) == {}
     assert database.ids_of_queries == [IDS_PER_QUERY_MAX, 1, 1]
     await earlier.close()
 
