@@ -5,7 +5,8 @@ Every step may be repeated with the same keys: a second run of the demo moves no
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -24,6 +25,8 @@ _PATIENT = "wait=30"
 """Right after a start the first decision waits for the group to form."""
 
 TOKEN_HEADER = "Consistency-Token"
+
+Job = Callable[[], Awaitable[None]]
 
 Progress = Callable[[int], None]
 """Called with the number of items just done."""
@@ -71,7 +74,7 @@ class Load:
             self.accounts[bic] = response.json()["id"]
             progress(1)
 
-        await _bounded(CONCURRENT_SINGLES, [open_one(bic) for bic in self.banks])
+        await _bounded(CONCURRENT_SINGLES, [partial(open_one, bic) for bic in self.banks])
 
     async def fund(self, progress: Progress) -> None:
         """Deposit to each debtor its share of what it will send."""
@@ -87,7 +90,7 @@ class Load:
             _require(response.status_code in (200, 201, 202), f"funding {bic}", response.text)
             progress(1)
 
-        await _bounded(CONCURRENT_SINGLES, [fund_one(*item) for item in self.funding_minor.items()])
+        await _bounded(CONCURRENT_SINGLES, [partial(fund_one, *item) for item in self.funding_minor.items()])
 
     async def push(self, accepted: Progress, visible: Progress) -> None:
         """All payments, in batches, each followed until it is final and visible in Postgres."""
@@ -103,7 +106,9 @@ class Load:
             await self._follow(count, started_s, token)
             visible(count)
 
-        await _bounded(CONCURRENT_BATCHES, [push_batch(batch) for batch in batches(self.payments, BATCH_LINES)])
+        await _bounded(
+            CONCURRENT_BATCHES, [partial(push_batch, batch) for batch in batches(self.payments, BATCH_LINES)]
+        )
         await asyncio.gather(*followers)
 
     def payment_ids(self) -> list[bytes]:
@@ -158,13 +163,13 @@ def _require(good: bool, what: str, answer: str) -> None:
         raise InvariantViolation(f"{what} was refused: {answer[:500]}")
 
 
-async def _bounded(limit: int, jobs: list[Coroutine[None, None, None]]) -> None:
+async def _bounded(limit: int, jobs: list[Job]) -> None:
     """Run all jobs, at most `limit` at a time, in order of their start. Raises the first failure, cancels the rest."""
     slots = asyncio.Semaphore(limit)
 
-    async def run(job: Coroutine[None, None, None]) -> None:
+    async def run(job: Job) -> None:
         async with slots:
-            await job
+            await job()  # made here: one that is made and then never awaited is warned about at Ctrl-C
 
     try:
         async with asyncio.TaskGroup() as group:

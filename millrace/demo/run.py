@@ -45,6 +45,8 @@ from runtime.settings import Settings
 
 PAYMENTS_FILE = Path(__file__).parent.parent.parent / "examples" / "sepa_instant.csv"
 _TOKEN_LIFE_S = 3_600
+EXIT_INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
 
 
 class LatencyMs(msgspec.Struct, frozen=True):
@@ -126,6 +128,9 @@ def _failures_named() -> Iterator[None]:
         yield
     except (Unavailable, InvariantViolation, AuditImpossible, TimeoutError, psycopg.Error) as error:
         raise EnvironmentFault(f"the demo could not be finished: {error} (`millrace logs NAME` says more)") from error
+    except KeyboardInterrupt:
+        errors.print("interrupted; nothing is lost: the next demo sends the same keys, and only what is missing moves")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 @contextmanager

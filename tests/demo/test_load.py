@@ -1,6 +1,8 @@
 """Goal: the load's bookkeeping: percentiles by payment, a bound on what runs at once, failures as themselves."""
 
 import asyncio
+import gc
+from functools import partial
 
 import msgspec
 import pytest
@@ -37,7 +39,7 @@ async def test_no_more_than_the_limit_runs_at_once() -> None:
         running -= 1
         done.append(number)
 
-    await _bounded(3, [job(number) for number in range(20)])
+    await _bounded(3, [partial(job, number) for number in range(20)])
     assert most == 3
     assert sorted(done) == list(range(20))
 
@@ -56,8 +58,21 @@ async def test_the_first_failure_is_raised_as_itself_and_ends_the_rest() -> None
             raise
 
     with pytest.raises(InvariantViolation, match="account of X"):
-        await _bounded(2, [wait(), fail()])
+        await _bounded(2, [wait, fail])
     assert ended == ["cancelled"]
+
+
+@pytest.mark.filterwarnings("error")
+async def test_what_had_not_begun_leaves_no_warning_behind() -> None:
+    async def never() -> None:
+        raise AssertionError("the limit is one, and the first job fails")
+
+    async def fail() -> None:
+        raise InvariantViolation("first")
+
+    with pytest.raises(InvariantViolation, match="first"):
+        await _bounded(1, [fail, *[never] * 5])
+    gc.collect()
 
 
 async def test_every_batch_is_accepted_and_then_visible() -> None:
