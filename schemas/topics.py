@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 _DAY_MS = 86_400_000
+_FOR_EVER = -1
 
 
 class Spread(StrEnum):
@@ -68,8 +69,11 @@ LEDGER = Topic(
     "streams: authorise, post",
     "sinks, audit, restore",
     Spread.SHARDS,
-    30 * _DAY_MS,
+    _FOR_EVER,
 )
+"""The book itself, and what a shard is restored from: a page of its snapshot is rewritten after 128,000 entries, so a
+quiet shard needs the ledger from its beginning. Deleting any of it needs an archive and a whole snapshot first."""
+
 SNAPSHOTS = Topic(
     "ledger.snapshots",
     ("AccountsPage", "OperationsSegment", "ShardHead"),
@@ -77,7 +81,7 @@ SNAPSHOTS = Topic(
     "streams",
     "streams: restore",
     Spread.SHARDS,
-    -1,
+    _FOR_EVER,
     compacted=True,
 )
 REPLIES = Topic(

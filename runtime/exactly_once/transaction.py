@@ -21,7 +21,7 @@ INIT_DEADLINE_S = 60.0
 STEP_DEADLINE_S = 10.0
 """After a broker crash librdkafka calls a lost transaction retriable for > 60 s: one transaction timeout."""
 
-SEND_OFFSETS_DEADLINE_S = 4.0
+SEND_OFFSETS_DEADLINE_S = 3.0
 """2-30 ms on a broker that works. After the kill of a broker the call hung in librdkafka until the watchdog ended the
 process, which made up 12 of the 20 s until the next commit; a start costs less than waiting longer."""
 

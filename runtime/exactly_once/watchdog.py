@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from runtime.exactly_once.crash import crash
 
 CHECK_INTERVAL_S = 0.25
-MARGIN_S = 2.0
+MARGIN_S = 1.0
 """A call that honours its own time-out ends with an error that says more; the watchdog waits for that first."""
 
 

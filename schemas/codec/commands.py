@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from struct import Struct
+from typing import NamedTuple
 
 from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, Command, CommandKind
 from payments.errors import UndecodableRecord
@@ -61,26 +62,33 @@ def decode_body(body: bytes) -> Command:
     return Command(_KINDS[kind >> 1], payer, payee, amount_minor, currency_code(currency), reply_to, key, description)
 
 
-def readable_fields(body: bytes) -> dict[str, object]:
-    """What can be read of a command body that does not decode, from its front to its first fault: for people only."""
+class ReadableFields(NamedTuple):
+    """The front of a command body that does not decode. `kind` is a number, known or not."""
+
+    kind: int
+    payer: bytes
+    payee: bytes
+    amount_minor: int
+    currency: str
+    idempotency_key: str | None = None
+    description: str | None = None
+
+
+def readable_fields(body: bytes) -> ReadableFields | None:
+    """What can be read of a command body up to its first fault, for people only; None where that is nothing."""
     if len(body) < _HEAD.size:
-        return {}
+        return None
     kind, payer, payee, amount_minor, currency, _ = _HEAD.unpack_from(body)
-    known = not kind & 1 and kind >> 1 < len(_KINDS)
-    fields: dict[str, object] = {
-        "kind": _KINDS[kind >> 1].name.lower() if known else f"unknown ({kind})",
-        "payer": payer,
-        "payee": payee,
-        "amount_minor": amount_minor,
-        "currency": currency.rstrip(b"\0").decode("ascii", "replace"),
-    }
+    code = currency.rstrip(b"\0").decode("ascii", "replace")
+    texts: list[str] = []
     at = _HEAD.size
     try:
-        for name in ("idempotency_key", "description"):
-            fields[name], at = wire.read_text(body, at)
+        for _ in range(2):
+            text, at = wire.read_text(body, at)
+            texts.append(text)
     except UndecodableRecord:
-        return fields
-    return fields
+        pass  # what was read so far is what there is
+    return ReadableFields(kind >> 1, payer, payee, amount_minor, code, *texts)
 
 
 def items(value: bytes) -> Iterator[bytes]:

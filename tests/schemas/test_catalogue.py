@@ -17,7 +17,18 @@ from payments.entries import EntryKind
 from payments.rejections import Reason
 from schemas.codec.ledger import Lane, SourceTopic
 from schemas.registry import by_id, latest, registered
-from schemas.topics import CATALOGUE, COMMANDS, CREDITS, LEDGER, REPLIES, RETURNS, Spread, configuration, partitions
+from schemas.topics import (
+    CATALOGUE,
+    COMMANDS,
+    CREDITS,
+    LEDGER,
+    REPLIES,
+    RETURNS,
+    SNAPSHOTS,
+    Spread,
+    configuration,
+    partitions,
+)
 
 ENUMS: dict[str, list[str]] = {
     "CommandKind": [kind.name.lower() for kind in CommandKind],
@@ -63,7 +74,8 @@ def test_topic_settings(replication_factor: int, min_insync: str) -> None:
         settings = configuration(topic, replication_factor)
         assert settings["min.insync.replicas"] == min_insync
         assert settings["message.timestamp.type"] == "LogAppendTime"
-        assert (settings["cleanup.policy"] == "compact") == (settings["retention.ms"] == "-1") == topic.compacted
+        assert (settings["cleanup.policy"] == "compact") == topic.compacted
+        assert settings["retention.ms"] == str(topic.retention_ms)
 
 
 @pytest.mark.parametrize("schema", registered(), ids=lambda schema: f"{schema.record}-{schema.version}")
@@ -133,3 +145,9 @@ def test_a_new_version_gets_the_next_id_and_the_check_asks_for_it(
     (row,) = json.loads(lock.LOCK.read_text())[len(registered()) :]
     digest = hashlib.sha256(json.dumps(json.loads(text), separators=(",", ":")).encode()).hexdigest()
     assert row == {"id": len(registered()) + 1, "record": "Command", "version": 2, "sha256": digest}
+
+
+def test_the_book_and_its_snapshots_are_kept_for_ever() -> None:
+    """A shard of few entries, or none for a month, is restored from its whole ledger: nothing else has its balances."""
+    kept = {topic.name for topic in CATALOGUE if configuration(topic, 1)["retention.ms"] == "-1"}
+    assert {LEDGER.name, SNAPSHOTS.name} <= kept
