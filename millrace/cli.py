@@ -104,6 +104,34 @@ def verify(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def replay(
+    to: Annotated[
+        str | None,
+        typer.Option(help="A time (2026-11-21T20:15:00Z) or ledger offsets (0:1200,1:900 or 0:1200); default newest."),
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="Also print the balance of this account (acc_…).")] = None,
+    decide: Annotated[bool, typer.Option("--decide", help="Instead make every decision again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild all balances at a point of the ledger and compare with Postgres. Exits 1 on a difference."""
+    from millrace.replay.command import run
+
+    run(to=to, account=account, decide=decide, as_json=as_json)
+
+
+@app.command()
+def drift(
+    once: Annotated[bool, typer.Option("--once", help="One look; exits 1 on drift.")] = False,
+    every_s: Annotated[int, typer.Option("--every", min=1, help="Seconds between looks.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the balances in Postgres with the ledger, again and again (`millrace watch` does so all the time)."""
+    from millrace.replay.command import run_drift
+
+    run_drift(once=once, every_s=every_s, as_json=as_json)
+
+
+@app.command()
 def token(
     subject: Annotated[str, typer.Argument(help="Who the token speaks for.")] = "operator",
     ttl_s: Annotated[int, typer.Option(min=1, help="Life in seconds.")] = 3_600,

@@ -1,7 +1,8 @@
-"""`millrace watch`: raises the alarm when readers stand still or a transaction hangs, and says so in `millrace status`.
+"""`millrace watch`: raises the alarm when readers stand still, a transaction hangs or Postgres drifts from the ledger.
 
-Reads brokers; writes `<home>/alarms.json` (empty list = quiet) and one log line per change. A hanging transaction is
-never ended here: `millrace transactions hanging --finish` does that, as its coordinator decided.
+Reads brokers, and asks the drift watcher beside it; writes `<home>/alarms.json` (empty list = quiet), which
+`millrace status` shows, and one log line per change. A hanging transaction is never ended here: `millrace transactions
+hanging --finish` does that, as its coordinator decided.
 """
 
 import logging
@@ -15,6 +16,8 @@ import msgspec
 from confluent_kafka import KafkaException
 
 from millrace.environment.layout import Home
+from millrace.replay.drift import DriftWatch
+from millrace.replay.drift_alarm import DriftAlarm
 from runtime.exactly_once.broker.hanging import StableOffsetWatch, find_hanging
 from runtime.exactly_once.broker.transaction_admin import IncompleteView, OpenProducer
 from runtime.settings import Settings
@@ -38,12 +41,20 @@ class Alarm(NamedTuple):
 class Watch:
     """Looks every few seconds; `look` is one look."""
 
-    def __init__(self, settings: Settings, home: Home, scan_every_s: float = SCAN_EVERY_S) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        home: Home,
+        scan_every_s: float = SCAN_EVERY_S,
+        drift_alarms: Callable[[], list[str]] = list,
+    ) -> None:
         self._settings = settings
         self._home = home
         self._scan_every_s = scan_every_s
         self._scanned_s = time.monotonic()
         self._hanging: list[OpenProducer] = []
+        self._drift_alarms = drift_alarms
+        self._of_brokers: list[Alarm] = []
         self._alarms: list[Alarm] | None = None
         self._failures = 0
         watched = [(t.name, shard) for t in CATALOGUE for shard in range(partitions(t, settings.shards))]
@@ -55,11 +66,12 @@ class Watch:
         Brokers out of reach are an alarm from the second time on: a leader may just be moving.
         """
         try:
-            alarms, self._failures = self._observed(), 0
+            self._of_brokers, self._failures = self._observed(), 0
         except (KafkaException, IncompleteView, OSError) as error:
             self._failures += 1
             unasked = [Alarm(f"the brokers can't be asked: {' '.join(str(error).split())}")]
-            alarms = unasked if self._failures > 1 else self._alarms or []
+            self._of_brokers = unasked if self._failures > 1 else self._of_brokers
+        alarms = self._of_brokers + [Alarm(text) for text in self._drift_alarms()]
         if alarms != self._alarms:
             self._tell(alarms)
         return alarms
@@ -102,11 +114,14 @@ def read_alarms(home: Home) -> list[str]:
 
 @contextmanager
 def watching(settings: Settings, home: Home) -> Iterator[Callable[[], list[Alarm]]]:
-    """A watch that is closed afterwards."""
-    watch = Watch(settings, home)
+    """A watch, with the drift watcher beside it, that is closed afterwards."""
+    drift = DriftAlarm(DriftWatch(settings), home)
+    watch = Watch(settings, home, drift_alarms=drift.alarms)
+    drift.start()
     try:
         yield watch.look
     finally:
+        drift.stop()
         watch.close()
 
 

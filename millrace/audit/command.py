@@ -22,7 +22,7 @@ _COLOURS = {"proved": "green", "failed": "bold red", "not proved": "yellow"}
 def run(*, as_json: bool) -> None:
     """Prove the books from the log and compare Postgres with them. Exit code 1 where something differs."""
     with faults_shown(as_json=as_json):
-        settings = _settings()
+        settings = audited_settings()
     try:
         report = _verified(settings)
     except (AuditImpossible, TimeoutError, psycopg.Error) as error:
@@ -39,7 +39,7 @@ def run(*, as_json: bool) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _settings() -> Settings:
+def audited_settings() -> Settings:
     """The servers to audit. Raises NotRunning where none are named and none run here, instead of knocking for 30 s."""
     settings = Settings()
     home = home_of(settings)

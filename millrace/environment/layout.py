@@ -71,6 +71,10 @@ class Home:
         return self.root / "alarms.json"
 
     @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.prom"
+
+    @property
     def passfile(self) -> Path:
         return self.root / "postgres.pgpass"
 

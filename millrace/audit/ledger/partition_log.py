@@ -90,6 +90,25 @@ def _extent(consumer: Consumer, partition: TopicPartition) -> Extent:
         time.sleep(0.2)
 
 
+def offsets_at(bootstrap: str, topic: str, shards: int, unix_ms: int) -> dict[int, int]:
+    """By shard, the first offset that the broker took in at this time or later; shards without one are left out.
+
+    Raises AuditImpossible.
+    """
+    consumer = _consumer(bootstrap, "read_uncommitted")
+    try:
+        asked = [TopicPartition(topic, shard, unix_ms) for shard in range(shards)]
+        answers = consumer.offsets_for_times(asked, timeout=_REQUEST_TIMEOUT_S)
+        for answer in answers:
+            if answer.error is not None:
+                raise AuditImpossible(f"{topic}[{answer.partition}]: {answer.error.str()}")
+        return {answer.partition: answer.offset for answer in answers if answer.offset >= 0}
+    except KafkaException as error:
+        raise AuditImpossible(f"{bootstrap} does not answer: {error}; is it running? `millrace up`") from error
+    finally:
+        consumer.close()
+
+
 class PartitionLog:
     """Iterate it once: every committed message of the extent, in order. Memory: 16 MB of prefetched records."""
 

@@ -1,0 +1,183 @@
+"""`millrace replay` and `millrace drift` for people and for machines. Exit code 1 where something differs."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from millrace.audit.command import audited_settings
+from millrace.audit.report import Differs
+from millrace.cli import EXIT_FAILED
+from millrace.commands.output import errors, faults_shown, print_json, screen
+from millrace.replay.comparison import BalanceDiffers, Comparison
+from millrace.replay.decide import DecidedAgain, decide_again
+from millrace.replay.drift import Drift, DriftWatch
+from millrace.replay.drift_alarm import CANNOT_LOOK, PAUSES_PER_LOOK, line_of
+from millrace.replay.point import parse_point
+from millrace.replay.rebuild import Point, ReplayReport, replay
+from payments.identifiers import ACCOUNT, parse_id
+from payments.money import Money
+
+
+def run(*, to: str | None, account: str | None, decide: bool, as_json: bool) -> None:
+    """Rebuild balances, or decide everything again. Exit code 2 for a point or an account that is none."""
+    if decide and (to is not None or account is not None):
+        raise typer.BadParameter("decides the whole ledger: it goes with neither --to nor --account")
+    if decide:
+        _run_decide(as_json=as_json)
+    else:
+        _run_replay(_point(to, account), as_json=as_json)
+
+
+def _point(to: str | None, account: str | None) -> Point:
+    account_id = None if account is None else parse_id(ACCOUNT, account)
+    if account is not None and account_id is None:
+        raise typer.BadParameter(f"{account!r} is no account id (acc_…, 30 characters)", param_hint="--account")
+    try:
+        return Point(None if to is None else parse_point(to), account_id)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--to") from error
+
+
+def _run_replay(point: Point, *, as_json: bool) -> None:
+    with faults_shown(as_json=as_json):
+        settings = audited_settings()
+    with _failures_shown(as_json=as_json), _bar("adding up the ledger") as progress:
+        report = replay(settings, point, progress=progress)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _show_replay(report)
+    if not report.ok:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _run_decide(*, as_json: bool) -> None:
+    with faults_shown(as_json=as_json):
+        settings = audited_settings()
+    with _failures_shown(as_json=as_json), _bar("deciding again") as progress:
+        done = decide_again(settings, progress=progress)
+    if as_json:
+        print_json(done.to_json())
+    else:
+        _show_decided(done)
+    if not done.ok:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def run_drift(*, once: bool, every_s: float, as_json: bool) -> None:
+    """One look, or one line after the other until interrupted."""
+    with faults_shown(as_json=as_json):
+        watch = DriftWatch(audited_settings())
+    if once:
+        with _failures_shown(as_json=as_json):
+            drift = watch.look()
+        assert drift is not None, "only a stopped look has no result"
+        print_json(drift.to_json()) if as_json else _show_drift(drift)
+        raise typer.Exit(0 if drift.ok else EXIT_FAILED)
+    while True:
+        began = time.monotonic()
+        _look_and_tell(watch, as_json=as_json)
+        time.sleep(max(every_s, PAUSES_PER_LOOK * (time.monotonic() - began)))
+
+
+def _look_and_tell(watch: DriftWatch, *, as_json: bool) -> None:
+    """Prints one line, also for a look that was not possible: the next one may be."""
+    try:
+        drift = watch.look()
+    except (Differs, *CANNOT_LOOK) as error:
+        _print_line({"ok": False, "error": str(error)} if as_json else f"millrace: {error}", as_json=as_json)
+        return
+    assert drift is not None, "only a stopped look has no result"
+    _print_line(drift.to_json() if as_json else line_of(drift), as_json=as_json)
+
+
+def _print_line(value: object, *, as_json: bool) -> None:
+    sys.stdout.write(f"{msgspec.json.encode(value).decode() if as_json else value}\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _failures_shown(*, as_json: bool) -> Iterator[None]:
+    try:
+        yield
+    except (Differs, *CANNOT_LOOK) as error:
+        if as_json:
+            print_json({"ok": False, "error": str(error)})
+        else:
+            errors.print(f"[bold red]millrace:[/] {error}", highlight=False)
+        raise typer.Exit(EXIT_FAILED) from error
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    columns = TextColumn(title), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _show_replay(report: ReplayReport) -> None:
+    offsets = ",".join(f"{shard}:{offset}" for shard, offset in report.next_offsets.items())
+    screen.print(f"{report.last_record_at or 'nothing was decided'} at {offsets}", highlight=False)
+    screen.print(
+        f"{report.accounts:,} accounts from {report.entries:,} entries in {report.records:,} ledger records,"
+        f" {report.wall_s:.1f} s, {report.entries_per_s:,} entries/s"
+    )
+    table = Table("", "accounts", "posted", "available", "in flight", "system", "postings sum", box=None)
+    for currency, (accounts, *amounts) in report.currencies.items():
+        table.add_row(currency, f"{accounts:,}", *(str(Money(minor, currency)) for minor in amounts))
+    screen.print(table)
+    if report.balance is not None:
+        screen.print(f"{report.account}: {_held(report.balance)}", highlight=False)
+    if report.unapplied_records:
+        screen.print(f"[yellow]not compared:[/] {report.unapplied_records:,} ledger records that the sink has to apply")
+    _show_comparison(report.comparison, report.compared_with)
+
+
+def _show_comparison(comparison: Comparison, what: str) -> None:
+    if not comparison.differing_accounts:
+        screen.print(f"[green]equal[/] to Postgres ({what}): {comparison.accounts:,} accounts, drift 0")
+        return
+    screen.print(
+        f"[bold red]Postgres differs[/] ({what}): {comparison.differing_accounts:,} accounts,"
+        f" {comparison.drift_minor} minor units"
+    )
+    for one in comparison.first:
+        screen.print(f"  {_side_by_side(one)}", highlight=False)
+
+
+def _side_by_side(one: BalanceDiffers) -> str:
+    return f"{one.account}: ledger {_held(one.ledger)}; Postgres {_held(one.postgres)}"
+
+
+def _held(balance: tuple[str, int, int] | None) -> str:
+    if balance is None:
+        return "has no such account"
+    currency, posted, available = balance
+    return f"posted {Money(posted, currency)}, available {Money(available, currency)}"
+
+
+def _show_decided(done: DecidedAgain) -> None:
+    screen.print(
+        f"{done.identical_records:,} of {done.records:,} ledger records decided again, equal byte for byte;"
+        f" {done.entries:,} entries, {done.records_between_shards:,} records between shards,"
+        f" {done.undecided_inputs:,} inputs undecided; {done.wall_s:.1f} s, {done.entries_per_s:,} entries/s"
+    )
+    for line in done.not_proved:
+        screen.print(f"[yellow]not proved:[/] {line}")
+    if done.first_difference is not None:
+        invariant, place, expected, found = done.first_difference
+        screen.print(f"[bold red]{invariant.value} differs[/] at {place}\n  expected {expected}\n  found    {found}")
+
+
+def _show_drift(drift: Drift) -> None:
+    screen.print(f"{drift.offsets_behind:,} ledger offsets (markers included) to apply, {drift.wall_s:.1f} s")
+    if drift.trusted_offsets:
+        screen.print("[yellow]since now:[/] retention has deleted the ledger's beginning; balances were taken over")
+    _show_comparison(drift.comparison, "balances")
