@@ -162,7 +162,7 @@ def payments_of_every_kind(pipeline: Pipeline, seed: int) -> None:
     chance = random.Random(seed)
 
     def command(kind: CommandKind, payer: bytes, payee: bytes, amount: int, currency: str = "EUR") -> Command:
-        words = "" if chance.random() < 0.7 else f"rent\0 {chance.random()}"
+        words = "" if chance.random() < 0.7 else f"rent {chance.random()}"
         return Command(kind, payer, payee, amount, currency, NO_REPLY, f"key {next(numbers)}", words)
 
     opened = [account for account in ACCOUNTS if account != STRANGER]
