@@ -21,7 +21,7 @@ from millrace.replay.drift_alarm import CANNOT_LOOK, PAUSES_PER_LOOK, line_of
 from millrace.replay.point import parse_point
 from millrace.replay.rebuild import Point, ReplayReport, replay
 from payments.identifiers import ACCOUNT, parse_id
-from payments.money import Money
+from payments.money import Money, format_minor
 
 
 def run(*, to: str | None, account: str | None, decide: bool, as_json: bool) -> None:
@@ -131,7 +131,7 @@ def _show_replay(report: ReplayReport) -> None:
     )
     table = Table("", "accounts", "posted", "available", "in flight", "system", "postings sum", box=None)
     for currency, (accounts, *amounts) in report.currencies.items():
-        table.add_row(currency, f"{accounts:,}", *(str(Money(minor, currency)) for minor in amounts))
+        table.add_row(currency, f"{accounts:,}", *(format_minor(minor, currency) for minor in amounts))
     screen.print(table)
     if report.balance is not None:
         screen.print(f"{report.account}: {_held(report.balance)}", highlight=False)
