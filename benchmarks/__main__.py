@@ -36,6 +36,7 @@ class Results(msgspec.Struct, frozen=True):
 def main() -> None:
     """Parse the arguments and run."""
     arguments = _arguments()
+    before = machine()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as home:
         settings = Settings(
             home=Path(home),
@@ -47,7 +48,7 @@ def main() -> None:
             api_client_burst=10_000_000,
         )
         with LocalEnvironment(settings) as env:
-            results = uvloop.run(_measure(env, arguments))
+            results = uvloop.run(_measure(env, arguments, before))
     print(report.table(results))  # noqa: T201 - the result of the command
     if arguments.json:
         Path(arguments.json).write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
@@ -65,10 +66,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=int, default=20, help="of the run with Prefer: wait")
     parser.add_argument("--rate", type=int, default=100, help="per second, of the run with Prefer: wait")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.json and not Path(arguments.json).absolute().parent.is_dir():
+        parser.error(f"--json: there is no folder {Path(arguments.json).absolute().parent}")
+    return arguments
 
 
-async def _measure(env: LocalEnvironment, arguments: argparse.Namespace) -> Results:
+async def _measure(env: LocalEnvironment, arguments: argparse.Namespace, before: dict[str, str]) -> Results:
     url = env.addresses.api_url
     assert url is not None, "the benchmark's environment includes the pipeline"
     client = LoadClient(url, issue_token(env.settings, "bench", ALL_SCOPES, 3_600))
@@ -86,7 +90,7 @@ async def _measure(env: LocalEnvironment, arguments: argparse.Namespace) -> Resu
     wait = await modes.wait(client, load, arguments.rate, arguments.seconds)
     client.close()
     await asyncio.sleep(0)
-    return Results(batch, single, wait, machine(), _settings(env.settings, arguments))
+    return Results(batch, single, wait, before, _settings(env.settings, arguments))
 
 
 def _settings(settings: Settings, arguments: argparse.Namespace) -> dict[str, str]:

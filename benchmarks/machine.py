@@ -7,15 +7,22 @@ from pathlib import Path
 
 
 def machine() -> dict[str, str]:
-    """Processor, cores, memory, kernel, Python and date."""
+    """Processor, cores, memory, load of the last minute, kernel, Python and date."""
     return {
         "processor": _field(Path("/proc/cpuinfo"), "model name"),
         "cores": str(os.cpu_count()),
-        "memory": _field(Path("/proc/meminfo"), "MemTotal"),
+        "memory": _gib(_field(Path("/proc/meminfo"), "MemTotal")),
+        "load_average": f"{os.getloadavg()[0]:.1f}",
         "kernel": platform.release(),
         "python": platform.python_version(),
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def _gib(kib_text: str) -> str:
+    """ "24684096 kB" → "23.5 GiB"; the kernel's kB are 1,024 bytes."""
+    kib = kib_text.removesuffix(" kB")
+    return f"{int(kib) / 1024**2:.1f} GiB" if kib.isdigit() else kib_text
 
 
 def _field(path: Path, name: str) -> str:

@@ -15,6 +15,7 @@ def table(results: "Results") -> str:
     machine = results.machine
     lines = [
         f"{machine['date']}, {machine['processor']}, {machine['cores']} cores, {machine['memory']},"
+        f" load {machine['load_average']} before the start,"
         f" Python {machine['python']}; generator, API, workers, sink, broker and Postgres all on this machine.",
         "",
         "| load | payments/s, visible in Postgres (median) | best | accepted/s | runs × payments |",
