@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 import faust
 from faust.assignor.partition_assignor import PartitionAssignor
+from faust.tables import TableManager
 from faust.types import TP
 from mode.supervisors import CrashingSupervisor
 
@@ -64,6 +65,17 @@ class SlotAssignor(PartitionAssignor):  # type: ignore[misc]
         return 0
 
 
+class SlotTables(TableManager):  # type: ignore[misc]
+    """The state is the store's and no table is declared: nothing to wait for, where Faust waits a second for tables.
+
+    Of 2.5 s between the start of a worker and its first commit, that second was the largest part.
+    """
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class ChunkSchema(faust.Schema):  # type: ignore[misc]
     """The event's value is the chunk as it is: decoding is the agent's."""
 
@@ -84,6 +96,7 @@ def app_options(settings: Settings) -> dict[str, Any]:
         "broker": broker,
         "agent_supervisor": CrashingSupervisor,
         "PartitionAssignor": SlotAssignor,
+        "TableManager": SlotTables,
     }
 
 

@@ -10,7 +10,8 @@ from payments.errors import InvariantViolation
 
 def broker_time_us(message: Message) -> int:
     """Microseconds since 1970. Raises InvariantViolation for a record whose producer set its time."""
-    kind, time_ms = message.timestamp()
+    stamp: tuple[int, int] = message.timestamp()
+    kind, time_ms = stamp
     if kind != TIMESTAMP_LOG_APPEND_TIME:
         raise InvariantViolation(
             f"{message.topic()}[{message.partition()}] offset {message.offset()}: its time was set by its producer;"

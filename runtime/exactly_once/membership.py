@@ -7,6 +7,7 @@ group metadata is read on the consuming thread alone. Every doubt ends the proce
 
 import struct
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -20,6 +21,13 @@ from runtime.settings import Settings
 
 COMMITTED_DEADLINE_S = 60.0
 """`committed` answers once pending transactional offsets are decided: one transaction timeout (10 s) at worst."""
+
+COORDINATOR_MOVES = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
+"""Answers for some 100 ms after a broker has started or failed; a worker that ended instead would need seconds."""
 
 METADATA_HEADER = b"CGMDv2:"
 
@@ -128,7 +136,7 @@ class Membership:
         if not partitions:
             return offsets
         asked = [TopicPartition(p.topic, p.partition) for p in partitions]
-        for found in consumer.committed(asked, COMMITTED_DEADLINE_S):
+        for found in once_coordinated(lambda left_s: consumer.committed(asked, left_s), COMMITTED_DEADLINE_S):
             if found.error:
                 raise KafkaException(found.error)
             offsets.setdefault(found.partition, {})[found.topic] = found.offset if found.offset >= 0 else None
@@ -172,6 +180,18 @@ class Membership:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             crash(f"consumer of {self._application}: {error}")
+
+
+def once_coordinated(call: Callable[[float], list[Any]], deadline_s: float) -> list[Any]:
+    """Repeat while the group's coordinator moves or loads: the client gives up at the first such answer."""
+    deadline = time.monotonic() + deadline_s
+    while True:
+        try:
+            return call(max(0.1, deadline - time.monotonic()))
+        except KafkaException as failure:
+            if failure.args[0].code() not in COORDINATOR_MOVES or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def parse_group_metadata(metadata: bytes) -> tuple[int, str]:

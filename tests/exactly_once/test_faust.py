@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import re
 import signal
 import sys
 import time
@@ -13,6 +14,7 @@ import faust
 import pytest
 from faust.app.base import App
 from faust.assignor.partition_assignor import PartitionAssignor
+from faust.tables import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import TRANSPORTS
@@ -21,7 +23,7 @@ from mode import Service
 
 from runtime.exactly_once.contract import Chunk
 from runtime.exactly_once.crash import EXIT_CRASHED
-from runtime.faust_app import app_options, bind, binding_of, chunk_topic
+from runtime.faust_app import SlotTables, app_options, bind, binding_of, chunk_topic
 from runtime.faust_driver import FaustDriver
 from runtime.faust_transport import Transport
 from runtime.settings import Settings
@@ -145,6 +147,7 @@ def test_chunks_reach_the_agent_undecoded() -> None:
             ["on_partitions_assigned", "on_partitions_revoked", "_drain_messages", "on_task_error", "wait_empty"],
         ),
         (Recovery, ["_resume_streams", "on_rebalance"]),
+        (TableManager, ["on_start", "_update_channels"]),
         (PartitionAssignor, ["assigned_actives", "assigned_standbys", "group_for_topic"]),
     ],
 )
@@ -166,11 +169,19 @@ def test_private_faust_attributes_are_what_the_driver_expects() -> None:
     assert app._consumer is None
     assert app.boot_strategy._should_enable_web() is False
     assert hasattr(app._crashed, "wait")
+    assert isinstance(app.tables, SlotTables)
+    assert isinstance(app.tables.recovery, Recovery)
     assert app.crash_reason is None
     assert app.assignor._active_tps == set()
     message = ConsumerMessage("in", 0, 1, 0.0, 1, None, None, b"", None, generation_id=3)
     assert message.acked is False
     assert message.generation_id == 3
+
+
+def test_the_table_manager_starts_as_fausts_does_without_its_second_of_sleep() -> None:
+    awaited = re.compile(r"await self\.(?!sleep)\S+")
+    own, replaced = (inspect.getsource(manager.on_start) for manager in (SlotTables, TableManager))
+    assert awaited.findall(own) == awaited.findall(replaced)
 
 
 def test_an_agents_error_reaches_the_consumer_before_the_acknowledgement() -> None:

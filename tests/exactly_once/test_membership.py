@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from runtime.exactly_once.crash import EXIT_CRASHED
@@ -121,6 +122,27 @@ def test_a_commit_without_membership_is_refused(run: Run, crashes: list[str], me
     member._metadata = metadata
     _swallow(member.group_metadata)
     assert any("refusing to commit" in reason for reason in crashes)
+
+
+def test_offsets_are_asked_for_until_the_coordinator_has_moved(run: Run) -> None:
+    """For some 100 ms after the start of a broker; each such answer used to cost the start of a worker."""
+    answers: list[object] = [
+        KafkaError(KafkaError.NOT_COORDINATOR),
+        KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS),
+    ]
+
+    class Moving:
+        def committed(self, asked: list[TopicPartition], timeout_s: float) -> list[TopicPartition]:
+            if answers:
+                raise KafkaException(answers.pop())
+            return [TopicPartition(partition.topic, partition.partition, 7) for partition in asked]
+
+    member = _member(run)
+    assert member._committed(Moving(), [TopicPartition("in", 3)]) == {3: {"in": 7}}
+    assert answers == []
+    answers.append(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
+    with pytest.raises(KafkaException):
+        member._committed(Moving(), [TopicPartition("in", 3)])
 
 
 def test_lost_partitions_end_the_process(run: Run, crashes: list[str]) -> None:

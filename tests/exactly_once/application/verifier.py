@@ -11,6 +11,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
+from runtime.exactly_once.membership import once_coordinated
 from tests.exactly_once.application.account_sums import SHARDS, Topics
 
 READ_DEADLINE_S = 30.0
@@ -55,7 +56,7 @@ def committed_offsets(broker: str, group: str, topics: tuple[str, ...]) -> dict[
     """The group's stable offsets."""
     consumer: Any = Consumer({"bootstrap.servers": broker, "group.id": group, "enable.auto.commit": False})
     asked = [TopicPartition(topic, p) for topic in topics for p in range(SHARDS)]
-    found = {(x.topic, x.partition): x.offset for x in consumer.committed(asked, 30)}
+    found = {(x.topic, x.partition): x.offset for x in once_coordinated(lambda s: consumer.committed(asked, s), 30)}
     consumer.close()
     return found
 
