@@ -37,7 +37,7 @@ def test_a_release_that_loses_markers_is_refused_unless_accepted(monkeypatch: py
 
 def test_a_broker_that_starts_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that ended instead came back seconds after the broker did."""
-    answers = [OSError("refused"), OSError("refused"), 25]
+    answers: list[OSError | int] = [OSError("refused"), OSError("refused"), 25]
 
     def level_of(_: str) -> int:
         answer = answers.pop(0)
