@@ -40,6 +40,11 @@ class Fault(StrEnum):
     ROUTE_UNKNOWN = "route_unknown"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     PAYMENT_NOT_FOUND = "payment_not_found"
+    CASE_UNKNOWN = "quarantine_case_not_found"
+    CASE_RESOLVED = "quarantine_case_resolved"
+    CASE_BUSY = "quarantine_case_busy"
+    CASE_UNDECIDABLE = "quarantine_case_undecidable"
+    CASE_DECIDED = "quarantine_case_decided"
     RATE_LIMITED = "rate_limited"
     QUEUE_FULL = "queue_full"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -71,6 +76,11 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.ROUTE_UNKNOWN: (404, "No such route"),
     Fault.METHOD_NOT_ALLOWED: (405, "The method is not offered here"),
     Fault.PAYMENT_NOT_FOUND: (404, "No such payment"),
+    Fault.CASE_UNKNOWN: (404, "No such case in quarantine"),
+    Fault.CASE_RESOLVED: (409, "The case is resolved"),
+    Fault.CASE_BUSY: (409, "The case is being redriven"),
+    Fault.CASE_UNDECIDABLE: (422, "The record could not be decided"),
+    Fault.CASE_DECIDED: (409, "The command was decided already"),
     Fault.RATE_LIMITED: (429, "Too many commands"),
     Fault.QUEUE_FULL: (503, "Too busy to take more"),
     Fault.OUTCOME_UNKNOWN: (503, "The outcome is not known"),

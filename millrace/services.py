@@ -24,6 +24,11 @@ def _sink(_: Settings) -> Iterator[Service]:
     yield Service(name="sink", argv=_millrace("sink"), group="sink", stop_timeout_ms=15_000)
 
 
+def _quarantine_sink(_: Settings) -> Iterator[Service]:
+    name = "quarantine-sink"
+    yield Service(name=name, argv=_millrace(name), group="sink", stop_timeout_ms=15_000)
+
+
 def _workers(settings: Settings) -> Iterator[Service]:
     for slot in range(settings.workers):
         env = {"MILLRACE_SLOT": str(slot)}
@@ -46,7 +51,7 @@ def _watch(_: Settings) -> Iterator[Service]:
     yield Service(name="watch", argv=_millrace("watch"), group="watch")
 
 
-PIPELINE: tuple[ServicesOf, ...] = (_topics, _watch, _sink, _workers, _api)
+PIPELINE: tuple[ServicesOf, ...] = (_topics, _watch, _sink, _quarantine_sink, _workers, _api)
 
 
 def pipeline_services(settings: Settings) -> list[Service]:

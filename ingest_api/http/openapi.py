@@ -21,6 +21,7 @@ from ingest_api.http.bodies import (
 )
 from ingest_api.http.resources import RESOURCES, Health, Payment, ProblemBody
 from ingest_api.identity.tokens import Scope
+from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
 
 TITLE = "Millrace"
 _BODIES: tuple[type, ...] = (
@@ -37,7 +38,8 @@ _HTTP_TITLES = {
     400: "Malformed: JSON, key or token of the request",
     401: "No valid bearer token",
     403: "The token lacks the scope",
-    404: "No such account or payment",
+    404: "No such account, payment or case",
+    409: "The case is resolved, being redriven, or decided already",
     413: "Too large",
     415: "Another content type is needed",
     422: "Refused by a rule, or a field is not valid; nothing moved",
@@ -100,7 +102,7 @@ def describe(
         "response_model": None,
         "status_code": answers[0],
         "responses": {status: _answer(status, result) for status in answers}
-        | {status: _problem(status) for status in problems},
+        | {status: problem_answer(status) for status in problems},
         "openapi_extra": extra,
     }
 
@@ -140,7 +142,8 @@ def _answer(status: int, result: type) -> dict[str, Any]:
     }
 
 
-def _problem(status: int) -> dict[str, Any]:
+def problem_answer(status: int) -> dict[str, Any]:
+    """An OpenAPI answer that carries a problem document."""
     return {
         "description": _HTTP_TITLES[status],
         "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name=ProblemBody.__name__)}}},
@@ -152,7 +155,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
     described = get_openapi(
         title=TITLE, version=version, openapi_version="3.1.0", description=_INTRODUCTION, routes=app.routes
     )
-    _, components = msgspec.json.schema_components((*_BODIES, *RESOURCES), ref_template=_REF)
+    _, components = msgspec.json.schema_components((*_BODIES, *RESOURCES, *QUARANTINE_RESOURCES), ref_template=_REF)
     of_queries = described["components"]["schemas"]
     used = {name: schema for name, schema in of_queries.items() if name not in _NEVER_ANSWERED}
     described["components"]["schemas"] = used | components
@@ -160,5 +163,5 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
     for path in described["paths"].values():
         for operation in path.values():
             if operation["responses"].get("422", {}).get("content", {}).get("application/json"):
-                operation["responses"]["422"] = _problem(422)
+                operation["responses"]["422"] = problem_answer(422)
     return described

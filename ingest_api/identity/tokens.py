@@ -29,6 +29,8 @@ class Scope(StrEnum):
     PAYMENTS_READ = "payments:read"
     ACCOUNTS_WRITE = "accounts:write"
     ACCOUNTS_READ = "accounts:read"
+    QUARANTINE_READ = "quarantine:read"
+    QUARANTINE_WRITE = "quarantine:write"
 
 
 ALL_SCOPES: tuple[Scope, ...] = tuple(Scope)

@@ -38,6 +38,14 @@ def run_sink() -> NoReturn:
     raise SystemExit(run(Settings()))
 
 
+def run_quarantine_sink() -> NoReturn:
+    """What was set aside to Postgres."""
+    _log_to_stderr()
+    from sinks.quarantine.service import run
+
+    raise SystemExit(run(Settings()))
+
+
 def run_watch() -> None:
     """Alarms for transactions that hang and readers that stand still."""
     _log_to_stderr()

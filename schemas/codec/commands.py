@@ -63,9 +63,9 @@ def decode_body(body: bytes) -> Command:
 
 
 class ReadableFields(NamedTuple):
-    """The front of a command body that does not decode. `kind` is a number, known or not."""
+    """The front of a command body that does not decode."""
 
-    kind: int
+    kind: CommandKind
     payer: bytes
     payee: bytes
     amount_minor: int
@@ -75,10 +75,12 @@ class ReadableFields(NamedTuple):
 
 
 def readable_fields(body: bytes) -> ReadableFields | None:
-    """What can be read of a command body up to its first fault, for people only; None where that is nothing."""
+    """What can be read of a command body up to its first fault, for people only; None where it is not like one."""
     if len(body) < _HEAD.size:
         return None
     kind, payer, payee, amount_minor, currency, _ = _HEAD.unpack_from(body)
+    if kind & 1 or kind >> 1 >= len(_KINDS) or not (currency == bytes(3) or currency.isalpha()):
+        return None
     code = currency.rstrip(b"\0").decode("ascii", "replace")
     texts: list[str] = []
     at = _HEAD.size
@@ -88,7 +90,7 @@ def readable_fields(body: bytes) -> ReadableFields | None:
             texts.append(text)
     except UndecodableRecord:
         pass  # what was read so far is what there is
-    return ReadableFields(kind >> 1, payer, payee, amount_minor, code, *texts)
+    return ReadableFields(_KINDS[kind >> 1], payer, payee, amount_minor, code, *texts)
 
 
 def items(value: bytes) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from ingest_api import accounts, batches, health, transactions, transfers
 from ingest_api.app import HOT_OPERATIONS, PREFIX
 from ingest_api.http import documents
 from ingest_api.problems import ADVICE, STATUS, Fault
+from ingest_api.quarantine import routes as quarantine
 from payments.money import AmountProblem
 from payments.rejections import Reason
 
@@ -22,6 +23,7 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (transfers.router, PREFIX),
     (batches.router, PREFIX),
     (transactions.router, PREFIX),
+    (quarantine.router, PREFIX),
     (health.router, ""),
 )
 ROUTES = [

@@ -1,0 +1,1 @@
+"""Quarantine from end to end: set aside, shown, redriven once, discarded, rebuilt."""
