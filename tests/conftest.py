@@ -68,4 +68,5 @@ def topic_name(request: pytest.FixtureRequest) -> Callable[[str], str]:
 def _announce(config: pytest.Config, environment: LocalEnvironment) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
+        reporter.ensure_newline()  # else it stands behind the dots of a line
         reporter.write_line(provider_of(environment))

@@ -12,5 +12,6 @@ def test_the_ratio_of_test_to_source_lines_is_reported(pytestconfig: pytest.Conf
     ratio = lines[True] / lines[False]
     reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
+        reporter.ensure_newline()
         reporter.write_line(f"test lines : source lines = {lines[True]} : {lines[False]} = {ratio:.2f}")
     assert lines[True] > 0
