@@ -9,6 +9,7 @@ import pytest
 
 from millrace.environment import LocalEnvironment
 from tests.support.environment import fresh_database, provider_of, running_environment
+from tests.support.report_line import report_line
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,7 +27,7 @@ def local_environment(
 ) -> Iterator[LocalEnvironment]:
     """One broker and Postgres for the session, started by the first test that needs either."""
     with running_environment(tmp_path_factory.mktemp("environment")) as environment:
-        _announce(pytestconfig, environment)
+        report_line(pytestconfig, provider_of(environment))
         yield environment
 
 
@@ -34,7 +35,7 @@ def local_environment(
 def three_brokers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[LocalEnvironment]:
     """A replicated cluster of the session's own (RF 3, min.isr 2): tests may kill its brokers."""
     with running_environment(tmp_path_factory.mktemp("three_brokers"), brokers=3) as environment:
-        _announce(pytestconfig, environment)
+        report_line(pytestconfig, provider_of(environment))
         yield environment
 
 
@@ -63,10 +64,3 @@ def topic_name(request: pytest.FixtureRequest) -> Callable[[str], str]:
     test = re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name)[:80]
     suffix = secrets.token_hex(4)
     return lambda purpose: f"test.{test}.{suffix}.{purpose}"
-
-
-def _announce(config: pytest.Config, environment: LocalEnvironment) -> None:
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.ensure_newline()  # else it stands behind the dots of a line
-        reporter.write_line(provider_of(environment))

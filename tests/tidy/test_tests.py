@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.report_line import report_line
 from tests.tidy.sources import python_sources
 
 
@@ -10,8 +11,5 @@ def test_the_ratio_of_test_to_source_lines_is_reported(pytestconfig: pytest.Conf
     for source in python_sources():
         lines[source.is_test] += sum(1 for line in source.lines if line.strip())
     ratio = lines[True] / lines[False]
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.ensure_newline()
-        reporter.write_line(f"test lines : source lines = {lines[True]} : {lines[False]} = {ratio:.2f}")
+    report_line(pytestconfig, f"test lines : source lines = {lines[True]} : {lines[False]} = {ratio:.2f}")
     assert lines[True] > 0
