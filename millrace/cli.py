@@ -177,7 +177,7 @@ def quarantine_sink() -> None:
 
 @app.command()
 def watch() -> None:
-    """Run the watch in the foreground: alarms for transactions that hang and readers that stand still."""
+    """Run the watch in the foreground: alarms for drift, hanging transactions and readers that stand still."""
     from millrace.commands.services import run_watch
 
     run_watch()

@@ -47,7 +47,7 @@ def run_quarantine_sink() -> NoReturn:
 
 
 def run_watch() -> None:
-    """Alarms for transactions that hang and readers that stand still."""
+    """Alarms for drift, for transactions that hang and for readers that stand still."""
     _log_to_stderr()
     from millrace.environment.layout import home_of
     from millrace.watch import run

@@ -1,6 +1,6 @@
 """Balances of every account, added up from batches of ledger entries in numpy.
 
-Keeps one row per account (about 250 bytes: a key, two sums and what the ledger said last). Guarantees that the
+Keeps one row per account (about 180 bytes: a key, two sums and what the ledger said last). Guarantees that the
 available balance which the ledger states last equals the sum of the amounts before it. Which entry moves what is
 written here once more and not taken from the sink, which it is compared with.
 """

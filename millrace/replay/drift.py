@@ -1,7 +1,7 @@
 """Whether Postgres still shows what the ledger adds up to: one look after the other, each at one snapshot.
 
 Reads one snapshot of Postgres, and the ledger from where the last look ended to exactly where sink_progress stands in
-that snapshot. Keeps the balances between looks (about 250 bytes an account). Independent of the sink, which checks
+that snapshot. Keeps the balances between looks (about 180 bytes an account). Independent of the sink, which checks
 what it changes: a row that somebody else changed, or that a restore brought back, is found here.
 """
 

@@ -1,8 +1,9 @@
 """The drift watcher as part of `millrace watch`: looks again and again, and leaves alarms and a metric.
 
-Runs in a thread of its own, since a look at a large ledger takes longer than the watch may stand still; the watch asks
-it for alarms. Writes `<home>/metrics.prom` after each look (Prometheus text format, for node_exporter's textfile
-collector). A look never takes more than a twentieth of the time: where one lasts a second, the next is 19 s later.
+Looks in a thread of its own, since a look at a large ledger takes longer than the watch may stand still; the watch asks
+it for alarms, and ends with an error should the thread have ended. Writes `<home>/metrics.prom` after each look
+(Prometheus text format, for node_exporter's textfile collector). A look never takes more than a twentieth of the time:
+where one lasts a second, the next is 19 s later.
 """
 
 import logging
@@ -21,7 +22,9 @@ log = logging.getLogger("millrace.drift")
 
 LOOK_EVERY_S = 10.0
 PAUSES_PER_LOOK = 19
-"""A look of 40 ms (small books) every 10 s is 0.4 % of a core; of 1 s (a million accounts), every 20 s, 5 %."""
+"""A look at 20,000 accounts takes 0.15 s and 13 ms of CPU, at a million 2 to 5 s and 1.7 s of CPU: at most 5 % of a
+core either way, with every 10 s and every minute or so.
+"""
 
 CANNOT_LOOK = (AuditImpossible, TimeoutError, psycopg.Error, KafkaException)
 """Nothing is known then, which is an alarm from the second time on: a server may just be restarting."""
@@ -49,6 +52,9 @@ class DriftAlarm:
         self._thread.join(1)
 
     def alarms(self) -> list[str]:
+        """Raises RuntimeError where nobody looks any more: the process has to be started again."""
+        if self._thread.ident is not None and not self._thread.is_alive() and not self._stop.is_set():
+            raise RuntimeError("the drift watcher has ended; its traceback stands above")
         return self._alarms
 
     def _run(self) -> None:

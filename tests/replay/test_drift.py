@@ -180,6 +180,15 @@ def test_what_cannot_be_checked_is_an_alarm_from_the_second_time_on(
     assert alarm.alarms() == []
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watcher_that_ended_is_not_taken_for_a_quiet_one(pipeline: Pipeline, applied: Settings, home: Home) -> None:
+    nowhere = Home(home.root / "missing")  # the metric cannot be written
+    alarm = DriftAlarm(DriftWatch(applied, pipeline.topics), nowhere, every_s=0.01)
+    alarm.start()
+    with pytest.raises(RuntimeError, match="the drift watcher has ended"):
+        eventually(lambda: alarm.alarms() != [])
+
+
 def metrics(home: Home) -> str:
     return home.metrics.read_text() if home.metrics.exists() else ""
 
