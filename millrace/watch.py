@@ -1,6 +1,7 @@
-"""`millrace watch`: raises the alarm when readers stand still, a transaction hangs or Postgres drifts from the ledger.
+"""`millrace watch`: raises the alarm when readers stand still, a transaction hangs, Postgres drifts from the ledger, or
+a record waits in quarantine.
 
-Reads brokers, and asks the drift watcher beside it; writes `<home>/alarms.json` (empty list = quiet), which
+Reads brokers, and asks the watchers beside it; writes `<home>/alarms.json` (empty list = quiet), which
 `millrace status` shows, and one log line per change. A hanging transaction is never ended here: `millrace transactions
 hanging --finish` does that, as its coordinator decided.
 """
@@ -8,7 +9,7 @@ hanging --finish` does that, as its coordinator decided.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import msgspec
 from confluent_kafka import KafkaException
 
 from millrace.environment.layout import Home
+from millrace.quarantine_alarm import QuarantineAlarm
 from millrace.replay.drift import DriftWatch
 from millrace.replay.drift_alarm import DriftAlarm
 from runtime.exactly_once.broker.hanging import StableOffsetWatch, find_hanging
@@ -46,14 +48,14 @@ class Watch:
         settings: Settings,
         home: Home,
         scan_every_s: float = SCAN_EVERY_S,
-        drift_alarms: Callable[[], list[str]] = list,
+        other_alarms: Sequence[Callable[[], list[str]]] = (),
     ) -> None:
         self._settings = settings
         self._home = home
         self._scan_every_s = scan_every_s
         self._scanned_s = time.monotonic()
         self._hanging: list[OpenProducer] = []
-        self._drift_alarms = drift_alarms
+        self._other_alarms = other_alarms
         self._of_brokers: list[Alarm] = []
         self._alarms: list[Alarm] | None = None
         self._failures = 0
@@ -71,7 +73,7 @@ class Watch:
             self._failures += 1
             unasked = [Alarm(f"the brokers can't be asked: {' '.join(str(error).split())}")]
             self._of_brokers = unasked if self._failures > 1 else self._of_brokers
-        alarms = self._of_brokers + [Alarm(text) for text in self._drift_alarms()]
+        alarms = self._of_brokers + [Alarm(text) for others in self._other_alarms for text in others()]
         if alarms != self._alarms:
             self._tell(alarms)
         return alarms
@@ -114,9 +116,9 @@ def read_alarms(home: Home) -> list[str]:
 
 @contextmanager
 def watching(settings: Settings, home: Home) -> Iterator[Callable[[], list[Alarm]]]:
-    """A watch, with the drift watcher beside it, that is closed afterwards."""
+    """A watch, with the drift watcher and the quarantine's alarm beside it, that is closed afterwards."""
     drift = DriftAlarm(DriftWatch(settings), home)
-    watch = Watch(settings, home, drift_alarms=drift.alarms)
+    watch = Watch(settings, home, other_alarms=(drift.alarms, QuarantineAlarm(settings).alarms))
     drift.start()
     try:
         yield watch.look

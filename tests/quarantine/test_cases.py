@@ -111,7 +111,7 @@ def test_a_discard_needs_a_reason_and_deletes_nothing(operator: Operator) -> Non
     for arguments in (("discard", str(origin), "--because", "again"), ("redrive", str(origin), "--force")):
         [line] = operator.json(*arguments, expect=1)
         assert line["code"] == "quarantine_case_resolved"
-    assert [case["id"] for case in operator.json("list", "--status", "discarded")["items"]] == [str(origin)]
+    assert operator.json("list", "--status", "discarded")["items"][0]["id"] == str(origin)
 
 
 def test_over_http(operator: Operator) -> None:

@@ -14,14 +14,20 @@ ROOT = Path(__file__).parents[2]
 
 def start(settings: Settings, topic: str, failpoint: str = "") -> subprocess.Popen[str]:
     """A child with its log on stderr."""
-    environment = os.environ | {
+    command = [sys.executable, "-m", "tests.sinks.sink_process", topic]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment_of(settings, failpoint), stderr=subprocess.PIPE, text=True
+    )
+
+
+def environment_of(settings: Settings, failpoint: str = "") -> dict[str, str]:
+    """What a child needs to know."""
+    return os.environ | {
         "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "DATABASE_URL": settings.database_url,
         "MILLRACE_SHARDS": str(settings.shards),
         "EOS_FAILPOINT": failpoint,
     }
-    command = [sys.executable, "-m", "tests.sinks.sink_process", topic]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 if __name__ == "__main__":
