@@ -102,8 +102,12 @@ class TransactionProducer:
         took 91 ms (p50) instead of 4.
         """
         self.close()
+        begun_s = time.monotonic()
         with self._watchdog.within("flush", FLUSH_DEADLINE_S):
             remaining = self._producer.flush(FLUSH_DEADLINE_S)
+        if self._suspect and time.monotonic() - begun_s > SLOW_COMMIT_S:
+            # send_offsets would hang: seen after every kill of the one broker, for 4-5 s until the watchdog ended it
+            crash(f"{self.transactional_id}: the broker was lost while records were on their way: {self._suspect}")
         if remaining:
             crash(f"{self.transactional_id}: {remaining} records not on the broker after {FLUSH_DEADLINE_S:.0f} s")
 

@@ -144,6 +144,27 @@ def test_an_error_that_is_not_retriable_ends_the_process_at_once(run: Run, crash
         producer._bounded("commit_transaction", fenced, 30)
 
 
+@pytest.mark.parametrize(("suspect", "flush_took_s", "ends"), [("lost", 3, True), ("lost", 0, False), ("", 3, False)])
+def test_a_slow_flush_after_a_lost_broker_ends_the_process(
+    run: Run, crashes: list[str], monkeypatch: pytest.MonkeyPatch, suspect: str, flush_took_s: int, ends: bool
+) -> None:
+    """send_offsets hung after it every time; a new start takes less than waiting for that."""
+    producer, now = _producer(run), [100.0]
+
+    class Flushed:
+        def flush(self, _: float) -> int:
+            now[0] += flush_took_s
+            return 0
+
+    producer._producer, producer._suspect = Flushed(), suspect
+    monkeypatch.setattr(transaction.time, "monotonic", lambda: now[0])
+    if ends:
+        with pytest.raises(SystemExit, match="the broker was lost"):
+            producer.flush()
+    else:
+        producer.flush()
+
+
 @pytest.mark.parametrize("trouble", ["slow", "suspect"])
 def test_a_doubtful_commit_renews_the_producer_epoch(run: Run, trouble: str) -> None:
     """A delayed EndTxn of the old epoch is then fenced instead of ending the next transaction (KIP-890)."""
