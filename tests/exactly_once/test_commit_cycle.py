@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -157,7 +157,7 @@ def test_a_slow_flush_after_a_lost_broker_ends_the_process(
             return 0
 
     producer._producer, producer._suspect = Flushed(), suspect
-    monkeypatch.setattr(transaction.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     if ends:
         with pytest.raises(SystemExit, match="the broker was lost"):
             producer.flush()
@@ -267,3 +267,18 @@ def _settings(run: Run) -> Settings:
 def _producer(run: Run) -> TransactionProducer:
     gate: Callable[[str], None] = lambda _: None  # noqa: E731
     return TransactionProducer(run.name, _settings(run), Failpoints(""), gate)
+
+
+def test_a_backlog_of_large_chunks_is_decided_in_rounds() -> None:
+    """Regression: 1,000 packed records made one transaction that outlived its time-out, and so did the next one."""
+    chunks = [_chunk_of(bytes_) for bytes_ in (300_000, 300_000, 100_000, 524_288, 10)]
+    sizes = [[sum(len(record) for record in chunk.records) for chunk in round_] for round_ in engine.rounds(chunks)]
+    assert sizes == [[300_000], [300_000, 100_000], [524_288], [10]]
+    assert engine.rounds([]) == []
+
+
+def _chunk_of(size_bytes: int) -> Chunk:
+    def produce(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is produced here")
+
+    return Chunk("commands", 0, cast(Any, [bytes(size_bytes)]), produce)
