@@ -1,5 +1,6 @@
 """The parts of one API process, made once and handed to every operation."""
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from ingest_api.http.body_budget import BodyBudget
@@ -10,7 +11,6 @@ from ingest_api.reads.database import Database
 from ingest_api.reads.earlier_decisions import EarlierDecisions
 from ingest_api.replies import ReplyListener, WaitingCalls
 from ingest_api.submission import Submission
-from payments.errors import Unavailable
 from runtime.settings import Settings
 
 
@@ -49,14 +49,13 @@ class Services:
 
     async def start(self) -> None:
         """Ready afterwards: topics are there, the end of the replies is known. Postgres may come later."""
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self._close_databases)  # a connecting pool keeps the process from ending
             await self.database.open()
             await self.earlier.open()
             await self.publisher.start()
             await self.listener.start()
-        except Unavailable:
-            await self._close_databases()  # a pool that is still connecting keeps the process from ending
-            raise
+            undo.pop_all()
 
     async def stop(self) -> None:
         self.waiting.close()

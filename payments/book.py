@@ -9,7 +9,7 @@ from payments.entries import Entry, EntryKind
 from payments.identifiers import is_system
 
 IDEMPOTENCY_WINDOW_HOURS = 72
-"""A key is remembered for at least this long after its decision; older repeats are caught by the row's unique id."""
+"""A key is remembered for at least this long after its decision; older repeats over HTTP are answered from Postgres."""
 
 HOUR_US = 3_600_000_000
 
