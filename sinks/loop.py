@@ -22,8 +22,9 @@ from sinks.journal_entries import copy_journal_entries
 from sinks.ledger_batch import LedgerBatch
 from sinks.progress import ShardProgress, advance_lanes, claim, count_outcomes, notify_readers
 
-BATCH_ENTRIES: Final = 8_192
-"""Entries after which a batch is closed. Two entries a payment: 4,096 payments, see docs/decisions/0001."""
+BATCH_ENTRIES: Final = 6_144
+"""Entries after which a batch is closed: about 3,000 payments, see docs/decisions/0001. With the last record's (at most
+2,999 that touch one account) it stays below 9,200, so that no sum of the largest amounts leaves 64 bits."""
 
 IDLE_POLL_S: Final = 0.1
 """How long a wait for records may last before the stop flag is looked at. A record ends the wait at once."""
