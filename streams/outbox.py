@@ -10,14 +10,27 @@ from payments.commands import NO_REPLY
 from payments.entries import Credit, Entry, EntryKind
 from runtime.exactly_once.contract import Chunk
 from schemas import topics
+from schemas.codec.commands import MAX_ITEMS
 from schemas.codec.credits import CreditBatch, encode_credits
-from schemas.codec.ledger import Counter, Lane, LedgerHeader, encode_ledger_record
+from schemas.codec.ledger import ENTRY, Counter, Lane, LedgerHeader, encode_ledger_record
 from schemas.codec.replies import Reply, encode_replies, reply_partition
 from schemas.partitioning import shard_of
 from streams.shard import SOURCES, Shard
 
 MAX_ENTRIES = 2_000
-"""Cut when this many entries wait: 2,000 plus at most 2,000 of one more packed input, × 97 bytes, is below 400 kB."""
+"""Cut when this many entries wait: 1,999 plus at most 3,000 of one more packed input, × 97 bytes, is below 500 kB. The
+descriptions come on top; `make_room` bounds both together."""
+
+MAX_LEDGER_BYTES = 880_000
+"""Entries and descriptions of one ledger record; with header and counters below the 900,000 bytes that a stage may
+write at once. The largest input of 1,000 commands fits: × (3 × 97 + 565 bytes of text in four-byte letters) = 856 kB.
+"""
+
+_ENTRIES_AN_ITEM = 3
+"""Of a transfer inside the shard: RESERVED, REFUSED, RETURNED."""
+
+_SHORTEST_ITEM_BYTES = 54
+"""The fixed fields of a command and two empty texts."""
 
 _ANSWERS = frozenset(EntryKind) - {EntryKind.RESERVED, EntryKind.REFUSED}
 """Entries after which nothing more follows for the caller."""
@@ -36,6 +49,7 @@ class Outbox:
     def _clear(self) -> None:
         self._entries: list[Entry] = []
         self._descriptions: dict[int, str] = {}
+        self._description_bytes = 0
         self._received: dict[int, Counter] = {}
         self._credits: defaultdict[int, list[Credit]] = defaultdict(list)
         self._returns: defaultdict[int, list[Credit]] = defaultdict(list)
@@ -45,6 +59,7 @@ class Outbox:
         """One decision; a reply for the caller where somebody waits and nothing more will follow."""
         if description:
             self._descriptions[len(self._entries)] = description
+            self._description_bytes += 5 + len(description) * (1 if description.isascii() else 4)
         self._entries.append(entry)
         if reply_to != NO_REPLY and entry.kind in _ANSWERS:
             reply = Reply(reply_to, entry.operation_id, entry.kind, entry.reason, entry.decided_at_us)
@@ -80,6 +95,13 @@ class Outbox:
         shard.append(header, value)
         self._from_offset = next_offset
         self._clear()
+
+    def make_room(self, offset: int, value_bytes: int) -> None:
+        """Cut in front of a command record that may not fit beside what waits."""
+        items = min(value_bytes // _SHORTEST_ITEM_BYTES + 1, MAX_ITEMS)
+        waiting = len(self._entries) * ENTRY.size + self._description_bytes
+        if self._entries and waiting + items * _ENTRIES_AN_ITEM * ENTRY.size + value_bytes > MAX_LEDGER_BYTES:
+            self.cut(offset)
 
     def cut_if_full(self, next_offset: int) -> None:
         if len(self._entries) >= MAX_ENTRIES:

@@ -26,6 +26,7 @@ def authorise(shard: Shard, chunk: Chunk) -> None:
     """Decide the commands of one chunk."""
     outbox = Outbox(shard, chunk)
     for message in chunk.records:
+        outbox.make_room(message.offset(), len(message.value() or b""))
         _authorise_record(shard, outbox, message)
         outbox.cut_if_full(message.offset() + 1)
     outbox.cut(chunk.next_offset)

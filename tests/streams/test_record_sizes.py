@@ -1,0 +1,144 @@
+"""No record that an agent writes is larger than a broker takes: a shard that can't write its decision stands still.
+
+The inputs are the largest that the contract allows: full batches, longest keys, longest texts in four-byte letters.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, Command
+from payments.entries import EntryKind
+from payments.rejections import Reason
+from schemas import topics
+from schemas.codec.commands import MAX_ITEMS, encode_batch, encode_body
+from schemas.codec.ledger import PackedLedgerRecord, decode_ledger_record
+from schemas.codec.replies import reply_address
+from streams.outbox import MAX_ENTRIES
+from tests.streams.accounts import account_on, freeze, funded, open_account, transfer
+from tests.streams.world import World
+
+WRITE_LIMIT_BYTES = 900_000
+"""What a stage may hand over at once (runtime.exactly_once.contract.Produce)."""
+
+BROKER_LIMIT_BYTES = 1_048_588
+"""`message.max.bytes` where nobody changed it: what an outside producer can put into a command record."""
+
+SHARDS = 3
+PAYER, NEIGHBOUR = account_on(0, SHARDS, 0), account_on(0, SHARDS, 1)
+STRANGER = account_on(1, SHARDS)
+LONGEST = {
+    "ASCII": "d" * MAX_DESCRIPTION_CHARS,
+    "umlauts": "ü" * MAX_DESCRIPTION_CHARS,
+    "Chinese": "水" * MAX_DESCRIPTION_CHARS,
+    "emoji": "🌊" * MAX_DESCRIPTION_CHARS,
+}
+
+
+def ledger(world: World, shard: int = 0, since: int = 0) -> list[PackedLedgerRecord]:
+    """The ledger records of a shard from a place on."""
+    return [decode_ledger_record(record.value()) for record in world.logs[topics.LEDGER.name, shard][since:]]
+
+
+def largest_bytes(world: World) -> int:
+    """Size of the largest record that the agents wrote."""
+    written = (record for topic in topics.CATALOGUE if topic != topics.COMMANDS for record in world.records(topic))
+    return max(len(record.value()) + len(record.key() or b"") for record in written)
+
+
+def commands(batch: int, text: str, make: Callable[[str], Command]) -> list[Command]:
+    """A full batch of commands that all wait for a reply."""
+    address = reply_address(1, 1 + batch)
+    made = (make(f"{batch}-{item}") for item in range(MAX_ITEMS))
+    return [command._replace(description=text, reply_to=address) for command in made]
+
+
+@pytest.mark.parametrize("payee", [NEIGHBOUR, STRANGER], ids=["same shard", "other shard"])
+@pytest.mark.parametrize("text", LONGEST.values(), ids=LONGEST)
+def test_full_batches_of_the_longest_texts_stay_below_what_may_be_written(payee: bytes, text: str) -> None:
+    world = World(SHARDS)
+    funded(world, PAYER, payee, amount_minor=1_000_000)
+    for batch in range(3):
+        world.send_packed(0, commands(batch, text, lambda key: transfer(PAYER, payee, 1, key)))
+    assert max(len(record.value()) for record in world.records(topics.COMMANDS)) < BROKER_LIMIT_BYTES
+    world.settle()
+    assert largest_bytes(world) < WRITE_LIMIT_BYTES
+    kept = [text for record in ledger(world) for text in record.descriptions.values()]
+    assert kept == [text] * 3 * MAX_ITEMS, "cut records lose no description"
+
+
+def test_one_input_with_three_entries_an_item_fits_on_its_own() -> None:
+    """The worst single record: transfers inside the shard that are reserved, refused and returned at once."""
+    world = World(SHARDS)
+    funded(world, PAYER, NEIGHBOUR)
+    world.send(freeze(NEIGHBOUR))
+    world.settle()
+    before = len(ledger(world))
+    world.send_packed(0, commands(0, LONGEST["emoji"], lambda key: transfer(PAYER, NEIGHBOUR, 1, key)))
+    world.settle()
+    [record] = ledger(world, since=before)
+    assert record.entry_count == 3 * MAX_ITEMS
+    assert largest_bytes(world) < WRITE_LIMIT_BYTES
+
+
+def test_single_commands_fill_a_record_up_to_the_size_and_no_further() -> None:
+    """One command a record, as a producer without batches sends them: the size is met between any two of them."""
+    world = World(SHARDS)
+    funded(world, PAYER)
+    world.send(*(transfer(PAYER, STRANGER, 1, f"k{number}", description=LONGEST["emoji"]) for number in range(1_990)))
+    world.send_packed(0, commands(0, LONGEST["emoji"], lambda key: transfer(PAYER, STRANGER, 1, key)))
+    before = len(ledger(world))
+    world.decide(topics.COMMANDS.name, 0)
+    records = ledger(world, since=before)
+    assert largest_bytes(world) < WRITE_LIMIT_BYTES
+    assert sum(record.entry_count for record in records) == 1_990 + MAX_ITEMS
+    spans = [(record.header.first_offset, record.header.next_offset) for record in records]
+    assert [first for first, _ in spans[1:]] == [following for _, following in spans[:-1]], (
+        "no input between two records"
+    )
+
+
+def test_short_texts_cost_no_record_more_than_the_number_of_entries_asks_for() -> None:
+    """The size must not cut what the number of entries would not: each record costs a hash and a place in the log."""
+    world = World(SHARDS)
+    funded(world, PAYER, NEIGHBOUR, amount_minor=1_000_000)
+    before = len(ledger(world))
+    for batch in range(4):
+        world.send_packed(0, commands(batch, "invoice 2026-11", lambda key: transfer(PAYER, NEIGHBOUR, 1, key)))
+    world.settle()
+    assert [record.entry_count for record in ledger(world, since=before)] == [MAX_ENTRIES] * 4
+
+
+def test_the_longest_keys_leave_nothing_in_the_ledger_but_their_hash() -> None:
+    world = World(SHARDS)
+    key = "🔑" * (MAX_KEY_CHARS - 4)
+    bodies = [encode_body(open_account(PAYER)._replace(idempotency_key=f"{key}{item:03}")) for item in range(900)]
+    value = encode_batch(bodies)
+    assert len(value) < BROKER_LIMIT_BYTES
+    world.produce(topics.COMMANDS.name, value, partition=0)
+    world.settle()
+    [record] = ledger(world)
+    assert record.entry_count == 900
+    assert largest_bytes(world) < 900 * 97 + 1_000
+
+
+def test_a_refused_batch_of_credits_comes_back_in_records_of_the_same_bound() -> None:
+    """Nothing of a credit grows on its way: neither the refusals of one large lane record nor their returns."""
+    world = World(SHARDS)
+    funded(world, PAYER, amount_minor=1_000_000)
+    for batch in range(4):
+        world.send_packed(0, commands(batch, "", lambda key: transfer(PAYER, STRANGER, 1, key)))
+    world.settle()
+    returned = [entry for entry in world.entries(0) if entry.kind is EntryKind.RETURNED]
+    assert len(returned) == 4 * MAX_ITEMS
+    assert {entry.reason for entry in returned} == {Reason.PAYEE_NOT_FOUND}
+    assert largest_bytes(world) < WRITE_LIMIT_BYTES / 2
+
+
+def test_a_batch_of_nonsense_is_set_aside_piece_by_piece_within_the_bound() -> None:
+    world = World(SHARDS)
+    world.produce(topics.COMMANDS.name, encode_batch([b"\xff" * 1_000] * MAX_ITEMS), partition=0)
+    world.settle()
+    assert len(world.records(topics.QUARANTINE)) == MAX_ITEMS
+    assert [entry.source_item for entry in world.entries(0)] == list(range(MAX_ITEMS))
+    assert largest_bytes(world) < WRITE_LIMIT_BYTES
