@@ -134,6 +134,7 @@ def setting_faults(error: ValidationError) -> list[str]:
     return [
         f"{_variable(fault['loc'])}{fault['msg'].removeprefix('Value error, ').removeprefix('Assertion failed, ')}"
         for fault in error.errors()
+        if fault["type"] != "default_factory_not_called"  # follows from another fault; nobody set that variable
     ]
 
 

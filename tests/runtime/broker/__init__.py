@@ -1,0 +1,1 @@
+"""The wire protocol to the broker, against hand-made answers."""

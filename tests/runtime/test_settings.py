@@ -1,0 +1,207 @@
+"""Goal: every setting can be set by its variable, bad values are refused in words that say which one to change."""
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from runtime.settings import Settings, local_database_url, setting_faults
+
+CHANGED: dict[str, Any] = {
+    "home": Path("elsewhere"),
+    "kafka_port": 20_000,
+    "postgres_port": 20_001,
+    "kafka_bootstrap": "one:9092,two:9092",
+    "database_url": "postgres://db/payments",
+    "cache_dir": Path("downloads"),
+    "maven_url": "https://mirror.example/maven2",
+    "broker_jvm_flags": "-Xmx1g",
+    "shards": 16,
+    "replication_factor": 3,
+    "slot": 5,
+    "workers": 6,
+    "transaction_timeout_ms": 11_000,
+    "session_timeout_ms": 13_000,
+    "cycle_max_ms": 51,
+    "chunk_records": 999,
+    "barrier_deadline_ms": 21_000,
+    "max_poll_interval_ms": 121_000,
+    "group_protocol": "consumer",
+    "partition_assignor": "uniform",
+    "static_membership": False,
+    "accept_broker_version": True,
+    "failpoint": "after_flush:1",
+    "api_host": "0.0.0.0",
+    "api_port": 8_081,
+    "api_processes": 2,
+    "api_process_id": 1,
+    "api_queue_bytes": 17 * 1024 * 1024,
+    "api_body_bytes": 18 * 1024 * 1024,
+    "api_delivery_timeout_ms": 9_000,
+    "api_waiting_calls": 10,
+    "api_client_commands_per_s": 11,
+    "api_client_burst": 10_001,
+    "api_database_connections": 9,
+    "api_drain_timeout_ms": 16_000,
+    "api_token_issuer": "issuer",
+    "api_token_audience": "audience",
+}
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine that runs the tests may have its own broker in its environment."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"MILLRACE_{name.upper()}", raising=False)
+    for name in ("KAFKA_BOOTSTRAP", "DATABASE_URL", "EOS_FAILPOINT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def refused(**wrong: Any) -> list[str]:
+    with pytest.raises(ValidationError) as raised:
+        Settings(**wrong)
+    return setting_faults(raised.value)
+
+
+def test_the_table_of_this_test_names_every_setting() -> None:
+    assert CHANGED.keys() == Settings.model_fields.keys()
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_every_setting_is_set_by_its_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    before = getattr(Settings(), name)
+    assert before != CHANGED[name], "the table must change something"
+    monkeypatch.setenv(f"MILLRACE_{name.upper()}", str(CHANGED[name]))
+    assert getattr(Settings(), name) == CHANGED[name]
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [("KAFKA_BOOTSTRAP", "kafka_bootstrap"), ("DATABASE_URL", "database_url"), ("EOS_FAILPOINT", "failpoint")],
+)
+def test_names_that_other_tools_use_are_honoured(monkeypatch: pytest.MonkeyPatch, variable: str, name: str) -> None:
+    monkeypatch.setenv(variable, CHANGED[name])
+    assert getattr(Settings(), name) == CHANGED[name]
+
+
+@pytest.mark.parametrize("name", ["kafka_bootstrap", "database_url"])
+def test_the_projects_own_variable_wins_over_the_shared_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    shared = {"kafka_bootstrap": "shared:1", "database_url": "postgresql://shared/x"}[name]
+    monkeypatch.setenv(name.upper(), shared)
+    monkeypatch.setenv(f"MILLRACE_{name.upper()}", CHANGED[name])
+    assert getattr(Settings(), name) == CHANGED[name]
+
+
+def test_settings_do_not_change_once_they_are_read() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(Settings(), "shards", 5)  # noqa: B010 - the type checker refuses the plain assignment
+
+
+def test_unknown_variables_are_no_concern_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_SHARD", "99")
+    assert Settings().shards == 4
+
+
+def test_without_servers_of_their_own_the_local_ones_follow_the_ports() -> None:
+    settings = Settings(home=Path("here"), kafka_port=30_000, postgres_port=30_001)
+    assert settings.kafka_bootstrap == "127.0.0.1:30000"
+    assert urlsplit(settings.database_url).port == 30_001
+
+
+def test_the_local_url_holds_no_password_and_names_its_file(tmp_path: Path) -> None:
+    home = tmp_path / "a home & more?"
+    url = urlsplit(local_database_url(home, 15_432))
+    assert url.password is None
+    assert parse_qs(url.query) == {"passfile": [str(home / "postgres.pgpass")]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"transaction_timeout_ms": 12_000, "session_timeout_ms": 12_000}, "must be below session_timeout_ms"),
+        ({"transaction_timeout_ms": 12_000, "session_timeout_ms": 11_000}, "must be below session_timeout_ms"),
+        ({"cycle_max_ms": 501}, "at most a twentieth of transaction_timeout_ms"),
+        ({"api_drain_timeout_ms": 10_000}, "must exceed api_delivery_timeout_ms"),
+        ({"database_url": "mysql://db/payments"}, "must start with postgresql://"),
+        ({"database_url": "host=db dbname=payments"}, "must start with postgresql://"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_by_name(wrong: dict[str, Any], says: str) -> None:
+    [fault] = refused(**wrong)
+    assert says in fault
+    assert re.match(r"[a-z_]+ (must|may) ", fault), "a relation has no variable in front: it names the settings"
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        {"transaction_timeout_ms": 11_999},
+        {"cycle_max_ms": 500},
+        {"api_drain_timeout_ms": 10_001},
+        {"database_url": "postgres://db/payments"},
+    ],
+)
+def test_the_last_value_before_a_refusal_is_taken(right: dict[str, Any]) -> None:
+    assert Settings(**right).model_dump().items() >= right.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("shards", 0),
+        ("shards", 4_097),
+        ("slot", -1),
+        ("workers", 0),
+        ("replication_factor", 0),
+        ("kafka_port", 65_535),  # the controller takes the next port
+        ("postgres_port", 0),
+        ("api_port", 65_536),
+        ("api_process_id", 65_536),
+        ("chunk_records", 0),
+        ("cycle_max_ms", 0),
+        ("transaction_timeout_ms", 999),
+        ("session_timeout_ms", 1_999),
+        ("api_client_burst", 9_999),  # a whole batch has 10,000 lines
+        ("api_queue_bytes", 16 * 1024 * 1024 - 1),
+        ("api_database_connections", 0),
+        ("group_protocol", "eager"),
+        ("accept_broker_version", "perhaps"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_under_its_variable(name: str, wrong: object) -> None:
+    [fault] = refused(**{name: wrong})
+    assert fault.startswith(f"MILLRACE_{name.upper()}: ")
+    assert len(fault.splitlines()) == 1
+
+
+def test_a_wrong_port_is_not_blamed_on_the_servers_that_would_have_followed_it() -> None:
+    """Nobody set KAFKA_BOOTSTRAP or DATABASE_URL: a line about either sends the reader to the wrong place."""
+    assert [fault.split(":")[0] for fault in refused(kafka_port=70_000, postgres_port=0)] == [
+        "MILLRACE_KAFKA_PORT",
+        "MILLRACE_POSTGRES_PORT",
+    ]
+
+
+def test_every_fault_gets_a_line_of_its_own() -> None:
+    faults = refused(shards=0, slot=-1, api_port="none")
+    assert [fault.split(":")[0] for fault in faults] == ["MILLRACE_SHARDS", "MILLRACE_SLOT", "MILLRACE_API_PORT"]
+
+
+@examples(max_examples=60, deadline=None)
+@given(transaction=st.integers(1_000, 60_000), session=st.integers(2_000, 60_000), cycle=st.integers(1, 4_000))
+def test_an_orphaned_transaction_always_ends_before_its_partitions_move(
+    transaction: int, session: int, cycle: int
+) -> None:
+    try:
+        made = Settings(transaction_timeout_ms=transaction, session_timeout_ms=session, cycle_max_ms=cycle)
+    except ValidationError:
+        assert transaction >= session or cycle > transaction / 20
+    else:
+        assert made.transaction_timeout_ms < made.session_timeout_ms
+        assert made.cycle_max_ms <= made.transaction_timeout_ms / 20
