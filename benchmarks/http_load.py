@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+_CLOSED = "the server closed the connection"
+
 
 class Answer:
     """Status, headers that were asked for, and body of one response."""
@@ -36,10 +38,12 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(ConnectionError("the server closed the connection"))
+            self._waiting.set_exception(ConnectionError(_CLOSED))
 
     def ask(self, request: bytes) -> "asyncio.Future[Answer]":
-        """Send a whole request."""
+        """Send a whole request. Raises ConnectionError where the server has closed the connection in between."""
+        if self._transport.is_closing():
+            raise ConnectionError(_CLOSED)
         self._parser = httptools.HttpResponseParser(self)
         self._answer = Answer()
         self._waiting = asyncio.get_running_loop().create_future()

@@ -69,7 +69,10 @@ async def single(env: LocalEnvironment, client: LoadClient, load: Workload, paym
 
 
 async def wait(client: LoadClient, load: Workload, rate_per_s: int, seconds: int) -> Wait:
-    """An open loop: request n starts at n / rate, whatever became of the others; latency counts from then."""
+    """An open loop: request n starts at n / rate, whatever became of the others; latency counts from then.
+
+    Raises Unavailable (in an ExceptionGroup) when every connection, enough for 4 s of requests, waits for an answer.
+    """
     requests = load.singles(rate_per_s * seconds, 10)
     await client.connect(min(len(requests), 4 * rate_per_s))
     free = list(client.connections)
@@ -78,6 +81,8 @@ async def wait(client: LoadClient, load: Workload, rate_per_s: int, seconds: int
 
     async def one(request: bytes, due_s: float) -> None:
         nonlocal final
+        if not free:
+            raise Unavailable(f"{len(client.connections)} requests wait for an answer at once: lower --rate")
         connection = free.pop()
         answer = await connection.ask(request)
         free.append(connection)
@@ -90,7 +95,7 @@ async def wait(client: LoadClient, load: Workload, rate_per_s: int, seconds: int
             due_s = started_s + number / rate_per_s
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             group.create_task(one(request, due_s))
-    cuts = statistics.quantiles(latencies_ms, n=100)
+    cuts = statistics.quantiles(latencies_ms, n=100, method="inclusive")  # "exclusive" may exceed the slowest
     return Wait(
         rate_per_s,
         round(cuts[49], 1),

@@ -42,8 +42,9 @@ def table(results: "Results") -> str:
 
 
 def write(results: "Results") -> None:
-    """Replace the table in benchmarks/README.md."""
-    text = README.read_text()
-    head, rest = text.split(BEGIN, 1)
-    tail = rest.split(END, 1)[1]
+    """Replace the table in benchmarks/README.md. Raises ValueError where its marks are missing."""
+    head, begin, rest = README.read_text().partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{README}: put `{BEGIN}` and `{END}` where the table belongs")
     README.write_text(f"{head}{BEGIN}\n{table(results)}\n{END}{tail}")

@@ -1,0 +1,1 @@
+"""Tests of the benchmarks' own arithmetic: a figure is only worth what its instrument is."""
