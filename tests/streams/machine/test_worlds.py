@@ -1,0 +1,229 @@
+"""Real agents and the real codec under any interleaving of commands, deliveries, poison and restarts.
+
+Every entry is compared with the independent auditor's answer as soon as it is written. A run ends at rest: money
+conserved, every payment final once, one final reply for each waiting call, lanes gapless, restored shards equal to the
+live ones, and the same steps taken again by a world that never restarts write the same bytes.
+"""
+
+from typing import NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from payments.commands import NO_REPLY, Command, CommandKind
+from payments.identifiers import NIL
+from payments.money import MAX_MINOR
+from payments.postings import clearing_account
+from schemas import topics
+from schemas.codec.commands import encode_batch, encode_body, encode_command
+from schemas.codec.replies import reply_address
+from schemas.partitioning import shard_of
+from tests.streams.accounts import account, deposit, open_account
+from tests.streams.machine.follower import INPUTS, Follower
+from tests.streams.test_restore import state, step_small
+from tests.streams.world import Record, World
+
+ACCOUNTS = [account(number) for number in range(1, 9)]
+CASH = clearing_account("EUR")
+WRITTEN = (topics.LEDGER, topics.CREDITS, topics.RETURNS, topics.REPLIES, topics.QUARANTINE)
+
+accounts = st.sampled_from(ACCOUNTS)
+payees = st.sampled_from([*ACCOUNTS, *ACCOUNTS, CASH, clearing_account("JPY")])
+currencies = st.sampled_from(["EUR"] * 7 + ["JPY"])
+amounts = st.one_of(st.integers(1, 300), st.integers(1, 300), st.sampled_from([0, -5, MAX_MINOR, MAX_MINOR + 1]))
+limits = st.one_of(st.integers(0, 200), st.sampled_from([-1, MAX_MINOR + 1]))
+standings = st.sampled_from([CommandKind.FREEZE_ACCOUNT, CommandKind.UNFREEZE_ACCOUNT, CommandKind.CLOSE_ACCOUNT])
+transfers = st.builds(
+    Command,
+    st.just(CommandKind.TRANSFER),
+    accounts,
+    payees,
+    amounts,
+    currencies,
+    st.just(NO_REPLY),
+    st.just(""),
+    st.sampled_from(["", "", "rent", "ü" * 140]),
+)
+operations = st.one_of(
+    st.builds(open_account, accounts, limits, currencies),
+    st.builds(deposit, accounts, amounts),
+    st.builds(Command, standings, accounts, st.just(NIL), st.just(0), st.just(""), st.just(NO_REPLY), st.just("")),
+    st.builds(
+        Command,
+        st.just(CommandKind.SET_OVERDRAFT_LIMIT),
+        accounts,
+        st.just(NIL),
+        limits,
+        st.just(""),
+        st.just(NO_REPLY),
+        st.just(""),
+    ),
+)
+commands = st.one_of(transfers, transfers, operations)
+shard_numbers = st.integers(0, 4)
+
+
+class Step(NamedTuple):
+    """One call of an agent: what a second world needs to take the same one."""
+
+    now_ms: int
+    topic: str
+    shard: int
+    records: int
+
+
+class Machine(RuleBasedStateMachine):
+    """One world, its follower, and the steps taken so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        step_small(self.patch)
+        self.world = World(1)
+        self.follower = Follower(self.world)
+        self.sent: list[Command] = []
+        self.steps: list[Step] = []
+        self.calls = 0
+
+    @initialize(shards=st.integers(1, 5), funds=st.integers(0, 500))
+    def funded_world(self, shards: int, funds: int) -> None:
+        self.world = World(shards)
+        self.follower = Follower(self.world)
+        for account_id in ACCOUNTS[:-2]:
+            self.send([open_account(account_id, 50), deposit(account_id, funds)], packed=False)
+        self.settle()
+
+    @rule(commands=st.lists(commands, min_size=1, max_size=5), packed=st.booleans())
+    def send(self, commands: list[Command], packed: bool) -> None:
+        named = [self.named(command) for command in commands]
+        self.sent += named
+        self.deliver(named, packed)
+
+    @precondition(lambda self: self.sent)
+    @rule(places=st.lists(st.integers(0, 10_000), min_size=1, max_size=3), amount=st.none() | amounts)
+    def send_again(self, places: list[int], amount: int | None) -> None:
+        """A retried command has its body or, by a caller's mistake, another amount; somebody else waits for it."""
+        for place in places:
+            command = self.sent[place % len(self.sent)]
+            if amount is not None:
+                command = command._replace(amount_minor=amount)
+            self.deliver([command._replace(reply_to=self.address())], packed=False)
+
+    @rule(shard=shard_numbers, value=st.sampled_from([b"", b"hello", b"\0\0\0\0\x63" + bytes(60)]))
+    def send_poison(self, shard: int, value: bytes) -> None:
+        self.poison(shard % self.world.shards, value, -1)
+
+    @rule(command=commands, shard=shard_numbers)
+    def send_to_the_wrong_partition(self, command: Command, shard: int) -> None:
+        shard %= self.world.shards
+        if shard_of(command.authority, self.world.shards) != shard:
+            self.poison(shard, encode_command(self.named(command)), 0)
+
+    @rule(commands=st.lists(commands, min_size=1, max_size=3), junk=st.sampled_from([b"", b"junk", bytes(80)]))
+    def send_packed_with_junk(self, commands: list[Command], junk: bytes) -> None:
+        shard = shard_of(commands[0].authority, self.world.shards)
+        mine = [self.named(c) for c in commands if shard_of(c.authority, self.world.shards) == shard]
+        self.sent += mine
+        bodies = [encode_body(mine[0]), junk, *map(encode_body, mine[1:])]
+        self.poison(shard, encode_batch(bodies), 1)
+
+    @rule(topic=st.sampled_from(INPUTS), shard=shard_numbers, records=st.integers(1, 4) | st.none())
+    def decide(self, topic: str, shard: int, records: int | None) -> None:
+        shard %= self.world.shards
+        before = self.world.decided[topic, shard]
+        self.world.decide(topic, shard, records)
+        taken = self.world.decided[topic, shard] - before
+        if taken:
+            self.steps.append(Step(self.world.now_ms, topic, shard, taken))
+        self.follower.follow(shard)
+
+    @rule(shard=shard_numbers, compacted=st.booleans())
+    def restart(self, shard: int, compacted: bool) -> None:
+        shard %= self.world.shards
+        if compacted:
+            log = self.world.logs[topics.SNAPSHOTS.name, shard]
+            log[:] = {record.key(): record for record in log}.values()
+        before = state(self.world.tables[shard])
+        self.world.restart(shard)
+        assert state(self.world.tables[shard]) == before
+
+    @rule(minutes=st.integers(1, 45))
+    def wait(self, minutes: int) -> None:
+        self.world.now_ms += minutes * 60_000
+
+    @rule()
+    def settle(self) -> None:
+        while waiting := [(t, s) for t in INPUTS for s in range(self.world.shards) if self.waits(t, s)]:
+            for topic, shard in waiting:
+                self.decide(topic, shard, None)
+
+    @invariant()
+    def money_is_conserved_and_nobody_below_the_limit(self) -> None:
+        self.follower.auditor.check_conservation()
+        self.follower.auditor.check_limits()
+
+    def teardown(self) -> None:
+        try:
+            self.settle()
+            self.follower.auditor.finish()
+            self.follower.check_replies()
+            self.follower.check_lanes()
+            self.follower.check_balances()
+            for shard in range(self.world.shards):
+                self.restart(shard, compacted=False)
+            self.check_redecided()
+        finally:
+            self.patch.undo()
+
+    def check_redecided(self) -> None:
+        """A world that never restarts takes the same steps and writes the same bytes to the same places."""
+        again = World(self.world.shards)
+        for shard in range(again.shards):
+            again.logs[topics.COMMANDS.name, shard] = list(self.world.logs[topics.COMMANDS.name, shard])
+        for now_ms, topic, shard, records in self.steps:
+            again.now_ms = now_ms
+            again.decide(topic, shard, records)
+        for written in WRITTEN:
+            assert list(map(content, again.records(written))) == list(map(content, self.world.records(written)))
+
+    def named(self, command: Command) -> Command:
+        """The command with a key of its own; somebody waits for about half of them."""
+        key = f"key-{self.calls}"
+        waits = self.calls % 2 == 0
+        address = self.address()
+        return command._replace(idempotency_key=key, reply_to=address if waits else NO_REPLY)
+
+    def address(self) -> bytes:
+        self.calls += 1
+        return reply_address(self.calls % 7, self.calls)
+
+    def deliver(self, commands: list[Command], packed: bool) -> None:
+        if not packed:
+            self.world.send(*commands)
+            return
+        by_shard: dict[int, list[Command]] = {}
+        for command in commands:
+            by_shard.setdefault(shard_of(command.authority, self.world.shards), []).append(command)
+        for shard, packable in by_shard.items():
+            self.world.send_packed(shard, packable)
+
+    def poison(self, shard: int, value: bytes, item: int) -> None:
+        """A record that is set aside whole (item -1) or in one item."""
+        self.follower.poison.add((shard, len(self.world.logs[topics.COMMANDS.name, shard]), item))
+        self.world.produce(topics.COMMANDS.name, value, partition=shard)
+
+    def waits(self, topic: str, shard: int) -> bool:
+        return self.world.decided[topic, shard] < len(self.world.logs[topic, shard])
+
+
+def content(record: Record) -> tuple[int, int, bytes | None, bytes]:
+    """Where a record stands and what it holds."""
+    return record.partition(), record.offset(), record.key(), record.value()
+
+
+TestWorlds = Machine.TestCase
+TestWorlds.settings = settings(
+    max_examples=50, stateful_step_count=35, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
