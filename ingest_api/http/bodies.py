@@ -6,6 +6,7 @@ text itself, so 0.1 is 0.1 and no binary number is ever made. Refusals are value
 
 import re
 from decimal import Decimal
+from itertools import accumulate
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -49,7 +50,10 @@ KeyText = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLen
 _AMOUNT = re.compile(rb'(?P<quote>"?)(-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,4})?)(?P=quote)')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 _DIGIT_RUN = re.compile(r"[0-9](?:[ -]?[0-9]){12,}")
-_AT = re.compile(r" - at `\$\.?(.*)`$", re.DOTALL)
+_AT = re.compile(r" - at `\$\.?([a-z_]*)`$")
+_NAMED = re.compile(r"Object (missing required|contains unknown) field `([A-Za-z_][A-Za-z0-9_]{0,63})`$")
+_QUOTES_INPUT = {"Object contains unknown field": Fault.FIELD_UNKNOWN, "Invalid enum value": Fault.FIELD_INVALID}
+"""Messages of the decoder that repeat what the caller sent, which may be what must not be logged."""
 
 
 class TransferBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -120,14 +124,16 @@ def decode_fault(error: Exception) -> FieldError:
             "Send one JSON object in UTF-8." if isinstance(error, UnicodeError) else f"{text}. Send one JSON object."
         )
         return FieldError("", Fault.JSON_MALFORMED, detail)
-    at = _AT.search(text)
-    pointer = "/" + at.group(1).replace(".", "/") if at else ""
-    message = text[: at.start()] if at else text
-    named = re.search(r"(required|unknown) field `([^`]*)`", message)
+    named = _NAMED.match(text)
     if named:
-        code = Fault.FIELD_MISSING if named.group(1) == "required" else Fault.FIELD_UNKNOWN
-        return FieldError(f"{pointer}/{named.group(2)}", code, f"{message}.")
-    return FieldError(pointer, Fault.FIELD_INVALID, f"{message}.")
+        code = Fault.FIELD_MISSING if named.group(1) == "missing required" else Fault.FIELD_UNKNOWN
+        return FieldError(f"/{named.group(2)}", code, f"{text}.")
+    at = _AT.search(text)
+    pointer = "/" + at.group(1) if at and at.group(1) else ""
+    for start, code in _QUOTES_INPUT.items():
+        if text.startswith(start):
+            return FieldError(pointer, code, f"{start}. Send what the API's description lists.")
+    return FieldError(pointer, Fault.FIELD_INVALID, f"{text[: at.start()] if at else text}.")
 
 
 def parse_amount(raw: msgspec.Raw, currency: str, pointer: str = "/amount") -> int | FieldError:
@@ -145,7 +151,10 @@ def parse_limit(raw: msgspec.Raw, currency: str) -> int | FieldError:
     number = _decimal(raw)
     if number is not None and number == 0 and currency in EXPONENTS:
         return 0
-    return parse_amount(raw, currency, "/overdraft_limit")
+    limit_minor = parse_amount(raw, currency, "/overdraft_limit")
+    if isinstance(limit_minor, FieldError) and limit_minor.code is AmountProblem.NOT_POSITIVE:
+        return limit_minor._replace(detail="The limit must be zero or more.")
+    return limit_minor
 
 
 def is_given(raw: msgspec.Raw) -> bool:
@@ -182,16 +191,28 @@ def description_fault(description: str) -> FieldError | None:
     """Why a description is refused. The text is not repeated: it may hold what must not be logged."""
     if not description:
         return None
-    if any(map(_is_card_number, _DIGIT_RUN.findall(description))):
+    fault = text_fault(description, MAX_DESCRIPTION_CHARS, "/description")  # first: it bounds the search
+    if fault is None and any(map(_holds_card_number, _DIGIT_RUN.findall(description))):
         return FieldError("/description", Fault.CARD_NUMBER, "The description holds what looks like a card number.")
-    return text_fault(description, MAX_DESCRIPTION_CHARS, "/description")
+    return fault
+
+
+def _holds_card_number(run: str) -> bool:
+    """As a whole, or beside other groups of digits such as an expiry date: cards begin with a group of four or more.
+    At most 28 such groups in a description: 0.2 ms.
+    """
+    groups = re.split("[ -]", run)
+    if _is_card_number("".join(groups)):
+        return True
+    starts = (start for start, group in enumerate(groups) if len(group) >= 4)
+    return any(_is_card_number(digits) for start in starts for digits in accumulate(groups[start : start + 16]))
 
 
 def _is_card_number(run: str) -> bool:
-    digits = [int(digit) for digit in run if digit.isdigit()]
-    if not 13 <= len(digits) <= 19:
+    if not 13 <= len(run) <= 19:
         return False
-    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
+    digits = list(map(int, run))
+    doubled = (2 * digit - 9 * (digit > 4) for digit in digits[-2::-2])
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
