@@ -1,0 +1,1 @@
+"""What the sinks compute before they reach Postgres."""
