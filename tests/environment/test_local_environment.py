@@ -285,8 +285,10 @@ def test_three_brokers_replicate_and_survive_the_loss_of_one(
 ) -> None:
     bootstrap, topic = three_brokers.kafka_bootstrap, topic_name("replicated")
     _create_topic(bootstrap, topic, replication=3)
-    description = AdminClient({"bootstrap.servers": bootstrap}).list_topics(topic, 10).topics[topic]
-    assert sorted(description.partitions[0].replicas) == [1, 2, 3]
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    # a broker may not know a topic yet that another has just made
+    eventually(lambda: 0 in admin.list_topics(topic, 10).topics[topic].partitions, "the topic is known")
+    assert sorted(admin.list_topics(topic, 10).topics[topic].partitions[0].replicas) == [1, 2, 3]
     _produce(bootstrap, topic, ["all"])
     killed = three_brokers.kill("broker-2")
     _produce(bootstrap, topic, ["two of three"])

@@ -124,12 +124,13 @@ def test_watermarks_are_asked_again_while_a_partition_has_no_leader(run: Run) ->
 
 def test_a_shard_nobody_else_advanced_is_kept_in_memory(run: Run) -> None:
     """A rebalance takes every shard away and gives most of them back: only a shard that moved on is restored."""
-    store = Decided({"in": 9}, (run.topics.ledger,))
+    topic = run.topics.commands
+    store = Decided({topic: 9}, (run.topics.ledger,))
     settings = Settings(kafka_bootstrap=run.broker, session_timeout_ms=6_000, transaction_timeout_ms=5_000)
     member = Membership(run.name, store, settings, Failpoints(""))
-    member.committed_up_to({("in", 0): 7, ("in", 1): 7})
+    member.committed_up_to({(topic, 0): 7, (topic, 1): 7})
     store.forgotten.clear()
-    assert member._restored({0: {"in": 7}, 1: {"in": 9}}) == {0: {"in": 7}, 1: {"in": 9}}
+    assert member._restored({0: {topic: 7}, 1: {topic: 9}}) == {0: {topic: 7}, 1: {topic: 9}}
     assert store.forgotten == [1]
 
 
