@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--payments", type=int, default=100_000, help="payments in one batch run (singles: a fifth)")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--accounts", type=int, default=2_000)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seconds", type=int, default=20, help="of the run with Prefer: wait")
     parser.add_argument("--rate", type=int, default=100, help="per second, of the run with Prefer: wait")
     arguments = parser.parse_args()

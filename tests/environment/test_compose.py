@@ -20,6 +20,9 @@ from runtime.settings import Settings
 from tests.tidy.sources import ROOT
 
 _FILE = ROOT / "docker-compose.yml"
+_TWO_WORKERS = Settings(workers=2)
+"""The file shows how a second slot is added."""
+
 _RENAMED = {"broker": "kafka", "api-0": "api"}
 _OWN_NETWORK = {
     "listener.security.protocol.map",
@@ -37,12 +40,12 @@ def compose() -> dict[str, Any]:
 
 
 def test_it_runs_the_services_of_the_local_environment(compose: dict[str, Any]) -> None:
-    local = ["broker", "postgres", *(service.name for service in pipeline_services(Settings()))]
+    local = ["broker", "postgres", *(service.name for service in pipeline_services(_TWO_WORKERS))]
     assert set(compose["services"]) == {_RENAMED.get(name, name) for name in local}
 
 
 def test_each_service_runs_the_same_command(compose: dict[str, Any]) -> None:
-    for service in pipeline_services(Settings()):
+    for service in pipeline_services(_TWO_WORKERS):
         described = compose["services"][_RENAMED.get(service.name, service.name)]
         assert service.argv[-len(described["command"]) :] == described["command"]
         for name, value in service.env.items():
