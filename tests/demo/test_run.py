@@ -37,6 +37,7 @@ def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
         "MILLRACE_KAFKA_PORT": str(settings.kafka_port),
         "MILLRACE_POSTGRES_PORT": str(settings.postgres_port),
         "MILLRACE_API_PORT": str(ports.free_base([])),
+        "MILLRACE_WORKERS": "2",
     }
     yield variables
     millrace(variables, "down", "--wipe")
@@ -58,7 +59,7 @@ def demo(variables: dict[str, str], figures: Path, *arguments: str) -> dict[str,
     return found
 
 
-@pytest.mark.timeout(600)  # 60 s alone on two cores: most of it waits for the sessions of what was killed
+@pytest.mark.timeout(600)  # most of it waits for the sessions of what was killed
 def test_crashes_leave_the_books_right_and_a_second_run_moves_nothing(
     variables: dict[str, str], tmp_path: Path
 ) -> None:
