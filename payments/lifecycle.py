@@ -54,7 +54,7 @@ def decide(book: Book, operation_id: bytes, command: Command, source: Source) ->
         return _entry(EntryKind.REJECTED, refusal, operation_id, command, source, fingerprint, available)
     # From here on the command must succeed.
     available += _CHANGES.get(command.kind, 0) * command.amount_minor
-    return _entry(_DEEDS[command.kind], Reason.NONE, operation_id, command, source, fingerprint, available)
+    return _entry(DEEDS[command.kind], Reason.NONE, operation_id, command, source, fingerprint, available)
 
 
 def post(book: Book, credit: Credit, source: Source) -> Entry:
@@ -154,7 +154,7 @@ _REFUSALS = {
     CommandKind.CLOSE_ACCOUNT: _close_refusal,
     CommandKind.SET_OVERDRAFT_LIMIT: _overdraft_refusal,
 }
-_DEEDS = {
+DEEDS = {
     CommandKind.TRANSFER: EntryKind.RESERVED,
     CommandKind.DEPOSIT: EntryKind.POSTED,
     CommandKind.OPEN_ACCOUNT: EntryKind.ACCOUNT_OPENED,
@@ -163,6 +163,8 @@ _DEEDS = {
     CommandKind.CLOSE_ACCOUNT: EntryKind.ACCOUNT_CLOSED,
     CommandKind.SET_OVERDRAFT_LIMIT: EntryKind.OVERDRAFT_LIMIT_SET,
 }
+"""The entry that a command becomes when nothing refuses it."""
+
 _REPLAYED = EntryKind.REPLAYED, Reason.NONE
 _KEY_REUSED = EntryKind.KEY_REUSED, Reason.IDEMPOTENCY_KEY_REUSED
 _CHANGES = {CommandKind.TRANSFER: -1, CommandKind.DEPOSIT: 1}

@@ -17,6 +17,8 @@ from payments.book import IDEMPOTENCY_WINDOW_HOURS
 from payments.commands import Command, CommandKind
 from payments.entries import EntryKind
 from payments.identifiers import NIL
+from payments.lifecycle import DEEDS
+from payments.postings import MOVEMENTS
 from runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -48,13 +50,7 @@ SELECT operation_id, kind, account_id, '{UUID(bytes=NIL)}', amount_minor, curren
 FROM account_events
 WHERE operation_id = ANY(%(account_operations)s::uuid[]) AND decided_at < now() - interval '{REMEMBERED_HOURS} hours'"""
 
-_DONE = {
-    CommandKind.OPEN_ACCOUNT: EntryKind.ACCOUNT_OPENED,
-    CommandKind.FREEZE_ACCOUNT: EntryKind.ACCOUNT_FROZEN,
-    CommandKind.UNFREEZE_ACCOUNT: EntryKind.ACCOUNT_UNFROZEN,
-    CommandKind.CLOSE_ACCOUNT: EntryKind.ACCOUNT_CLOSED,
-    CommandKind.SET_OVERDRAFT_LIMIT: EntryKind.OVERDRAFT_LIMIT_SET,
-}
+_DONE = {kind: deed for kind, deed in DEEDS.items() if kind not in MOVEMENTS}
 """What the row of an account operation that was done shows. A payment's kind follows from its payer."""
 
 

@@ -6,8 +6,8 @@ rebalance callback can never meet a commit, and that no chunk is in flight when 
 
 import threading
 import time
-from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol, TypeVar
 
 from confluent_kafka import KafkaError
 
@@ -21,6 +21,8 @@ from runtime.exactly_once.membership import Membership
 from runtime.exactly_once.restore import Partition
 from runtime.exactly_once.transaction import TransactionProducer
 from runtime.settings import Settings
+
+Item = TypeVar("Item")
 
 IDLE_WAIT_S = 0.1
 """How long an idle worker waits for a record; bounds how late it sees a stop request."""
@@ -192,17 +194,8 @@ def run_plain(application: str, store: ShardStore, settings: Settings, decide: D
 
 
 def split(records: list[Any]) -> list[list[Any]]:
-    """Runs of at most CHUNK_BYTES_MAX, each of at least one record."""
-    runs: list[list[Any]] = []
-    left_bytes = 0
-    for record in records:
-        size_bytes = len(record)  # of the value; 0 for a tombstone, which begins a run all the same
-        if not runs or size_bytes > left_bytes:
-            runs.append([])
-            left_bytes = CHUNK_BYTES_MAX
-        runs[-1].append(record)
-        left_bytes -= size_bytes
-    return runs
+    """Runs of records of at most CHUNK_BYTES_MAX. A tombstone has no bytes."""
+    return _runs(records, len)
 
 
 def rounds(chunks: Sequence[Chunk]) -> list[list[Chunk]]:
@@ -211,16 +204,21 @@ def rounds(chunks: Sequence[Chunk]) -> list[list[Chunk]]:
     A backlog of packed records would otherwise make one transaction of all that a poll returned: 1,000 records × 250
     commands × 12 µs = 3 s, on a busy machine longer than the transaction may take, again and again after each restart.
     """
-    found: list[list[Chunk]] = []
+    return _runs(chunks, lambda chunk: sum(len(record) for record in chunk.records))
+
+
+def _runs(items: Sequence[Item], bytes_of: Callable[[Item], int]) -> list[list[Item]]:
+    """Consecutive runs of at most CHUNK_BYTES_MAX, each of at least one item."""
+    runs: list[list[Item]] = []
     left_bytes = 0
-    for chunk in chunks:
-        size_bytes = sum(len(record) for record in chunk.records)
-        if not found or size_bytes > left_bytes:
-            found.append([])
+    for item in items:
+        size_bytes = bytes_of(item)
+        if not runs or size_bytes > left_bytes:
+            runs.append([])
             left_bytes = CHUNK_BYTES_MAX
-        found[-1].append(chunk)
+        runs[-1].append(item)
         left_bytes -= size_bytes
-    return found
+    return runs
 
 
 def _refuse_fatal(error: Any) -> None:
