@@ -42,7 +42,7 @@ class Killed:
 
 @pytest.fixture
 def killed() -> Killed:
-    names = ["broker", "postgres", *(service.name for service in pipeline_services(Settings()))]
+    names = ["broker", "postgres", *(service.name for service in pipeline_services(Settings(workers=2)))]
     return Killed(names)
 
 

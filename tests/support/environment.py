@@ -5,6 +5,7 @@ session in a temporary home, on free ports below the ephemeral range.
 """
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,4 +57,18 @@ def fresh_database(server_url: str) -> Iterator[str]:
         try:
             yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
         finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            drop_database(connection, name)
+
+
+def drop_database(connection: psycopg.Connection, name: str, attempts: int = 50) -> None:
+    """Drop it with whoever is connected; an autovacuum worker there is Postgres's own and is waited for, 10 s at most."""
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+    for attempt in range(1, attempts + 1):
+        try:
+            connection.execute(drop)
+        except psycopg.errors.InsufficientPrivilege:
+            if attempt == attempts:
+                raise
+            time.sleep(0.2)
+        else:
+            return
