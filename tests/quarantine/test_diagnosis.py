@@ -65,7 +65,11 @@ def test_there_is_nothing_to_send(case: Case) -> None:
     assert diagnose(case, SHARDS).target is None
 
 
-@pytest.mark.parametrize("value", [b"", b"noise", encode_batch([]), encode_command(COMMAND)[:-1]])
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"noise", encode_batch([]), encode_command(COMMAND)[:-1]],
+    ids=["nothing", "noise", "empty batch", "cut command"],
+)
 def test_what_is_no_command_is_sent_only_by_force_and_as_it_came(value: bytes) -> None:
     diagnosis = diagnose(case_of(value), SHARDS)
     assert not diagnosis.ready
