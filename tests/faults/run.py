@@ -8,7 +8,8 @@ import msgspec
 from streams.app import APPLICATION
 from tests.faults.installation import Installation, running
 from tests.faults.load import Load
-from tests.faults.scenarios import SCENARIOS, Fault
+from tests.faults.scenario import Fault
+from tests.faults.scenarios import SCENARIOS
 from tests.faults.tail import Tail
 from tests.faults.verifier import Verifier
 

@@ -1,0 +1,1 @@
+"""Faults of Kafka and of the workers that stand on it."""

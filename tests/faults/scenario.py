@@ -1,0 +1,42 @@
+"""What a scenario is: one row of the fault matrix, and the note of each moment at which it broke something."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from tests.faults.installation import Installation
+
+
+class Fault(NamedTuple):
+    """What was done, when, and when the part was given back (the recovery is counted from there)."""
+
+    name: str
+    at_s: float
+
+
+Break = Callable[[Installation, random.Random], Iterator[Fault]]
+"""Breaks things once and notes the moments; called again and again until the scenario's time is over.
+
+Seeded: the same seed does the same things in the same order. Nothing outside the installation is touched.
+"""
+
+
+class Scenario(NamedTuple):
+    """One row of the matrix."""
+
+    what: str
+    faults: Break
+    duration_s: int = 20
+    brokers: int = 1
+    poison_per_mille: int = 0
+
+
+def fault_now(name: str) -> Fault:
+    return Fault(name, time.monotonic())
+
+
+def nothing(_: Installation, __: random.Random) -> Iterator[Fault]:
+    """Load alone: what the figures of the others compare with."""
+    time.sleep(1)
+    yield from ()

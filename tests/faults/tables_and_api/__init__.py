@@ -1,0 +1,1 @@
+"""Faults of Postgres, the sink, the API and the clock."""

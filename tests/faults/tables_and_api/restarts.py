@@ -1,0 +1,25 @@
+"""The sink and Postgres, killed under load."""
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+
+from tests.faults.installation import Installation
+from tests.faults.scenario import Fault, fault_now
+
+SINK_STEPS = ("sink_before_commit", "sink_after_commit")
+
+
+def sink_kill(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    step = rng.choice(SINK_STEPS)
+    installation.sink.next_start_with({"MILLRACE_FAILPOINT": f"{step}:{rng.randrange(1, 30)}"})
+    installation.sink.signal(signal.SIGKILL)
+    yield fault_now(f"kill -9 sink, then at {step}")
+    time.sleep(rng.uniform(2, 4))
+
+
+def postgres_kill(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    time.sleep(rng.uniform(2, 4))
+    installation.env.kill("postgres")
+    yield fault_now("kill -9 postgres")
