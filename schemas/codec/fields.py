@@ -1,5 +1,6 @@
 """Enum and currency fields as single wire values. An Avro enum below 64 is one byte: twice its index (zigzag)."""
 
+from payments.accounts import AccountStatus
 from payments.entries import EntryKind
 from payments.errors import UndecodableRecord
 from payments.money import EXPONENTS
@@ -7,6 +8,7 @@ from payments.rejections import Reason
 
 REASONS: tuple[Reason, ...] = tuple(Reason)
 _KINDS: tuple[EntryKind, ...] = tuple(EntryKind)
+_STATUSES: tuple[AccountStatus, ...] = tuple(AccountStatus)
 REASON_BYTE: dict[Reason, int] = {reason: index << 1 for index, reason in enumerate(REASONS)}
 
 _CODES: dict[bytes, str] = {code.encode("ascii"): code for code in EXPONENTS} | {bytes(3): ""}
@@ -46,3 +48,10 @@ def reason_of(byte: int) -> Reason:
     if byte & 1 or byte >> 1 >= len(REASONS):
         raise UndecodableRecord("an unknown reason")
     return REASONS[byte >> 1]
+
+
+def account_status_of(byte: int) -> AccountStatus:
+    """The status of an enum byte. Raises UndecodableRecord."""
+    if byte & 1 or byte >> 1 >= len(_STATUSES):
+        raise UndecodableRecord("an unknown status of an account")
+    return _STATUSES[byte >> 1]

@@ -4,17 +4,16 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import NamedTuple
 
-from payments.accounts import Account, AccountStatus
+from payments.accounts import Account
 from payments.errors import UndecodableRecord
 from schemas import wire
 from schemas.codec import reference
-from schemas.codec.fields import currency_bytes, currency_code
+from schemas.codec.fields import account_status_of, currency_bytes, currency_code
 from schemas.codec.ledger import Counter, Lane
 from schemas.registry import latest
 
 _ACCOUNT = Struct(">16s3sqqB")
 _OPERATION = Struct(">16s8s")
-_STATUSES = tuple(AccountStatus)
 _PAGE = latest("AccountsPage").schema_id
 _SEGMENT = latest("OperationsSegment").schema_id
 _HEAD = latest("ShardHead").schema_id
@@ -107,7 +106,7 @@ def _framed(schema_id: int, numbers: Iterable[int], packed: list[bytes]) -> byte
 
 def _account(fields: tuple[bytes, bytes, int, int, int]) -> tuple[bytes, Account]:
     account_id, currency, available_minor, limit_minor, status = fields
-    return account_id, Account(currency_code(currency), available_minor, limit_minor, _STATUSES[status >> 1])
+    return account_id, Account(currency_code(currency), available_minor, limit_minor, account_status_of(status))
 
 
 def _decode_head(value: bytes) -> ShardHead:
