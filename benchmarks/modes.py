@@ -95,16 +95,15 @@ async def wait(client: LoadClient, load: Workload, rate_per_s: int, seconds: int
             due_s = started_s + number / rate_per_s
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             group.create_task(one(request, due_s))
-    cuts = statistics.quantiles(latencies_ms, n=100, method="inclusive")  # "exclusive" may exceed the slowest
-    return Wait(
-        rate_per_s,
-        round(cuts[49], 1),
-        round(cuts[89], 1),
-        round(cuts[98], 1),
-        round(max(latencies_ms), 1),
-        len(requests),
-        final,
-    )
+    p50_ms, p90_ms, p99_ms = _percentiles_ms(latencies_ms)
+    return Wait(rate_per_s, p50_ms, p90_ms, p99_ms, round(max(latencies_ms), 1), len(requests), final)
+
+
+def _percentiles_ms(latencies_ms: list[float]) -> tuple[float, float, float]:
+    """50th, 90th and 99th; a single latency is all three."""
+    sample = latencies_ms if len(latencies_ms) > 1 else latencies_ms * 2  # `quantiles` asks for two
+    cuts = statistics.quantiles(sample, n=100, method="inclusive")  # "exclusive" may exceed the slowest
+    return round(cuts[49], 1), round(cuts[89], 1), round(cuts[98], 1)
 
 
 async def _throughput(

@@ -157,6 +157,13 @@ async def test_requests_that_were_due_while_the_server_stood_still_count_from_th
     assert found.p50_ms == pytest.approx(2_750, abs=1), "0.5 s apart, behind the one that took 5 s"
 
 
+async def test_one_request_is_every_percentile(clock: Clock) -> None:
+    """Regression: `--rate 1 --seconds 1` ended with "must have at least two data points" after minutes of load."""
+    found = await waited(Client(clock, [0.25], [201]), 1, 1)
+    assert (found.p50_ms, found.p90_ms, found.p99_ms, found.max_ms) == (250, 250, 250, 250)
+    assert (found.payments, found.final) == (1, 1)
+
+
 async def test_only_a_final_answer_is_counted_as_final(clock: Clock) -> None:
     client = Client(clock, [0.01] * 6, [201, 202, 422, 201, 503, 200])
     found = await waited(client, 2, 3)
