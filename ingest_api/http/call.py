@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 JSON = b"application/json"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{1,128}")
+_LENGTH_DIGITS_MAX = 18
+"""No limit is anywhere near 10¹⁸ bytes, and `int` refuses more than 4,300 digits."""
+
 _PROCESS = secrets.token_hex(6)
 _numbers = itertools.count(1)
 
@@ -65,10 +68,12 @@ class Call:
     def body_bytes(self, limit_bytes: int) -> int:
         """Declared length of the body, or the limit where none is declared. Raises BodyTooLarge."""
         declared = self.headers.get(b"content-length", b"")
-        size = int(declared) if declared.isdigit() else limit_bytes
-        if size > limit_bytes:
+        if not declared.isdigit():
+            return limit_bytes
+        digits = declared.lstrip(b"0") or b"0"
+        if len(digits) > _LENGTH_DIGITS_MAX or int(digits) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
-        return size
+        return int(digits)
 
     async def body(self, limit_bytes: int) -> bytes:
         """The whole body. Raises BodyTooLarge before reading more than the limit, Disconnected."""

@@ -95,7 +95,7 @@ class TokenVerifier:
         try:
             claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
             principal = self._checked(claims)
-        except (JoseError, ValueError, TypeError, KeyError) as error:
+        except (JoseError, ValueError, TypeError, KeyError, OverflowError) as error:  # exp 1e400 is infinite
             raise _invalid("The token is not signed by this installation, or not a token.") from error
         self._verified[token] = principal
         if len(self._verified) > _VERIFIED_MAX:

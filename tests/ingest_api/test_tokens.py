@@ -75,6 +75,9 @@ def test_without_a_token_the_answer_is_401(own: Settings, header: str | None) ->
         {"exp": NOW_S - 1},
         {"exp": None},
         {"exp": "never"},
+        {"exp": float("inf")},  # 1e400 in JSON: too large for any integer
+        {"nbf": float("inf")},
+        {"exp": float("nan")},
         {"nbf": NOW_S + 3600},
         {"aud": "somebody-else"},
         {"aud": ["a", "b"]},
