@@ -2,6 +2,7 @@
 
 import psycopg
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -9,7 +10,7 @@ from millrace.audit.ledger.partition_log import AuditImpossible
 from millrace.audit.report import PROMISES, AuditReport
 from millrace.audit.verify import verify
 from millrace.cli import EXIT_FAILED
-from millrace.commands.output import errors, faults_shown, print_json, screen
+from millrace.commands.output import errors, faults_shown, print_difference, print_failure, print_json, screen
 from millrace.environment import connected
 from millrace.environment.connection import running_supervisor
 from millrace.environment.faults import NotRunning
@@ -29,7 +30,7 @@ def run(*, as_json: bool) -> None:
         if as_json:
             print_json({"ok": False, "error": str(error)})
         else:
-            errors.print(f"[bold red]millrace:[/] {error}", highlight=False)
+            print_failure(error)
         raise typer.Exit(EXIT_FAILED) from error
     if as_json:
         print_json(report.to_json())
@@ -68,9 +69,9 @@ def _show(report: AuditReport) -> None:
     for invariant, proof in report.proofs.items():
         table.add_row(invariant.value, f"[{_COLOURS[proof.verdict]}]{proof.verdict}[/]", PROMISES[invariant])
         for line in proof.checked:
-            table.add_row("", "", f"[dim]{line}[/]")
+            table.add_row("", "", f"[dim]{escape(line)}[/]")
         for line in proof.not_proved:
-            table.add_row("", "", f"[yellow]not proved:[/] {line}")
+            table.add_row("", "", f"[yellow]not proved:[/] {escape(line)}")
     screen.print(table)
     screen.print(
         f"postings sum {report.postings_sum_minor}, drift {report.drift_minor},"
@@ -78,5 +79,4 @@ def _show(report: AuditReport) -> None:
         f" {report.ledger_records:,} ledger records, {report.wall_s:.1f} s"
     )
     for difference in report.differences:
-        invariant, place, expected, found = difference
-        screen.print(f"[bold red]{invariant.value} differs[/] at {place}\n  expected {expected}\n  found    {found}")
+        print_difference(*difference)

@@ -16,4 +16,6 @@ def run(*, wipe: bool, as_json: bool) -> None:
     if as_json:
         print_json({"stopped": stopped, "wiped": wipe})
     else:
-        screen.print(f"{'Stopped' if stopped else 'Nothing ran'}{f', deleted {home.root}' if wipe else ''}.")
+        screen.print(
+            f"{'Stopped' if stopped else 'Nothing ran'}{f', deleted {home.root}' if wipe else ''}.", markup=False
+        )

@@ -17,4 +17,4 @@ def run(name: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"killed": name, "pid": answer.pid})
     else:
-        screen.print(f"Killed {name}, pid {answer.pid}.")
+        screen.print(f"Killed {name}, pid {answer.pid}.", markup=False)

@@ -3,7 +3,7 @@
 import typer
 
 from millrace.cli import EXIT_ALARM
-from millrace.commands.output import addresses_table, faults_shown, print_json, screen, services_table
+from millrace.commands.output import addresses_table, faults_shown, print_alarm, print_json, screen, services_table
 from millrace.environment.connection import running_supervisor
 from millrace.environment.faults import NotRunning
 from millrace.environment.layout import home_of, read_addresses
@@ -24,6 +24,6 @@ def run(*, as_json: bool) -> None:
             screen.print(addresses_table(addresses))
             screen.print(services_table(status))
             for alarm in read_alarms(home):
-                screen.print(f"[bold red]ALARM[/] {alarm}")
+                print_alarm(alarm)
         if status.alarms or read_alarms(home):
             raise typer.Exit(EXIT_ALARM)

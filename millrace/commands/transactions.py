@@ -3,7 +3,7 @@
 import typer
 
 from millrace.cli import EXIT_ALARM, EXIT_FAILED
-from millrace.commands.output import errors, print_json, screen
+from millrace.commands.output import print_failure, print_json, screen
 from millrace.environment import connected
 from millrace.watch import describe
 from runtime.exactly_once.broker.hanging import Decision, Verdict, decide, find_hanging, finish_as_decided
@@ -18,14 +18,14 @@ def run(*, finish: bool, as_json: bool) -> None:
     try:
         verdicts = _verdicts(settings, finish=finish)
     except (IncompleteView, OSError) as error:
-        errors.print(f"[bold red]millrace:[/] no verdict: {error}", highlight=False)
+        print_failure(f"no verdict: {error}")
         raise typer.Exit(EXIT_FAILED) from error
     if as_json:
         print_json([_row(verdict, finish=finish) for verdict in verdicts])
     elif not verdicts:
         screen.print("No transaction hangs.")
     for verdict in verdicts if not as_json else ():
-        screen.print(_line(verdict, finish=finish))
+        screen.print(_line(verdict, finish=finish), markup=False)
     if any(not _is_ended(verdict, finish=finish) for verdict in verdicts):
         raise typer.Exit(EXIT_ALARM)
 

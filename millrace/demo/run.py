@@ -142,7 +142,7 @@ def _venue() -> Iterator[Venue]:
         with LocalEnvironment(settings, progress=Shown()) as env:
             yield Venue(env, _api_url(env.addresses), ours=True)
         return
-    errors.print(f"[dim]using the environment that runs in {settings.home}[/]")
+    errors.print(f"using the environment that runs in {settings.home}", style="dim", markup=False)
     yield Venue(LocalEnvironment(connected(settings)), _api_url(read_addresses(home)), ours=False)
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from millrace.audit.report import AuditReport
@@ -69,7 +70,7 @@ def _grouped(amount: str) -> str:
 
 def _proof(result: "DemoResult", report: AuditReport) -> str:
     if not result.proven:
-        return f"[bold red]NOT PROVEN:[/] {'; '.join(map(str, report.differences))}"
+        return f"[bold red]NOT PROVEN:[/] {escape('; '.join(map(str, report.differences)))}"
     return (
         f"[bold green]PROVEN:[/] every payment final once, duplicates {result.duplicates},"
         f" sum of postings {result.postings_sum_minor}, drift {result.drift_minor},"

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 
 import msgspec
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from millrace.audit.command import audited_settings
 from millrace.audit.report import Differs
 from millrace.cli import EXIT_FAILED
-from millrace.commands.output import errors, faults_shown, print_json, screen
+from millrace.commands.output import errors, faults_shown, print_difference, print_failure, print_json, screen
 from millrace.replay.comparison import BalanceDiffers, Comparison
 from millrace.replay.decide import DecidedAgain, decide_again
 from millrace.replay.drift import Drift, DriftWatch
@@ -110,7 +111,7 @@ def _failures_shown(*, as_json: bool) -> Iterator[None]:
         if as_json:
             print_json({"ok": False, "error": str(error)})
         else:
-            errors.print(f"[bold red]millrace:[/] {error}", highlight=False)
+            print_failure(error)
         raise typer.Exit(EXIT_FAILED) from error
 
 
@@ -170,10 +171,9 @@ def _show_decided(done: DecidedAgain) -> None:
         f" {done.undecided_inputs:,} inputs undecided; {done.wall_s:.1f} s, {done.entries_per_s:,} entries/s"
     )
     for line in done.not_proved:
-        screen.print(f"[yellow]not proved:[/] {line}")
+        screen.print(f"[yellow]not proved:[/] {escape(line)}")
     if done.first_difference is not None:
-        invariant, place, expected, found = done.first_difference
-        screen.print(f"[bold red]{invariant.value} differs[/] at {place}\n  expected {expected}\n  found    {found}")
+        print_difference(*done.first_difference)
 
 
 def _show_drift(drift: Drift) -> None:
