@@ -2,10 +2,12 @@
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Protocol
 
+import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
 from millrace.environment import LocalEnvironment
@@ -14,7 +16,7 @@ from millrace.topics import ensure_topics
 from runtime import migrate
 from schemas import topics
 from streams.app import APPLICATION
-from tests.faults.processes import Kept
+from tests.faults.processes import PRODUCT, Kept
 from tests.support.environment import throw_away_settings
 
 SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS = 6_000, 5_000
@@ -23,19 +25,60 @@ SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS = 6_000, 5_000
 SETTLE_TIMEOUT_S = 120
 
 
+class Around(Protocol):
+    """What a scenario puts around the services before they start: a proxy, a replica, a small disk."""
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """For every service, beside its settings."""
+        ...
+
+
+class NothingAround:
+    """The servers as they are."""
+
+    variables: Mapping[str, str] = {}
+
+
+Surround = Callable[[LocalEnvironment, Path], AbstractContextManager[Around]]
+"""Called once the servers are up, with a folder of the run's own; ends after the services."""
+
+
+def nothing_around(_: LocalEnvironment, __: Path) -> AbstractContextManager[Around]:
+    return nullcontext(NothingAround())
+
+
 class Installation:
     """Everything under test, and the hands that break it."""
 
-    def __init__(self, env: LocalEnvironment, logs: Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        env: LocalEnvironment,
+        logs: Path,
+        around: Around,
+        program: Sequence[str] = PRODUCT,
+        settle_timeout_s: int = SETTLE_TIMEOUT_S,
+    ) -> None:
         self.env = env
+        self.around = around
+        self.database_url = around.variables.get("MILLRACE_DATABASE_URL", env.database_url)
         self._logs = logs
-        self._variables = variables
+        self._program = program
+        self._settle_timeout_s = settle_timeout_s
         self.workers = [self.worker(slot) for slot in (0, 1)]
-        self.sink = Kept(env, "sink", "sink", logs, {})
+        self.sink = self.service("sink", "sink")
 
     def worker(self, slot: int) -> Kept:
         """Start a worker slot, kept running."""
-        return Kept(self.env, f"worker-{slot}", "worker", self._logs, {**self._variables, "MILLRACE_SLOT": str(slot)})
+        return self.service(f"worker-{slot}", "worker", {"MILLRACE_SLOT": str(slot)})
+
+    def service(self, name: str, command: str, variables: Mapping[str, str] | None = None) -> Kept:
+        """Start one service of the pipeline, kept running."""
+        return Kept(self.env, name, command, self._logs, {**self.around.variables, **(variables or {})}, self._program)
+
+    def log_of(self, name: str) -> str:
+        """What a service has said so far."""
+        return (self._logs / f"{name}.log").read_text()
 
     def end(self) -> None:
         """Stop what the harness started."""
@@ -43,22 +86,33 @@ class Installation:
             kept.end()
 
     def settle(self) -> bool:
-        """Wait until every input is decided and the ledger is read to its end; False when that takes too long."""
-        deadline_s = time.monotonic() + SETTLE_TIMEOUT_S
+        """Wait until every input is decided and the ledger is applied to its end; False when that takes too long."""
+        deadline_s = time.monotonic() + self._settle_timeout_s
         while time.monotonic() < deadline_s:
-            if self._lag() == 0:
+            if self._undecided() + self._unapplied() == 0:
                 return True
             time.sleep(0.3)
         return False
 
-    def _lag(self) -> int:
+    def _undecided(self) -> int:
         names = (topics.COMMANDS.name, topics.CREDITS.name, topics.RETURNS.name)
-        deciding = self._behind(APPLICATION, names)
-        return deciding + self._behind("millrace.sink", (topics.LEDGER.name,))
+        reader = self._reader(APPLICATION)
+        asked = [TopicPartition(name, shard) for name in names for shard in range(self.env.settings.shards)]
+        return _visible(reader, reader.committed(asked, 30))
 
-    def _behind(self, group: str, names: tuple[str, ...]) -> int:
-        """Visible records behind the group's offsets. Markers lie behind the last record: they are read past."""
-        reader = Consumer(
+    def _unapplied(self) -> int:
+        """By what Postgres shows: the sink's group offsets may be ahead of a replica that took over."""
+        try:
+            with psycopg.connect(self.database_url, connect_timeout=5) as database:
+                rows = database.execute("SELECT shard, ledger_next_offset FROM sink_progress").fetchall()
+        except psycopg.OperationalError:
+            return 1
+        shown: dict[int, int] = dict(rows)
+        places = [TopicPartition(topics.LEDGER.name, s, shown.get(s, 0)) for s in range(self.env.settings.shards)]
+        return _visible(self._reader("faults.settle"), places)
+
+    def _reader(self, group: str) -> Consumer:
+        return Consumer(
             {
                 "bootstrap.servers": self.env.kafka_bootstrap,
                 "group.id": group,
@@ -68,22 +122,31 @@ class Installation:
                 "log_level": 0,
             }
         )
-        asked = [TopicPartition(name, shard) for name in names for shard in range(self.env.settings.shards)]
-        behind = 0
-        try:
-            for found in reader.committed(asked, 30):
-                position = max(found.offset, 0)
-                end = reader.get_watermark_offsets(TopicPartition(found.topic, found.partition), 20)[1]
-                if end > position:
-                    reader.assign([TopicPartition(found.topic, found.partition, position)])
-                    behind += sum(1 for m in reader.consume(5, 0.3) if m.error() is None)
-        finally:
-            reader.close()
-        return behind
+
+
+def _visible(reader: Consumer, places: Sequence[TopicPartition]) -> int:
+    """Records from these offsets on, five a partition at most. Markers lie behind the last one: they are read past."""
+    found = 0
+    try:
+        for place in places:
+            position = max(place.offset, 0)
+            end = reader.get_watermark_offsets(TopicPartition(place.topic, place.partition), 20)[1]
+            if end > position:
+                reader.assign([TopicPartition(place.topic, place.partition, position)])
+                found += sum(1 for message in reader.consume(5, 0.3) if message.error() is None)
+    finally:
+        reader.close()
+    return found
 
 
 @contextmanager
-def running(*, brokers: int = 1, variables: Mapping[str, str] | None = None) -> Iterator[Installation]:
+def running(
+    *,
+    brokers: int = 1,
+    surround: Surround = nothing_around,
+    program: Sequence[str] = PRODUCT,
+    settle_timeout_s: int = SETTLE_TIMEOUT_S,
+) -> Iterator[Installation]:
     """Up before, gone after."""
     with tempfile.TemporaryDirectory(prefix="millrace-faults-") as folder:
         home = Path(folder) / "home"
@@ -93,9 +156,10 @@ def running(*, brokers: int = 1, variables: Mapping[str, str] | None = None) -> 
         with LocalEnvironment(settings, brokers=brokers, pipeline=False) as env:
             ensure_topics(env.settings)
             migrate.up(env.database_url, "sinks")
-            installation = Installation(env, Path(folder), variables or {})
-            try:
-                yield installation
-            finally:
-                installation.end()
+            with surround(env, Path(folder)) as around:
+                installation = Installation(env, Path(folder), around, program, settle_timeout_s)
+                try:
+                    yield installation
+                finally:
+                    installation.end()
         Home(home).wipe()

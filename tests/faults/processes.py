@@ -6,10 +6,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from millrace.environment import LocalEnvironment
+
+PRODUCT = ("millrace",)
+"""The module that runs a service, and its arguments before the service's name."""
 
 RESTART_PAUSE_S = 0.2
 STOP_TIMEOUT_S = 20
@@ -19,7 +22,13 @@ class Kept:
     """One service of the pipeline, kept running until `end`."""
 
     def __init__(
-        self, env: LocalEnvironment, name: str, command: str, logs: Path, variables: Mapping[str, str]
+        self,
+        env: LocalEnvironment,
+        name: str,
+        command: str,
+        logs: Path,
+        variables: Mapping[str, str],
+        program: Sequence[str] = PRODUCT,
     ) -> None:
         fields = {f"MILLRACE_{key.upper()}": str(value) for key, value in env.settings if value is not None}
         self.name = name
@@ -27,7 +36,7 @@ class Kept:
         self.started_s: list[float] = []
         self._once: dict[str, str] = {}
         self._environment = {**os.environ, **fields, **variables}
-        self._argv = [sys.executable, "-m", "millrace", command]
+        self._argv = [sys.executable, "-m", *program, command]
         self._log = logs / f"{name}.log"
         self._ending = threading.Event()
         self._process = self._start()

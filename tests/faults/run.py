@@ -2,13 +2,15 @@
 
 import random
 import time
+from collections.abc import Sequence
 
 import msgspec
 
 from streams.app import APPLICATION
 from tests.faults.installation import Installation, running
 from tests.faults.load import Load
-from tests.faults.scenario import Fault
+from tests.faults.processes import PRODUCT
+from tests.faults.scenario import Fault, Scenario
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.tail import Tail
 from tests.faults.verifier import Verifier
@@ -41,8 +43,19 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(name: str, seed: int, rate_per_s: int = RATE_PER_S) -> Outcome:
     """Raises KeyError for a scenario that does not exist."""
-    scenario = SCENARIOS[name]
-    with running(brokers=scenario.brokers) as installation:
+    return run_scenario(name, SCENARIOS[name], seed, rate_per_s)
+
+
+def run_scenario(
+    name: str, scenario: Scenario, seed: int, rate_per_s: int = RATE_PER_S, program: Sequence[str] = PRODUCT
+) -> Outcome:
+    """`program` runs the services: the product, or the product without one of its guards."""
+    with running(
+        brokers=scenario.brokers,
+        surround=scenario.surround,
+        program=program,
+        settle_timeout_s=scenario.settle_timeout_s,
+    ) as installation:
         load = Load(installation.env, seed, rate_per_s, poison_per_mille=scenario.poison_per_mille)
         tail = Tail(installation.env)
         tail.start()
@@ -50,13 +63,13 @@ def run(name: str, seed: int, rate_per_s: int = RATE_PER_S) -> Outcome:
         settled = installation.settle()
         started_s = time.monotonic()
         load.start()
-        faults = _broken(installation, name, seed, started_s)
+        faults = _broken(installation, scenario, seed, started_s)
         ended_s = time.monotonic()
         load.finish()
         settled = installation.settle() and settled
         tail.finish()
         settings = installation.env.settings
-        verifier = Verifier(settings.kafka_bootstrap, settings.database_url, settings.shards, APPLICATION)
+        verifier = Verifier(settings.kafka_bootstrap, installation.database_url, settings.shards, APPLICATION)
         verdict = verifier.verify(load, tail)
         if not settled:
             verdict.findings.append("not everything was decided and applied in time")
@@ -79,8 +92,8 @@ def run(name: str, seed: int, rate_per_s: int = RATE_PER_S) -> Outcome:
         )
 
 
-def _broken(installation: Installation, name: str, seed: int, started_s: float) -> list[Fault]:
-    scenario, rng = SCENARIOS[name], random.Random(seed)
+def _broken(installation: Installation, scenario: Scenario, seed: int, started_s: float) -> list[Fault]:
+    rng = random.Random(seed)
     faults: list[Fault] = []
     while time.monotonic() - started_s < scenario.duration_s:
         faults += scenario.faults(installation, rng)

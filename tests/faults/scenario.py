@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from tests.faults.installation import Installation
+from tests.faults.installation import SETTLE_TIMEOUT_S, Installation, Surround, nothing_around
 
 
 class Fault(NamedTuple):
@@ -30,6 +30,8 @@ class Scenario(NamedTuple):
     duration_s: int = 20
     brokers: int = 1
     poison_per_mille: int = 0
+    surround: Surround = nothing_around
+    settle_timeout_s: int = SETTLE_TIMEOUT_S
 
 
 def fault_now(name: str) -> Fault:
