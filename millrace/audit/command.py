@@ -2,9 +2,9 @@
 
 import psycopg
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from millrace.audit.ledger.partition_log import AuditImpossible
 from millrace.audit.report import PROMISES, AuditReport
@@ -69,9 +69,9 @@ def _show(report: AuditReport) -> None:
     for invariant, proof in report.proofs.items():
         table.add_row(invariant.value, f"[{_COLOURS[proof.verdict]}]{proof.verdict}[/]", PROMISES[invariant])
         for line in proof.checked:
-            table.add_row("", "", f"[dim]{escape(line)}[/]")
+            table.add_row("", "", Text(line, style="dim"))
         for line in proof.not_proved:
-            table.add_row("", "", f"[yellow]not proved:[/] {escape(line)}")
+            table.add_row("", "", Text.assemble(("not proved:", "yellow"), f" {line}"))
     screen.print(table)
     screen.print(
         f"postings sum {report.postings_sum_minor}, drift {report.drift_minor},"

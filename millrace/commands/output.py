@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 from millrace.cli import EXIT_FAILED, EXIT_NOT_RUNNING
 from millrace.environment.faults import EnvironmentFault, NotRunning
@@ -19,6 +19,7 @@ from millrace.supervisor.control import SupervisorStatus
 
 screen = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
+_ALARM = ("ALARM", "bold red")
 
 
 def print_json(value: Any) -> None:
@@ -28,19 +29,21 @@ def print_json(value: Any) -> None:
 
 
 def print_failure(reason: object) -> None:
-    """Why a command failed, in one line on stderr. The text is foreign: its brackets are no markup."""
-    errors.print(f"[bold red]millrace:[/] {escape(str(reason))}", highlight=False)
+    """Why a command failed, in one line on stderr. `Text` shows foreign words letter by letter: `escape` loses
+    backslashes, and plain strings are searched for markup and emoji codes.
+    """
+    errors.print(Text.assemble(("millrace:", "bold red"), f" {reason}"))
 
 
 def print_alarm(text: str) -> None:
     """One line on stdout; the text is shown as it is."""
-    screen.print(f"[bold red]ALARM[/] {escape(text)}")
+    screen.print(Text.assemble(_ALARM, f" {text}"))
 
 
 def print_difference(invariant: str, place: str, expected: str, found: str) -> None:
     """The first place where what is and what should be part; the values come from records and rows."""
-    differs = f"[bold red]{invariant} differs[/] at {escape(place)}"
-    screen.print(f"{differs}\n  expected {escape(expected)}\n  found    {escape(found)}")
+    differs = (f"{invariant} differs", "bold red")
+    screen.print(Text.assemble(differs, f" at {place}\n  expected {expected}\n  found    {found}"))
 
 
 @contextmanager
@@ -59,8 +62,8 @@ def faults_shown(*, as_json: bool) -> Iterator[None]:
 def addresses_table(addresses: Addresses) -> Table:
     """What to connect to."""
     table = Table(Column(), Column(overflow="fold"), box=None, show_header=False)
-    table.add_row("Kafka", escape(addresses.kafka_bootstrap))
-    table.add_row("Postgres", escape(addresses.shown().database_url))
+    table.add_row("Kafka", Text(addresses.kafka_bootstrap))
+    table.add_row("Postgres", Text(addresses.shown().database_url))
     if addresses.api_url:
         table.add_row("API", f"{addresses.api_url}/docs")
     return table
@@ -73,8 +76,8 @@ def services_table(status: SupervisorStatus) -> Table:
         state = (
             f"[green]{service.state}[/]" if service.state in {"ready", "finished"} else f"[yellow]{service.state}[/]"
         )
-        see = f"{service.exits_recently} exits in 30 s, see {escape(service.log)}"
-        alarm = f"[bold red]ALARM[/] {see}" if service.alarm else ""
+        see = f" {service.exits_recently} exits in 30 s, see {service.log}"
+        alarm = Text.assemble(_ALARM, see) if service.alarm else ""
         uptime = f"{service.uptime_ms / 1000:.0f} s" if service.pid else ""
         table.add_row(service.name, state, str(service.pid or ""), uptime, str(service.restarts), alarm)
     return table
@@ -85,7 +88,7 @@ class Shown:
 
     def step(self, text: str) -> None:
         """One line."""
-        errors.print(f"[dim]{escape(text)} …[/]")
+        errors.print(Text(f"{text} …", style="dim"))
 
     @contextmanager
     def bytes(self, title: str, total: int) -> Iterator[Callable[[int], None]]:

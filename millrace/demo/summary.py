@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from millrace.audit.report import AuditReport
 from millrace.commands.output import screen
@@ -68,11 +68,12 @@ def _grouped(amount: str) -> str:
     return f"{int(whole):,}{point}{fraction}"
 
 
-def _proof(result: "DemoResult", report: AuditReport) -> str:
+def _proof(result: "DemoResult", report: AuditReport) -> Text:
     if not result.proven:
-        return f"[bold red]NOT PROVEN:[/] {escape('; '.join(map(str, report.differences)))}"
-    return (
-        f"[bold green]PROVEN:[/] every payment final once, duplicates {result.duplicates},"
+        return Text.assemble(("NOT PROVEN:", "bold red"), f" {'; '.join(map(str, report.differences))}")
+    return Text.assemble(
+        ("PROVEN:", "bold green"),
+        f" every payment final once, duplicates {result.duplicates},"
         f" sum of postings {result.postings_sum_minor}, drift {result.drift_minor},"
-        f" accounts below their limit {result.negative_accounts}; hash chain and every decision recomputed."
+        f" accounts below their limit {result.negative_accounts}; hash chain and every decision recomputed.",
     )

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import msgspec
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from millrace.audit.command import audited_settings
 from millrace.audit.report import Differs
@@ -171,7 +171,7 @@ def _show_decided(done: DecidedAgain) -> None:
         f" {done.undecided_inputs:,} inputs undecided; {done.wall_s:.1f} s, {done.entries_per_s:,} entries/s"
     )
     for line in done.not_proved:
-        screen.print(f"[yellow]not proved:[/] {escape(line)}")
+        screen.print(Text.assemble(("not proved:", "yellow"), f" {line}"))
     if done.first_difference is not None:
         print_difference(*done.first_difference)
 
