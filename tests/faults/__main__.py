@@ -20,9 +20,10 @@ def main() -> int:
     names = list(SCENARIOS) if arguments.all else [arguments.scenario]
     outcomes: list[Outcome] = []
     for name in names:
-        for seed in range(arguments.seed, arguments.seed + arguments.seeds):
-            outcomes.append(run(name, seed, arguments.rate))
-            sys.stdout.write(line(outcomes[-1]) + "\n")
+        seeds = arguments.seeds or [arguments.seed]
+        for outcome in run(name, seeds, arguments.rate):
+            outcomes.append(outcome)
+            sys.stdout.write(line(outcome) + "\n")
             sys.stdout.flush()
     if arguments.json:
         found = outcomes[0] if len(outcomes) == 1 else outcomes
@@ -32,13 +33,19 @@ def main() -> int:
 
 def line(outcome: Outcome) -> str:
     """One run in one line; the seed repeats it."""
-    worst = max(outcome.recovery_s, default=0.0)
     verdict = "PASS" if outcome.passed else "FAIL " + "; ".join(outcome.findings[:3])
     return (
         f"{outcome.scenario} seed {outcome.seed}: {outcome.payments:,} payments, {len(outcome.faults)} faults,"
         f" lost {outcome.lost}, duplicates {outcome.duplicates}, overdrawn {outcome.overdrawn},"
-        f" drift {outcome.drift_minor}, recovery max {worst:.1f} s, stall {outcome.stall_s:.1f} s: {verdict}"
+        f" drift {outcome.drift_minor}, recovery p50/max {outcome.recovery_p50_s:.1f}/{outcome.recovery_max_s:.1f} s,"
+        f" stall {outcome.stall_s:.1f} s: {verdict}"
     )
+
+
+def seeds_of(text: str) -> list[int]:
+    """`1-10`: both included. Raises ValueError."""
+    first, _, last = text.partition("-")
+    return list(range(int(first), int(last or first) + 1))
 
 
 def _arguments() -> argparse.Namespace:
@@ -47,7 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="every scenario")
     parser.add_argument("--scenario", choices=list(SCENARIOS), default="worker_kill")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=1, help="how many, from --seed on")
+    parser.add_argument("--seeds", type=seeds_of, metavar="FIRST-LAST", help="several runs, in one installation")
     parser.add_argument("--rate", type=int, default=RATE_PER_S, help="payments per second")
     parser.add_argument("--json", metavar="FILE")
     return parser.parse_args()

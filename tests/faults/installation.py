@@ -37,11 +37,21 @@ class Around(Protocol):
 class NothingAround:
     """The servers as they are."""
 
-    variables: Mapping[str, str] = {}
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        self.variables: Mapping[str, str] = variables or {}
 
+
+EnvironmentOf = Callable[..., LocalEnvironment]
+"""LocalEnvironment, or one with brokers that are configured in another way."""
 
 Surround = Callable[[LocalEnvironment, Path], AbstractContextManager[Around]]
 """Called once the servers are up, with a folder of the run's own; ends after the services."""
+
+
+@contextmanager
+def variables_around(variables: Mapping[str, str]) -> Iterator[Around]:
+    """The servers as they are, services with these settings."""
+    yield NothingAround(variables)
 
 
 def nothing_around(_: LocalEnvironment, __: Path) -> AbstractContextManager[Around]:
@@ -143,6 +153,7 @@ def _visible(reader: Consumer, places: Sequence[TopicPartition]) -> int:
 def running(
     *,
     brokers: int = 1,
+    environment: EnvironmentOf = LocalEnvironment,
     surround: Surround = nothing_around,
     program: Sequence[str] = PRODUCT,
     settle_timeout_s: int = SETTLE_TIMEOUT_S,
@@ -153,7 +164,7 @@ def running(
         settings = throw_away_settings(home, brokers=brokers).model_copy(
             update={"session_timeout_ms": SESSION_TIMEOUT_MS, "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS}
         )
-        with LocalEnvironment(settings, brokers=brokers, pipeline=False) as env:
+        with environment(settings, brokers=brokers, pipeline=False) as env:
             ensure_topics(env.settings)
             migrate.up(env.database_url, "sinks")
             with surround(env, Path(folder)) as around:

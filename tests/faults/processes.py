@@ -33,6 +33,7 @@ class Kept:
         fields = {f"MILLRACE_{key.upper()}": str(value) for key, value in env.settings if value is not None}
         self.name = name
         self.exits: list[int] = []
+        self.exited_s: list[float] = []
         self.started_s: list[float] = []
         self._once: dict[str, str] = {}
         self._environment = {**os.environ, **fields, **variables}
@@ -57,6 +58,13 @@ class Kept:
     def next_start_with(self, variables: Mapping[str, str]) -> None:
         """The next incarnation, and only that one, gets these variables (a failpoint)."""
         self._once = dict(variables)
+
+    def exit_after(self, count: int, timeout_s: float) -> int | None:
+        """The exit code that follows the first `count` ones, waited for; None where it does not come in time."""
+        deadline_s = time.monotonic() + timeout_s
+        while len(self.exits) <= count and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        return self.exits[count] if len(self.exits) > count else None
 
     def end(self) -> None:
         """SIGCONT and SIGTERM, then SIGKILL."""
@@ -84,6 +92,7 @@ class Kept:
                 continue
             if self._ending.is_set():
                 return
+            self.exited_s.append(time.monotonic())
             self.exits.append(code)
             time.sleep(RESTART_PAUSE_S)
             self._process = self._start()

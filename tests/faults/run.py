@@ -1,19 +1,27 @@
-"""One run: installation up, load on, faults in, everything settled, verified from nothing, and summed up."""
+"""One run per seed: load on, faults in, everything settled, verified from nothing, and summed up.
 
+The seeds of one scenario share an installation where they can: the books go on, accounts and payments are new, and each
+run is verified together with all that came before it. A run with a finding ends its installation.
+"""
+
+import math
 import random
+import statistics
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
 from streams.app import APPLICATION
 from tests.faults.installation import Installation, running
 from tests.faults.load import Load
-from tests.faults.processes import PRODUCT
+from tests.faults.processes import PRODUCT, Kept
 from tests.faults.scenario import Fault, Scenario
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.tail import Tail
-from tests.faults.verifier import Verifier
+from tests.faults.verifier import Verdict, Verifier
 
 RATE_PER_S = 1_000
 
@@ -31,49 +39,107 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     overdrawn: int
     drift_minor: int
     recovery_s: list[float]
-    """From each fault to the next committed ledger record."""
+    """From each fault to the end of the longest silence of any shard that it began; from the last of several faults
+    that fell into one silence."""
 
+    recovery_p50_s: float
+    recovery_max_s: float
     stall_s: float
-    """The longest silence of a committed reader while the load ran."""
+    """The longest silence of a committed reader of any shard while the load ran."""
 
     exits: dict[str, list[int]]
     findings: list[str]
     passed: bool
 
 
-def run(name: str, seed: int, rate_per_s: int = RATE_PER_S) -> Outcome:
+def run(name: str, seeds: Iterable[int], rate_per_s: int = RATE_PER_S) -> Iterator[Outcome]:
     """Raises KeyError for a scenario that does not exist."""
-    return run_scenario(name, SCENARIOS[name], seed, rate_per_s)
+    return run_seeds(name, SCENARIOS[name], seeds, rate_per_s)
 
 
 def run_scenario(
     name: str, scenario: Scenario, seed: int, rate_per_s: int = RATE_PER_S, program: Sequence[str] = PRODUCT
 ) -> Outcome:
-    """`program` runs the services: the product, or the product without one of its guards."""
-    with running(
-        brokers=scenario.brokers,
-        surround=scenario.surround,
-        program=program,
-        settle_timeout_s=scenario.settle_timeout_s,
-    ) as installation:
-        load = Load(installation.env, seed, rate_per_s, poison_per_mille=scenario.poison_per_mille)
-        tail = Tail(installation.env)
-        tail.start()
+    """One seed. `program` runs the services: the product, or the product without one of its guards."""
+    [outcome] = run_seeds(name, scenario, [seed], rate_per_s, program)
+    return outcome
+
+
+def run_seeds(
+    name: str,
+    scenario: Scenario,
+    seeds: Iterable[int],
+    rate_per_s: int = RATE_PER_S,
+    program: Sequence[str] = PRODUCT,
+) -> Iterator[Outcome]:
+    """As many installations as needed: one, if all goes well and the scenario can be repeated in it."""
+    waiting = deque(seeds)
+    while waiting:
+        with _watched(scenario, program) as bench:
+            goes_on = True
+            while waiting and goes_on:
+                outcome = bench.run(name, waiting.popleft(), rate_per_s)
+                yield outcome
+                goes_on = outcome.passed and not scenario.fresh_each_seed
+
+
+class Bench:
+    """An installation with a reader at its ledger and a verifier that remembers the books."""
+
+    def __init__(self, installation: Installation, scenario: Scenario) -> None:
+        settings = installation.env.settings
+        self.tail = Tail(installation.env)
+        self._installation = installation
+        self._scenario = scenario
+        self._verifier = Verifier(
+            settings.kafka_bootstrap,
+            installation.database_url,
+            settings.shards,
+            APPLICATION,
+            settings.transaction_timeout_ms,
+        )
+
+    def run(self, name: str, seed: int, rate_per_s: int) -> Outcome:
+        load = Load(self._installation.env, seed, rate_per_s, poison_per_mille=self._scenario.poison_per_mille)
+        exits_before = {kept.name: len(kept.exits) for kept in self._kept}
         load.open_accounts()
-        settled = installation.settle()
+        settled = self._installation.settle()
         started_s = time.monotonic()
         load.start()
-        faults = _broken(installation, scenario, seed, started_s)
+        faults = self._broken(seed, started_s)
         ended_s = time.monotonic()
         load.finish()
-        settled = installation.settle() and settled
-        tail.finish()
-        settings = installation.env.settings
-        verifier = Verifier(settings.kafka_bootstrap, installation.database_url, settings.shards, APPLICATION)
-        verdict = verifier.verify(load, tail)
+        settled = self._installation.settle() and settled
+        verdict = self._verifier.verify(load, self.tail)
         if not settled:
             verdict.findings.append("not everything was decided and applied in time")
-        recovered = [tail.first_after(fault.at_s) for fault in faults]
+        verdict.findings += [f"{fault.name}: {fault.missing}" for fault in faults if fault.missing]
+        exits = {kept.name: kept.exits[exits_before.get(kept.name, 0) :] for kept in self._kept}
+        stall_s = self.tail.longest_gap_s(started_s, ended_s)
+        return self._outcome(name, seed, rate_per_s, faults, verdict, exits, stall_s)
+
+    @property
+    def _kept(self) -> Sequence[Kept]:
+        return (*self._installation.workers, self._installation.sink)
+
+    def _broken(self, seed: int, started_s: float) -> list[Fault]:
+        rng = random.Random(seed)
+        faults: list[Fault] = []
+        while time.monotonic() - started_s < self._scenario.duration_s:
+            faults += self._scenario.faults(self._installation, rng)
+        return faults
+
+    def _outcome(
+        self,
+        name: str,
+        seed: int,
+        rate_per_s: int,
+        faults: Sequence[Fault],
+        verdict: Verdict,
+        exits: dict[str, list[int]],
+        stall_s: float,
+    ) -> Outcome:
+        recovery_s = _recoveries(self.tail, faults)
         return Outcome(
             scenario=name,
             seed=seed,
@@ -84,17 +150,36 @@ def run_scenario(
             duplicates=verdict.duplicates,
             overdrawn=verdict.overdrawn,
             drift_minor=verdict.drift_minor,
-            recovery_s=[round(r - f.at_s, 2) for r, f in zip(recovered, faults, strict=True) if r is not None],
-            stall_s=round(tail.longest_gap_s(started_s, ended_s), 2),
-            exits={kept.name: kept.exits for kept in (*installation.workers, installation.sink)},
+            recovery_s=recovery_s,
+            recovery_p50_s=statistics.median(recovery_s or [0.0]),
+            recovery_max_s=max(recovery_s, default=0.0),
+            stall_s=round(stall_s, 2),
+            exits=exits,
             findings=verdict.findings,
             passed=not verdict.findings,
         )
 
 
-def _broken(installation: Installation, scenario: Scenario, seed: int, started_s: float) -> list[Fault]:
-    rng = random.Random(seed)
-    faults: list[Fault] = []
-    while time.monotonic() - started_s < scenario.duration_s:
-        faults += scenario.faults(installation, rng)
-    return faults
+def _recoveries(tail: Tail, faults: Sequence[Fault]) -> list[float]:
+    ends = [(fault.at_s, recovery) for fault in faults if (recovery := tail.recovery_s(fault.at_s)) is not None]
+    later = [at_s for at_s, _ in ends[1:]] + [math.inf]
+    return [
+        round(recovery, 2) for (at_s, recovery), next_s in zip(ends, later, strict=True) if at_s + recovery < next_s
+    ]
+
+
+@contextmanager
+def _watched(scenario: Scenario, program: Sequence[str]) -> Iterator[Bench]:
+    with running(
+        brokers=scenario.brokers,
+        environment=scenario.environment,
+        surround=scenario.surround,
+        program=program,
+        settle_timeout_s=scenario.settle_timeout_s,
+    ) as installation:
+        bench = Bench(installation, scenario)
+        bench.tail.start()
+        try:
+            yield bench
+        finally:
+            bench.tail.finish()

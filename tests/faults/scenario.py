@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from tests.faults.installation import SETTLE_TIMEOUT_S, Installation, Surround, nothing_around
+from millrace.environment import LocalEnvironment
+from tests.faults.installation import SETTLE_TIMEOUT_S, EnvironmentOf, Installation, Surround, nothing_around
 
 
 class Fault(NamedTuple):
@@ -13,6 +14,8 @@ class Fault(NamedTuple):
 
     name: str
     at_s: float
+    missing: str = ""
+    """What should have happened and did not: a fault that did not take place proves nothing, and is a finding."""
 
 
 Break = Callable[[Installation, random.Random], Iterator[Fault]]
@@ -30,12 +33,15 @@ class Scenario(NamedTuple):
     duration_s: int = 20
     brokers: int = 1
     poison_per_mille: int = 0
+    environment: EnvironmentOf = LocalEnvironment
     surround: Surround = nothing_around
     settle_timeout_s: int = SETTLE_TIMEOUT_S
+    fresh_each_seed: bool = False
+    """What was broken can't be mended for a second run."""
 
 
-def fault_now(name: str) -> Fault:
-    return Fault(name, time.monotonic())
+def fault_now(name: str, missing: str = "") -> Fault:
+    return Fault(name, time.monotonic(), missing)
 
 
 def nothing(_: Installation, __: random.Random) -> Iterator[Fault]:

@@ -24,6 +24,12 @@ SCHEMAS = Path(__file__).parents[2] / "schemas" / "avro"
 LEDGER_SCHEMA = fastavro.parse_schema(json.loads((SCHEMAS / "LedgerRecord" / "1.avsc").read_text()))
 FINDINGS_MAX = 20
 READ_TIMEOUT_S = 60
+TAIL_BEHIND_S = 10.0
+Movement = tuple[str, str, int]
+"""Payer, payee and amount of a payment."""
+
+TRANSACTIONAL = tuple(topic.name for topic in topics.CATALOGUE)
+CONSUMER_OFFSETS = "__consumer_offsets"
 INPUTS = {
     "commands": topics.COMMANDS.name,
     "credits": topics.CREDITS.name,
@@ -48,64 +54,112 @@ class Verdict:
 
 
 class Verifier:
-    """One pass over one installation that has come to rest."""
+    """Verifies an installation that has come to rest; again and again, where the books of one go on."""
 
-    def __init__(self, bootstrap: str, database_url: str, shards: int, group: str) -> None:
+    def __init__(self, bootstrap: str, database_url: str, shards: int, group: str, transaction_timeout_ms: int) -> None:
         self._bootstrap = bootstrap
         self._database_url = database_url
         self._shards = shards
         self._group = group
+        self._open_s = 2 * transaction_timeout_ms / 1_000
         self._verdict = Verdict()
+        self._sent: Counter[Movement] = Counter()
+        self._unsure: Counter[Movement] = Counter()
+        self._ledger: dict[int, list[tuple[int, bytes]]] = {shard: [] for shard in range(shards)}
+        self._next_offsets: dict[tuple[int, str], int] = {}
         self._decided: Counter[str] = Counter()
         self._finals: Counter[str] = Counter()
         self._available: dict[str, int] = {}
         self._posted: Counter[str] = Counter()
 
     def verify(self, load: Load, tail: Tail) -> Verdict:
-        """Everything at once; the findings are empty where all is well."""
-        ledger = {shard: self._read(topics.LEDGER.name, shard) for shard in range(self._shards)}
+        """Everything at once; the findings are empty where all is well. Called with each load of an installation, it
+        reads the whole ledger each time and folds what is new."""
+        self._verdict = Verdict(payments=len(load.sent))
+        self._check_nothing_open()
+        ledger = self._read_ledger()
         self._check_tail(ledger, tail)
         for shard, records in ledger.items():
-            self._fold_shard(shard, records)
+            known = len(self._ledger[shard])
+            if records[:known] != self._ledger[shard]:
+                self._verdict.finding(f"ledger shard {shard}: records of an earlier run have changed")
+            self._fold_shard(shard, known, records[known:])
+        self._ledger = ledger
         self._check_payments(load)
         self._check_conservation()
-        self._check_offsets(ledger)
+        self._check_offsets()
         self._check_postgres()
         return self._verdict
 
-    def _read(self, topic: str, shard: int) -> list[tuple[int, bytes]]:
-        """All committed records; a finding where some stay hidden behind an open transaction."""
-        settings = {"bootstrap.servers": self._bootstrap, "group.id": "faults.verify", "log_level": 0}
-        ends = Consumer({**settings, "isolation.level": "read_uncommitted"})
-        end = ends.get_watermark_offsets(TopicPartition(topic, shard), 20)[1]
-        ends.close()
-        reader = Consumer({**settings, "isolation.level": "read_committed", "auto.offset.reset": "earliest"})
-        reader.assign([TopicPartition(topic, shard, 0)])
-        found: list[tuple[int, bytes]] = []
-        deadline_s = time.monotonic() + READ_TIMEOUT_S
-        while reader.position([TopicPartition(topic, shard)])[0].offset < end and end:
-            found += [(m.offset() or 0, m.value() or b"") for m in reader.consume(500, 0.2) if m.error() is None]
-            if time.monotonic() > deadline_s:
-                self._verdict.finding(f"{topic}[{shard}]: records below {end} stay hidden: a hanging transaction")
+    def _check_nothing_open(self) -> None:
+        """The last stable offset is the end, everywhere, within twice the transaction timeout: nothing hangs."""
+        stable, end = (self._reader(level) for level in ("read_committed", "read_uncommitted"))
+        names = stable.list_topics(timeout=20).topics
+        left = {
+            (name, shard)
+            for name in (*TRANSACTIONAL, CONSUMER_OFFSETS)
+            if name in names
+            for shard in names[name].partitions
+        }
+        deadline_s = time.monotonic() + self._open_s
+        while left:
+            left = {place for place in left if _end(stable, *place) < _end(end, *place)}
+            if left and time.monotonic() > deadline_s:
+                self._verdict.finding(f"readers stand still before the end of {sorted(left)}: a hanging transaction")
                 break
+        stable.close()
+        end.close()
+
+    def _read_ledger(self) -> dict[int, list[tuple[int, bytes]]]:
+        """All committed records of every shard; a finding where some stay hidden behind an open transaction."""
+        name, end = topics.LEDGER.name, self._reader("read_uncommitted")
+        left = {shard: last for shard in range(self._shards) if (last := _end(end, name, shard))}
+        end.close()
+        reader = self._reader("read_committed")
+        reader.assign([TopicPartition(name, shard, 0) for shard in left])
+        found: dict[int, list[tuple[int, bytes]]] = {shard: [] for shard in range(self._shards)}
+        deadline_s = time.monotonic() + READ_TIMEOUT_S
+        while left and time.monotonic() < deadline_s:
+            for message in reader.consume(500, 0.1):
+                if message.error() is None:
+                    found[message.partition() or 0].append((message.offset() or 0, message.value() or b""))
+            for place in reader.position([TopicPartition(name, shard) for shard in left]):
+                if place.offset >= left[place.partition]:
+                    del left[place.partition]
+        for shard, last in left.items():
+            self._verdict.finding(f"{name}[{shard}]: records below {last} stay hidden: a hanging transaction")
         reader.close()
         return found
 
+    def _reader(self, isolation_level: str, group: str = "faults.verify") -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self._bootstrap,
+                "group.id": group,
+                "isolation.level": isolation_level,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
+        )
+
     def _check_tail(self, ledger: dict[int, list[tuple[int, bytes]]], tail: Tail) -> None:
+        deadline_s = time.monotonic() + TAIL_BEHIND_S
         for shard, records in ledger.items():
+            while len(tail.seen[shard]) < len(records) and time.monotonic() < deadline_s:
+                time.sleep(0.02)
             if tail.seen[shard] != records:
                 self._verdict.finding(f"ledger shard {shard}: a reader during the faults saw other records")
 
-    def _fold_shard(self, shard: int, records: list[tuple[int, bytes]]) -> None:
-        next_offsets: dict[str, int] = {}
-        for sequence, (offset, value) in enumerate(records):
+    def _fold_shard(self, shard: int, known: int, records: list[tuple[int, bytes]]) -> None:
+        for sequence, (offset, value) in enumerate(records, known):
             record = _decoded(value)
             if (record["shard"], record["sequence"]) != (shard, sequence):
                 self._verdict.finding(f"ledger shard {shard} offset {offset}: not record {sequence}")
             source, first = record["source"], record["first_offset"]
-            if first < next_offsets.get(source, 0):
+            if first < self._next_offsets.get((shard, source), 0):
                 self._verdict.finding(f"ledger shard {shard} record {sequence}: {source} {first} decided twice")
-            next_offsets[source] = record["next_offset"]
+            self._next_offsets[shard, source] = record["next_offset"]
             for entry in record["entries"]:
                 self._fold(entry)
 
@@ -141,13 +195,11 @@ class Verifier:
         with psycopg.connect(self._database_url) as database:
             rows = database.execute("SELECT payer, payee, amount_minor, state FROM payments").fetchall()
         shown = Counter((payer.hex, payee.hex, amount) for payer, payee, amount, _ in rows)
-        sent = Counter((s.payer.hex(), s.payee.hex(), s.amount_minor) for s in load.sent.values())
-        unsure = Counter(
-            (s.payer.hex(), s.payee.hex(), s.amount_minor) for s in load.sent.values() if s.key in load.unacknowledged
-        )
-        self._verdict.payments = len(load.sent)
-        self._verdict.lost = sum((sent - unsure - shown).values())
-        surplus = Counter({k: v for k, v in (shown - sent).items() if not k[0].startswith("0" * 12)})
+        self._sent.update((s.payer.hex(), s.payee.hex(), s.amount_minor) for s in load.sent.values())
+        unsure = (load.sent[key] for key in load.unacknowledged)
+        self._unsure.update((s.payer.hex(), s.payee.hex(), s.amount_minor) for s in unsure)
+        self._verdict.lost = sum((self._sent - self._unsure - shown).values())
+        surplus = Counter({k: v for k, v in (shown - self._sent).items() if not k[0].startswith("0" * 12)})
         twice = sum(count - 1 for count in (self._finals | self._decided).values() if count > 1)
         self._verdict.duplicates = sum(surplus.values()) + twice
         unfinished = sum(1 for *_, state in rows if state == 0)
@@ -161,18 +213,15 @@ class Verifier:
         if total:
             self._verdict.finding(f"the postings sum to {total}")
 
-    def _check_offsets(self, ledger: dict[int, list[tuple[int, bytes]]]) -> None:
+    def _check_offsets(self) -> None:
         """The group's offsets are those of the last inputs that the ledger says are decided: no gap, nothing above."""
-        reader = Consumer({"bootstrap.servers": self._bootstrap, "group.id": self._group, "log_level": 0})
-        for shard, records in ledger.items():
-            decided: dict[str, int] = {}
-            for _, value in records:
-                record = _decoded(value)
-                decided[record["source"]] = record["next_offset"]
+        reader = self._reader("read_committed", self._group)
+        for shard in range(self._shards):
             for source, topic in INPUTS.items():
                 committed = reader.committed([TopicPartition(topic, shard)], 20)[0].offset
-                if max(committed, 0) != decided.get(source, 0):
-                    self._verdict.finding(f"{topic}[{shard}]: committed {committed}, decided {decided.get(source, 0)}")
+                decided = self._next_offsets.get((shard, source), 0)
+                if max(committed, 0) != decided:
+                    self._verdict.finding(f"{topic}[{shard}]: committed {committed}, decided {decided}")
         reader.close()
 
     def _check_postgres(self) -> None:
@@ -187,6 +236,12 @@ class Verifier:
             if drift:
                 self._verdict.drift_minor += drift
                 self._verdict.finding(f"balance of {account} differs from the ledger by {drift}")
+
+
+def _end(reader: Consumer, topic: str, shard: int) -> int:
+    """The last stable offset for a committed reader, the end for the other."""
+    end: int = reader.get_watermark_offsets(TopicPartition(topic, shard), timeout=20)[1]
+    return end
 
 
 def _decoded(value: bytes) -> dict[str, Any]:

@@ -1,28 +1,55 @@
-"""A TCP line to a real server that a test can cut, hold and mend.
+"""A TCP line to a real server that a test can slow, cut, hold, leave half open and mend.
 
-Reads and writes bytes as they are; what stands behind it is the server itself.
+Reads and writes bytes as they are; what stands behind it is the server itself. Everything happens on the event loop
+that mended the line first.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 
 _CHUNK_BYTES = 65_536
+_CHUNKS_IN_FLIGHT = 256
+"""16 MiB per direction at most; beyond it the sender is made to wait."""
+
+Piece = tuple[float, bytes]
+"""When it is due at the other end, and the bytes; none of them: the sender has closed."""
+
+
+@dataclass(eq=False)
+class Connection:
+    """A client's connection and the one to the server that belongs to it."""
+
+    client_reader: asyncio.StreamReader
+    client: asyncio.StreamWriter
+    server_reader: asyncio.StreamReader
+    server: asyncio.StreamWriter
+    half_open: bool = False
+    kinds: set[int] = field(default_factory=set)
+    """For a line that knows what it carries: the kinds of request seen on this connection."""
+
+    def abort(self) -> None:
+        for end in (self.client, self.server):
+            end.transport.abort()
 
 
 class TcpLine:
     """One port in front of one server."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, own_port: int = 0) -> None:
         self._server_address = (host, port)
         self._listener: asyncio.Server | None = None
         self._flowing = asyncio.Event()
-        self._ends: set[asyncio.StreamWriter] = set()
         self._carrying: set[asyncio.Task[None]] = set()
-        self.port = 0
+        self.connections: set[Connection] = set()
+        self.latency_s = 0.0
+        """In each direction."""
+        self.port = own_port
 
     async def mend(self) -> None:
-        """Connections are taken, bytes flow."""
+        """Connections are taken, bytes flow; what was held comes through now."""
         self._flowing.set()
         if self._listener is None:
             self._listener = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
@@ -33,34 +60,79 @@ class TcpLine:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        for end in self._ends:
-            end.transport.abort()
-        await asyncio.gather(*self._carrying)
+        for connection in self.connections:
+            connection.abort()
+        for way in self._carrying:
+            way.cancel()
+        await asyncio.gather(*self._carrying, return_exceptions=True)
 
     def hold(self) -> None:
-        """Connections stay, nothing comes through."""
+        """Connections stay and are taken, nothing comes through: a black hole."""
         self._flowing.clear()
 
+    def leave_half_open(self) -> None:
+        """The server loses the connections it has; the clients are not told. New ones work."""
+        for connection in self.connections:
+            connection.half_open = True
+            connection.server.transport.abort()
+
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_connection(*self._server_address)
-        ends, pumps = {writer, server_writer}, (self._pump(reader, server_writer), self._pump(server_reader, writer))
-        tasks = {asyncio.create_task(pump) for pump in pumps}
-        self._ends |= ends
+        try:
+            server_reader, server = await asyncio.open_connection(*self._server_address)
+        except OSError:
+            writer.transport.abort()
+            return
+        connection = Connection(reader, writer, server_reader, server)
+        self.connections.add(connection)
+        tasks = {asyncio.create_task(way) for way in (self._upstream(connection), self._downstream(connection))}
         self._carrying |= tasks
         await asyncio.wait(tasks)
-        self._ends -= ends
         self._carrying -= tasks
+        self.connections.discard(connection)
 
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _upstream(self, connection: Connection) -> None:
+        with suppress(OSError):  # the line is cut: the other end learns it below
+            await self._convey(connection, connection.client_reader, connection.server)
+        if connection.half_open:
+            with suppress(OSError):
+                while await connection.client_reader.read(_CHUNK_BYTES):
+                    pass
+        for end in (connection.client, connection.server) if connection.half_open else (connection.server,):
+            end.close()
+
+    async def _downstream(self, connection: Connection) -> None:
+        with suppress(OSError):
+            await self._convey(connection, connection.server_reader, connection.client)
+        if not connection.half_open:
+            connection.client.close()
+
+    async def _convey(self, connection: Connection, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        """Bytes in order, each piece `latency_s` after it came."""
+        on_the_way: asyncio.Queue[Piece] = asyncio.Queue(_CHUNKS_IN_FLIGHT)
+        arriving = asyncio.create_task(self._arrive(on_the_way, target))
         try:
-            while chunk := await source.read(_CHUNK_BYTES):
-                await self._flowing.wait()
-                target.write(chunk)
-                await target.drain()
-        except OSError:
-            pass  # the line is cut: the other end learns it below
+            while piece := await self._next_piece(connection, source):
+                await on_the_way.put((time.monotonic() + self.latency_s, piece))
+            await on_the_way.put((0.0, b""))
+            await arriving
         finally:
-            target.close()
+            arriving.cancel()
+
+    async def _next_piece(self, connection: Connection, source: asyncio.StreamReader) -> bytes:
+        return await source.read(_CHUNK_BYTES)
+
+    async def _arrive(self, on_the_way: asyncio.Queue[Piece], target: asyncio.StreamWriter) -> None:
+        """Ends with the sender; what comes after the receiver has gone is dropped."""
+        while True:
+            due_s, piece = await on_the_way.get()
+            if not piece:
+                return
+            if (left_s := due_s - time.monotonic()) > 0:
+                await asyncio.sleep(left_s)
+            await self._flowing.wait()
+            with suppress(OSError):
+                target.write(piece)
+                await target.drain()
 
 
 @asynccontextmanager
