@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -31,6 +31,21 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("MILLRACE_KAFKA_BOOTSTRAP", "KAFKA_BOOTSTRAP"),
     )
     """Set = these brokers are used; unset = the local environment starts its own."""
+
+    secure: bool = False
+    """The local environment's brokers take TLS and SASL/SCRAM alone and grant each stage what its topics need."""
+
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_ca_file: Path | None = None
+    """PEM of the authority that signed the brokers' certificates; unset = the system's authorities."""
+
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256"] = "SCRAM-SHA-512"
+    kafka_user: str = ""
+    """The principal of this process. docs/security.md has one for each stage."""
+
+    kafka_password: SecretStr | None = None
+    kafka_password_file: Path | None = None
+    """Read at start, without the line's end. A file is better than a variable: children don't inherit it."""
 
     database_url: str = Field(
         default_factory=lambda fields: local_database_url(fields["home"], fields["postgres_port"]),
@@ -82,7 +97,18 @@ class Settings(BaseSettings):
     """Run on a broker release known to lose commit markers (KAFKA-20734). Only for one that carries the fix."""
 
     failpoint: str = Field("", validation_alias=AliasChoices("EOS_FAILPOINT", "MILLRACE_FAILPOINT"))
-    """`name:nth[:stop]`: the process kills (or stops) itself at that step. Fault tests only."""
+    """`name:nth[:stop|:raise|:hold=SECONDS]`: the process breaks itself at that step. Fault tests only."""
+
+    archive_dir: Path | None = None
+    """Where closed segments of the log are kept for ever; unset = nothing is archived. Best on another disk than Kafka's,
+    or on a bucket."""
+
+    archive_segment_bytes: int = Field(64 * 1024 * 1024, ge=1_024)
+    """Values of a segment, uncompressed, after which it is closed; about half of that on disk."""
+
+    archive_segment_age_ms: int = Field(3_600_000, ge=100, le=86_400_000)
+    """A segment is closed when its first record is this old: so much is not archived yet at any time. At most a seventh
+    of the shortest retention of an archived topic (7 days)."""
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=1, le=65_535)
@@ -127,9 +153,17 @@ class Settings(BaseSettings):
             raise ValueError("cycle_max_ms may be at most a twentieth of transaction_timeout_ms")
         if self.api_drain_timeout_ms <= self.api_delivery_timeout_ms:
             raise ValueError("api_drain_timeout_ms must exceed api_delivery_timeout_ms: accepted calls get an answer")
+        if self.kafka_security_protocol.startswith("SASL") and not self._has_login():
+            raise ValueError(
+                "kafka_security_protocol asks for a login: set MILLRACE_KAFKA_USER and one of"
+                " MILLRACE_KAFKA_PASSWORD_FILE and MILLRACE_KAFKA_PASSWORD"
+            )
         if urlsplit(self.database_url).scheme not in {"postgresql", "postgres"}:
             raise ValueError("database_url must start with postgresql://")
         return self
+
+    def _has_login(self) -> bool:
+        return bool(self.kafka_user) and (self.kafka_password is None) != (self.kafka_password_file is None)
 
 
 def setting_faults(error: ValidationError) -> list[str]:

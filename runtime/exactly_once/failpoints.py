@@ -1,15 +1,20 @@
-"""Named steps at which a fault test kills or stops the process: `EOS_FAILPOINT=name:nth[:stop]`.
+"""Named steps at which a fault test breaks the process: `EOS_FAILPOINT=name:nth[:stop|:raise|:hold=SECONDS]`.
+
+It is killed, stopped, met by an exception as of a bug, or its thread stands still while its other threads go on.
 
 Unset (always, outside fault tests) a step costs one comparison.
 """
 
 import os
+import re
 import signal
 import sys
 import threading
+import time
 
 NAMES = (
     "after_consume",
+    "while_deciding",
     "mid_cycle",
     "before_commit",
     "after_flush",
@@ -25,9 +30,24 @@ NAMES = (
 REDRIVE_NAMES = ("redrive_after_claim", "redrive_after_produce")
 """Steps of the command that brings one record out of quarantine."""
 
+ARCHIVE_NAMES = (
+    "archive_mid_segment",
+    "archive_after_draft",
+    "archive_after_segment",
+    "archive_after_link_draft",
+    "archive_after_link",
+)
+"""Steps of the archiver, per record the first and per segment the others."""
+
 END_TXN_FLIGHT_S = 0.0012
 """EndTxn takes 0.5-1 ms on loopback and its markers another 1 ms: after 1.2 ms the decision is on its way and the
 client does not know it yet, or has only just learnt it."""
+
+_ACTION = re.compile(r"(stop|raise|hold=\d+)?")
+
+
+class InjectedBug(Exception):
+    """What a bug would raise at the armed step."""
 
 
 class Failpoints:
@@ -36,16 +56,20 @@ class Failpoints:
     def __init__(self, armed: str) -> None:
         name, _, rest = armed.partition(":")
         nth, _, action = rest.partition(":")
-        known = NAMES + REDRIVE_NAMES
-        if armed and (name not in known or not nth.isdigit() or action not in {"", "stop"}):
-            raise ValueError(f"EOS_FAILPOINT={armed!r}: expected name:nth or name:nth:stop with name one of {known}")
+        known = NAMES + REDRIVE_NAMES + ARCHIVE_NAMES
+        if armed and (name not in known or not nth.isdigit() or not _ACTION.fullmatch(action)):
+            raise ValueError(
+                f"EOS_FAILPOINT={armed!r}: expected name:nth, name:nth:stop, name:nth:raise or name:nth:hold=SECONDS"
+                f" with name one of {known}"
+            )
         self._name = name
         self._nth = int(nth or 0)
-        self._signal = signal.SIGSTOP if action == "stop" else signal.SIGKILL
+        self._action, _, hold_s = action.partition("=")
+        self._hold_s = int(hold_s or 0)
         self._reached = 0
 
     def reach(self, name: str, delay_s: float = 0.0) -> None:
-        """Kill or stop the process if this is the armed step for the nth time, `delay_s` later."""
+        """Act if this is the armed step for the nth time, `delay_s` later. Raises InjectedBug where armed so."""
         if name != self._name:
             return
         self._reached += 1
@@ -59,4 +83,9 @@ class Failpoints:
     def _act(self) -> None:
         sys.stderr.write(f"millrace: failpoint {self._name}\n")
         sys.stderr.flush()
-        os.kill(os.getpid(), self._signal)
+        if self._action == "raise":
+            raise InjectedBug(self._name)
+        if self._action == "hold":
+            time.sleep(self._hold_s)
+        else:
+            os.kill(os.getpid(), signal.SIGSTOP if self._action == "stop" else signal.SIGKILL)

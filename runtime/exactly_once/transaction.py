@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from runtime.exactly_once.crash import crash
 from runtime.exactly_once.failpoints import END_TXN_FLIGHT_S, Failpoints
 from runtime.exactly_once.watchdog import Watchdog
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 
 INIT_DEADLINE_S = 60.0
@@ -45,6 +46,7 @@ class TransactionProducer:
     ) -> None:
         self.transactional_id = transactional_id(application, settings.slot)
         self.rotations = 0
+        self._brokers = Brokers.of(settings)
         self._configuration = producer_configuration(self.transactional_id, settings)
         self._failpoints = failpoints
         self._watchdog = Watchdog()
@@ -72,7 +74,7 @@ class TransactionProducer:
     def produce(
         self,
         topic: str,
-        value: bytes,
+        value: bytes | None,
         *,
         key: bytes | None = None,
         partition: int,
@@ -83,6 +85,7 @@ class TransactionProducer:
             raise RuntimeError(f"{topic}: nothing may be produced outside a chunk; its record would belong to no cycle")
         if partition < 0:
             raise ValueError(f"{topic}: partition {partition}; the stage chooses the partition, never the client")
+        self._failpoints.reach("while_deciding")
         deadline = time.monotonic() + STEP_DEADLINE_S
         while True:
             try:
@@ -150,25 +153,28 @@ class TransactionProducer:
             except KafkaException as failure:
                 error: KafkaError = failure.args[0]
                 if not error.retriable() or time.monotonic() >= deadline:
-                    crash(f"{step} of {self.transactional_id}: {error}")
+                    said = self._brokers.explained(error, f"{step} as {self.transactional_id}")
+                    crash(f"{step} of {self.transactional_id}: {said}")
                 self._suspect = str(error)
                 time.sleep(0.05)
 
     def _on_delivery(self, error: KafkaError | None, record: Message) -> None:
         """Called for failures alone: the transaction is lost, and waiting for the commit to say so never ends."""
         if error is not None:
-            crash(f"delivery to {record.topic()}[{record.partition()}] by {self.transactional_id}: {error}")
+            said = self._brokers.explained(error, f"write {record.topic()}")
+            crash(f"delivery to {record.topic()}[{record.partition()}] by {self.transactional_id}: {said}")
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
-            crash(f"producer {self.transactional_id}: {error}")
+            said = self._brokers.explained(error, f"use the transactional id {self.transactional_id}")
+            crash(f"producer {self.transactional_id}: {said}")
         self._suspect = str(error)
 
 
 def producer_configuration(name: str, settings: Settings) -> dict[str, Any]:
     """librdkafka's settings, each one that matters said explicitly."""
     return {
-        "bootstrap.servers": settings.kafka_bootstrap,
+        **Brokers.of(settings).configuration(),
         "client.id": name,
         "transactional.id": name,
         "transaction.timeout.ms": settings.transaction_timeout_ms,

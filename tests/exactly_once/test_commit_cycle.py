@@ -15,7 +15,7 @@ from runtime.exactly_once.commit import Cycle, commit_cycle
 from runtime.exactly_once.contract import Chunk, Produce
 from runtime.exactly_once.crash import EXIT_CRASHED
 from runtime.exactly_once.engine import Engine
-from runtime.exactly_once.failpoints import Failpoints
+from runtime.exactly_once.failpoints import Failpoints, InjectedBug
 from runtime.exactly_once.transaction import TransactionProducer
 from runtime.settings import Settings
 from tests.exactly_once.application.account_sums import AccountSums
@@ -221,10 +221,22 @@ def test_an_exception_of_the_stage_ends_the_process_before_anything_is_committed
     made._membership.leave()
 
 
-@pytest.mark.parametrize("armed", ["nowhere:1", "after_flush", "after_flush:x", "after_flush:1:pause"])
+@pytest.mark.parametrize(
+    "armed", ["nowhere:1", "after_flush", "after_flush:x", "after_flush:1:pause", "after_flush:1:hold"]
+)
 def test_a_mistyped_failpoint_is_refused(armed: str) -> None:
     with pytest.raises(ValueError, match="EOS_FAILPOINT"):
         Failpoints(armed)
+
+
+def test_an_armed_bug_is_raised_the_nth_time_and_a_hold_keeps_the_thread() -> None:
+    bug = Failpoints("mid_cycle:2:raise")
+    bug.reach("mid_cycle")
+    with pytest.raises(InjectedBug):
+        bug.reach("mid_cycle")
+    begun_s = time.monotonic()
+    Failpoints("mid_cycle:1:hold=1").reach("mid_cycle")
+    assert time.monotonic() - begun_s >= 1
 
 
 class _Record:
