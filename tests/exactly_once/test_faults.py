@@ -6,17 +6,10 @@ import time
 import pytest
 
 from runtime.exactly_once.crash import EXIT_CRASHED
+from runtime.exactly_once.failpoints import NAMES
 from tests.exactly_once.application.processes import Run
 
-IN_THE_CYCLE = (
-    "after_consume",
-    "mid_cycle",
-    "before_commit",
-    "after_flush",
-    "after_offsets",
-    "mid_endtxn",
-    "after_commit",
-)
+IN_THE_CYCLE = [name for name in NAMES if name != "mid_restore" and not name.startswith("sink_")]
 
 
 def test_a_kill_at_every_step_of_the_cycle_leaves_a_right_run(run: Run) -> None:
