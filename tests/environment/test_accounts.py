@@ -7,6 +7,7 @@ the same code also runs under an unprivileged account.
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -86,9 +87,10 @@ def test_programs_below_a_private_folder_are_copied_to_where_the_server_can_read
 
 
 def _public(tmp_path: Path) -> Path:
-    """A folder that every account can reach: pytest's own are mode 0700."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o711)
+    """A folder that every account can reach: pytest's own are mode 0700, one below the other."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if stat.S_IMODE(folder.stat().st_mode) == stat.S_IRWXU:
+            folder.chmod(0o711)
     return tmp_path
 
 

@@ -2,10 +2,12 @@
 
 import os
 import stat
+import uuid
 from pathlib import Path
 
 import pytest
 
+from millrace.environment.brokers import broker
 from millrace.environment.faults import EnvironmentFault
 from millrace.environment.layout import Addresses, Home, cache_of, read_addresses
 from runtime.settings import Settings
@@ -79,3 +81,9 @@ def test_caches_are_per_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_of(Settings(cache_dir=None)) == tmp_path / ".cache" / "millrace"
+
+
+def test_a_cluster_id_never_looks_like_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([uuid.UUID(bytes=b"\xf8" * 16), uuid.UUID(bytes=b"\xfb" * 16), uuid.UUID(bytes=b"\x01" * 16)])
+    monkeypatch.setattr(uuid, "uuid4", lambda: next(drawn))
+    assert broker.new_cluster_id() == "AQEBAQEBAQEBAQEBAQEBAQ"

@@ -97,8 +97,16 @@ def _cluster_id(home: Home) -> str:
     path = home.root / "kafka" / "cluster.id"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        home.write(path, base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"="))
+        home.write(path, new_cluster_id().encode())
     return path.read_text()
+
+
+def new_cluster_id() -> str:
+    """22 letters as Kafka makes them: never with a dash in front, which its tools would take for an option."""
+    while True:
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        if not cluster_id.startswith("-"):
+            return cluster_id
 
 
 def _configure(settings: Settings, home: Home, node_id: int, brokers: int) -> None:
