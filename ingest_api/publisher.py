@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from payments.errors import Unavailable
+from runtime.kafka_client import Brokers
+from runtime.kafka_login import refuse_wrong_login
 from runtime.settings import Settings
 from schemas.topics import COMMANDS, partitions
 
@@ -95,6 +97,7 @@ class Publisher:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._brokers = Brokers.of(settings)
         self._producer = Producer(_configuration(settings, self._on_error))
         self._delivered: deque[_Report] = deque()
         self._pending_bytes = 0
@@ -168,6 +171,7 @@ class Publisher:
             logger.critical(self.failure)
 
     def _await_topic(self) -> None:
+        refuse_wrong_login(self._brokers)
         deadline = time.monotonic() + _TOPIC_WAIT_S
         while True:
             found, wanted = self._partitions(), partitions(COMMANDS, self._settings.shards)
@@ -210,7 +214,7 @@ class Publisher:
 
 def _configuration(settings: Settings, on_error: Any) -> dict[str, Any]:
     return {
-        "bootstrap.servers": settings.kafka_bootstrap,
+        **Brokers.of(settings).configuration(),
         "client.id": f"millrace-api-{settings.api_process_id}",
         "acks": "all",
         "enable.idempotence": True,

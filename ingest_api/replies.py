@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from ingest_api.http.resources import is_final
 from payments.commands import NO_REPLY
 from payments.errors import Unavailable, UndecodableRecord
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 from schemas.codec.replies import Reply, decode_replies, reply_address, reply_partition
 from schemas.topics import REPLIES
@@ -181,7 +182,7 @@ class ReplyListener:
 
 def _configuration(settings: Settings) -> dict[str, Any]:
     return {
-        "bootstrap.servers": settings.kafka_bootstrap,
+        **Brokers.of(settings).configuration(),
         "client.id": f"millrace-api-{settings.api_process_id}-replies",
         "group.id": f"millrace-api-{settings.api_process_id}",  # required by the client; nothing is committed
         "enable.auto.commit": False,

@@ -22,6 +22,7 @@ from millrace.replay.drift import DriftWatch
 from millrace.replay.drift_alarm import DriftAlarm
 from runtime.exactly_once.broker.hanging import StableOffsetWatch, find_hanging
 from runtime.exactly_once.broker.transaction_admin import IncompleteView, OpenProducer
+from runtime.kafka_client import AccessRefused, Brokers
 from runtime.settings import Settings
 from schemas.topics import CATALOGUE, partitions
 
@@ -60,7 +61,7 @@ class Watch:
         self._alarms: list[Alarm] | None = None
         self._failures = 0
         watched = [(t.name, shard) for t in CATALOGUE for shard in range(partitions(t, settings.shards))]
-        self._offsets = StableOffsetWatch(settings.kafka_bootstrap, watched, settings.transaction_timeout_ms)
+        self._offsets = StableOffsetWatch(Brokers.of(settings), watched, settings.transaction_timeout_ms)
 
     def look(self) -> list[Alarm]:
         """Observe, scan when it is time, and tell where that changes something.
@@ -69,7 +70,7 @@ class Watch:
         """
         try:
             self._of_brokers, self._failures = self._observed(), 0
-        except (KafkaException, IncompleteView, OSError) as error:
+        except (AccessRefused, KafkaException, IncompleteView, OSError) as error:
             self._failures += 1
             unasked = [Alarm(f"the brokers can't be asked: {' '.join(str(error).split())}")]
             self._of_brokers = unasked if self._failures > 1 else self._of_brokers
@@ -84,7 +85,7 @@ class Watch:
     def _observed(self) -> list[Alarm]:
         stalled = self._offsets.observe()
         if time.monotonic() - self._scanned_s >= self._scan_every_s:
-            self._hanging = find_hanging(self._settings.kafka_bootstrap, self._settings.transaction_timeout_ms)
+            self._hanging = find_hanging(Brokers.of(self._settings), self._settings.transaction_timeout_ms)
             self._scanned_s = time.monotonic()
         behind = [Alarm(f"{one.partition[0]}[{one.partition[1]}]: readers stand still") for one in stalled]
         return behind + [

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from runtime.kafka_client import AccessRefused, Brokers, is_refusal
+from runtime.kafka_login import refuse_wrong_login
+
 log = logging.getLogger("millrace.kafka")
 
 METADATA_DEADLINE_S = 30
@@ -22,11 +25,12 @@ class PositionLost(Exception):
 class AssignedReader:
     """`group` only names where `commit` leaves the positions."""
 
-    def __init__(self, bootstrap: str, topic: str, group: str) -> None:
+    def __init__(self, brokers: Brokers, topic: str, group: str) -> None:
+        self._brokers = brokers
         self._topic = topic
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **brokers.configuration(),
                 "group.id": group,
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
@@ -43,7 +47,8 @@ class AssignedReader:
         )
 
     def partition_count(self) -> int:
-        """Partitions of the topic. Raises TimeoutError where it does not exist in time."""
+        """Partitions of the topic. Raises TimeoutError where it does not exist in time, AccessRefused."""
+        refuse_wrong_login(self._brokers)
         give_up_at = time.monotonic() + METADATA_DEADLINE_S
         reason = "no such topic"
         while time.monotonic() < give_up_at:
@@ -51,6 +56,8 @@ class AssignedReader:
                 found = self._consumer.list_topics(self._topic, timeout=5).topics[self._topic]
                 if found.error is None and found.partitions:
                     return len(found.partitions)
+                if found.error is not None:
+                    self._refuse_unauthorized(found.error)
             except KafkaException as error:
                 reason = str(error.args[0])
             time.sleep(0.25)
@@ -66,7 +73,9 @@ class AssignedReader:
         self._consumer.assign([TopicPartition(self._topic, shard, at) for shard, at in next_offsets.items()])
 
     def next_record(self, timeout_s: float) -> Message | None:
-        """The next record of any partition, or None where none came in time. Raises PositionLost, KafkaException."""
+        """The next record of any partition, or None where none came in time. Raises PositionLost, AccessRefused,
+        KafkaException.
+        """
         record: Message | None = self._consumer.poll(timeout_s)
         if record is None:
             return None
@@ -76,7 +85,12 @@ class AssignedReader:
         self._refuse(error)
         return None
 
+    def _refuse_unauthorized(self, error: KafkaError) -> None:
+        if is_refusal(error):
+            raise AccessRefused(self._brokers.explained(error, f"read {self._topic}"))
+
     def _refuse(self, error: KafkaError) -> None:
+        self._refuse_unauthorized(error)
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             raise PositionLost(error.str())
         if error.fatal() or not (error.retriable() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART):

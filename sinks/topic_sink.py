@@ -20,6 +20,7 @@ from psycopg import Connection
 from payments.errors import InvariantViolation
 from runtime import migrate
 from runtime.exactly_once.crash import EXIT_CRASHED
+from runtime.kafka_client import AccessRefused, Brokers
 from runtime.kafka_reader import AssignedReader, PositionLost
 from runtime.postgres import connect, is_transient
 from runtime.settings import Settings
@@ -44,7 +45,7 @@ class TopicSink(ABC):
         self._shards = sorted(shards if shards is not None else range(settings.shards))
         self._partitions = settings.shards
         self._topic = topic
-        self._reader = AssignedReader(settings.kafka_bootstrap, topic, group)
+        self._reader = AssignedReader(Brokers.of(settings), topic, group)
         self._stopping = threading.Event()
         self._reconnects = 0
         self._log = logging.getLogger(f"millrace.{self.name}")
@@ -58,7 +59,7 @@ class TopicSink(ABC):
         self._stopping.set()
 
     def run(self) -> None:
-        """Apply the topic until stopped. Raises Fenced, InvariantViolation, TimeoutError, psycopg.Error."""
+        """Until stopped. Raises AccessRefused, Fenced, InvariantViolation, TimeoutError, psycopg.Error."""
         try:
             migrate.up(self._dsn, "sinks")
             self._check_partitions()
@@ -104,7 +105,7 @@ def run_until_told(name: str, topic: str, make: Callable[[], TopicSink]) -> int:
         return _ended(name, str(error), EXIT_INVARIANT)
     except PositionLost as error:
         return _ended(name, f"{topic} does not hold the next record to apply: {error}", EXIT_INVARIANT)
-    except (Fenced, TimeoutError, psycopg.OperationalError, KafkaException) as error:
+    except (AccessRefused, Fenced, TimeoutError, psycopg.OperationalError, KafkaException) as error:
         return _ended(name, str(error), EXIT_CRASHED)
     return 0
 

@@ -36,6 +36,7 @@ from ingest_api.quarantine.diagnosis import Diagnosis, Target, diagnose
 from payments.errors import Unavailable
 from payments.identifiers import PAYMENT, format_id
 from runtime.exactly_once.failpoints import Failpoints
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 from schemas.origin import REDRIVEN_FROM, Origin
 from schemas.topics import COMMANDS
@@ -72,7 +73,7 @@ class Redriver:
         self._timeout_s = settings.api_delivery_timeout_ms / 1_000
         self._producer = Producer(
             {
-                "bootstrap.servers": settings.kafka_bootstrap,
+                **Brokers.of(settings).configuration(),
                 "acks": "all",
                 "enable.idempotence": True,
                 "delivery.timeout.ms": settings.api_delivery_timeout_ms,

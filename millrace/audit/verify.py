@@ -14,6 +14,7 @@ from millrace.audit.ledger.proof import LogReader, prove_log
 from millrace.audit.postgres.proof import prove_tables
 from millrace.audit.postgres.snapshot import DatabaseSnapshot
 from millrace.audit.report import AuditReport, Differs
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 
 Progress = Callable[[int, int], None]
@@ -25,12 +26,12 @@ def verify(
 ) -> AuditReport:
     """Prove what can be proved. Raises AuditImpossible, TimeoutError or psycopg.Error where nothing could be read."""
     began = time.monotonic()
-    topics = topics or AuditedTopics()
+    topics, brokers = topics or AuditedTopics(), Brokers.of(settings)
     report = AuditReport()
     with ExitStack() as stack:
         snapshot = DatabaseSnapshot(settings.database_url, stack)
         snapshot.progress()  # refuses a database without tables before hours of reading
-        found = extents(settings.kafka_bootstrap, topics, settings.shards)
+        found = extents(brokers, topics, settings.shards)
         total = sum((extent.end - extent.start) * (1 + (name == topics.ledger)) for (name, _), extent in found.items())
         done = 0
 
@@ -39,7 +40,7 @@ def verify(
             done = min(done + records, total)
             progress(done, total)
 
-        reader = LogReader(settings.kafka_bootstrap, topics, settings.shards, found, advance)
+        reader = LogReader(brokers, topics, settings.shards, found, advance)
         for prove in (partial(prove_log, reader, report), partial(prove_tables, reader, snapshot, report)):
             try:
                 prove()

@@ -9,6 +9,8 @@ from millrace.watch import describe
 from runtime.exactly_once.broker.hanging import Decision, Verdict, decide, find_hanging, finish_as_decided
 from runtime.exactly_once.broker.transaction_admin import IncompleteView
 from runtime.exactly_once.broker.transaction_log import read_transaction_log
+from runtime.kafka_client import AccessRefused, Brokers
+from runtime.kafka_login import refuse_wrong_login
 from runtime.settings import Settings
 
 
@@ -17,7 +19,7 @@ def run(*, finish: bool, as_json: bool) -> None:
     settings = connected(Settings())
     try:
         verdicts = _verdicts(settings, finish=finish)
-    except (IncompleteView, OSError) as error:
+    except (AccessRefused, IncompleteView, OSError) as error:
         print_failure(f"no verdict: {error}")
         raise typer.Exit(EXIT_FAILED) from error
     if as_json:
@@ -31,12 +33,14 @@ def run(*, finish: bool, as_json: bool) -> None:
 
 
 def _verdicts(settings: Settings, *, finish: bool) -> list[Verdict]:
-    hanging = find_hanging(settings.kafka_bootstrap, settings.transaction_timeout_ms)
+    brokers = Brokers.of(settings)
+    refuse_wrong_login(brokers)
+    hanging = find_hanging(brokers, settings.transaction_timeout_ms)
     if not hanging:
         return []
     if finish:
-        return finish_as_decided(settings.kafka_bootstrap, hanging)
-    return decide(read_transaction_log(settings.kafka_bootstrap), hanging)
+        return finish_as_decided(brokers, hanging)
+    return decide(read_transaction_log(brokers), hanging)
 
 
 def _is_ended(verdict: Verdict, *, finish: bool) -> bool:

@@ -14,6 +14,7 @@ from millrace.audit.ledger.partition_log import AuditedTopics, AuditImpossible, 
 from millrace.audit.ledger.proof import LogReader
 from millrace.audit.ledger.replay import RECEIVED, ShardReplay
 from millrace.audit.report import Difference, Differs
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 
 Progress = Callable[[int, int], None]
@@ -54,8 +55,8 @@ def decide_again(
 ) -> DecidedAgain:
     """Ends at the first difference. Raises AuditImpossible where nothing can be decided again."""
     began, done = time.monotonic(), DecidedAgain()
-    topics = topics or AuditedTopics()
-    found = extents(settings.kafka_bootstrap, topics, settings.shards)
+    topics, brokers = topics or AuditedTopics(), Brokers.of(settings)
+    found = extents(brokers, topics, settings.shards)
     total = sum(extent.end - extent.start for (name, _), extent in found.items() if name != topics.quarantine)
     read = 0
 
@@ -64,7 +65,7 @@ def decide_again(
         read = min(read + records, total)
         progress(read, total)
 
-    reader = LogReader(settings.kafka_bootstrap, topics, settings.shards, found, advance)
+    reader = LogReader(brokers, topics, settings.shards, found, advance)
     for reason in reader.incomplete(topics.ledger):
         raise AuditImpossible(f"{reason}; the decisions that follow rest on it, so none can be made again")
     try:

@@ -18,6 +18,7 @@ from millrace.replay.ledger import FoldedLedger, Link
 from millrace.replay.point import Ledger, shown_time
 from millrace.replay.rebuild import applied_offsets, require_not_ahead
 from millrace.replay.tables import shown_balances
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 
 
@@ -109,7 +110,7 @@ class DriftWatch:
         return self._folded
 
     def _begin(self, ledger: Ledger, snapshot: DatabaseSnapshot, stack: ExitStack) -> FoldedLedger:
-        folded = FoldedLedger(ledger.bootstrap, self._topic, ledger.shards)
+        folded = FoldedLedger(ledger.brokers, self._topic, ledger.shards)
         self._trusted = {}
         if any(ledger.extent(shard).start for shard in range(ledger.shards)):
             for block in shown_balances(snapshot.connect(stack)):
@@ -121,9 +122,9 @@ class DriftWatch:
         return folded
 
     def _ledger(self) -> Ledger:
-        settings = self._settings
-        found = extents(settings.kafka_bootstrap, (self._topic,), settings.shards)
-        return Ledger(settings.kafka_bootstrap, self._topic, settings.shards, found)
+        settings, brokers = self._settings, Brokers.of(self._settings)
+        found = extents(brokers, (self._topic,), settings.shards)
+        return Ledger(brokers, self._topic, settings.shards, found)
 
 
 def _is_of_use(folded: FoldedLedger, applied: dict[int, int], ledger: Ledger) -> bool:

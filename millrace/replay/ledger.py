@@ -13,6 +13,7 @@ from millrace.audit.ledger.partition_log import Advance, Extent, PartitionLog
 from millrace.audit.ledger.replay import decoded
 from millrace.audit.report import Differs, Invariant
 from millrace.replay.balances import Balances
+from runtime.kafka_client import Brokers
 from schemas.codec.ledger import GENESIS_HASH, LedgerHeader, record_hash
 
 NextOffsets = Mapping[int, int]
@@ -35,11 +36,11 @@ BEGINNING = Link(0, 0, GENESIS_HASH, 0)
 class FoldedLedger:
     """Balances as of `next_offsets`; `advance` moves on."""
 
-    def __init__(self, bootstrap: str, topic: str, shards: int, advance: Advance = lambda _: None) -> None:
+    def __init__(self, brokers: Brokers, topic: str, shards: int, advance: Advance = lambda _: None) -> None:
         self.balances = Balances()
         self.records = 0
         self.links: dict[int, Link] = dict.fromkeys(range(shards), BEGINNING)
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self._topic = topic
         self._advance = advance
 
@@ -66,7 +67,7 @@ class FoldedLedger:
 
     def _checked(self, shard: int, until: int, ahead: "_Ahead") -> Iterator[Located]:
         extent = Extent(ahead.link.next_offset, until)
-        for message in PartitionLog(self._bootstrap, self._topic, shard, extent, self._advance):
+        for message in PartitionLog(self._brokers, self._topic, shard, extent, self._advance):
             value, offset = message.value() or b"", message.offset()
             place = f"{self._topic}[{shard}] offset {offset}"
             record = decoded(value, place)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from millrace.audit.ledger.partition_log import AuditImpossible, Extent, Extents, PartitionLog, offsets_at
+from runtime.kafka_client import Brokers
 
 _OFFSETS = re.compile(r"\d{1,4}:\d{1,18}(,\d{1,4}:\d{1,18})*")
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,7 +37,7 @@ class Offsets(NamedTuple):
 class Ledger(NamedTuple):
     """Which topic, and how far it reaches."""
 
-    bootstrap: str
+    brokers: Brokers
     topic: str
     shards: int
     extents: Extents
@@ -100,7 +101,7 @@ def _up_to(moment: Moment, ledger: Ledger, now_ms: int) -> dict[int, int]:
 
 
 def _through(unix_ms: int, ledger: Ledger) -> dict[int, int]:
-    later = offsets_at(ledger.bootstrap, ledger.topic, ledger.shards, unix_ms + 1)
+    later = offsets_at(ledger.brokers, ledger.topic, ledger.shards, unix_ms + 1)
     return {shard: min(later.get(shard, end), end) for shard, end in ledger.ends().items()}
 
 
@@ -111,7 +112,7 @@ def _beginning(ledger: Ledger) -> str:
 
 
 def _time_of_first(ledger: Ledger, shard: int) -> int | None:
-    log = PartitionLog(ledger.bootstrap, ledger.topic, shard, ledger.extent(shard), lambda _: None)
+    log = PartitionLog(ledger.brokers, ledger.topic, shard, ledger.extent(shard), lambda _: None)
     return next((message.timestamp()[1] for message in log), None)
 
 
@@ -137,7 +138,7 @@ def _time_before(ledger: Ledger, shard: int, offset: int) -> int | None:
     width = _LOOK_BACK_OFFSETS
     while True:
         extent = Extent(max(0, offset - width), offset)
-        log = PartitionLog(ledger.bootstrap, ledger.topic, shard, extent, lambda _: None)
+        log = PartitionLog(ledger.brokers, ledger.topic, shard, extent, lambda _: None)
         last = deque(log, maxlen=1)
         if last or extent.start == 0:
             return last[0].timestamp()[1] if last else None

@@ -20,6 +20,7 @@ from millrace.replay.ledger import FoldedLedger, NextOffsets
 from millrace.replay.point import Ledger, Moment, Offsets, resolve, shown_time
 from millrace.replay.tables import shown_balances, summed_balances
 from payments.identifiers import ACCOUNT, format_id
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 
 Progress = Callable[[int, int], None]
@@ -82,16 +83,16 @@ def replay(
 ) -> ReplayReport:
     """Raises AuditImpossible where there is no such point or account, Differs where the ledger contradicts itself."""
     began = time.monotonic()
-    topic = (topics or AuditedTopics()).ledger
+    topic, brokers = (topics or AuditedTopics()).ledger, Brokers.of(settings)
     with ExitStack() as stack:
         snapshot = DatabaseSnapshot(settings.database_url, stack)
         applied = applied_offsets(snapshot, settings.shards)  # before the ledger's ends: never ahead of them
-        found = extents(settings.kafka_bootstrap, (topic,), settings.shards)
-        ledger = Ledger(settings.kafka_bootstrap, topic, settings.shards, found)
+        found = extents(brokers, (topic,), settings.shards)
+        ledger = Ledger(brokers, topic, settings.shards, found)
         require_not_ahead(applied, ledger)
         to = resolve(point.to, ledger, time.time_ns() // 1_000_000)
         report = ReplayReport(dict(sorted(to.items())))
-        folded = FoldedLedger(settings.kafka_bootstrap, topic, settings.shards, _counting(to, progress))
+        folded = FoldedLedger(brokers, topic, settings.shards, _counting(to, progress))
         _compare_there(folded, applied, snapshot, report, stack)
     compared = folded.records
     folded.advance(to)

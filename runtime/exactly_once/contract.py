@@ -15,13 +15,13 @@ class Produce(Protocol):
 
     Callable only while a chunk is being decided or inside `ShardStore.before_commit`; at any other time it raises
     RuntimeError, because the record would belong to no cycle. A value that the broker would refuse for its size raises
-    KafkaException at once: split above 900,000 bytes.
+    KafkaException at once: split above 900,000 bytes. None instead of a value deletes the key of a compacted topic.
     """
 
     def __call__(
         self,
         topic: str,
-        value: bytes,
+        value: bytes | None,
         *,
         key: bytes | None = None,
         partition: int,

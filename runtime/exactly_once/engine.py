@@ -20,6 +20,7 @@ from runtime.exactly_once.failpoints import Failpoints
 from runtime.exactly_once.membership import Membership
 from runtime.exactly_once.restore import Partition
 from runtime.exactly_once.transaction import TransactionProducer
+from runtime.kafka_client import AccessRefused, Brokers, is_refusal
 from runtime.settings import Settings
 
 Item = TypeVar("Item")
@@ -60,12 +61,14 @@ class Engine:
 
     def __init__(self, application: str, store: ShardStore, settings: Settings) -> None:
         failpoints = Failpoints(settings.failpoint)
+        self._application = application
+        self._brokers = Brokers.of(settings)
         self.cycles = 0
         self._settings = settings
         self._store = store
         self._failpoints = failpoints
         self._producer = TransactionProducer(
-            application, settings, failpoints, lambda name: pass_start_gate(settings.kafka_bootstrap, name)
+            application, settings, failpoints, lambda name: pass_start_gate(self._brokers, name)
         )
         self._membership = Membership(application, store, settings, failpoints)
         self._cycle = Cycle()
@@ -86,11 +89,13 @@ class Engine:
                 self._turn(driver)
             self._commit_if_open()
             self._membership.leave()
+        except AccessRefused as refused:
+            crash(str(refused))
         except Exception as failure:  # noqa: BLE001 - crash-only: whatever it was, the cycle is in doubt
             crash(f"{type(failure).__name__}: {failure}")
 
     def _start(self, driver: Driver) -> None:
-        refuse_broken_broker(self._settings.kafka_bootstrap, accept=self._settings.accept_broker_version)
+        refuse_broken_broker(self._brokers, accept=self._settings.accept_broker_version)
         self._producer.start()
         self._membership.before_revoke = self._commit_if_open
         self._membership.on_assigned = driver.assigned
@@ -137,7 +142,7 @@ class Engine:
         by_partition: dict[Partition, list[Any]] = {}
         for record in records:
             if record.error() is not None:
-                _refuse_fatal(record.error())
+                self._refuse_fatal(record)
                 continue
             by_partition.setdefault((record.topic(), record.partition()), []).append(record)
         chunks = []
@@ -146,6 +151,14 @@ class Engine:
                 chunks.append(Chunk(topic, shard, records_of_chunk, self._producer.produce))
                 self._membership.positions[topic, shard] = chunks[-1].next_offset
         return chunks
+
+    def _refuse_fatal(self, record: Any) -> None:
+        """Transient fetch errors are retried by the client; the rest leaves the position in doubt."""
+        error = record.error()
+        if is_refusal(error):
+            raise AccessRefused(self._brokers.explained(error, f"read {record.topic() or self._application}"))
+        if error.fatal() or error.code() in ENDS_THE_PROCESS:
+            crash(f"consume: {error}")
 
     def _fresh(self, partition: Partition, records: list[Any]) -> list[Any]:
         """Without what is not owned any more and what was delivered before: one poll may still hold both."""
@@ -219,9 +232,3 @@ def _runs(items: Sequence[Item], bytes_of: Callable[[Item], int]) -> list[list[I
         runs[-1].append(item)
         left_bytes -= size_bytes
     return runs
-
-
-def _refuse_fatal(error: Any) -> None:
-    """Transient fetch errors are retried by the client; the rest leaves the position in doubt."""
-    if error.fatal() or error.code() in ENDS_THE_PROCESS:
-        crash(f"consume: {error}")

@@ -17,6 +17,7 @@ from runtime.exactly_once.contract import ShardStore
 from runtime.exactly_once.crash import crash
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.exactly_once.restore import Partition, RestoreConsumer, past_retention, restore_shards
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 
 COMMITTED_DEADLINE_S = 60.0
@@ -112,6 +113,9 @@ class Membership:
             try:
                 callback(consumer, partitions)
                 self._in_callback = False
+            except KafkaException as failure:
+                said = Brokers.of(self._settings).explained(failure.args[0], f"use group {self._application}")
+                crash(f"{callback.__name__.strip('_')} of {_named(partitions)}: {said}")
             except Exception as failure:  # noqa: BLE001 - whatever it is, the assignment is in doubt
                 crash(f"{callback.__name__.strip('_')} of {_named(partitions)}: {failure!r}")
 
@@ -212,7 +216,7 @@ def consumer_configuration(application: str, settings: Settings) -> dict[str, An
             " (cooperative-sticky: 31,116 wrong records in its test); use `range`"
         )
     configuration: dict[str, Any] = {
-        "bootstrap.servers": settings.kafka_bootstrap,
+        **Brokers.of(settings).configuration(),
         "client.id": f"{application}.{settings.slot}",
         "group.id": application,
         "enable.auto.commit": False,

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from runtime.exactly_once.contract import ShardStore
 from runtime.exactly_once.failpoints import Failpoints
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class RestoreConsumer:
         self.stalled_s = 3 * settings.transaction_timeout_ms / 1000
         self.failpoints = failpoints
         configuration = {
-            "bootstrap.servers": settings.kafka_bootstrap,
+            **Brokers.of(settings).configuration(),
             "group.id": f"{application}.restore",  # required by the client; neither joined nor committed
             "enable.auto.commit": False,
             "log_level": 2,

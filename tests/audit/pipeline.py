@@ -20,6 +20,7 @@ from payments.commands import NO_REPLY, Command, CommandKind, account_command
 from payments.identifiers import NIL, derive_account_id
 from payments.postings import clearing_account
 from runtime.exactly_once.contract import Chunk
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 from schemas import topics as catalogue
 from schemas.codec.commands import encode_batch, encode_body, encode_command
@@ -119,16 +120,16 @@ class Pipeline:
             self._producer.produce(self._names[topic], value, key, partition, headers=list(headers or ()))
 
     def _new_records(self, topic: str, partition: int) -> list[Message]:
-        end = extents(self.bootstrap, (topic,), SHARDS)[topic, partition].end
+        end = extents(Brokers(self.bootstrap), (topic,), SHARDS)[topic, partition].end
         start = self._positions.get((topic, partition), 0)
         self._positions[topic, partition] = end
-        return list(PartitionLog(self.bootstrap, topic, partition, Extent(start, end), lambda _: None))
+        return list(PartitionLog(Brokers(self.bootstrap), topic, partition, Extent(start, end), lambda _: None))
 
 
 def records_of(bootstrap: str, topic: str) -> Iterator[Message]:
     """Everything on a topic, partition after partition."""
-    for (name, partition), extent in extents(bootstrap, (topic,), SHARDS).items():
-        yield from PartitionLog(bootstrap, name, partition, extent, lambda _: None)
+    for (name, partition), extent in extents(Brokers(bootstrap), (topic,), SHARDS).items():
+        yield from PartitionLog(Brokers(bootstrap), name, partition, extent, lambda _: None)
 
 
 def apply_ledger(bootstrap: str, topic: str, database: str, home: Path) -> None:

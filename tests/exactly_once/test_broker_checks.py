@@ -17,22 +17,23 @@ from runtime.exactly_once.broker.transaction_log import (
     decode_state,
     read_transaction_log,
 )
+from runtime.kafka_client import Brokers
 from tests.exactly_once.application.processes import Run
 
 PARTITION = ("topic", 0)
 
 
 def test_the_brokers_release_is_read_and_a_good_one_passes(broker: str) -> None:
-    level = broker_version.metadata_level(broker)
+    level = broker_version.metadata_level(Brokers(broker))
     assert level >= 25  # 4.0
-    broker_version.refuse_broken_broker(broker, accept=level in broker_version.FEATURE_LEVELS_OF_4_3)
+    broker_version.refuse_broken_broker(Brokers(broker), accept=level in broker_version.FEATURE_LEVELS_OF_4_3)
 
 
 def test_a_release_that_loses_markers_is_refused_unless_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_version, "metadata_level", lambda _: 30)
     with pytest.raises(RuntimeError, match="KAFKA-20734"):
-        broker_version.refuse_broken_broker("host:1", accept=False)
-    broker_version.refuse_broken_broker("host:1", accept=True)
+        broker_version.refuse_broken_broker(Brokers("host:1"), accept=False)
+    broker_version.refuse_broken_broker(Brokers("host:1"), accept=True)
 
 
 def test_a_broker_that_starts_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,14 +47,14 @@ def test_a_broker_that_starts_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
         return answer
 
     monkeypatch.setattr(broker_version, "metadata_level", level_of)
-    broker_version.refuse_broken_broker("host:1", accept=False)
+    broker_version.refuse_broken_broker(Brokers("host:1"), accept=False)
     assert answers == []
 
 
 def test_a_broker_that_never_answers_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_version, "START_DEADLINE_S", 0.3)
     with pytest.raises(OSError, match=r"no broker of 127\.0\.0\.1:9 answers"):
-        broker_version.refuse_broken_broker("127.0.0.1:9", accept=False)
+        broker_version.refuse_broken_broker(Brokers("127.0.0.1:9"), accept=False)
 
 
 def test_a_broker_that_names_no_release_is_refused() -> None:
@@ -64,7 +65,7 @@ def test_a_broker_that_names_no_release_is_refused() -> None:
 
 def test_an_open_transaction_is_seen_by_partition_and_by_coordinator(run: Run) -> None:
     producer, name = _open_transaction(run)
-    view = transaction_admin.cluster(run.broker)
+    view = transaction_admin.cluster(Brokers(run.broker))
     found = transaction_admin.transaction(view, name)
     assert found.state == "Ongoing"
     assert found.partitions == {(run.topics.ledger, 1)}
@@ -77,7 +78,7 @@ def test_an_open_transaction_is_seen_by_partition_and_by_coordinator(run: Run) -
 def test_a_transaction_under_way_is_not_hanging(run: Run) -> None:
     producer, _ = _open_transaction(run)
     time.sleep(0.2)
-    suspects = hanging.scan_hanging(run.broker, age_ms=100)
+    suspects = hanging.scan_hanging(Brokers(run.broker), age_ms=100)
     assert (run.topics.ledger, 1) not in [suspect.partition for suspect in suspects]
     producer.commit_transaction(10)
 
@@ -91,10 +92,12 @@ def test_a_stray_write_is_found_twice_and_finished_as_decided(run: Run, monkeypa
     )
     time.sleep(0.4)
     found = [
-        p for p in hanging.find_hanging(run.broker, 100, confirm_after_s=0.2) if p.partition[0] == run.topics.ledger
+        p
+        for p in hanging.find_hanging(Brokers(run.broker), 100, confirm_after_s=0.2)
+        if p.partition[0] == run.topics.ledger
     ]
     assert [entry.partition for entry in found] == [(run.topics.ledger, 1)]
-    verdicts = finish_as_decided(run.broker, found)
+    verdicts = finish_as_decided(Brokers(run.broker), found)
     # the coordinator still knows it as ongoing: its decision is not on record, so nothing is written
     assert [verdict.decision for verdict in verdicts] == [Decision.REFUSED]
     producer.commit_transaction(10)
@@ -102,7 +105,7 @@ def test_a_stray_write_is_found_twice_and_finished_as_decided(run: Run, monkeypa
 
 def test_a_marker_ends_an_open_transaction_as_it_was_decided(run: Run) -> None:
     producer, name = _open_transaction(run)
-    view = transaction_admin.cluster(run.broker)
+    view = transaction_admin.cluster(Brokers(run.broker))
     own = transaction_admin.transaction(view, name)
     opened = next(entry for entry in transaction_admin.open_producers(view) if entry.producer_id == own.producer_id)
     transaction_admin.write_marker(view, opened, opened.epoch, commit=True)
@@ -114,9 +117,9 @@ def test_a_marker_ends_an_open_transaction_as_it_was_decided(run: Run) -> None:
 def test_the_gate_lets_a_fresh_producer_pass_and_refuses_a_second_live_one(run: Run) -> None:
     producer, name = _open_transaction(run)
     with pytest.raises(RuntimeError, match="same slot"):
-        start_gate.pass_start_gate(run.broker, name)
+        start_gate.pass_start_gate(Brokers(run.broker), name)
     again = _transactional(run, name)  # fences the first: its transaction is aborted, its state is Empty
-    start_gate.pass_start_gate(run.broker, name)
+    start_gate.pass_start_gate(Brokers(run.broker), name)
     again.begin_transaction()
     del producer
 
@@ -131,12 +134,12 @@ def test_the_gate_finishes_what_is_open_or_refuses(run: Run, monkeypatch: pytest
     monkeypatch.setattr(start_gate, "_look", lambda *_: list(opened))
     monkeypatch.setattr(start_gate, "finish_as_decided", lambda *_: [_verdict(Decision.REFUSED)])
     with pytest.raises(RuntimeError, match="operator must look"):
-        start_gate.pass_start_gate(run.broker, "id")
+        start_gate.pass_start_gate(Brokers(run.broker), "id")
     monkeypatch.setattr(start_gate, "finish_as_decided", lambda *_: [_verdict(Decision.COMMIT)])
     with pytest.raises(RuntimeError, match="still open"):
-        start_gate.pass_start_gate(run.broker, "id")
+        start_gate.pass_start_gate(Brokers(run.broker), "id")
     monkeypatch.setattr(start_gate, "finish_as_decided", finish)
-    start_gate.pass_start_gate(run.broker, "id")
+    start_gate.pass_start_gate(Brokers(run.broker), "id")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +166,7 @@ def test_a_hanging_transaction_ends_as_its_coordinator_decided(
 def test_the_coordinators_log_is_read_with_its_decisions(run: Run) -> None:
     producer, name = _open_transaction(run)
     producer.commit_transaction(10)
-    states = [state for state in read_transaction_log(run.broker).states if state.transactional_id == name]
+    states = [state for state in read_transaction_log(Brokers(run.broker)).states if state.transactional_id == name]
     assert "PrepareCommit" in [state.state for state in states]
     assert (run.topics.ledger, 1) in states[1].partitions
 
@@ -180,7 +183,9 @@ def test_both_versions_of_the_coordinators_record_are_decoded() -> None:
 
 def test_a_stable_offset_that_stands_still_raises_the_alarm(run: Run) -> None:
     producer, _ = _open_transaction(run)
-    watch = StableOffsetWatch(run.broker, [(run.topics.ledger, 1), (run.topics.ledger, 0)], transaction_timeout_ms=100)
+    watch = StableOffsetWatch(
+        Brokers(run.broker), [(run.topics.ledger, 1), (run.topics.ledger, 0)], transaction_timeout_ms=100
+    )
     assert watch.observe() == []
     time.sleep(0.3)
     stalled = watch.observe()
@@ -197,7 +202,7 @@ def test_a_leaderless_partition_means_no_verdict(monkeypatch: pytest.MonkeyPatch
     client = SimpleNamespace(list_topics=lambda timeout: metadata)
     monkeypatch.setattr(transaction_admin, "AdminClient", lambda _: client)
     with pytest.raises(IncompleteView, match="without a leader"):
-        transaction_admin.cluster("127.0.0.1:1")
+        transaction_admin.cluster(Brokers("127.0.0.1:1"))
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 1 << 31])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from runtime.settings import Settings, local_database_url, setting_faults
 
@@ -18,6 +18,13 @@ CHANGED: dict[str, Any] = {
     "kafka_port": 20_000,
     "postgres_port": 20_001,
     "kafka_bootstrap": "one:9092,two:9092",
+    "secure": True,
+    "kafka_security_protocol": "SSL",
+    "kafka_ca_file": Path("ca.pem"),
+    "kafka_sasl_mechanism": "SCRAM-SHA-256",
+    "kafka_user": "worker",
+    "kafka_password": "a password",
+    "kafka_password_file": Path("worker.password"),
     "database_url": "postgres://db/payments",
     "cache_dir": Path("downloads"),
     "maven_url": "https://mirror.example/maven2",
@@ -78,7 +85,8 @@ def test_every_setting_is_set_by_its_variable(monkeypatch: pytest.MonkeyPatch, n
     before = getattr(Settings(), name)
     assert before != CHANGED[name], "the table must change something"
     monkeypatch.setenv(f"MILLRACE_{name.upper()}", str(CHANGED[name]))
-    assert getattr(Settings(), name) == CHANGED[name]
+    found = getattr(Settings(), name)
+    assert (found.get_secret_value() if isinstance(found, SecretStr) else found) == CHANGED[name]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +134,17 @@ def test_the_local_url_holds_no_password_and_names_its_file(tmp_path: Path) -> N
     [
         ({"transaction_timeout_ms": 12_000, "session_timeout_ms": 12_000}, "must be below session_timeout_ms"),
         ({"transaction_timeout_ms": 12_000, "session_timeout_ms": 11_000}, "must be below session_timeout_ms"),
+        ({"kafka_security_protocol": "SASL_SSL"}, "asks for a login: set MILLRACE_KAFKA_USER"),
+        ({"kafka_security_protocol": "SASL_SSL", "kafka_user": "worker"}, "one of MILLRACE_KAFKA_PASSWORD_FILE"),
+        (
+            {
+                "kafka_security_protocol": "SASL_SSL",
+                "kafka_user": "u",
+                "kafka_password": "p",
+                "kafka_password_file": "f",
+            },
+            "one of MILLRACE_KAFKA_PASSWORD_FILE",
+        ),
         ({"cycle_max_ms": 501}, "at most a twentieth of transaction_timeout_ms"),
         ({"api_drain_timeout_ms": 10_000}, "must exceed api_delivery_timeout_ms"),
         ({"database_url": "mysql://db/payments"}, "must start with postgresql://"),

@@ -10,6 +10,7 @@ import pytest
 
 from runtime import migrate
 from runtime.exactly_once.failpoints import Failpoints
+from runtime.kafka_client import Brokers
 from runtime.kafka_reader import AssignedReader
 from runtime.postgres import connect
 from runtime.settings import Settings
@@ -148,7 +149,7 @@ class Writer:
         self.connection = connect(settings.database_url, "writer")
         prepare_session(self.connection)
         self.progress = load_progress(self.connection, range(SHARDS))
-        self.reader = AssignedReader(settings.kafka_bootstrap, topic, "writer")
+        self.reader = AssignedReader(Brokers.of(settings), topic, "writer")
         self.reader.start({shard: row.ledger_next_offset for shard, row in self.progress.items()})
 
     def batch(self) -> LedgerBatch:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from payments.errors import MillraceError
+from runtime.kafka_client import AccessRefused, Brokers, is_refusal
+from runtime.kafka_login import refuse_wrong_login
 from schemas import topics
 
 HIDDEN_DEADLINE_S = 60
@@ -57,13 +59,16 @@ class Extent(NamedTuple):
 Extents = dict[tuple[str, int], Extent]
 
 
-def extents(bootstrap: str, names: tuple[str, ...], shards: int) -> Extents:
+def extents(brokers: Brokers, names: tuple[str, ...], shards: int) -> Extents:
     """Extent of every partition of these topics, in their order. Raises AuditImpossible."""
-    consumer = _consumer(bootstrap, "read_uncommitted")
+    _require_login(brokers)
+    consumer = _consumer(brokers, "read_uncommitted")
     try:
         found: Extents = {}
         for name in names:
             known = consumer.list_topics(name, timeout=_REQUEST_TIMEOUT_S).topics[name]
+            if known.error is not None and is_refusal(known.error):
+                raise AuditImpossible(brokers.explained(known.error, f"read {name}"))
             if known.error is not None or len(known.partitions) != shards:
                 raise AuditImpossible(
                     f"topic {name} has {len(known.partitions)} partitions and this installation {shards} shards:"
@@ -73,7 +78,7 @@ def extents(bootstrap: str, names: tuple[str, ...], shards: int) -> Extents:
                 found[name, shard] = _extent(consumer, TopicPartition(name, shard))
         return found
     except KafkaException as error:
-        raise AuditImpossible(f"{bootstrap} does not answer: {error}; is it running? `millrace up`") from error
+        raise _unanswered(brokers, error) from error
     finally:
         consumer.close()
 
@@ -90,12 +95,12 @@ def _extent(consumer: Consumer, partition: TopicPartition) -> Extent:
         time.sleep(0.2)
 
 
-def offsets_at(bootstrap: str, topic: str, shards: int, unix_ms: int) -> dict[int, int]:
+def offsets_at(brokers: Brokers, topic: str, shards: int, unix_ms: int) -> dict[int, int]:
     """By shard, the first offset that the broker took in at this time or later; shards without one are left out.
 
     Raises AuditImpossible.
     """
-    consumer = _consumer(bootstrap, "read_uncommitted")
+    consumer = _consumer(brokers, "read_uncommitted")
     try:
         asked = [TopicPartition(topic, shard, unix_ms) for shard in range(shards)]
         answers = consumer.offsets_for_times(asked, timeout=_REQUEST_TIMEOUT_S)
@@ -104,7 +109,7 @@ def offsets_at(bootstrap: str, topic: str, shards: int, unix_ms: int) -> dict[in
                 raise AuditImpossible(f"{topic}[{answer.partition}]: {answer.error.str()}")
         return {answer.partition: answer.offset for answer in answers if answer.offset >= 0}
     except KafkaException as error:
-        raise AuditImpossible(f"{bootstrap} does not answer: {error}; is it running? `millrace up`") from error
+        raise _unanswered(brokers, error) from error
     finally:
         consumer.close()
 
@@ -112,17 +117,17 @@ def offsets_at(bootstrap: str, topic: str, shards: int, unix_ms: int) -> dict[in
 class PartitionLog:
     """Iterate it once: every committed message of the extent, in order. Memory: 16 MB of prefetched records."""
 
-    def __init__(self, bootstrap: str, topic: str, partition: int, extent: Extent, advance: Advance) -> None:
+    def __init__(self, brokers: Brokers, topic: str, partition: int, extent: Extent, advance: Advance) -> None:
         self.topic = topic
         self.partition = partition
         self.extent = extent
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self._advance = advance
 
     def __iter__(self) -> Iterator[Message]:
         if self.extent.start >= self.extent.end:
             return
-        consumer = _consumer(self._bootstrap, "read_committed")
+        consumer = _consumer(self._brokers, "read_committed")
         try:
             consumer.assign([TopicPartition(self.topic, self.partition, self.extent.start)])
             yield from self._read(consumer)
@@ -150,16 +155,17 @@ class PartitionLog:
         error = event.error()
         if error is not None and error.code() != KafkaError._PARTITION_EOF:
             if error.fatal() or not error.retriable():
-                raise AuditImpossible(f"{self.topic}[{self.partition}]: {error.str()}")
+                said = self._brokers.explained(error, f"read {self.topic}")
+                raise AuditImpossible(f"{self.topic}[{self.partition}]: {said}")
             return False
         offset: int = event.offset()
         return offset >= self.extent.end
 
 
-def _consumer(bootstrap: str, isolation_level: str) -> Consumer:
+def _consumer(brokers: Brokers, isolation_level: str) -> Consumer:
     return Consumer(
         {
-            "bootstrap.servers": bootstrap,
+            **brokers.configuration(),
             "group.id": "millrace.audit",  # never joined: partitions are assigned, no offset is committed
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
@@ -170,3 +176,18 @@ def _consumer(bootstrap: str, isolation_level: str) -> Consumer:
             "queued.max.messages.kbytes": 16_384,
         }
     )
+
+
+def _require_login(brokers: Brokers) -> None:
+    """The client would knock for ever and name no reason."""
+    try:
+        refuse_wrong_login(brokers)
+    except AccessRefused as refused:
+        raise AuditImpossible(str(refused)) from refused
+
+
+def _unanswered(brokers: Brokers, error: KafkaException) -> AuditImpossible:
+    cause: KafkaError = error.args[0]
+    if is_refusal(cause):
+        return AuditImpossible(brokers.explained(cause, "read the log"))
+    return AuditImpossible(f"{brokers.bootstrap} does not answer: {error}; is it running? `millrace up`")

@@ -15,20 +15,21 @@ from millrace.audit.ledger.quarantine import compare_quarantine
 from millrace.audit.ledger.replay import RECEIVED, Inputs, Replayed, ShardReplay, decoded
 from millrace.audit.ledger.settlement import Settlement
 from millrace.audit.report import AuditReport, Differs, Invariant
+from runtime.kafka_client import Brokers
 from schemas.codec.ledger import SourceTopic, record_hash
 
 
 class LogReader(NamedTuple):
     """How to read a partition, as far as it went when the audit began."""
 
-    bootstrap: str
+    brokers: Brokers
     topics: AuditedTopics
     shards: int
     extents: Extents
     advance: Advance
 
     def partition(self, topic: str, shard: int) -> PartitionLog:
-        return PartitionLog(self.bootstrap, topic, shard, self.extents[topic, shard], self.advance)
+        return PartitionLog(self.brokers, topic, shard, self.extents[topic, shard], self.advance)
 
     def inputs(self, shard: int) -> dict[SourceTopic, Inputs]:
         names = {
@@ -48,7 +49,7 @@ class LogReader(NamedTuple):
 
     def moved_on(self) -> bool:
         """True where records were written since the audit began."""
-        return extents(self.bootstrap, self.topics, self.shards) != self.extents
+        return extents(self.brokers, self.topics, self.shards) != self.extents
 
 
 def prove_log(reader: LogReader, report: AuditReport) -> None:

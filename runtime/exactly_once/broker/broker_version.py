@@ -6,6 +6,8 @@ The wire names no release; it names the highest metadata.version a broker suppor
 import time
 
 from runtime.exactly_once.broker import wire
+from runtime.kafka_client import Brokers
+from runtime.kafka_login import addresses
 
 API_VERSIONS = 18
 
@@ -19,35 +21,38 @@ start would load the program again, 1-4 s, and may wait for its turn at the supe
 RETRY_S = 0.1
 
 
-def refuse_broken_broker(bootstrap: str, *, accept: bool) -> None:
-    """Wait for a broker; raise RuntimeError for one of the 4.3 line unless `accept` is set, OSError where none answers.
+def refuse_broken_broker(brokers: Brokers, *, accept: bool) -> None:
+    """Wait for a broker; raise RuntimeError for one of the 4.3 line unless `accept` is set, OSError where none answers,
+    AccessRefused where they don't let this process in.
 
     4.3.0 and 4.3.1 drop the markers of a partition without a leader and call the transaction complete (KAFKA-20734):
     committed records can be lost, aborted ones become visible. 4.2.1 is right in both cases.
     """
-    level = _level_of_the_first_to_answer(bootstrap)
+    level = _level_of_the_first_to_answer(brokers)
     if level in FEATURE_LEVELS_OF_4_3 and not accept:
         raise RuntimeError(
-            f"broker {bootstrap} is of the Kafka 4.3 line (metadata.version {level}); 4.3.0 and 4.3.1 can lose commit"
-            " markers (KAFKA-20734). Run 4.2.1, or set MILLRACE_ACCEPT_BROKER_VERSION=true for a release with the fix"
+            f"broker {brokers.bootstrap} is of the Kafka 4.3 line (metadata.version {level}); 4.3.0 and 4.3.1 can"
+            " lose commit markers (KAFKA-20734). Run 4.2.1, or set MILLRACE_ACCEPT_BROKER_VERSION=true for one that has"
+            " the fix"
         )
 
 
-def _level_of_the_first_to_answer(bootstrap: str) -> int:
+def _level_of_the_first_to_answer(brokers: Brokers) -> int:
     deadline = time.monotonic() + START_DEADLINE_S
     while True:
         try:
-            return metadata_level(bootstrap)
+            return metadata_level(brokers)
         except OSError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(RETRY_S)
 
 
-def metadata_level(bootstrap: str) -> int:
+def metadata_level(brokers: Brokers) -> int:
     """The highest metadata.version that the first reachable broker supports. Raises OSError when none answers."""
     failure: OSError | None = None
-    for address in addresses(bootstrap):
+    for host, port in addresses(brokers.bootstrap):
+        address = wire.Address(host, port, brokers.login)
         try:
             answer = wire.ask(
                 address, API_VERSIONS, 3, wire.text("millrace") + wire.text("1") + b"\0", header_tags=False
@@ -55,7 +60,7 @@ def metadata_level(bootstrap: str) -> int:
             return supported_level(answer)
         except OSError as unreachable:
             failure = unreachable
-    raise OSError(f"no broker of {bootstrap} answers: {failure}")
+    raise OSError(f"no broker of {brokers.bootstrap} answers: {failure}")
 
 
 def supported_level(answer: wire.Reader) -> int:
@@ -68,12 +73,6 @@ def supported_level(answer: wire.Reader) -> int:
         if name == "metadata.version":
             return level
     raise RuntimeError(f"the broker names no metadata.version (error {error}): Kafka 4 in KRaft mode is required")
-
-
-def addresses(bootstrap: str) -> list[wire.Address]:
-    """host:port,host:port → addresses."""
-    pairs = (entry.strip().rpartition(":") for entry in bootstrap.split(","))
-    return [(host.strip("[]"), int(port)) for host, _, port in pairs]
 
 
 def _read_feature(features: wire.Reader) -> tuple[str, int]:

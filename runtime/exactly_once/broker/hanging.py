@@ -22,6 +22,7 @@ from runtime.exactly_once.broker.transaction_admin import (
     write_marker,
 )
 from runtime.exactly_once.broker.transaction_log import TransactionLog, TransactionState, read_transaction_log
+from runtime.kafka_client import Brokers
 
 STILL_DECIDED_BY_COORDINATOR = frozenset({"Ongoing", "PrepareCommit", "PrepareAbort"})
 
@@ -61,24 +62,24 @@ class StalledPartition(NamedTuple):
 
 
 def find_hanging(
-    bootstrap: str, transaction_timeout_ms: int, confirm_after_s: float = CONFIRM_AFTER_S
+    brokers: Brokers, transaction_timeout_ms: int, confirm_after_s: float = CONFIRM_AFTER_S
 ) -> list[OpenProducer]:
     """Open on the partition, not under way at any coordinator, old enough, and unchanged between two scans.
 
     Raises IncompleteView when a broker or a leader is missing: no verdict then.
     """
     age_ms = AGE_IN_TRANSACTION_TIMEOUTS * transaction_timeout_ms
-    first = scan_hanging(bootstrap, age_ms)
+    first = scan_hanging(brokers, age_ms)
     if not first:
         return []
     time.sleep(confirm_after_s)
-    second = set(scan_hanging(bootstrap, age_ms))
+    second = set(scan_hanging(brokers, age_ms))
     return [producer for producer in first if producer in second]
 
 
-def scan_hanging(bootstrap: str, age_ms: int) -> list[OpenProducer]:
+def scan_hanging(brokers: Brokers, age_ms: int) -> list[OpenProducer]:
     """One look. The partitions come first and the coordinators after, so one begun in between is no suspect."""
-    view = cluster(bootstrap)
+    view = cluster(brokers)
     producers = open_producers(view)
     known = {entry.producer_id: entry for entry in transactions(view)}
     now_ms = time.time() * 1000
@@ -94,15 +95,15 @@ def decide(log: TransactionLog, producers: Iterable[OpenProducer]) -> list[Verdi
     return [_decide(log, producer) for producer in producers]
 
 
-def finish_as_decided(bootstrap: str, producers: Sequence[OpenProducer]) -> list[Verdict]:
+def finish_as_decided(brokers: Brokers, producers: Sequence[OpenProducer]) -> list[Verdict]:
     """Write the marker that the coordinator decided and never wrote. Refused ones are returned untouched.
 
     Safe only for what `find_hanging` returned, or at the start gate, before the same producer id writes again.
     """
     if not producers:
         return []
-    verdicts = decide(read_transaction_log(bootstrap), producers)
-    view = cluster(bootstrap)
+    verdicts = decide(read_transaction_log(brokers), producers)
+    view = cluster(brokers)
     for verdict in verdicts:
         _finish(view, verdict)
     return verdicts
@@ -111,11 +112,11 @@ def finish_as_decided(bootstrap: str, producers: Sequence[OpenProducer]) -> list
 class StableOffsetWatch:
     """Alarm for readers that stand still: call `observe` every few seconds, on one thread."""
 
-    def __init__(self, bootstrap: str, partitions: Collection[Partition], transaction_timeout_ms: int) -> None:
+    def __init__(self, brokers: Brokers, partitions: Collection[Partition], transaction_timeout_ms: int) -> None:
         self._partitions = partitions
         self._stall_s = STALL_IN_TRANSACTION_TIMEOUTS * transaction_timeout_ms / 1000
         self._behind: dict[Partition, tuple[int, float]] = {}
-        configuration = {"bootstrap.servers": bootstrap, "group.id": "millrace.stable-offset-watch", "log_level": 2}
+        configuration = {**brokers.configuration(), "group.id": "millrace.stable-offset-watch", "log_level": 2}
         self._stable: Any = Consumer({**configuration, "isolation.level": "read_committed"})
         self._end: Any = Consumer({**configuration, "isolation.level": "read_uncommitted"})
 

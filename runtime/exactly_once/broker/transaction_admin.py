@@ -1,6 +1,6 @@
 """KIP-664 calls that confluent-kafka 2.16 has no method for: open producers and transactions, markers.
 
-Reads brokers over the plain wire protocol; writes only in `write_marker`. A view with a missing broker or leader is an
+Reads brokers over the wire protocol; writes only in `write_marker`. A view with a missing broker or leader is an
 exception, never a shorter answer: a repair decided on half the picture could abort what was committed.
 """
 
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from confluent_kafka.admin import AdminClient
 
 from runtime.exactly_once.broker import wire
+from runtime.kafka_client import AccessRefused, Brokers
 
 Partition = tuple[str, int]
 
@@ -19,6 +20,9 @@ DESCRIBE_PRODUCERS, DESCRIBE_TRANSACTIONS, LIST_TRANSACTIONS, WRITE_TXN_MARKERS 
 
 NOT_COORDINATOR = (14, 15, 16, 105)
 """Loading, unavailable, not coordinator, id not found: another broker answers for this id."""
+
+NOT_AUTHORIZED = {29: "TOPIC_AUTHORIZATION_FAILED", 53: "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"}
+CLUSTER_NOT_AUTHORIZED = 31
 
 METADATA_TIMEOUT_S = 10
 
@@ -56,16 +60,16 @@ class Transaction(NamedTuple):
     partitions: frozenset[Partition]
 
 
-def cluster(bootstrap: str) -> Cluster:
+def cluster(brokers: Brokers) -> Cluster:
     """A fresh client each time: one that outlives a broker restart answers with stale epochs."""
-    client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
+    client = AdminClient({**brokers.configuration(), "log_level": 2})
     metadata = client.list_topics(timeout=METADATA_TIMEOUT_S)
-    brokers = {node: (broker.host, broker.port) for node, broker in metadata.brokers.items()}
+    addresses = {n: wire.Address(broker.host, broker.port, brokers.login) for n, broker in metadata.brokers.items()}
     leaders = {(t, p): found.leader for t, topic in metadata.topics.items() for p, found in topic.partitions.items()}
-    leaderless = sorted(partition for partition, leader in leaders.items() if leader not in brokers)
+    leaderless = sorted(partition for partition, leader in leaders.items() if leader not in addresses)
     if leaderless:
         raise IncompleteView(f"{len(leaderless)} partitions without a leader, first {leaderless[0]}")
-    return Cluster(brokers, leaders)
+    return Cluster(addresses, leaders)
 
 
 def open_producers(view: Cluster) -> list[OpenProducer]:
@@ -78,11 +82,11 @@ def open_producers(view: Cluster) -> list[OpenProducer]:
 
 
 def describe_producers(address: wire.Address, partitions: Iterable[Partition]) -> list[OpenProducer]:
-    """Raises IncompleteView when the broker refuses an answer for any of the partitions."""
+    """Raises IncompleteView where the broker has no answer for a partition, AccessRefused where we may not ask."""
     answer = wire.ask(address, DESCRIBE_PRODUCERS, 0, wire.partitions(_by_topic(partitions)) + b"\0")
     answer.number("i")  # throttle
     found: list[OpenProducer] = []
-    answer.array(lambda: _read_topic_producers(answer, found))
+    answer.array(lambda: _read_topic_producers(answer, address, found))
     return found
 
 
@@ -105,13 +109,18 @@ def transaction(view: Cluster, transactional_id: str) -> Transaction:
 
 
 def write_marker(view: Cluster, open_: OpenProducer, epoch: int, *, commit: bool) -> None:
-    """Write the COMMIT or ABORT marker of one transaction to one partition. Raises RuntimeError when it is refused."""
+    """Write the COMMIT or ABORT marker of one transaction to one partition. Raises RuntimeError when it is refused,
+    AccessRefused when it is refused to us.
+    """
     topic, number = open_.partition
     entry = struct.pack(">qhb", open_.producer_id, epoch, int(commit)) + wire.partitions({topic: [number]})
     body = wire.array([entry + wire.int32(max(0, open_.coordinator_epoch)) + b"\0"], lambda encoded: encoded) + b"\0"
-    answer = wire.ask(view.brokers[view.leaders[open_.partition]], WRITE_TXN_MARKERS, 1, body)
+    address = view.brokers[view.leaders[open_.partition]]
+    answer = wire.ask(address, WRITE_TXN_MARKERS, 1, body)
     errors: list[int] = []
     answer.array(lambda: _read_marker(answer, errors))
+    if CLUSTER_NOT_AUTHORIZED in errors:
+        raise AccessRefused(address.login.may_not(f"end the transaction on {topic}", "CLUSTER_AUTHORIZATION_FAILED"))
     if any(errors):
         raise RuntimeError(f"marker for {open_.partition} refused: error {errors}")
 
@@ -123,11 +132,12 @@ def _by_topic(partitions: Iterable[Partition]) -> dict[str, list[int]]:
     return by_topic
 
 
-def _read_topic_producers(answer: wire.Reader, found: list[OpenProducer]) -> None:
+def _read_topic_producers(answer: wire.Reader, address: wire.Address, found: list[OpenProducer]) -> None:
     topic = answer.text()
 
     def read_partition() -> None:
         number, error, message = answer.number("i"), answer.number("h"), answer.string()
+        _refuse_unauthorized(error, address, f"see who writes {topic}")
         if error:
             raise IncompleteView(f"{topic}[{number}]: error {error} {message or ''}")
         found.extend(answer.array(lambda: _read_producer(answer, (topic, number))))
@@ -169,10 +179,10 @@ def _describe(address: wire.Address, names: list[str]) -> list[Transaction | Non
         return []
     answer = wire.ask(address, DESCRIBE_TRANSACTIONS, 0, wire.array(names, wire.text) + b"\0")
     answer.number("i")  # throttle
-    return answer.array(lambda: _read_transaction(answer))
+    return answer.array(lambda: _read_transaction(answer, address))
 
 
-def _read_transaction(answer: wire.Reader) -> Transaction | None:
+def _read_transaction(answer: wire.Reader, address: wire.Address) -> Transaction | None:
     error, name, state = answer.number("h"), answer.text(), answer.text()
     timeout_ms = answer.number("i")
     answer.number("q")  # start time
@@ -182,9 +192,16 @@ def _read_transaction(answer: wire.Reader) -> Transaction | None:
     answer.tags()
     if error in NOT_COORDINATOR:
         return None
+    _refuse_unauthorized(error, address, f"see the transactional id {name}")
     if error:
         raise IncompleteView(f"DescribeTransactions {name}: error {error}")
     return Transaction(name, state, timeout_ms, producer_id, epoch, frozenset(partitions))
+
+
+def _refuse_unauthorized(error: int, address: wire.Address, action: str) -> None:
+    """Half a view that stays half: no waiting completes it."""
+    if error in NOT_AUTHORIZED:
+        raise AccessRefused(address.login.may_not(action, NOT_AUTHORIZED[error]))
 
 
 def _read_topic_partitions(answer: wire.Reader, partitions: set[Partition]) -> None:

@@ -12,6 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from runtime.exactly_once.broker import wire
 from runtime.exactly_once.broker.transaction_admin import Partition
+from runtime.kafka_client import AccessRefused, Brokers, is_refusal
 
 TOPIC = "__transaction_state"
 STATES = (
@@ -46,11 +47,14 @@ class TransactionLog(NamedTuple):
     """False when compaction or retention removed records: then absence proves nothing."""
 
 
-def read_transaction_log(bootstrap: str) -> TransactionLog:
-    """Raises TimeoutError when the topic can't be read to its end."""
+def read_transaction_log(brokers: Brokers) -> TransactionLog:
+    """Raises TimeoutError when the topic can't be read to its end, AccessRefused when it is not for us to read.
+
+    An empty answer would be taken for “no decision was ever made”, and committed records aborted.
+    """
     consumer: Any = Consumer(
         {
-            "bootstrap.servers": bootstrap,
+            **brokers.configuration(),
             "group.id": "millrace.transaction-log",  # required by the client; neither joined nor committed
             "enable.auto.commit": False,
             "isolation.level": "read_uncommitted",
@@ -59,13 +63,16 @@ def read_transaction_log(bootstrap: str) -> TransactionLog:
         }
     )
     try:
-        return _read(consumer)
+        return _read(consumer, brokers)
     finally:
         consumer.close()
 
 
-def _read(consumer: Any) -> TransactionLog:
-    numbers = consumer.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
+def _read(consumer: Any, brokers: Brokers) -> TransactionLog:
+    topic = consumer.list_topics(TOPIC, timeout=10).topics[TOPIC]
+    if topic.error is not None and is_refusal(topic.error):
+        raise AccessRefused(brokers.explained(topic.error, f"read {TOPIC}"))
+    numbers = topic.partitions
     ends = {p: consumer.get_watermark_offsets(TopicPartition(TOPIC, p), timeout=10)[1] for p in numbers}
     left = {p for p, end in ends.items() if end > 0}
     consumer.assign([TopicPartition(TOPIC, p, OFFSET_BEGINNING) for p in left])
@@ -78,6 +85,8 @@ def _read(consumer: Any) -> TransactionLog:
             raise TimeoutError(f"{TOPIC} not readable to its end")
         for record in consumer.consume(5_000, 0.2):
             if record.error() is not None:
+                if is_refusal(record.error()):
+                    raise AccessRefused(brokers.explained(record.error(), f"read {TOPIC}"))
                 continue
             whole = whole and record.offset() == next_offsets[record.partition()]
             next_offsets[record.partition()] = record.offset() + 1

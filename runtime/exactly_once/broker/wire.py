@@ -1,20 +1,25 @@
 """Kafka's flexible wire encoding, as far as the admin calls need it that confluent-kafka 2.16 lacks.
 
-One request per connection over PLAINTEXT. Raises OSError when the broker does not answer within the time-out.
+One request per connection. Raises OSError when the broker does not answer within the time-out, AccessRefused when it
+does not let this process in.
 """
 
-import socket
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-Address = tuple[str, int]
+from runtime.kafka_client import OPEN, Login
+from runtime.kafka_login import CLIENT_ID, connected
+
 Item = TypeVar("Item")
 
-CLIENT_ID = b"millrace"
-TIMEOUT_S = 10.0
-ANSWER_BYTES_MAX = 64 * 1024 * 1024
-"""DescribeProducers of 10,000 partitions with 100 producers each is 40 MB."""
+
+class Address(NamedTuple):
+    """One broker, and how to get in."""
+
+    host: str
+    port: int
+    login: Login = OPEN
 
 
 class Reader:
@@ -100,26 +105,9 @@ def partitions(by_topic: Mapping[str, Iterable[int]]) -> bytes:
 def ask(address: Address, api_key: int, version: int, body: bytes, *, header_tags: bool = True) -> Reader:
     """Send one request and return its answer, positioned behind the response header."""
     header = struct.pack(">hhih", api_key, version, 1, len(CLIENT_ID)) + CLIENT_ID + b"\0"
-    message = header + body
-    with socket.create_connection(address, TIMEOUT_S) as connection:
-        connection.sendall(struct.pack(">i", len(message)) + message)
-        with connection.makefile("rb") as stream:
-            answer = Reader(_exactly(stream, _length(_exactly(stream, 4))))
+    with connected(*address) as connection:
+        answer = Reader(connection.ask(header + body))
     answer.number("i")  # correlation id: one request per connection
     if header_tags:
         answer.tags()
     return answer
-
-
-def _length(prefix: bytes) -> int:
-    length: int = struct.unpack(">i", prefix)[0]
-    if not 0 < length <= ANSWER_BYTES_MAX:
-        raise OSError(f"answer of {length} bytes")
-    return length
-
-
-def _exactly(stream: Any, length: int) -> bytes:
-    taken: bytes = stream.read(length)
-    if len(taken) != length:
-        raise OSError(f"connection closed after {len(taken)} of {length} bytes")
-    return taken

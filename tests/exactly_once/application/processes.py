@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from runtime.exactly_once.broker import transaction_admin
 from runtime.exactly_once.crash import EXIT_CRASHED
+from runtime.kafka_client import Brokers
 from tests.exactly_once.application import verifier
 from tests.exactly_once.application.account_sums import SHARDS, Topics
 
@@ -157,7 +158,7 @@ def create_topics(broker: str, topics: list[NewTopic]) -> None:
 def _answers_admin_calls(broker: str) -> bool:
     """A leader named by the metadata may still answer NOT_LEADER for some 10 ms."""
     try:
-        transaction_admin.open_producers(transaction_admin.cluster(broker))
+        transaction_admin.open_producers(transaction_admin.cluster(Brokers(broker)))
     except transaction_admin.IncompleteView:
         return False
     return True

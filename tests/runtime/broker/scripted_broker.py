@@ -8,6 +8,8 @@ import struct
 import threading
 from typing import NamedTuple, Self
 
+from runtime.exactly_once.broker.wire import Address
+
 CORRELATION = struct.pack(">i", 1)
 
 
@@ -35,7 +37,7 @@ class ScriptedBroker:
         self._answers = list(answers)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(5)
-        self.address: tuple[str, int] = self._listener.getsockname()
+        self.address = Address(*self._listener.getsockname())
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Self:

@@ -18,6 +18,8 @@ from runtime.exactly_once.broker.transaction_admin import (
     transactions,
     write_marker,
 )
+from runtime.kafka_client import AccessRefused, Brokers
+from runtime.kafka_login import addresses
 from tests.runtime.broker.scripted_broker import ScriptedBroker
 
 NO_TAGS = b"\0"
@@ -155,7 +157,15 @@ def test_an_id_that_nobody_coordinates_is_no_empty_transaction() -> None:
 
 
 def test_an_error_that_is_no_move_is_said() -> None:
-    with ScriptedBroker(described((53, ONGOING))) as broker, pytest.raises(IncompleteView, match=r"sink\.0: error 53"):
+    with ScriptedBroker(described((41, ONGOING))) as broker, pytest.raises(IncompleteView, match=r"sink\.0: error 41"):
+        transaction(one_broker(broker), "sink.0")
+
+
+def test_a_transactional_id_that_we_may_not_see_is_no_answer_to_wait_for() -> None:
+    with (
+        ScriptedBroker(described((53, ONGOING))) as broker,
+        pytest.raises(AccessRefused, match=r"not see .*sink\.0"),
+    ):
         transaction(one_broker(broker), "sink.0")
 
 
@@ -195,19 +205,19 @@ def versions(*features: tuple[str, int], error: int = 0) -> bytes:
 
 def test_the_metadata_version_is_found_among_other_features() -> None:
     with ScriptedBroker(versions(("group.version", 1), ("metadata.version", 29), ("kraft.version", 1))) as broker:
-        assert broker_version.metadata_level(broker.bootstrap) == 29
+        assert broker_version.metadata_level(Brokers(broker.bootstrap)) == 29
 
 
 def test_a_broker_that_is_down_is_passed_over_for_the_next_one() -> None:
     with ScriptedBroker() as gone:
         pass
     with ScriptedBroker(versions(("metadata.version", 25))) as broker:
-        assert broker_version.metadata_level(f"{gone.bootstrap}, {broker.bootstrap}") == 25
+        assert broker_version.metadata_level(Brokers(f"{gone.bootstrap}, {broker.bootstrap}")) == 25
 
 
 def test_a_broker_of_the_zookeeper_days_is_refused_and_not_waited_for() -> None:
     with ScriptedBroker(versions(error=35)) as broker, pytest.raises(RuntimeError, match=r"error 35.*Kafka 4 in KRaft"):
-        broker_version.refuse_broken_broker(broker.bootstrap, accept=False)
+        broker_version.refuse_broken_broker(Brokers(broker.bootstrap), accept=False)
 
 
 @pytest.mark.parametrize(
@@ -220,10 +230,10 @@ def test_a_broker_of_the_zookeeper_days_is_refused_and_not_waited_for() -> None:
     ],
 )
 def test_addresses_are_split_as_the_client_splits_them(bootstrap: str, expected: list[Any]) -> None:
-    assert broker_version.addresses(bootstrap) == expected
+    assert addresses(bootstrap) == expected
 
 
 @pytest.mark.parametrize("level", [29, 31])
 def test_only_the_broken_line_is_refused(monkeypatch: pytest.MonkeyPatch, level: int) -> None:
     monkeypatch.setattr(broker_version, "metadata_level", lambda _: level)
-    broker_version.refuse_broken_broker("host:1", accept=False)
+    broker_version.refuse_broken_broker(Brokers("host:1"), accept=False)

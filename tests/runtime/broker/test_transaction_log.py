@@ -13,6 +13,9 @@ from runtime.exactly_once.broker import hanging, transaction_log, wire
 from runtime.exactly_once.broker.hanging import Decision, decide
 from runtime.exactly_once.broker.transaction_admin import Cluster, OpenProducer, Transaction
 from runtime.exactly_once.broker.transaction_log import STATES, TransactionLog, TransactionState, decode_state
+from runtime.kafka_client import AccessRefused, Brokers
+
+BROKERS = Brokers("host:1")
 
 PARTITIONS = st.dictionaries(
     st.text("abc.", min_size=1, max_size=8), st.sets(st.integers(0, 4095), max_size=5), max_size=4
@@ -73,9 +76,11 @@ class StoredLog:
             [stored(number, offset, value)] for number, values in records.items() for offset, value in values
         ]
         self.assigned: set[int] = set()
+        self.topic_error: KafkaError | None = None
 
     def list_topics(self, topic: str, timeout: int) -> SimpleNamespace:
-        return SimpleNamespace(topics={topic: SimpleNamespace(partitions=dict.fromkeys(self._ends))})
+        found = SimpleNamespace(partitions=dict.fromkeys(self._ends), error=self.topic_error)
+        return SimpleNamespace(topics={topic: found})
 
     def get_watermark_offsets(self, asked: Any, timeout: int) -> tuple[int, int]:
         return 0, self._ends[asked.partition]
@@ -102,7 +107,7 @@ COMMITTING = flexible(struct.pack(">qhib", 77, 3, 10_000, 2), {"topic": {0}})
 
 def test_a_log_without_gap_is_whole() -> None:
     log = StoredLog({0: [(0, COMMITTING), (1, COMMITTING)], 4: [(0, COMMITTING)]}, {0: 2, 3: 0, 4: 1})
-    found = transaction_log._read(log)
+    found = transaction_log._read(log, BROKERS)
     assert found.whole
     assert [state.transactional_id for state in found.states] == ["id0", "id0", "id4"]
     assert log.assigned == {0, 4}, "an empty partition has nothing to wait for"
@@ -110,13 +115,13 @@ def test_a_log_without_gap_is_whole() -> None:
 
 @pytest.mark.parametrize("offsets", [(1, 2), (0, 2)])
 def test_a_record_that_compaction_removed_makes_the_log_partial(offsets: tuple[int, ...]) -> None:
-    found = transaction_log._read(StoredLog({0: [(offset, COMMITTING) for offset in offsets]}, {0: 3}))
+    found = transaction_log._read(StoredLog({0: [(offset, COMMITTING) for offset in offsets]}, {0: 3}), BROKERS)
     assert not found.whole
     assert len(found.states) == 2
 
 
 def test_a_tombstone_is_no_state_and_no_gap() -> None:
-    found = transaction_log._read(StoredLog({0: [(0, None), (1, COMMITTING)]}, {0: 2}))
+    found = transaction_log._read(StoredLog({0: [(0, None), (1, COMMITTING)]}, {0: 2}), BROKERS)
     assert found.whole
     assert len(found.states) == 1
 
@@ -124,13 +129,28 @@ def test_a_tombstone_is_no_state_and_no_gap() -> None:
 def test_a_transient_error_is_read_past() -> None:
     log = StoredLog({0: [(0, COMMITTING)]}, {0: 1})
     log._batches.insert(0, [stored(0, 0, None, KafkaError(KafkaError._TRANSPORT))])
-    assert len(transaction_log._read(log).states) == 1
+    assert len(transaction_log._read(log, BROKERS).states) == 1
+
+
+def test_a_log_that_we_may_not_read_is_no_empty_log() -> None:
+    """“No decision on record” would be answered with an abort, of what may be committed."""
+    log = StoredLog({}, {})
+    log.topic_error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    with pytest.raises(AccessRefused, match="may not read __transaction_state"):
+        transaction_log._read(log, BROKERS)
+
+
+def test_a_right_taken_away_in_the_middle_ends_the_reading() -> None:
+    log = StoredLog({0: [(0, COMMITTING)]}, {0: 1})
+    log._batches.insert(0, [stored(0, 0, None, KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))])
+    with pytest.raises(AccessRefused, match="may not read __transaction_state"):
+        transaction_log._read(log, BROKERS)
 
 
 def test_a_log_that_cannot_be_read_to_its_end_is_no_shorter_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transaction_log, "READ_DEADLINE_S", 0.01)
     with pytest.raises(TimeoutError, match="__transaction_state not readable to its end"):
-        transaction_log._read(StoredLog({0: [(0, COMMITTING)]}, {0: 5}))
+        transaction_log._read(StoredLog({0: [(0, COMMITTING)]}, {0: 5}), BROKERS)
 
 
 OPENED = OpenProducer(("topic", 0), 77, 3, 0, 0, 5)
@@ -159,7 +179,7 @@ def scanned(monkeypatch: pytest.MonkeyPatch, known: list[Transaction], age_ms: i
     monkeypatch.setattr(hanging, "open_producers", lambda _: [OPENED])
     monkeypatch.setattr(hanging, "transactions", lambda _: known)
     monkeypatch.setattr(hanging, "time", SimpleNamespace(time=lambda: 5.0, sleep=lambda _: None))
-    return hanging.scan_hanging("host:1", age_ms)
+    return hanging.scan_hanging(BROKERS, age_ms)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +208,7 @@ def test_a_young_transaction_is_left_alone(monkeypatch: pytest.MonkeyPatch, age_
 def test_what_moved_between_two_looks_is_not_hanging(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = [[OPENED], [OPENED._replace(last_timestamp_ms=1)]]
     monkeypatch.setattr(hanging, "scan_hanging", lambda *_: looks.pop(0))
-    assert hanging.find_hanging("host:1", 10_000, confirm_after_s=0) == []
+    assert hanging.find_hanging(BROKERS, 10_000, confirm_after_s=0) == []
     assert looks == []
 
 
@@ -200,5 +220,5 @@ def test_what_stands_still_is_hanging_after_three_time_outs(monkeypatch: pytest.
         return [OPENED]
 
     monkeypatch.setattr(hanging, "scan_hanging", look)
-    assert hanging.find_hanging("host:1", 10_000, confirm_after_s=0) == [OPENED]
+    assert hanging.find_hanging(BROKERS, 10_000, confirm_after_s=0) == [OPENED]
     assert ages == [30_000, 30_000]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtime import kafka_login
 from runtime.exactly_once.broker import wire
 from tests.runtime.broker.scripted_broker import CORRELATION, Raw, ScriptedBroker, framed
 
@@ -95,7 +96,7 @@ def test_a_broken_answer_is_an_error_of_the_connection(answer: Raw, says: str) -
 
 
 def test_the_largest_answer_is_bounded_before_a_byte_of_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "ANSWER_BYTES_MAX", 8)
+    monkeypatch.setattr(kafka_login, "ANSWER_BYTES_MAX", 8)
     with ScriptedBroker(Raw(framed(CORRELATION + bytes(4))), Raw(framed(CORRELATION + bytes(5)))) as broker:
         wire.ask(broker.address, 61, 0, b"")
         with pytest.raises(OSError, match="answer of 9 bytes"):
@@ -104,6 +105,6 @@ def test_the_largest_answer_is_bounded_before_a_byte_of_it_is_read(monkeypatch: 
 
 def test_a_broker_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection taken by a stopped process: the kernel completes the handshake, and nobody reads."""
-    monkeypatch.setattr(wire, "TIMEOUT_S", 0.05)
+    monkeypatch.setattr(kafka_login, "TIMEOUT_S", 0.05)
     with ScriptedBroker() as broker, pytest.raises(TimeoutError):
         wire.ask(broker.address, 61, 0, b"")
