@@ -155,7 +155,7 @@ class Settings(BaseSettings):
             raise ValueError("api_drain_timeout_ms must exceed api_delivery_timeout_ms: accepted calls get an answer")
         if self.kafka_security_protocol.startswith("SASL") and not self._has_login():
             raise ValueError(
-                "kafka_security_protocol asks for a login: set MILLRACE_KAFKA_USER and one of"
+                "kafka_security_protocol must come with a login where it is SASL: set MILLRACE_KAFKA_USER and one of"
                 " MILLRACE_KAFKA_PASSWORD_FILE and MILLRACE_KAFKA_PASSWORD"
             )
         if urlsplit(self.database_url).scheme not in {"postgresql", "postgres"}:

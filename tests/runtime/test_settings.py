@@ -134,7 +134,7 @@ def test_the_local_url_holds_no_password_and_names_its_file(tmp_path: Path) -> N
     [
         ({"transaction_timeout_ms": 12_000, "session_timeout_ms": 12_000}, "must be below session_timeout_ms"),
         ({"transaction_timeout_ms": 12_000, "session_timeout_ms": 11_000}, "must be below session_timeout_ms"),
-        ({"kafka_security_protocol": "SASL_SSL"}, "asks for a login: set MILLRACE_KAFKA_USER"),
+        ({"kafka_security_protocol": "SASL_SSL"}, "must come with a login where it is SASL"),
         ({"kafka_security_protocol": "SASL_SSL", "kafka_user": "worker"}, "one of MILLRACE_KAFKA_PASSWORD_FILE"),
         (
             {
