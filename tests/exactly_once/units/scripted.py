@@ -76,7 +76,9 @@ class Consumer:
     """A consumer of the group or of a restore: answers from its lists, notes what it was told."""
 
     def __init__(self) -> None:
+        self.first: Record | None = None
         self.batches: list[list[Record]] = []
+        self.waits: list[tuple[str, float]] = []
         self.marks: dict[tuple[str, int], tuple[int, int]] = {}
         self.offsets: dict[tuple[str, int], int] = {}
         self.assigned: list[tuple[str, list[tuple[str, int, int]]]] = []
@@ -94,10 +96,13 @@ class Consumer:
         self.assigned.append(("unassign", []))
 
     def consume(self, count: int, timeout_s: float) -> list[Record]:
+        self.waits.append(("consume", timeout_s))
         return self.batches.pop(0) if self.batches else []
 
     def poll(self, timeout_s: float) -> Record | None:
-        return self.batches[0].pop(0) if self.batches and self.batches[0] else None
+        self.waits.append(("poll", timeout_s))
+        first, self.first = self.first, None
+        return first
 
     def committed(self, asked: Sequence[TopicPartition], timeout_s: float) -> list[TopicPartition]:
         none = -1001  # what the client says of a partition without a committed offset
