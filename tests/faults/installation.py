@@ -48,14 +48,14 @@ Surround = Callable[[LocalEnvironment, Path], AbstractContextManager[Around]]
 """Called once the servers are up, with a folder of the run's own; ends after the services."""
 
 
-@contextmanager
-def variables_around(variables: Mapping[str, str]) -> Iterator[Around]:
-    """The servers as they are, services with these settings."""
-    yield NothingAround(variables)
-
-
 def nothing_around(_: LocalEnvironment, __: Path) -> AbstractContextManager[Around]:
     return nullcontext(NothingAround())
+
+
+def settings_of(**settings: object) -> Surround:
+    """The servers as they are, services with these settings."""
+    variables = {f"MILLRACE_{name.upper()}": str(value) for name, value in settings.items()}
+    return lambda _, __: nullcontext(NothingAround(variables))
 
 
 class Installation:

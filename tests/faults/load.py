@@ -1,5 +1,6 @@
 """Payments straight onto payments.commands at a steady rate, from a thread of its own, and what Kafka acknowledged."""
 
+import math
 import random
 import secrets
 import threading
@@ -9,11 +10,11 @@ from typing import Any, NamedTuple
 from confluent_kafka import Producer
 
 from millrace.environment import LocalEnvironment
-from payments.commands import NO_REPLY, Command, CommandKind
+from payments.commands import MAX_DESCRIPTION_CHARS, NO_REPLY, Command, CommandKind
 from payments.identifiers import NIL, uuid7
 from payments.postings import clearing_account
 from schemas import topics
-from schemas.codec.commands import encode_command
+from schemas.codec.commands import MAX_ITEMS, encode_batch, encode_body, encode_command
 from schemas.partitioning import shard_of
 
 CURRENCY = "EUR"
@@ -22,6 +23,8 @@ FUNDS_MINOR = 30_000
 
 REPEATED_PERCENT, UNKNOWN_PAYEE_PERCENT, POISON_PER_MILLE = 5, 3, 0
 SLICE_S = 0.02
+LONGEST_LETTER = "\N{WATER WAVE}"
+"""Four bytes of UTF-8."""
 
 
 class Sent(NamedTuple):
@@ -37,13 +40,20 @@ class Load(threading.Thread):
     """Runs until `finish`. Every payment has a key of its own; some are sent twice."""
 
     def __init__(
-        self, env: LocalEnvironment, seed: int, rate_per_s: int, accounts: int = 400, poison_per_mille: int = 0
+        self,
+        env: LocalEnvironment,
+        seed: int,
+        rate_per_s: int,
+        accounts: int = 400,
+        poison_per_mille: int = 0,
+        large_batch_every_s: float = math.inf,
     ) -> None:
         super().__init__(name="load", daemon=True)
         self._random = random.Random(seed)
         self._shards = env.settings.shards
         self._rate_per_s = rate_per_s
         self._poison_per_mille = poison_per_mille
+        self._large_batch_every_s = large_batch_every_s
         self._run = secrets.token_hex(4)
         self._finishing = threading.Event()
         self._producer = Producer(
@@ -75,11 +85,15 @@ class Load(threading.Thread):
 
     def run(self) -> None:
         """Send in slices of 20 ms, never more than the rate since the start."""
-        started_s, due = time.monotonic(), 0.0
+        started_s, due, single, batches = time.monotonic(), 0.0, 0, 0
         while not self._finishing.is_set():
             due += self._rate_per_s * SLICE_S
-            while len(self.sent) < due:
+            while single < due:
                 self._pay(len(self.sent))
+                single += 1
+            if time.monotonic() - started_s > (batches + 1) * self._large_batch_every_s:
+                self._pay_many()
+                batches += 1
             self._producer.poll(0)
             time.sleep(max(0.0, started_s + due / self._rate_per_s - time.monotonic()))
 
@@ -90,30 +104,51 @@ class Load(threading.Thread):
         self._producer.flush(130)
 
     def _pay(self, number: int) -> None:
-        payer = self._random.choice(self.accounts)
+        command = self._payment(self._random.choice(self.accounts), number, "")
+        self._produce(command)
+        if self._random.randrange(100) < REPEATED_PERCENT:
+            self._produce(command)
+        if self._random.randrange(1_000) < self._poison_per_mille:
+            self._poison()
+
+    def _pay_many(self) -> None:
+        """The largest record of the contract: a thousand payments of one shard, each with the longest text there is.
+        What is decided about it has to be cut, or the broker would refuse it for its size."""
+        shard = self._random.randrange(self._shards)
+        payers = [account for account in self.accounts if shard_of(account, self._shards) == shard]
+        first = len(self.sent)
+        text = LONGEST_LETTER * MAX_DESCRIPTION_CHARS
+        commands = [self._payment(self._random.choice(payers), first + item, text) for item in range(MAX_ITEMS)]
+        keys = [command.idempotency_key for command in commands]
+        self._send(encode_batch([encode_body(command) for command in commands]), payers[0], keys)
+
+    def _payment(self, payer: bytes, number: int, text: str) -> Command:
         unknown = self._random.randrange(100) < UNKNOWN_PAYEE_PERCENT
         payee = self._stranger if unknown else self._random.choice(self.accounts)
         key = f"{self._run}-{number}"
         amount_minor = self._random.randrange(1, 500)
         self.sent[key] = Sent(payer, payee, amount_minor, key)
-        command = Command(CommandKind.TRANSFER, payer, payee, amount_minor, CURRENCY, NO_REPLY, key)
-        self._produce(command)
-        if self._random.randrange(100) < REPEATED_PERCENT:
-            self._produce(command)
-        if self._random.randrange(1_000) < self._poison_per_mille:
-            self.poisoned += 1
-            shard = self._random.randrange(self._shards)
-            self._producer.produce(topics.COMMANDS.name, self._random.randbytes(40), b"poison", shard)
+        return Command(CommandKind.TRANSFER, payer, payee, amount_minor, CURRENCY, NO_REPLY, key, text)
+
+    def _poison(self) -> None:
+        shard = self._random.randrange(self._shards)
+
+        def delivered(error: Any, _: Any) -> None:
+            self.poisoned += error is None
+
+        value = self._random.randbytes(40)
+        self._producer.produce(topics.COMMANDS.name, value, b"poison", shard, on_delivery=delivered)
 
     def _produce(self, command: Command) -> None:
-        key = command.idempotency_key
-        if command.kind is CommandKind.TRANSFER:
-            self.unacknowledged.add(key)
+        keys = [command.idempotency_key] if command.kind is CommandKind.TRANSFER else []
+        self._send(encode_command(command), command.authority, keys)
+
+    def _send(self, value: bytes, authority: bytes, keys: list[str]) -> None:
+        self.unacknowledged.update(keys)
 
         def delivered(error: Any, _: Any) -> None:
             if error is None:
-                self.unacknowledged.discard(key)
+                self.unacknowledged.difference_update(keys)
 
-        shard = shard_of(command.authority, self._shards)
-        value = encode_command(command)
-        self._producer.produce(topics.COMMANDS.name, value, command.authority, shard, on_delivery=delivered)
+        shard = shard_of(authority, self._shards)
+        self._producer.produce(topics.COMMANDS.name, value, authority, shard, on_delivery=delivered)

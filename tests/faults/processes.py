@@ -1,5 +1,6 @@
 """Services that the harness owns: each is started again when it ends, and killed or stopped by pid alone."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -8,6 +9,8 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import psutil
 
 from millrace.environment import LocalEnvironment
 
@@ -65,6 +68,16 @@ class Kept:
         while len(self.exits) <= count and time.monotonic() < deadline_s:
             time.sleep(0.05)
         return self.exits[count] if len(self.exits) > count else None
+
+    def is_stopped_within(self, timeout_s: float) -> bool:
+        """Whether the process is in the state of SIGSTOP, or comes into it in time."""
+        deadline_s = time.monotonic() + timeout_s
+        while time.monotonic() < deadline_s:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if psutil.Process(self.pid).status() == psutil.STATUS_STOPPED:
+                    return True
+            time.sleep(0.05)
+        return False
 
     def end(self) -> None:
         """SIGCONT and SIGTERM, then SIGKILL."""

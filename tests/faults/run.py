@@ -100,7 +100,13 @@ class Bench:
         )
 
     def run(self, name: str, seed: int, rate_per_s: int) -> Outcome:
-        load = Load(self._installation.env, seed, rate_per_s, poison_per_mille=self._scenario.poison_per_mille)
+        load = Load(
+            self._installation.env,
+            seed,
+            rate_per_s,
+            poison_per_mille=self._scenario.poison_per_mille,
+            large_batch_every_s=self._scenario.large_batch_every_s,
+        )
         exits_before = {kept.name: len(kept.exits) for kept in self._kept}
         load.open_accounts()
         settled = self._installation.settle()

@@ -1,5 +1,6 @@
 """What a scenario is: one row of the fault matrix, and the note of each moment at which it broke something."""
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ class Scenario(NamedTuple):
     duration_s: int = 20
     brokers: int = 1
     poison_per_mille: int = 0
+    large_batch_every_s: float = math.inf
     environment: EnvironmentOf = LocalEnvironment
     surround: Surround = nothing_around
     settle_timeout_s: int = SETTLE_TIMEOUT_S

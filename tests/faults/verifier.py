@@ -21,7 +21,10 @@ from tests.faults.load import Load
 from tests.faults.tail import Tail
 
 SCHEMAS = Path(__file__).parents[2] / "schemas" / "avro"
-LEDGER_SCHEMA = fastavro.parse_schema(json.loads((SCHEMAS / "LedgerRecord" / "1.avsc").read_text()))
+LEDGER_SCHEMA, QUARANTINE_SCHEMA = (
+    fastavro.parse_schema(json.loads((SCHEMAS / name / "1.avsc").read_text()))
+    for name in ("LedgerRecord", "QuarantinedRecord")
+)
 FINDINGS_MAX = 20
 READ_TIMEOUT_S = 60
 TAIL_BEHIND_S = 10.0
@@ -71,13 +74,14 @@ class Verifier:
         self._finals: Counter[str] = Counter()
         self._available: dict[str, int] = {}
         self._posted: Counter[str] = Counter()
+        self._poisoned = 0
 
     def verify(self, load: Load, tail: Tail) -> Verdict:
         """Everything at once; the findings are empty where all is well. Called with each load of an installation, it
         reads the whole ledger each time and folds what is new."""
         self._verdict = Verdict(payments=len(load.sent))
         self._check_nothing_open()
-        ledger = self._read_ledger()
+        ledger = self._read_all(topics.LEDGER.name)
         self._check_tail(ledger, tail)
         for shard, records in ledger.items():
             known = len(self._ledger[shard])
@@ -86,6 +90,7 @@ class Verifier:
             self._fold_shard(shard, known, records[known:])
         self._ledger = ledger
         self._check_payments(load)
+        self._check_quarantine(load)
         self._check_conservation()
         self._check_offsets()
         self._check_postgres()
@@ -110,9 +115,9 @@ class Verifier:
         stable.close()
         end.close()
 
-    def _read_ledger(self) -> dict[int, list[tuple[int, bytes]]]:
+    def _read_all(self, name: str) -> dict[int, list[tuple[int, bytes]]]:
         """All committed records of every shard; a finding where some stay hidden behind an open transaction."""
-        name, end = topics.LEDGER.name, self._reader("read_uncommitted")
+        end = self._reader("read_uncommitted")
         left = {shard: last for shard in range(self._shards) if (last := _end(end, name, shard))}
         end.close()
         reader = self._reader("read_committed")
@@ -208,6 +213,17 @@ class Verifier:
                 f"lost {self._verdict.lost}, duplicates {self._verdict.duplicates}, not final {unfinished}"
             )
 
+    def _check_quarantine(self, load: Load) -> None:
+        """Each record that can't be decided lies there once, with the place that it came from."""
+        self._poisoned += load.poisoned
+        kept = [value for records in self._read_all(topics.QUARANTINE.name).values() for _, value in records]
+        origins = {
+            (record["topic"], record["partition"], record["offset"], record["item"])
+            for record in (_decoded(value, QUARANTINE_SCHEMA) for value in kept)
+        }
+        if not len(kept) == len(origins) == self._poisoned:
+            self._verdict.finding(f"{self._poisoned} sent in vain, {len(kept)} in quarantine of {len(origins)} places")
+
     def _check_conservation(self) -> None:
         total = sum(self._posted.values())
         if total:
@@ -244,8 +260,8 @@ def _end(reader: Consumer, topic: str, shard: int) -> int:
     return end
 
 
-def _decoded(value: bytes) -> dict[str, Any]:
+def _decoded(value: bytes, schema: Any = LEDGER_SCHEMA) -> dict[str, Any]:
     """By fastavro; behind the five bytes of the frame."""
-    record = fastavro.schemaless_reader(io.BytesIO(value[5:]), LEDGER_SCHEMA, None)
+    record = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
     assert isinstance(record, dict)
     return record

@@ -1,15 +1,22 @@
-"""Faults of the workers themselves: killed, stopped, doubled, joining and leaving."""
+"""Faults of the workers themselves: killed, stopped, held, doubled, joining and leaving, met by a bug."""
 
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
-from tests.faults.installation import SESSION_TIMEOUT_MS, Installation
+from runtime.exactly_once.broker import transaction_admin
+from runtime.exactly_once.crash import EXIT_CRASHED
+from runtime.exactly_once.transaction import transactional_id
+from runtime.kafka_client import Brokers
+from streams.app import APPLICATION
+from tests.faults.installation import SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS, Installation
+from tests.faults.processes import Kept
 from tests.faults.scenario import Fault, fault_now
 
 CYCLE_STEPS = (
     "after_consume",
+    "while_deciding",
     "mid_cycle",
     "before_commit",
     "after_flush",
@@ -18,9 +25,19 @@ CYCLE_STEPS = (
     "after_commit",
 )
 
+REACHED_TIMEOUT_S = 30.0
+"""From a kill to the armed step of the next incarnation: a start (2-6 s), and at most 20 cycles."""
+
+EXPIRY_CHECK_S = 1.0
+"""How often the coordinator looks for transactions that are too old."""
+
+LONG_SESSION_MS = 20_000
+POLL_INTERVAL_MS = 6_000
+
 
 def worker_kill(installation: Installation, rng: random.Random) -> Iterator[Fault]:
-    time.sleep(rng.uniform(1.5, 3))
+    """One or both; often while they still start, sometimes in peace."""
+    time.sleep(rng.choice([rng.uniform(1, 3), rng.uniform(5, 7)]))
     victims = rng.sample(installation.workers, rng.choice([1, 1, 2]))
     for worker in victims:
         worker.signal(signal.SIGKILL)
@@ -28,57 +45,136 @@ def worker_kill(installation: Installation, rng: random.Random) -> Iterator[Faul
 
 
 def worker_failpoint(installation: Installation, rng: random.Random) -> Iterator[Fault]:
-    step, worker = rng.choice(CYCLE_STEPS), rng.choice(installation.workers)
-    worker.next_start_with({"MILLRACE_FAILPOINT": f"{step}:{rng.randrange(1, 20)}"})
+    """At every step of the cycle, in an order that the seed chooses: each incarnation dies at the next one."""
+    worker = rng.choice(installation.workers)
+    steps = rng.sample(CYCLE_STEPS, len(CYCLE_STEPS))
+    exits = len(worker.exits) + 1
+    _arm(worker, rng, steps[0])
     worker.signal(signal.SIGKILL)
-    yield fault_now(f"kill -9 {worker.name}, then at {step}")
-    time.sleep(rng.uniform(4, 6))
+    for step, following in zip(steps, [*steps[1:], ""], strict=True):
+        worker.exit_after(exits - 1, REACHED_TIMEOUT_S)
+        time.sleep(0.5)  # the armed incarnation has been started: the next one can be prepared
+        if following:
+            _arm(worker, rng, following)
+        code = worker.exit_after(exits, REACHED_TIMEOUT_S)
+        yield fault_now(f"{worker.name} killed at {step}", "" if code == -signal.SIGKILL else f"it ended with {code}")
+        exits += 1
 
 
 def worker_restore_kill(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     worker = rng.choice(installation.workers)
-    worker.next_start_with({"MILLRACE_FAILPOINT": "mid_restore:1"})
+    exits = len(worker.exits) + 1
+    worker.next_start_with({"MILLRACE_FAILPOINT": f"mid_restore:{rng.randrange(1, 4)}"})
     worker.signal(signal.SIGKILL)
-    yield fault_now(f"kill -9 {worker.name}, then in its restore")
+    code = worker.exit_after(exits, REACHED_TIMEOUT_S)
+    yield fault_now(f"{worker.name} killed in its restore", "" if code == -signal.SIGKILL else f"it ended with {code}")
     time.sleep(rng.uniform(4, 6))
 
 
 def worker_zombie(installation: Installation, rng: random.Random) -> Iterator[Fault]:
-    """Stopped beyond its session: the others take over, the zombie wakes up and must be fenced."""
+    """Stopped beyond its session, at any moment: the others take over, the zombie wakes up and must be fenced."""
     time.sleep(rng.uniform(1, 2))
     worker = rng.choice(installation.workers)
-    pid = worker.signal(signal.SIGSTOP)
+    exits = len(worker.exits)
+    worker.signal(signal.SIGSTOP)
     yield fault_now(f"SIGSTOP {worker.name} beyond its session")
     time.sleep(SESSION_TIMEOUT_MS / 1_000 + 3)
-    if worker.pid == pid:
-        worker.signal(signal.SIGCONT)
-    time.sleep(3)
+    yield from _woken(worker, exits)
+
+
+def worker_zombie_in_commit(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    """Stopped beyond its session with records written and not committed."""
+    worker = rng.choice(installation.workers)
+    step = rng.choice(["before_commit", "after_flush", "after_offsets"])
+    exits = yield from _stopped_at(worker, rng, step)
+    time.sleep(SESSION_TIMEOUT_MS / 1_000 + TRANSACTION_TIMEOUT_MS / 1_000)
+    yield from _woken(worker, exits)
 
 
 def worker_stall(installation: Installation, rng: random.Random) -> Iterator[Fault]:
-    """Stopped beyond its transaction but within its session."""
-    time.sleep(rng.uniform(1, 2))
+    """Stopped in mid-transaction beyond the transaction, within a session of 20 s: what it wrote is aborted, and no
+    rebalance tells it so."""
     worker = rng.choice(installation.workers)
-    worker.signal(signal.SIGSTOP)
-    yield fault_now(f"SIGSTOP {worker.name} beyond its transaction")
-    time.sleep(5.3)
-    worker.signal(signal.SIGCONT)
-    time.sleep(2)
+    exits = yield from _stopped_at(worker, rng, rng.choice(["after_flush", "after_offsets"]))
+    time.sleep(TRANSACTION_TIMEOUT_MS / 1_000 + 2 * EXPIRY_CHECK_S)
+    state = _transaction_state(installation, worker)
+    if state == "Ongoing":
+        yield fault_now(f"transaction of {worker.name}", "it was not aborted")
+    yield from _woken(worker, exits)
+
+
+def poll_interval_exceeded(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    """The deciding thread stands still while the client's own threads go on: the group goes on without the worker."""
+    worker = rng.choice(installation.workers)
+    exits = len(worker.exits) + 1
+    hold_s = (POLL_INTERVAL_MS + SESSION_TIMEOUT_MS) // 1_000 + 3
+    worker.next_start_with({"MILLRACE_FAILPOINT": f"mid_cycle:{rng.randrange(1, 20)}:hold={hold_s}"})
+    worker.signal(signal.SIGKILL)
+    time.sleep(4)
+    yield fault_now(f"{worker.name} does not poll for {hold_s} s")
+    code = worker.exit_after(exits, REACHED_TIMEOUT_S)
+    yield fault_now(f"{worker.name} polls again", "" if code == EXIT_CRASHED else f"it ended with {code}")
+    time.sleep(4)
+
+
+def agent_exception(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    """A bug: an exception in the middle of a decision. Nothing of the cycle may become true."""
+    worker = rng.choice(installation.workers)
+    exits = len(worker.exits) + 1
+    worker.next_start_with({"MILLRACE_FAILPOINT": f"while_deciding:{rng.randrange(1, 60)}:raise"})
+    worker.signal(signal.SIGKILL)
+    code = worker.exit_after(exits, REACHED_TIMEOUT_S)
+    yield fault_now(f"a bug in {worker.name}", "" if code == EXIT_CRASHED else f"it ended with {code}")
+    time.sleep(rng.uniform(4, 6))
 
 
 def same_slot(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     time.sleep(rng.uniform(1, 2))
     slot = rng.randrange(2)
+    worker = installation.workers[slot]
+    exits = len(worker.exits)
     twin = installation.worker(slot)
     yield fault_now(f"a second worker-{slot}")
-    time.sleep(rng.uniform(3, 5))
+    fenced = worker.exit_after(exits, 10) == EXIT_CRASHED or EXIT_CRASHED in twin.exits
+    time.sleep(rng.uniform(1, 3))
     twin.end()
+    yield fault_now(f"the second worker-{slot} is gone", "" if fenced else "neither was fenced")
+    time.sleep(3)
 
 
-def rebalance(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+def rebalance_storm(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    """A worker comes or goes every 3-7 s."""
     extra = installation.worker(2)
     yield fault_now("worker-2 joins")
-    time.sleep(rng.uniform(3, 5))
+    time.sleep(rng.uniform(3, 7))
     extra.end()
     yield fault_now("worker-2 leaves")
-    time.sleep(rng.uniform(3, 5))
+    time.sleep(rng.uniform(3, 7))
+
+
+def _arm(worker: Kept, rng: random.Random, step: str) -> None:
+    worker.next_start_with({"MILLRACE_FAILPOINT": f"{step}:{rng.randrange(1, 20)}"})
+
+
+def _stopped_at(worker: Kept, rng: random.Random, step: str) -> Generator[Fault, None, int]:
+    """Start it anew, to be stopped at a step; answers how many exits there were then."""
+    worker.next_start_with({"MILLRACE_FAILPOINT": f"{step}:{rng.randrange(5, 25)}:stop"})
+    exits = len(worker.exits) + 1
+    worker.signal(signal.SIGKILL)
+    worker.exit_after(exits - 1, REACHED_TIMEOUT_S)
+    stopped = worker.is_stopped_within(REACHED_TIMEOUT_S)
+    yield fault_now(f"{worker.name} stopped at {step}", "" if stopped else "it never came there")
+    return exits
+
+
+def _woken(worker: Kept, exits: int) -> Iterator[Fault]:
+    worker.signal(signal.SIGCONT)
+    code = worker.exit_after(exits, 10)
+    yield fault_now(f"{worker.name} goes on", "" if code == EXIT_CRASHED else f"not fenced: it ended with {code}")
+    time.sleep(3)
+
+
+def _transaction_state(installation: Installation, worker: Kept) -> str:
+    slot = installation.workers.index(worker)
+    view = transaction_admin.cluster(Brokers(installation.env.kafka_bootstrap))
+    return transaction_admin.transaction(view, transactional_id(APPLICATION, slot)).state

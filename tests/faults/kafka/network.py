@@ -1,0 +1,112 @@
+"""Faults of the network between the services and the brokers; brokers and tail reach each other undisturbed.
+
+What lasts is counted from the moment at which the line was mended; what happens once, from then.
+"""
+
+import random
+import time
+from collections.abc import Collection, Iterator
+
+from tests.faults.installation import Installation
+from tests.faults.kafka import cluster
+from tests.faults.kafka.environments import Lines
+from tests.faults.scenario import Fault, fault_now
+from tests.support.kafka_line import END_TXN, GROUP_COORDINATOR, TRANSACTION_COORDINATOR
+
+DELAYS_S = (1.0, 3.0, 4.5, 6.0, 9.0, 15.0, 30.0)
+"""Of an EndTxn: within the transaction, about its time-out (5 s), beyond the worker's patience (11 s), and long after
+its successor has fenced it."""
+
+SEEN_TIMEOUT_S = 15.0
+
+
+def latency(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    """Of a line between two towns (2 ms) up to one between two continents (80 ms), in each direction."""
+    lines, latency_s = _lines(installation), rng.choice([0.002, 0.01, 0.04, 0.08])
+    time.sleep(rng.uniform(1, 3))
+    lines.each(lambda line: setattr(line, "latency_s", latency_s))
+    yield fault_now(f"latency of {latency_s * 1_000:.0f} ms")
+    time.sleep(rng.uniform(5, 8))
+    lines.each(lambda line: setattr(line, "latency_s", 0.0))
+
+
+def cut(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    """One broker refuses all connections of the services."""
+    node_id, role = _some_broker(installation, rng)
+    time.sleep(rng.uniform(1, 3))
+    _lines(installation).cut(node_id)
+    time.sleep(rng.uniform(2, 12))
+    yield from _mended(installation, f"broker {node_id} cut off, {role}")
+
+
+def black_hole(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    """Nothing comes through to one broker or back, and nobody is told."""
+    node_id, role = _some_broker(installation, rng)
+    time.sleep(rng.uniform(1, 3))
+    _lines(installation).one(node_id, lambda line: line.hold())
+    time.sleep(rng.uniform(2, 12))
+    yield from _mended(installation, f"broker {node_id} in a black hole, {role}")
+
+
+def half_open(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    """One broker has lost the connections of the services, which are not told; new ones work."""
+    node_id, role = _some_broker(installation, rng)
+    time.sleep(rng.uniform(1, 3))
+    _lines(installation).one(node_id, lambda line: line.leave_half_open())
+    yield fault_now(f"half-open connections to broker {node_id}, {role}")
+    time.sleep(rng.uniform(8, 12))
+
+
+def transaction_coordinator_cut(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    yield from _coordinator_lost(installation, rng, TRANSACTION_COORDINATOR, "transaction coordinator")
+
+
+def group_coordinator_cut(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    yield from _coordinator_lost(installation, rng, GROUP_COORDINATOR, "group coordinator")
+
+
+def delayed_end_txn(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    """A commit is 1-30 s on its way; its sender may be gone and fenced by then."""
+    lines, late_s = _lines(installation), rng.choice(DELAYS_S)
+    time.sleep(rng.uniform(1, 3))
+    lines.each(lambda line: line.delay_next(END_TXN, late_s))
+    deadline_s = time.monotonic() + SEEN_TIMEOUT_S
+    while not lines.delayed() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    yield fault_now(f"EndTxn {late_s:.0f} s late", "" if lines.delayed() else "none was sent")
+    time.sleep(late_s + rng.uniform(3, 5))
+
+
+def _coordinator_lost(
+    installation: Installation, rng: random.Random, kinds: Collection[int], what: str
+) -> Iterator[Fault]:
+    """Only the connections to a coordinator are cut or held: the same brokers take and give records all the while."""
+    lines, is_cut = _lines(installation), rng.choice([True, False])
+    time.sleep(rng.uniform(1, 3))
+    lines.each(lambda line: line.cut_kinds(kinds) if is_cut else line.hold_kinds(kinds))
+    time.sleep(rng.uniform(2, 12))
+    yield from _mended(installation, f"{what} {'cut off' if is_cut else 'in a black hole'}")
+
+
+def _mended(installation: Installation, name: str) -> Iterator[Fault]:
+    _lines(installation).mend()
+    yield fault_now(name)
+    time.sleep(5)
+
+
+def _lines(installation: Installation) -> Lines:
+    assert isinstance(installation.around, Lines)
+    return installation.around
+
+
+def _some_broker(installation: Installation, rng: random.Random) -> tuple[int, str]:
+    """One that matters: node id and why."""
+    env = installation.env
+    role, place = rng.choice(
+        [
+            ("transaction coordinator", cluster.transaction_place(env, rng.randrange(2))),
+            ("group coordinator", cluster.group_place(env)),
+            ("leader of a ledger partition", cluster.ledger_place(rng.randrange(env.settings.shards))),
+        ]
+    )
+    return cluster.leader_of(env, place), role
