@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import psycopg
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from millrace.environment import LocalEnvironment
 from millrace.environment.layout import Home
@@ -108,7 +108,10 @@ class Installation:
         names = (topics.COMMANDS.name, topics.CREDITS.name, topics.RETURNS.name)
         reader = self._reader(APPLICATION)
         asked = [TopicPartition(name, shard) for name in names for shard in range(self.env.settings.shards)]
-        return _visible(reader, reader.committed(asked, 30))
+        try:
+            return _visible(reader, reader.committed(asked, 30))
+        except KafkaException:  # a coordinator that moves or loads is asked again
+            return 1
 
     def _unapplied(self) -> int:
         """By what Postgres shows: the sink's group offsets may be ahead of a replica that took over."""

@@ -4,6 +4,7 @@ The seeds of one scenario share an installation where they can: the books go on,
 run is verified together with all that came before it. A run with a finding ends its installation.
 """
 
+import itertools
 import math
 import random
 import statistics
@@ -167,11 +168,10 @@ class Bench:
 
 
 def _recoveries(tail: Tail, faults: Sequence[Fault]) -> list[float]:
-    ends = [(fault.at_s, recovery) for fault in faults if (recovery := tail.recovery_s(fault.at_s)) is not None]
-    later = [at_s for at_s, _ in ends[1:]] + [math.inf]
-    return [
-        round(recovery, 2) for (at_s, recovery), next_s in zip(ends, later, strict=True) if at_s + recovery < next_s
-    ]
+    """Of each fault that no later one fell into."""
+    starts = [fault.at_s for fault in faults] + [math.inf]
+    found = [(tail.recovery_s(at_s), at_s, next_s) for at_s, next_s in itertools.pairwise(starts)]
+    return [round(took_s, 2) for took_s, at_s, next_s in found if took_s is not None and at_s + took_s < next_s]
 
 
 @contextmanager
