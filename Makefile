@@ -5,7 +5,7 @@ READY := .venv/.ready
 FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults up down clean
+.PHONY: help demo test check bench faults nightly up down clean
 
 help:  ## Print this
 	@echo "Millrace: make <target> [FLAGS=\"…\"]"
@@ -32,6 +32,9 @@ bench: $(READY)  ## Measure payments/s, latency, CPU per payment. FLAGS="--json 
 
 faults: $(READY)  ## Break things under load, verify the books. FLAGS="--list", "--scenario NAME --seed 1"
 	@$(BIN)/python -m tests.faults $(FLAGS)
+
+nightly: $(READY)  ## Every fault × 10 seeds, every guard out once → docs/reliability.md. FLAGS="--seeds 2"
+	@$(BIN)/python -m tests.faults.nightly $(FLAGS)
 
 up: $(READY)  ## Start Kafka, Postgres and the pipeline. FLAGS="--brokers 3"
 	@$(BIN)/millrace up $(FLAGS)

@@ -1,0 +1,87 @@
+"""The night's own bookkeeping: what is left to run, what counts as failed, and what the report says."""
+
+import re
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.faults.mutants.changes import CHANGES
+from tests.faults.mutants.matrix import MUTANTS
+from tests.faults.nightly.plan import CONTROL, MUTANT, SCENARIO, Job, Run, add_run, jobs, missing, read_runs, stretches
+from tests.faults.nightly.report import Report, report_of, write
+from tests.faults.nightly.runs import run_stretch
+from tests.faults.scenarios import SCENARIOS
+
+KILL = Job(SCENARIO, "worker_kill")
+
+
+def ran(job: Job, seed: int, *, passed: bool = True, as_expected: bool | None = None, stall_s: int = 1) -> Run:
+    return Run(
+        kind=job.kind,
+        name=job.name,
+        seed=seed,
+        commit="abc",
+        at=f"2026-11-21T20:00:{seed:02}+00:00",
+        passed=passed,
+        as_expected=passed if as_expected is None else as_expected,
+        payments=1_000,
+        rate_per_s=1_000,
+        faults=2,
+        recovery_s=[1.0, seed],
+        stall_s=stall_s,
+        findings=[] if passed else ["lost 3, duplicates 0, not final 0"],
+    )
+
+
+def test_a_night_that_was_cut_goes_on_with_what_is_missing(tmp_path: Path) -> None:
+    results = tmp_path / "night" / "results.jsonl"
+    for seed in (1, 2, 5):
+        add_run(results, ran(KILL, seed))
+    with results.open("ab") as lines:
+        lines.write(b'{"kind":"scenario","na')  # the power went
+    assert missing(KILL, 8, read_runs(results)) == [3, 4, 6, 7, 8]
+    assert list(stretches([3, 4, 6, 7, 8])) == [(3, 4), (6, 8)]
+
+
+def test_a_mutant_is_run_once_and_so_is_its_control() -> None:
+    assert missing(Job(MUTANT, "keys"), 10, []) == [1]
+    assert missing(Job(CONTROL, "keys"), 10, [ran(Job(MUTANT, "keys"), 1)]) == [1]
+
+
+def test_only_takes_names_of_scenarios_and_mutants() -> None:
+    assert jobs(["keys", "worker_kill"]) == [KILL, Job(MUTANT, "keys"), Job(CONTROL, "keys")]
+    with pytest.raises(ValueError, match="no scenario or mutant of this name: nonsense"):
+        jobs(["nonsense"])
+
+
+def test_every_mutant_takes_out_what_there_is_and_its_control_keeps_the_guard() -> None:
+    for mutant in MUTANTS.values():
+        assert set(mutant.changes().split(",")) <= CHANGES.keys()
+        assert mutant.without not in mutant.changes(control=True).split(",")
+        re.compile(mutant.finding)
+
+
+def test_the_report_sums_up_seeds_and_names_failures_and_gaps(tmp_path: Path) -> None:
+    runs = [ran(KILL, 1), ran(KILL, 2, passed=False, stall_s=9), ran(Job(MUTANT, "keys"), 1, passed=False)]
+    runs += [ran(Job(MUTANT, "fence"), 1, passed=True), ran(Job(CONTROL, "fence"), 1)]
+    write(report_of(runs), tmp_path)
+    report = msgspec.json.decode((tmp_path / "reliability.json").read_bytes(), type=Report)
+    [row] = report.scenarios
+    assert (row.seeds, row.passed, row.payments, row.faults) == (2, 1, 2_000, 4)
+    assert (row.recovery_p50_s, row.recovery_max_s, row.stall_max_s) == (1.0, 2.0, 9.0)
+    assert row.failed == {2: ["lost 3, duplicates 0, not final 0"]}
+    assert set(report.not_run) == (SCENARIOS.keys() | MUTANTS.keys()) - {"worker_kill", "keys", "fence"}
+    page = (tmp_path / "reliability.md").read_text()
+    assert "1 of 2" in page
+    assert "seed 2: lost 3" in page
+    assert "| **stays green** | passes |" in page
+    assert "| fails, by a standstill only | not run |" in page
+
+
+def test_a_run_that_ends_without_an_outcome_is_a_failure_and_the_next_seed_follows(tmp_path: Path) -> None:
+    nobody = Job(SCENARIO, "no_such_scenario")
+    runs = list(run_stretch(nobody, 1, 2, 1_000, tmp_path, time.monotonic() + 60))
+    assert [(run.seed, run.passed) for run in runs] == [(1, False), (2, False)]
+    assert "invalid choice" in runs[0].findings[0]
