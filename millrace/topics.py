@@ -4,6 +4,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from payments.errors import InvariantViolation
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 from schemas.topics import CATALOGUE, configuration, partitions
 
@@ -16,7 +17,7 @@ def ensure_topics(settings: Settings) -> list[str]:
     Raises InvariantViolation where a topic exists with another partition count: the shard count is fixed when the
     topics are made, because an account's partition follows from it.
     """
-    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
+    admin = AdminClient(Brokers.of(settings).configuration())
     existing = admin.list_topics(timeout=_TIMEOUT_S).topics
     for topic in CATALOGUE:
         wanted = partitions(topic, settings.shards)

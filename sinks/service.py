@@ -10,13 +10,12 @@ from psycopg import Connection
 
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.settings import Settings
+from schemas.access import SINK_GROUP
 from schemas.topics import LEDGER
 from sinks.balances import prepare_session
 from sinks.loop import Throughput, flush_batch, next_batch
 from sinks.progress import ShardProgress, load_progress
 from sinks.topic_sink import TopicSink, run_until_told
-
-GROUP: Final = "millrace.sink"
 
 LOG_INTERVAL_S: Final = 10
 
@@ -25,7 +24,7 @@ class Sink(TopicSink):
     """The ledger as tables."""
 
     def __init__(self, settings: Settings, shards: Collection[int] | None = None, topic: str = LEDGER.name) -> None:
-        super().__init__(settings, shards, topic, GROUP)
+        super().__init__(settings, shards, topic, SINK_GROUP)
         self._failpoints = Failpoints(settings.failpoint)
         self._throughput = Throughput()
 

@@ -6,6 +6,8 @@ import sys
 import threading
 from typing import NoReturn
 
+from runtime.kafka_client import Brokers
+from runtime.kafka_login import refuse_wrong_login
 from runtime.settings import Settings
 
 
@@ -13,17 +15,33 @@ def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
+def _let_in() -> Settings:
+    """The settings, once the brokers let this process in or can't be asked. Raises AccessRefused.
+
+    Before anything else starts: the clients knock on for ever, and name no reason.
+    """
+    settings = Settings()
+    refuse_wrong_login(Brokers.of(settings))
+    return settings
+
+
 def run_topics() -> None:
-    """Make what is missing of the topic catalogue."""
+    """Make what is missing of the topic catalogue, and bring every principal's rights to what its stage needs."""
+    from millrace.access import ensure_access
     from millrace.topics import ensure_topics
 
-    made = ensure_topics(Settings())
+    settings = _let_in()
+    made = ensure_topics(settings)
     sys.stdout.write(f"made {', '.join(made)}\n" if made else "all topics are there\n")
+    granted, revoked = ensure_access(settings)
+    if granted or revoked:
+        sys.stdout.write(f"{granted} rights granted, {revoked} taken away\n")
 
 
 def run_worker() -> NoReturn:
     """The deciding stage; exits 75 on any doubt and expects to be started again."""
     _log_to_stderr()
+    _let_in()
     from runtime.faust_app import run_worker as run_faust_worker
     from streams.app import app
 
@@ -35,7 +53,7 @@ def run_sink() -> NoReturn:
     _log_to_stderr()
     from sinks.service import run
 
-    raise SystemExit(run(Settings()))
+    raise SystemExit(run(_let_in()))
 
 
 def run_quarantine_sink() -> NoReturn:
@@ -43,7 +61,7 @@ def run_quarantine_sink() -> NoReturn:
     _log_to_stderr()
     from sinks.quarantine.service import run
 
-    raise SystemExit(run(Settings()))
+    raise SystemExit(run(_let_in()))
 
 
 def run_watch() -> None:
@@ -52,7 +70,7 @@ def run_watch() -> None:
     from millrace.environment.layout import home_of
     from millrace.watch import run
 
-    settings, stop = Settings(), threading.Event()
+    settings, stop = _let_in(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     run(settings, home_of(settings), stop)
@@ -63,4 +81,4 @@ def run_api() -> None:
     _log_to_stderr()
     from ingest_api.server import run
 
-    run(Settings())
+    run(_let_in())

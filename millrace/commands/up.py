@@ -8,9 +8,10 @@ from millrace.environment.progress import Silent
 from runtime.settings import Settings
 
 
-def run(*, brokers: int, pipeline: bool, as_json: bool) -> None:
+def run(*, brokers: int, pipeline: bool, as_json: bool, secure: bool = False) -> None:
     """Print the addresses when everything is ready."""
     settings = Settings()
+    settings = settings.model_copy(update={"secure": secure or settings.secure})
     home = home_of(settings)
     with faults_shown(as_json=as_json):
         running = running_supervisor(home)

@@ -32,6 +32,8 @@ class Addresses(msgspec.Struct, frozen=True):
 
     replication_factor: int
     api_url: str | None = None
+    secure: bool = False
+    """Kafka takes TLS and a login; the home has the authority and the passwords."""
 
     def shown(self) -> "Addresses":
         """The same for eyes and logs: a password in somebody's DATABASE_URL is not ours to print."""
@@ -82,6 +84,28 @@ class Home:
     def postgres(self) -> Path:
         """A folder, or a link to one where the server's account can reach it."""
         return self.root / "postgres"
+
+    @property
+    def security(self) -> Path:
+        """Of a secured environment: certificates, keys, passwords."""
+        return self.root / "security"
+
+    @property
+    def authority(self) -> Path:
+        """What clients trust."""
+        return self.security / "authority.pem"
+
+    @property
+    def authority_key(self) -> Path:
+        return self.security / "authority.key"
+
+    @property
+    def broker_certificate(self) -> Path:
+        """Key and certificate, for the brokers alone."""
+        return self.security / "broker.pem"
+
+    def password(self, user: str) -> Path:
+        return self.security / f"{user}.password"
 
     def broker(self, node_id: int) -> Path:
         return self.root / "kafka" / f"broker-{node_id}"

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+from pydantic import SecretStr
 
 from millrace.environment import ports
 from millrace.environment.brokers import broker as kafka
@@ -24,11 +25,13 @@ from millrace.environment.faults import EnvironmentBusy, EnvironmentFault, NotRu
 from millrace.environment.last_words import last_words
 from millrace.environment.layout import Addresses, Home, home_of
 from millrace.environment.progress import Progress, Silent
+from millrace.environment.security.credentials import LOGIN, logged_in_as, with_login
 from millrace.services import pipeline_services
 from millrace.supervisor.child import end_orphans
 from millrace.supervisor.control import Request, SupervisorStatus
 from millrace.supervisor.service import Plan, Service
 from runtime.settings import Settings
+from schemas.access import OPERATOR
 
 _READY_TIMEOUT_S = 90.0  # 3 s here; a cold disk and three brokers on one core take 40 s
 _STOP_TIMEOUT_S = 90.0  # five groups, the slowest may take 20 s before it is killed
@@ -62,7 +65,12 @@ class LocalEnvironment:
         if self.owns_kafka:
             update["kafka_bootstrap"] = kafka.bootstrap_of(self._given, self._brokers)
             update["replication_factor"] = min(self._brokers, 3)
-        return self._given.model_copy(update=update)
+        settings = self._given.model_copy(update=update)
+        return logged_in_as(settings, self._home, OPERATOR.name) if self._given.secure else settings
+
+    def settings_of(self, user: str) -> Settings:
+        """The settings of a client that is this principal (a name of schemas.access), for a secured environment."""
+        return logged_in_as(self.settings, self._home, user)
 
     @property
     def kafka_bootstrap(self) -> str:
@@ -80,11 +88,13 @@ class LocalEnvironment:
             database_url=self.database_url,
             brokers=self._brokers,
             replication_factor=self.settings.replication_factor,
+            secure=self.settings.secure,
             api_url=f"http://{host}:{port}" if self._pipeline and pipeline_services(self.settings) else None,
         )
 
     def start(self, *, detached: bool = False) -> Self:
         """Bring everything up and return when it is ready. Raises EnvironmentFault."""
+        self._require_one_security()
         self._home.create()
         lock = self._take_lock()
         try:
@@ -103,6 +113,19 @@ class LocalEnvironment:
             self.stop()
             raise
         return self
+
+    def _require_one_security(self) -> None:
+        """Raises EnvironmentFault for settings of somebody's brokers where ours are meant, and the other way round."""
+        if self._given.secure and not self.owns_kafka:
+            raise EnvironmentFault(
+                "--secure (MILLRACE_SECURE) makes brokers of this home's own, and KAFKA_BOOTSTRAP names others:"
+                " unset one of them; MILLRACE_KAFKA_SECURITY_PROTOCOL and MILLRACE_KAFKA_USER log in to yours"
+            )
+        if self.owns_kafka and not self._given.secure and self._given.kafka_security_protocol != "PLAINTEXT":
+            raise EnvironmentFault(
+                "MILLRACE_KAFKA_SECURITY_PROTOCOL is for the brokers that KAFKA_BOOTSTRAP names: set that too,"
+                " or use --secure for brokers of this home's own"
+            )
 
     def _take_lock(self) -> int:
         handle = os.open(self._home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -134,7 +157,8 @@ class LocalEnvironment:
             brokers = pool.submit(self._prepare_kafka) if self.owns_kafka else None
             database = pool.submit(self._prepare_postgres) if self.owns_postgres else None
             services = [*(brokers.result() if brokers else []), *(database.result() if database else [])]
-        return [*services, *(pipeline_services(self.settings) if self._pipeline else [])]
+        pipeline = pipeline_services(self.settings) if self._pipeline else []
+        return [*services, *(with_login(one, self._home) if self._given.secure else one for one in pipeline)]
 
     def _prepare_kafka(self) -> list[Service]:
         distribution = kafka.obtain(self.settings, self._progress)
@@ -258,5 +282,14 @@ def _lock_is_free(home: Home) -> bool:
 
 def _environment_of(settings: Settings) -> dict[str, str]:
     """Every setting by its own variable, so that a service reads what its environment was made with."""
-    fields = {f"MILLRACE_{name.upper()}": str(value) for name, value in settings if value is not None}
-    return {**os.environ, **fields}
+    values = {name: _plain(value) for name, value in settings if value is not None}
+    inherited = dict(os.environ)
+    if settings.secure:  # each service has its own
+        for name in LOGIN:
+            values.pop(name, None)
+            inherited.pop(f"MILLRACE_{name.upper()}", None)
+    return {**inherited, **{f"MILLRACE_{name.upper()}": value for name, value in values.items()}}
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -6,8 +6,10 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 from millrace.supervisor.service import HttpProbe, KafkaProbe, PostgresProbe, Probe
+from runtime.settings import Settings
 
 _PAUSE_S = 0.05
 _ASK_TIMEOUT_S = 2.0
@@ -41,9 +43,11 @@ def _kafka(probe: KafkaProbe) -> Callable[[], bool]:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
+    from runtime.kafka_client import Brokers
+
     client = AdminClient(  # one for all tries: a result is lost when its client is collected
         {
-            "bootstrap.servers": probe.bootstrap,
+            **Brokers.of(_settings(probe)).configuration(),
             "reconnect.backoff.ms": 20,
             "reconnect.backoff.max.ms": 100,
             "log_level": 0,
@@ -58,6 +62,19 @@ def _kafka(probe: KafkaProbe) -> Callable[[], bool]:
         return False
 
     return answers
+
+
+def _settings(probe: KafkaProbe) -> Settings:
+    if not probe.user:
+        return Settings(kafka_bootstrap=probe.bootstrap, kafka_security_protocol="PLAINTEXT")
+    return Settings(
+        kafka_bootstrap=probe.bootstrap,
+        kafka_security_protocol="SASL_SSL",
+        kafka_ca_file=Path(probe.ca_file),
+        kafka_user=probe.user,
+        kafka_password=None,
+        kafka_password_file=Path(probe.password_file),
+    )
 
 
 def _postgres_answers(probe: PostgresProbe) -> bool:

@@ -8,6 +8,10 @@ class KafkaProbe(msgspec.Struct, frozen=True, tag="kafka"):
 
     bootstrap: str
     brokers: int
+    ca_file: str = ""
+    user: str = ""
+    password_file: str = ""
+    """Empty = plain brokers."""
 
 
 class PostgresProbe(msgspec.Struct, frozen=True, tag="postgres"):

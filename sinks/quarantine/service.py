@@ -12,12 +12,12 @@ from psycopg import Connection
 
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.settings import Settings
+from schemas.access import QUARANTINE_SINK_GROUP
 from schemas.topics import QUARANTINE
 from sinks.quarantine.loop import flush_batch, load_positions, next_batch
 from sinks.topic_sink import TopicSink, run_until_told
 
 NAME: Final = "quarantine-sink"
-GROUP: Final = "millrace.quarantine-sink"
 
 
 class QuarantineSink(TopicSink):
@@ -26,7 +26,7 @@ class QuarantineSink(TopicSink):
     name = NAME
 
     def __init__(self, settings: Settings, shards: Collection[int] | None = None, topic: str = QUARANTINE.name) -> None:
-        super().__init__(settings, shards, topic, GROUP)
+        super().__init__(settings, shards, topic, QUARANTINE_SINK_GROUP)
         self._failpoints = Failpoints(settings.failpoint)
 
     def _follow(self, connection: Connection) -> None:

@@ -15,7 +15,7 @@ from schemas.codec.fields import REASONS
 from schemas.codec.ledger import SourceTopic
 from sinks import loop
 from sinks.progress import CHANNEL
-from sinks.service import GROUP
+from schemas.access import SINK_GROUP
 from tests.sinks.conftest import SHARDS
 from tests.sinks.ledger_script import LedgerScript
 from tests.sinks.ledger_topic import LedgerTopic
@@ -131,7 +131,7 @@ def test_group_offsets_follow_for_lag_tooling(sink_settings: Settings, ledger_to
     script.open_accounts()
     ledger_topic.publish(script)
     apply_all(sink_settings, ledger_topic, script)
-    consumer = Consumer({"bootstrap.servers": broker, "group.id": GROUP})
+    consumer = Consumer({"bootstrap.servers": broker, "group.id": SINK_GROUP})
     give_up_at = time.monotonic() + 10
     offsets: list[int] = []
     while offsets != [len(values) for values in script.records.values()] and time.monotonic() < give_up_at:

@@ -15,12 +15,16 @@ from pathlib import Path
 from millrace.environment import downloads
 from millrace.environment.brokers.java import ClassArchives, Java, class_archives, find_java
 from millrace.environment.brokers.properties import broker_properties, log_configuration
+from millrace.environment.brokers.secured import argument_file, secured_properties, user_arguments
 from millrace.environment.faults import EnvironmentFault, StartFault
 from millrace.environment.layout import Home, cache_of
 from millrace.environment.ports import LOOPBACK
 from millrace.environment.progress import Progress
+from millrace.environment.security.certificates import ensure_certificates
+from millrace.environment.security.credentials import ensure_passwords
 from millrace.supervisor.service import KafkaProbe, Service
 from runtime.settings import Settings
+from schemas.access import ADMINISTRATOR
 
 _HEAP_FLAGS = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """C1 alone and the serial collector: ready in 1 s, 200 MB resident. Long measurements override them by
@@ -67,13 +71,18 @@ def bootstrap_of(settings: Settings, brokers: int) -> str:
 def broker_services(settings: Settings, home: Home, kafka: KafkaDistribution, brokers: int) -> list[Service]:
     """Write each broker's configuration, format its storage once, and describe how to run it."""
     _refuse_other_size(home, brokers)
+    _refuse_other_security(home, secure=settings.secure)
+    if settings.secure:
+        home.security.mkdir(mode=0o700, exist_ok=True)
+        ensure_certificates(home)
+        ensure_passwords(home)
     cluster_id = _cluster_id(home)
     services = []
     for node_id in range(1, brokers + 1):
         folder = home.broker(node_id)
         _configure(settings, home, node_id, brokers)
         if not (folder / "data" / "meta.properties").exists():
-            _format(kafka, folder, cluster_id)
+            _format(kafka, home, folder, cluster_id, secure=settings.secure)
         services.append(_service(settings, home, kafka, node_id, brokers))
     return services
 
@@ -89,6 +98,23 @@ def _refuse_other_size(home: Home, brokers: int) -> None:
     if existing not in {0, brokers}:
         raise EnvironmentFault(
             f"{home.root} holds a cluster of {existing}: start it with --brokers {existing},"
+            " or `millrace down --wipe` first (that deletes its records)"
+        )
+
+
+def _refuse_other_security(home: Home, *, secure: bool) -> None:
+    """Users are made when storage is formatted, and rights that were granted must not be dropped by a flag."""
+    if not any((home.root / "kafka").glob("broker-*/data/meta.properties")):
+        return
+    was_secure = home.authority_key.exists()
+    if was_secure and not secure:
+        raise EnvironmentFault(
+            f"{home.root} holds a secured cluster: start it with --secure (or MILLRACE_SECURE=true),"
+            " or `millrace down --wipe` first (that deletes its records)"
+        )
+    if secure and not was_secure:
+        raise EnvironmentFault(
+            f"{home.root} holds a cluster without security: start it without --secure,"
             " or `millrace down --wipe` first (that deletes its records)"
         )
 
@@ -112,22 +138,25 @@ def new_cluster_id() -> str:
 def _configure(settings: Settings, home: Home, node_id: int, brokers: int) -> None:
     folder = home.broker(node_id)
     folder.mkdir(parents=True, exist_ok=True)
-    properties = broker_properties(settings.kafka_port, node_id, brokers, folder / "data")
+    secured = secured_properties(home) if settings.secure else None
+    properties = broker_properties(settings.kafka_port, node_id, brokers, folder / "data", secured)
     home.write(folder / "server.properties", properties.encode())
     log = home.logs / f"{broker_name(node_id, brokers)}.kafka.log"
     home.write(folder / "log4j2.xml", log_configuration(log).encode())
 
 
-def _format(kafka: KafkaDistribution, folder: Path, cluster_id: str) -> None:
+def _format(kafka: KafkaDistribution, home: Home, folder: Path, cluster_id: str, *, secure: bool) -> None:
     command = _java(kafka, ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *kafka.archives.flags(record=False)], folder)
     storage_tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(folder / "server.properties")]
-    done = subprocess.run(
-        [*command, *storage_tool, "--ignore-formatted"],
-        capture_output=True,
-        text=True,
-        timeout=_FORMAT_TIMEOUT_S,
-        check=False,
-    )
+    arguments = [*command, *storage_tool, "--ignore-formatted", *(user_arguments(home) if secure else [])]
+    argument_path = folder / "format.arguments"
+    home.write(argument_path, argument_file(arguments[1:]).encode())
+    try:
+        done = subprocess.run(
+            [arguments[0], f"@{argument_path}"], capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S, check=False
+        )
+    finally:
+        argument_path.unlink()
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
         raise StartFault(f"Kafka could not format {folder / 'data'}: {lines[-1]}")
@@ -141,9 +170,15 @@ def _service(settings: Settings, home: Home, kafka: KafkaDistribution, node_id: 
         name=broker_name(node_id, brokers),
         argv=[*_java(kafka, flags, folder), "kafka.Kafka", str(folder / "server.properties")],
         group="infrastructure",
-        ready=KafkaProbe(f"{LOOPBACK}:{settings.kafka_port + 100 * (node_id - 1)}", brokers),
+        ready=_probe(settings, home, f"{LOOPBACK}:{settings.kafka_port + 100 * (node_id - 1)}", brokers),
         stop_timeout_ms=_STOP_TIMEOUT_MS,
     )
+
+
+def _probe(settings: Settings, home: Home, address: str, brokers: int) -> KafkaProbe:
+    if not settings.secure:
+        return KafkaProbe(address, brokers)
+    return KafkaProbe(address, brokers, str(home.authority), ADMINISTRATOR, str(home.password(ADMINISTRATOR)))
 
 
 def _java(kafka: KafkaDistribution, flags: Sequence[str], folder: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """The configuration of a local broker: what is set, and why it differs from Kafka's default."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from millrace.environment.ports import LOOPBACK
@@ -39,17 +40,20 @@ FIXED = {
 }
 
 
-def broker_properties(first_port: int, node_id: int, brokers: int, data: Path) -> str:
-    """The text of server.properties for one broker of a cluster on loopback."""
+def broker_properties(
+    first_port: int, node_id: int, brokers: int, data: Path, secured: Mapping[str, object] | None = None
+) -> str:
+    """The text of server.properties for one broker of a cluster on loopback; `secured` comes on top."""
     port = first_port + 100 * (node_id - 1)
     replication = min(brokers, 3)
     in_sync = max(1, replication - 1)
     voters = ",".join(f"{index + 1}@{LOOPBACK}:{first_port + 100 * index + 1}" for index in range(brokers))
+    listener = (secured or FIXED)["inter.broker.listener.name"]
     own = {
         "node.id": node_id,
         "controller.quorum.voters": voters,
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{port + 1}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
+        "listeners": f"{listener}://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{port + 1}",
+        "advertised.listeners": f"{listener}://{LOOPBACK}:{port}",
         "log.dirs": data,
         "num.partitions": 4,
         "default.replication.factor": replication,
@@ -58,7 +62,7 @@ def broker_properties(first_port: int, node_id: int, brokers: int, data: Path) -
         "transaction.state.log.replication.factor": replication,
         "transaction.state.log.min.isr": in_sync,
     }
-    return "".join(f"{key}={value}\n" for key, value in {**FIXED, **own}.items())
+    return "".join(f"{key}={value}\n" for key, value in {**FIXED, **own, **(secured or {})}.items())
 
 
 def log_configuration(log: Path) -> str:
