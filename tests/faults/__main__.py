@@ -13,7 +13,7 @@ import msgspec
 
 from tests.faults.mutants.matrix import MUTANTS
 from tests.faults.mutants.run import MutantOutcome, run_mutant
-from tests.faults.run import RATE_PER_S, Outcome, run
+from tests.faults.run import KEPT_LOGS, RATE_PER_S, Outcome, run
 from tests.faults.scenarios import SCENARIOS
 
 
@@ -61,7 +61,7 @@ def is_as_it_should(outcome: Outcome) -> bool:
 
 def line(outcome: Outcome) -> str:
     """One run in one line; the seed repeats it."""
-    verdict = "PASS" if outcome.passed else "FAIL " + "; ".join(outcome.findings[:3])
+    verdict = "PASS" if outcome.passed else f"FAIL {'; '.join(outcome.findings[:3])} (logs: {KEPT_LOGS})"
     return (
         f"{outcome.scenario} seed {outcome.seed}: {outcome.payments:,} payments, {len(outcome.faults)} faults,"
         f" lost {outcome.lost}, duplicates {outcome.duplicates}, overdrawn {outcome.overdrawn},"

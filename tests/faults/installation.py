@@ -1,5 +1,6 @@
 """A whole installation of a scenario's own: brokers, Postgres, two workers and a sink, with short, stated time-outs."""
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,10 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 import psycopg
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from millrace.environment import LocalEnvironment
-from millrace.environment.layout import Home
+from millrace.environment.layout import Home, home_of
 from millrace.topics import ensure_topics
 from runtime import migrate
 from schemas import topics
@@ -23,6 +24,7 @@ SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS = 6_000, 5_000
 """Short, so that a takeover is seen within a run; production uses 12 s and 10 s."""
 
 SETTLE_TIMEOUT_S = 120
+READ_TO_END_S = 10
 
 
 class Around(Protocol):
@@ -90,6 +92,12 @@ class Installation:
         """What a service has said so far."""
         return (self._logs / f"{name}.log").read_text()
 
+    def keep_logs(self, folder: Path) -> None:
+        """Copy what services and servers have said, before it is deleted with the installation."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for log in (*self._logs.glob("*.log"), *home_of(self.env.settings).logs.glob("*.log")):
+            shutil.copy(log, folder)
+
     def end(self) -> None:
         """Stop what the harness started."""
         for kept in (*self.workers, self.sink):
@@ -99,30 +107,30 @@ class Installation:
         """Wait until every input is decided and the ledger is applied to its end; False when that takes too long."""
         deadline_s = time.monotonic() + self._settle_timeout_s
         while time.monotonic() < deadline_s:
-            if self._undecided() + self._unapplied() == 0:
+            if not self._undecided() and not self._unapplied():
                 return True
             time.sleep(0.3)
         return False
 
-    def _undecided(self) -> int:
+    def _undecided(self) -> bool:
         names = (topics.COMMANDS.name, topics.CREDITS.name, topics.RETURNS.name)
         reader = self._reader(APPLICATION)
         asked = [TopicPartition(name, shard) for name in names for shard in range(self.env.settings.shards)]
         try:
-            return _visible(reader, reader.committed(asked, 30))
+            return _more_to_read(reader, reader.committed(asked, 30))
         except KafkaException:  # a coordinator that moves or loads is asked again
-            return 1
+            return True
 
-    def _unapplied(self) -> int:
+    def _unapplied(self) -> bool:
         """By what Postgres shows: the sink's group offsets may be ahead of a replica that took over."""
         try:
             with psycopg.connect(self.database_url, connect_timeout=5) as database:
                 rows = database.execute("SELECT shard, ledger_next_offset FROM sink_progress").fetchall()
         except psycopg.OperationalError:
-            return 1
+            return True
         shown: dict[int, int] = dict(rows)
         places = [TopicPartition(topics.LEDGER.name, s, shown.get(s, 0)) for s in range(self.env.settings.shards)]
-        return _visible(self._reader("faults.settle"), places)
+        return _more_to_read(self._reader("faults.settle"), places)
 
     def _reader(self, group: str) -> Consumer:
         return Consumer(
@@ -132,24 +140,30 @@ class Installation:
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
                 "log_level": 0,
             }
         )
 
 
-def _visible(reader: Consumer, places: Sequence[TopicPartition]) -> int:
-    """Records from these offsets on, five a partition at most. Markers lie behind the last one: they are read past."""
-    found = 0
+def _more_to_read(reader: Consumer, places: Sequence[TopicPartition]) -> bool:
+    """Whether a record stands at or behind any of these offsets; markers behind the last one are read past."""
+    deadline_s = time.monotonic() + READ_TO_END_S
     try:
-        for place in places:
-            position = max(place.offset, 0)
-            end = reader.get_watermark_offsets(TopicPartition(place.topic, place.partition), 20)[1]
-            if end > position:
-                reader.assign([TopicPartition(place.topic, place.partition, position)])
-                found += sum(1 for message in reader.consume(5, 0.3) if message.error() is None)
+        reader.assign([TopicPartition(place.topic, place.partition, max(place.offset, 0)) for place in places])
+        ends: set[tuple[str | None, int | None]] = set()
+        while len(ends) < len(places):
+            if time.monotonic() > deadline_s:
+                return True
+            for message in reader.consume(len(places), 0.1):
+                error = message.error()
+                if error is None:
+                    return True
+                if error.code() == KafkaError._PARTITION_EOF:
+                    ends.add((message.topic(), message.partition()))
+        return False
     finally:
         reader.close()
-    return found
 
 
 @contextmanager

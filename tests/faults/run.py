@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
@@ -25,6 +26,8 @@ from tests.faults.tail import Tail
 from tests.faults.verifier import Verdict, Verifier
 
 RATE_PER_S = 1_000
+KEPT_LOGS = Path(".millrace") / "faults"
+"""Where the logs of a run with a finding are kept, by scenario and seed."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,10 +79,10 @@ def run_seeds(
     """As many installations as needed: one, if all goes well and the scenario can be repeated in it."""
     waiting = deque(seeds)
     while waiting:
-        with _watched(scenario, program) as bench:
+        with watched(scenario, program) as bench:
             goes_on = True
             while waiting and goes_on:
-                outcome = bench.run(name, waiting.popleft(), rate_per_s)
+                outcome = bench.run(name, scenario, waiting.popleft(), rate_per_s)
                 yield outcome
                 goes_on = outcome.passed and not scenario.fresh_each_seed
 
@@ -87,11 +90,10 @@ def run_seeds(
 class Bench:
     """An installation with a reader at its ledger and a verifier that remembers the books."""
 
-    def __init__(self, installation: Installation, scenario: Scenario) -> None:
+    def __init__(self, installation: Installation) -> None:
         settings = installation.env.settings
         self.tail = Tail(installation.env)
         self._installation = installation
-        self._scenario = scenario
         self._verifier = Verifier(
             settings.kafka_bootstrap,
             installation.database_url,
@@ -100,20 +102,21 @@ class Bench:
             settings.transaction_timeout_ms,
         )
 
-    def run(self, name: str, seed: int, rate_per_s: int) -> Outcome:
+    def run(self, name: str, scenario: Scenario, seed: int, rate_per_s: int) -> Outcome:
+        """Raises what a fault raises that could not be done."""
         load = Load(
             self._installation.env,
             seed,
             rate_per_s,
-            poison_per_mille=self._scenario.poison_per_mille,
-            large_batch_every_s=self._scenario.large_batch_every_s,
+            poison_per_mille=scenario.poison_per_mille,
+            large_batch_every_s=scenario.large_batch_every_s,
         )
         exits_before = {kept.name: len(kept.exits) for kept in self._kept}
         load.open_accounts()
         settled = self._installation.settle()
         started_s = time.monotonic()
         load.start()
-        faults = self._broken(seed, started_s)
+        faults = self._broken(scenario, seed, started_s)
         ended_s = time.monotonic()
         load.finish()
         settled = self._installation.settle() and settled
@@ -121,6 +124,8 @@ class Bench:
         if not settled:
             verdict.findings.append("not everything was decided and applied in time")
         verdict.findings += [f"{fault.name}: {fault.missing}" for fault in faults if fault.missing]
+        if verdict.findings:
+            self._installation.keep_logs(KEPT_LOGS / f"{name}-{seed}")
         exits = {kept.name: kept.exits[exits_before.get(kept.name, 0) :] for kept in self._kept}
         stall_s = self.tail.longest_gap_s(started_s, ended_s)
         return self._outcome(name, seed, rate_per_s, faults, verdict, exits, stall_s)
@@ -129,11 +134,11 @@ class Bench:
     def _kept(self) -> Sequence[Kept]:
         return (*self._installation.workers, self._installation.sink)
 
-    def _broken(self, seed: int, started_s: float) -> list[Fault]:
+    def _broken(self, scenario: Scenario, seed: int, started_s: float) -> list[Fault]:
         rng = random.Random(seed)
         faults: list[Fault] = []
-        while time.monotonic() - started_s < self._scenario.duration_s:
-            faults += self._scenario.faults(self._installation, rng)
+        while time.monotonic() - started_s < scenario.duration_s:
+            faults += scenario.faults(self._installation, rng)
         return faults
 
     def _outcome(
@@ -175,7 +180,8 @@ def _recoveries(tail: Tail, faults: Sequence[Fault]) -> list[float]:
 
 
 @contextmanager
-def _watched(scenario: Scenario, program: Sequence[str]) -> Iterator[Bench]:
+def watched(scenario: Scenario, program: Sequence[str] = PRODUCT) -> Iterator[Bench]:
+    """An installation as this scenario needs it."""
     with running(
         brokers=scenario.brokers,
         environment=scenario.environment,
@@ -183,7 +189,7 @@ def _watched(scenario: Scenario, program: Sequence[str]) -> Iterator[Bench]:
         program=program,
         settle_timeout_s=scenario.settle_timeout_s,
     ) as installation:
-        bench = Bench(installation, scenario)
+        bench = Bench(installation)
         bench.tail.start()
         try:
             yield bench
