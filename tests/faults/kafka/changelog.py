@@ -48,7 +48,8 @@ def _compact_often(env: LocalEnvironment) -> None:
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in COMPACTED_OFTEN.items()
     ]
     resource = ConfigResource(ResourceType.TOPIC, topics.SNAPSHOTS.name, incremental_configs=entries)
-    for future in cluster.admin(env).incremental_alter_configs([resource]).values():
+    client = cluster.admin(env)  # its futures end with it
+    for future in client.incremental_alter_configs([resource]).values():
         future.result(20)
 
 

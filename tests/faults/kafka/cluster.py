@@ -138,7 +138,8 @@ def _reorder_replicas(env: LocalEnvironment, place: Place, replicas: list[int]) 
 
 
 def _elect_preferred(env: LocalEnvironment, place: Place) -> None:
-    future = admin(env).elect_leaders(ElectionType.PREFERRED, [TopicPartition(*place)])
+    client = admin(env)  # its futures end with it
+    future = client.elect_leaders(ElectionType.PREFERRED, [TopicPartition(*place)])
     try:
         future.result(METADATA_TIMEOUT_S)
     except KafkaException as refusal:

@@ -58,7 +58,8 @@ def marker_of_a_leaderless_partition(installation: Installation, rng: random.Ran
     transaction complete (KAFKA-20734); ours keeps it until the leader is back."""
     env, commit = installation.env, rng.choice([True, False])
     name = f"faults.marker.{secrets.token_hex(4)}"
-    cluster.admin(env).create_topics([NewTopic(name, 3, replica_assignment=[[1], [2], [3]])])[name].result(20)
+    client = cluster.admin(env)
+    client.create_topics([NewTopic(name, 3, replica_assignment=[[1], [2], [3]])])[name].result(20)
     producer = Producer({"bootstrap.servers": env.kafka_bootstrap, "transactional.id": name, "log_level": 0})
     producer.init_transactions(30)
     producer.begin_transaction()
@@ -75,7 +76,7 @@ def marker_of_a_leaderless_partition(installation: Installation, rng: random.Ran
     seen = _visible(env, name)
     wanted = [1, 1, 1] if commit else [0, 0, 0]
     yield fault_now(f"broker {victim} is back", "" if seen == wanted else f"{seen} records are visible, not {wanted}")
-    cluster.admin(env).delete_topics([name])[name].result(20)
+    client.delete_topics([name])[name].result(20)
 
 
 def _alarm_missing(env: LocalEnvironment, place: str) -> str:
