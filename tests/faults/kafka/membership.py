@@ -28,6 +28,9 @@ CYCLE_STEPS = (
 REACHED_TIMEOUT_S = 30.0
 """From a kill to the armed step of the next incarnation: a start (2-6 s), and at most 20 cycles."""
 
+WOKEN_TIMEOUT_S = 15.0
+"""Until a fenced worker has noticed: at its next commit or heartbeat, or 11 s after a call that does not come back."""
+
 EXPIRY_CHECK_S = 1.0
 """How often the coordinator looks for transactions that are too old."""
 
@@ -135,8 +138,8 @@ def same_slot(installation: Installation, rng: random.Random) -> Iterator[Fault]
     exits = len(worker.exits)
     twin = installation.worker(slot)
     yield fault_now(f"a second worker-{slot}")
-    fenced = worker.exit_after(exits, 10) == EXIT_CRASHED or EXIT_CRASHED in twin.exits
-    time.sleep(rng.uniform(1, 3))
+    fenced = worker.exit_after(exits, REACHED_TIMEOUT_S) == EXIT_CRASHED or EXIT_CRASHED in twin.exits
+    time.sleep(rng.uniform(2, 5))  # each start fences the other: nobody gets far
     twin.end()
     yield fault_now(f"the second worker-{slot} is gone", "" if fenced else "neither was fenced")
     time.sleep(3)
@@ -169,7 +172,7 @@ def _stopped_at(worker: Kept, rng: random.Random, step: str) -> Generator[Fault,
 
 def _woken(worker: Kept, exits: int) -> Iterator[Fault]:
     worker.signal(signal.SIGCONT)
-    code = worker.exit_after(exits, 10)
+    code = worker.exit_after(exits, WOKEN_TIMEOUT_S)
     yield fault_now(f"{worker.name} goes on", "" if code == EXIT_CRASHED else f"not fenced: it ended with {code}")
     time.sleep(3)
 
