@@ -3,6 +3,7 @@ alike.
 """
 
 from collections import deque
+from typing import Protocol
 
 from payments.accounts import Account, AccountStatus
 from payments.entries import Entry, EntryKind
@@ -14,56 +15,72 @@ IDEMPOTENCY_WINDOW_HOURS = 72
 HOUR_US = 3_600_000_000
 
 
-class Operations:
+class Accounts(Protocol):
+    """The accounts of one shard by id. A dict is one; the deciding stage keeps them on disk."""
+
+    def get(self, account_id: bytes, /) -> Account | None: ...
+
+    def __getitem__(self, account_id: bytes, /) -> Account: ...
+
+    def __setitem__(self, account_id: bytes, account: Account, /) -> None: ...
+
+    def __contains__(self, account_id: object, /) -> bool: ...
+
+
+class Operations(Protocol):
     """Operation id → fingerprint of every decision inside the idempotency window, forgotten hour by hour.
 
     Time is the broker time of the entries, so a replay remembers and forgets at the same entries.
     """
 
+    def fingerprint_of(self, operation_id: bytes) -> bytes | None:
+        """What was decided under this id; None where nothing was, or it is forgotten."""
+        ...
+
+    def remember(self, operation_id: bytes, fingerprint: bytes, hour: int) -> int:
+        """Remember one decision; returns the hour that it counts for.
+
+        An hour before the newest counts as the newest: nothing is forgotten too early. Only a newer hour forgets.
+        """
+        ...
+
+
+class OperationsInMemory:
+    """`Operations` for books that are folded, replayed or audited: 300 bytes for each one remembered."""
+
     def __init__(self) -> None:
         self._fingerprints: dict[bytes, bytes] = {}
         self._hours: deque[tuple[int, list[bytes]]] = deque()
-        self.remembered = 0
-        """How many were ever remembered, forgotten ones included."""
 
     def __len__(self) -> int:
         return len(self._fingerprints)
 
     def fingerprint_of(self, operation_id: bytes) -> bytes | None:
+        """See `Operations`."""
         return self._fingerprints.get(operation_id)
 
-    def remember(self, operation_id: bytes, fingerprint: bytes, hour: int) -> None:
-        """Remember one decision. An hour before the newest counts as the newest: nothing is forgotten too early."""
-        self.remembered += 1
+    def remember(self, operation_id: bytes, fingerprint: bytes, hour: int) -> int:
+        """See `Operations`."""
         if not self._hours or self._hours[-1][0] < hour:
             self._hours.append((hour, []))
             self._forget_before(hour - IDEMPOTENCY_WINDOW_HOURS)
-        self._hours[-1][1].append(operation_id)
+        newest, ids = self._hours[-1]
+        ids.append(operation_id)
         self._fingerprints[operation_id] = fingerprint
+        return newest
 
     def _forget_before(self, hour: int) -> None:
         while self._hours[0][0] < hour:
             for operation_id in self._hours.popleft()[1]:
                 del self._fingerprints[operation_id]
 
-    def newest(self, count: int) -> list[tuple[int, list[tuple[bytes, bytes]]]]:
-        """The last `count` remembered operations with their fingerprints, by hour, oldest first."""
-        newest: list[tuple[int, list[tuple[bytes, bytes]]]] = []
-        for hour, ids in reversed(self._hours):
-            taken = ids[-count:] if count else []
-            if not taken:
-                break
-            newest.append((hour, [(id_, self._fingerprints[id_]) for id_ in taken]))
-            count -= len(taken)
-        return newest[::-1]
-
 
 class Book:
-    """Accounts and operations of one shard."""
+    """Accounts and operations of one shard; in memory unless others are given."""
 
-    def __init__(self) -> None:
-        self.accounts: dict[bytes, Account] = {}
-        self.operations = Operations()
+    def __init__(self, accounts: Accounts | None = None, operations: Operations | None = None) -> None:
+        self.accounts: Accounts = {} if accounts is None else accounts
+        self.operations: Operations = OperationsInMemory() if operations is None else operations
 
 
 _REMEMBERED = frozenset(
@@ -101,9 +118,9 @@ def is_remembered(entry: Entry) -> bool:
     return entry.kind in _REMEMBERED or (entry.kind is EntryKind.POSTED and is_system(entry.debit_account))
 
 
-def evolve_operations(book: Book, entry: Entry) -> None:
-    """Remember the operation that the entry decides."""
-    book.operations.remember(entry.operation_id, entry.fingerprint, entry.decided_at_us // HOUR_US)
+def evolve_operations(book: Book, entry: Entry) -> int:
+    """Remember the operation that the entry decides; returns the hour that it counts for."""
+    return book.operations.remember(entry.operation_id, entry.fingerprint, entry.decided_at_us // HOUR_US)
 
 
 def changed_account(entry: Entry) -> bytes | None:

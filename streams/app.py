@@ -11,17 +11,17 @@ from runtime.exactly_once.contract import Chunk
 from runtime.faust_app import app_options, bind, chunk_topic
 from runtime.settings import Settings
 from schemas import topics
+from schemas.access import APPLICATION
 from streams.agents.authorise import authorise
 from streams.agents.post import post
 from streams.agents.take_back import take_back
 from streams.shard import Shard
 from streams.tables import Tables
 
-APPLICATION = "millrace"
-"""Names the consumer group and, with the slot, the transactional id."""
+__all__ = ("APPLICATION", "app")
 
 settings = Settings()
-tables = Tables(settings.shards)
+tables = Tables(settings.shards, settings.state_dir / str(settings.slot))
 app = faust.App(APPLICATION, **app_options(settings))
 bind(app, tables, settings)
 

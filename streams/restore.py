@@ -1,97 +1,184 @@
-"""Rebuilds a shard from its snapshots and the ledger since the oldest of them.
+"""Rebuilds a shard: from its checkpoint on disk and the ledger since, or from its snapshots and the ledger since those.
 
-Reads ledger.snapshots and ledger.entries. Guarantees: the ledger read has no gap and its hash chain holds, or the shard
-is refused; the state is the one that folding the whole ledger gives.
+Reads ledger.snapshots, ledger.entries and the shard's folder; writes that folder, in bounded parts. Guarantees: the
+ledger read has no gap and its hash chain holds, or the shard is refused; the state is the one that folding the whole
+ledger gives. A disk that does not belong to this ledger is emptied and never believed.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from payments.book import changed_account, evolve_account, evolve_operations, is_remembered
-from payments.entries import Entry, EntryKind
-from payments.errors import InvariantViolation
+from confluent_kafka import Message
+
+from payments.book import changed_account, evolve_account, is_remembered
+from payments.entries import Entry
+from payments.errors import InvariantViolation, UndecodableRecord
 from runtime.exactly_once.contract import ShardLog
 from schemas import topics
-from schemas.codec.ledger import PackedLedgerRecord, decode_ledger_record, record_hash
+from schemas.codec.ledger import Counter, PackedLedgerRecord, decode_ledger_record, record_hash
 from schemas.codec.snapshots import AccountsPage, OperationsSegment, ShardHead, decode_snapshot
-from streams.shard import PAGES, SOURCES, Shard, page_of
+from streams.disk.accounts import page_of
+from streams.disk.book import BookOnDisk
+from streams.disk.checkpoint import Checkpoint, CheckpointStale
+from streams.disk.database import StateDamaged, Storage
+from streams.shard import SOURCES, Shard
+from streams.snapshots import PAGES, SnapshotWriter, page_key, segment_first
 
-CLOCK_SLACK_MS = 60_000
-"""Record times come from the leaders' clocks; if they differ by more, the ledger is read from its beginning."""
+LOGGER = logging.getLogger(__name__)
+
+SLACKS_MS = (5_000, 60_000)
+"""How far the clocks of brokers and workers are believed to differ, at first and then; the ledger's own numbers tell
+whether it was enough. If not it is read from its beginning."""
+
+UNSAVED_MAX = 500_000
+"""Operations that a checkpoint may lie behind the segments, 160 bytes of memory each. More are read as segments."""
+
+_PAGE_KEYS = frozenset(map(page_key, range(PAGES)))
 
 
 @dataclass
-class Snapshots:
-    """The newest snapshot under every key."""
+class Base:
+    """From which ledger record on each part of the state has to be brought forward, and what is known before that."""
 
-    pages: dict[int, AccountsPage] = field(default_factory=dict)
-    segments: dict[int, OperationsSegment] = field(default_factory=dict)
     head: ShardHead | None = None
+    page_from: dict[int, int] = field(default_factory=dict)
+    operations_from: int = 0
+    """Operations of ledger records below this number are remembered."""
 
-    @property
-    def pages_from(self) -> int:
-        """Every ledger record from this number on is needed for some page."""
-        return min(page.sequence for page in self.pages.values()) if len(self.pages) == PAGES else 0
+    saved_from: int = 0
+    """… and below this number they are in segments of the snapshot topic."""
 
-    @property
-    def operations_from(self) -> int:
-        """Operations of ledger records below this number are in the segments."""
-        return max((segment.sequence for segment in self.segments.values()), default=0)
+    needed_from: int = 0
+    """The first ledger record that has to be read."""
 
-    @property
-    def oldest_time_ms(self) -> int:
-        """No ledger record that is needed was appended before this broker time."""
-        times = [page.taken_at_us for page in self.pages.values()]
-        newest_segment = max(self.segments.values(), key=lambda segment: segment.sequence, default=None)
-        oldest_us = min([*times, newest_segment.taken_at_us if newest_segment else 0])
-        return max(0, oldest_us // 1_000 - CLOCK_SLACK_MS)
+    appended_ms: int = 0
+    """No ledger record that is needed was appended before this time, as far as clocks can be believed."""
 
 
-def read_snapshots(log: ShardLog) -> Snapshots:
-    """The shard's snapshots, the last of each key."""
-    found = Snapshots()
-    for message in log.read(topics.SNAPSHOTS.name):
-        snapshot = decode_snapshot(_value(message))
-        match snapshot:
-            case AccountsPage():
-                found.pages[snapshot.page] = snapshot
-            case OperationsSegment():
-                found.segments[snapshot.segment] = snapshot
-            case ShardHead():
-                found.head = snapshot
-    return found
+class RestoredShard:
+    """A shard with what belongs to it on the disk and in the snapshot topic."""
+
+    def __init__(self, number: int, shards: int, book: BookOnDisk) -> None:
+        self.book = book
+        self.shard = Shard(number, shards, book)
+        self.snapshots = SnapshotWriter(self.shard, book)
 
 
-class Restoration:
-    """One shard being rebuilt."""
+def restore(number: int, shards: int, log: ShardLog, storage: Storage) -> RestoredShard:
+    """The shard as its log says. Raises InvariantViolation on a gap or a broken chain, UndecodableRecord, StateRefused,
+    and ValueError where retention has removed what is needed.
+    """
+    reason = ""
+    try:
+        book = BookOnDisk(storage, number, shards)
+    except StateDamaged as damaged:
+        reason = str(damaged)
+    else:
+        try:
+            if book.checkpoint is not None:
+                return _Warm(RestoredShard(number, shards, book), log, book.checkpoint).run()
+            if not book.refused:
+                return _Cold(RestoredShard(number, shards, book), log).run()
+            reason = book.refused
+        except (CheckpointStale, StateDamaged) as stale:
+            reason = str(stale)
+        book.close()
+    LOGGER.warning(f"shard {number}: the state on disk is discarded and restored from Kafka: {reason}")
+    storage.wipe(number)
+    return _Cold(RestoredShard(number, shards, BookOnDisk(storage, number, shards)), log).run()
 
-    def __init__(self, number: int, shards: int, log: ShardLog) -> None:
-        self.shard = Shard(number, shards)
-        self._log = log
-        self._snapshots = read_snapshots(log)
-        self._page_from = {page.page: page.sequence for page in self._snapshots.pages.values()}
-        self._operations_from = self._snapshots.operations_from
-        self._newest_page = max(self._page_from.values(), default=0)
-        self.slots = {segment.segment: segment.hour for segment in self._snapshots.segments.values()}
-        self.page_ages = [self._page_from.get(page, -1) for page in range(PAGES)]
-        """Ledger record from which each page's snapshot goes on; -1 for a page without one."""
-        self.kept_operations = 0
-        """Operations that came from segments; the rest came from the ledger and wait for the next segment."""
 
-    def run(self) -> Shard:
-        """The shard as its log says. Raises InvariantViolation on a gap or a broken chain, UndecodableRecord."""
-        self._load_pages()
-        self._load_operations()
-        self._load_head()
-        for record, value in self._tail():
-            self._replay(record, value)
+class _Restoration:
+    """What both ways share: the ledger's tail, from the first record that is needed."""
+
+    def __init__(self, restored: RestoredShard, log: ShardLog) -> None:
+        self.restored = restored
+        self.shard = restored.shard
+        self.book = restored.book
+        self.log = log
+        self.base = Base()
+        self.newest_page = 0
+        """Entries of ledger records from this number on count towards the next page."""
+        self._last_appended_ms = 0
+
+    def bring_forward(self) -> RestoredShard:
+        """Replay the tail over the base and write the checkpoint."""
+        for message, record in self._tail():
+            self._replay(record, _value(message))
+            self._last_appended_ms = message.timestamp()[1]
+            self.book.write_part_if_large()
         self._require_head()
-        return self.shard
+        saved_from = min(self.base.saved_from, self.shard.sequence)
+        appended_ms = self.base.appended_ms if self.shard.unsaved else self._last_appended_ms or self.base.appended_ms
+        self.book.write(self.restored.snapshots.checkpoint(appended_ms, saved_from))
+        return self.restored
+
+    def _tail(self) -> Iterator[tuple[Message, PackedLedgerRecord]]:
+        """The ledger from the first record that is needed; from its beginning where record times can't be trusted."""
+        base = self.base
+        for start in self._starts():
+            records = self._from(start)
+            first = next(records, None)
+            if first is not None and first[1].header.sequence <= base.needed_from:
+                yield first
+                yield from records
+                return
+        if base.needed_from < (base.head.sequence if base.head else 0):
+            raise InvariantViolation(
+                f"ledger of shard {self.shard.number}: record {base.needed_from} is needed and no longer there"
+            )
+
+    def _starts(self) -> Iterator[int]:
+        if self.base.needed_from:
+            for slack_ms in SLACKS_MS:
+                yield self.log.offset_at(topics.LEDGER.name, max(0, self.base.appended_ms - slack_ms))
+        yield 0
+
+    def _from(self, offset: int) -> Iterator[tuple[Message, PackedLedgerRecord]]:
+        for message in self.log.read(topics.LEDGER.name, offset):
+            yield message, decode_ledger_record(_value(message))
+
+    def _replay(self, record: PackedLedgerRecord, value: bytes) -> None:
+        header, shard, head = record.header, self.shard, self.base.head
+        if shard.sequence and header.sequence != shard.sequence:
+            raise InvariantViolation(
+                f"ledger of shard {shard.number}: {shard.sequence} is followed by {header.sequence}"
+            )
+        expected_hash = head.previous_hash if head and header.sequence == head.sequence else shard.previous_hash
+        if header.previous_hash != expected_hash and (shard.sequence or header.sequence == 0):
+            raise InvariantViolation(f"ledger of shard {shard.number}: hash chain broken at record {header.sequence}")
+        if header.sequence >= self.base.needed_from:
+            for entry in record.entries():
+                self._apply(entry, header.sequence)
+        if header.sequence >= self.newest_page:
+            shard.entries += record.entry_count
+        if head is None or header.sequence >= head.sequence:
+            shard.append(header, value)
+        else:  # lanes and offsets are the head's already
+            shard.sequence, shard.previous_hash = header.sequence + 1, record_hash(value)
+
+    def _apply(self, entry: Entry, sequence: int) -> None:
+        shard, base = self.shard, self.base
+        shard.time_us = max(shard.time_us, entry.decided_at_us)
+        if is_remembered(entry):
+            if sequence >= base.operations_from:
+                shard.remember(entry)
+            elif sequence >= base.saved_from:
+                self._keep_unsaved(entry)
+        account_id = changed_account(entry)
+        if account_id is not None and sequence >= base.page_from.get(page_of(account_id), 0):
+            evolve_account(self.book, account_id, entry)
+
+    def _keep_unsaved(self, entry: Entry) -> None:
+        """An operation that the disk has and no segment. Its hour is the one that it was remembered with."""
+        hour = self.book.operations.hour_of(entry.operation_id)
+        if hour is not None:
+            self.shard.unsaved.append((hour, entry.operation_id, entry.fingerprint))
 
     def _require_head(self) -> None:
-        """The ledger must reach at least as far as the snapshots do."""
-        head, shard = self._snapshots.head, self.shard
+        """The ledger must reach at least as far as the snapshots or the disk do, and be the one that they speak of."""
+        head, shard = self.base.head, self.shard
         if head is None:
             return
         if shard.sequence == 0:  # nothing had to be read
@@ -100,86 +187,135 @@ class Restoration:
             raise InvariantViolation(
                 f"ledger of shard {shard.number} ends at record {shard.sequence}, its snapshot knows of {head.sequence}"
             )
+        if shard.sequence == head.sequence and shard.previous_hash != head.previous_hash:
+            raise InvariantViolation(f"ledger of shard {shard.number}: record {head.sequence - 1} is another one")
 
-    def _load_pages(self) -> None:
-        for page in self._snapshots.pages.values():
-            self.shard.book.accounts.update(page.accounts)
-            self.shard.pages[page.page] = [account_id for account_id, _ in page.accounts]
-            self.shard.time_us = max(self.shard.time_us, page.taken_at_us)
-
-    def _load_operations(self) -> None:
-        """Hour by hour: `remember` forgets as it did when they were decided. The time of other entries says nothing
-        about it, or a restored shard would have forgotten a key that the one it replaces still knew.
-        """
-        operations = self.shard.book.operations
-        for segment in sorted(self._snapshots.segments.values(), key=lambda s: (s.hour, s.sequence)):
-            for operation_id, fingerprint in segment.operations:
-                operations.remember(operation_id, fingerprint, segment.hour)
-        self.kept_operations = operations.remembered
-
-    def _load_head(self) -> None:
-        head = self._snapshots.head
-        if head is None:
-            return
-        for lane, peer, following in head.counters:
+    def take_head(self, counters: list[Counter], next_offsets: Mapping[str, int]) -> None:
+        """Lanes and input offsets as they stood at the head."""
+        for lane, peer, following in counters:
             self.shard.lanes[lane][peer] = following
-        self.shard.next_offsets = {SOURCES[topic]: offset for topic, offset in head.next_offsets.items()}
+        self.shard.next_offsets = {SOURCES[topic]: offset for topic, offset in next_offsets.items()}
 
-    def _tail(self) -> Iterator[tuple[PackedLedgerRecord, bytes]]:
-        """The ledger from the first record that is needed; from its beginning where record times can't be trusted."""
-        needed_from = min(self._snapshots.pages_from, self._operations_from)
-        start = self._log.offset_at(topics.LEDGER.name, self._snapshots.oldest_time_ms) if needed_from else 0
-        for offset in dict.fromkeys((start, 0)):
-            records = self._from(offset)
-            first = next(records, None)
-            if first is None:
+    def snapshots_from(self, offset: int) -> Iterator[tuple[bytes, bytes | None]]:
+        """Key and value of the shard's snapshot records."""
+        for message in self.log.read(topics.SNAPSHOTS.name, offset):
+            key: bytes | None = message.key()
+            if key is None:
+                raise UndecodableRecord("a snapshot without key")
+            yield key, message.value()
+
+
+class _Cold(_Restoration):
+    """From the snapshots: pages of accounts in memory (36 bytes each), segments straight to the disk as they come."""
+
+    def run(self) -> RestoredShard:
+        pages = self._load_segments()
+        self._load_pages(pages)
+        base = self.base
+        if base.head is not None:
+            self.take_head(base.head.counters, base.head.next_offsets)
+        base.saved_from = base.operations_from
+        base.needed_from = min(self._pages_from(), base.operations_from)
+        return self.bring_forward()
+
+    def _load_segments(self) -> dict[bytes, bytes]:
+        """Returns the newest value of every page; sets the head."""
+        pages: dict[bytes, bytes] = {}
+        taken_at_us = 0
+        for key, value in self.snapshots_from(0):
+            if value is None:
                 continue
-            if first[0].header.sequence <= needed_from:
-                yield first
-                yield from records
-                return
-        if needed_from < (self._snapshots.head.sequence if self._snapshots.head else 0):
-            raise InvariantViolation(
-                f"ledger of shard {self.shard.number}: record {needed_from} is needed and no longer there"
+            if key in _PAGE_KEYS:
+                pages[key] = value
+                continue
+            snapshot = decode_snapshot(value)
+            if isinstance(snapshot, ShardHead):
+                self.base.head = snapshot
+            elif isinstance(snapshot, OperationsSegment):
+                self._load_segment(segment_first(key), snapshot)
+                taken_at_us = snapshot.taken_at_us
+        self.base.appended_ms = taken_at_us // 1_000
+        return pages
+
+    def _load_segment(self, first: int, segment: OperationsSegment) -> None:
+        self.book.operations.load(segment.hour, segment.operations)
+        self.book.add_segment(first, segment.hour)
+        self.shard.remembered = max(self.shard.remembered, first + len(segment.operations))
+        self.base.operations_from = max(self.base.operations_from, segment.sequence)
+        self.book.write_part_if_large()
+
+    def _load_pages(self, pages: dict[bytes, bytes]) -> None:
+        base, shard = self.base, self.shard
+        for value in pages.values():
+            page = decode_snapshot(value)
+            if not isinstance(page, AccountsPage):
+                raise UndecodableRecord("a page that holds something else")
+            base.page_from[page.page] = page.sequence
+            base.appended_ms = min(base.appended_ms, page.taken_at_us // 1_000)
+            shard.time_us = max(shard.time_us, page.taken_at_us)
+            for account_id, account in page.accounts:
+                self.book.accounts[account_id] = account
+            self.book.write_part_if_large()
+        self.newest_page = max(base.page_from.values(), default=0)
+        ages = [base.page_from.get(page, -1) for page in range(PAGES)]
+        self.restored.snapshots.next_page = ages.index(min(ages))
+
+    def _pages_from(self) -> int:
+        """Every ledger record from this number on is needed for some page."""
+        return min(self.base.page_from.values()) if len(self.base.page_from) == PAGES else 0
+
+
+class _Warm(_Restoration):
+    """From the disk. What others have written of the snapshots since is only looked at, to go on behind it."""
+
+    def __init__(self, restored: RestoredShard, log: ShardLog, checkpoint: Checkpoint) -> None:
+        super().__init__(restored, log)
+        self._checkpoint = checkpoint
+
+    def run(self) -> RestoredShard:
+        """Raises CheckpointStale."""
+        try:
+            self._take_checkpoint()
+            self._look_at_snapshots()
+            return self.bring_forward()
+        except (InvariantViolation, UndecodableRecord, ValueError, KeyError) as contradiction:
+            raise CheckpointStale(f"it is not a state of this ledger: {contradiction}") from contradiction
+
+    def _take_checkpoint(self) -> None:
+        checkpoint, shard = self._checkpoint, self.shard
+        shard.time_us = checkpoint.time_us
+        shard.remembered = checkpoint.remembered
+        shard.entries = checkpoint.entries
+        self.newest_page = checkpoint.sequence
+        self.restored.snapshots.next_page = checkpoint.next_page
+        counters, offsets = checkpoint.counters(), checkpoint.next_offsets
+        self.take_head(counters, offsets)
+        at = checkpoint.sequence
+        if at:
+            self.base.head = ShardHead(
+                shard.number, at, checkpoint.previous_hash, checkpoint.time_us, counters, offsets
             )
+        self.base.page_from = dict.fromkeys(range(PAGES), at)
+        self.base.operations_from = at
+        self.base.saved_from = checkpoint.saved_from
+        self.base.appended_ms = checkpoint.appended_ms
 
-    def _from(self, offset: int) -> Iterator[tuple[PackedLedgerRecord, bytes]]:
-        for message in self._log.read(topics.LEDGER.name, offset):
-            value = _value(message)
-            yield decode_ledger_record(value), value
-
-    def _replay(self, record: PackedLedgerRecord, value: bytes) -> None:
-        header, shard = record.header, self.shard
-        head = self._snapshots.head
-        if shard.sequence and header.sequence != shard.sequence:
-            raise InvariantViolation(
-                f"ledger of shard {shard.number}: {shard.sequence} is followed by {header.sequence}"
-            )
-        expected_hash = head.previous_hash if head and header.sequence == head.sequence else shard.previous_hash
-        if header.previous_hash != expected_hash and (shard.sequence or header.sequence == 0):
-            raise InvariantViolation(f"ledger of shard {shard.number}: hash chain broken at record {header.sequence}")
-        for entry in record.entries():
-            self._apply(entry, header.sequence)
-        if header.sequence >= self._newest_page:
-            shard.entries += record.entry_count
-        if head is None or header.sequence >= head.sequence:
-            shard.append(header, value)
-        else:  # lanes and offsets are the head's already
-            shard.sequence, shard.previous_hash = header.sequence + 1, record_hash(value)
-
-    def _apply(self, entry: Entry, sequence: int) -> None:
-        shard = self.shard
-        shard.time_us = max(shard.time_us, entry.decided_at_us)
-        if sequence >= self._operations_from and is_remembered(entry):
-            evolve_operations(shard.book, entry)
-        account_id = changed_account(entry)
-        if account_id is None or sequence < self._page_from.get(page_of(account_id), 0):
-            return
-        evolve_account(shard.book, account_id, entry)
-        if entry.kind is EntryKind.ACCOUNT_OPENED:
-            shard.pages[page_of(account_id)].append(account_id)
+    def _look_at_snapshots(self) -> None:
+        """Segments that another worker, or this one in its last cycle, has written behind the checkpoint."""
+        base = self.base
+        since_ms = max(0, base.appended_ms - SLACKS_MS[0])
+        for key, value in self.snapshots_from(self.log.offset_at(topics.SNAPSHOTS.name, since_ms)):
+            snapshot = None if value is None else decode_snapshot(value)
+            if isinstance(snapshot, OperationsSegment):
+                base.saved_from = max(base.saved_from, snapshot.sequence)
+                self.book.add_segment(segment_first(key), snapshot.hour)
+            elif isinstance(snapshot, AccountsPage) and snapshot.sequence >= self._checkpoint.sequence:
+                self.restored.snapshots.next_page = (snapshot.page + 1) % PAGES
+        base.needed_from = max(0, min(self._checkpoint.sequence - 1, base.saved_from))
 
 
-def _value(message: Any) -> bytes:
-    value: bytes = message.value()
+def _value(message: Message) -> bytes:
+    value: bytes | None = message.value()
+    if value is None:
+        raise UndecodableRecord("a ledger record without a value")
     return value

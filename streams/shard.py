@@ -3,8 +3,8 @@
 Every change of the book goes through an entry (`evolve`), every entry through a ledger record (`append`).
 """
 
-from payments.book import Book, changed_account, evolve
-from payments.entries import Entry, EntryKind
+from payments.book import Book, changed_account, evolve_account, evolve_operations, is_remembered
+from payments.entries import Entry
 from payments.errors import InvariantViolation
 from schemas import topics
 from schemas.codec.ledger import GENESIS_HASH, Counter, Lane, LedgerHeader, SourceTopic, record_hash
@@ -15,26 +15,20 @@ SOURCES: dict[str, SourceTopic] = {
     topics.RETURNS.name: SourceTopic.RETURNS,
 }
 
-PAGES = 256
-"""Accounts are divided into pages for the snapshots; of 1,000,000 accounts over 4 shards a page holds 1,000 (36 kB)."""
-
-
-def page_of(account_id: bytes) -> int:
-    """Page of an account: the last byte of a UUID is random."""
-    return account_id[15] % PAGES
-
 
 class Shard:
     """One partition. Changes only by `evolve`, `receive`, `next_on` and `append`."""
 
-    def __init__(self, number: int, shards: int) -> None:
+    def __init__(self, number: int, shards: int, book: Book | None = None) -> None:
         self.number = number
         self.shards = shards
-        self.book = Book()
-        self.pages: list[list[bytes]] = [[] for _ in range(PAGES)]
-        """Accounts by snapshot page, in the order opened."""
+        self.book = Book() if book is None else book
         self.entries = 0
         """Entries since the last page was written, when the shard was restored, and all since: paces the snapshots."""
+        self.remembered = 0
+        """How many operations were ever remembered, forgotten ones included. The same number in every replay."""
+        self.unsaved: list[tuple[int, bytes, bytes]] = []
+        """Hour, id and fingerprint of the operations that are in no segment of the snapshot topic yet, in order."""
         self.time_us = 0
         """Broker time of the newest entry."""
         self.sequence = 0
@@ -44,13 +38,19 @@ class Shard:
 
     def evolve(self, entry: Entry) -> None:
         """Apply one decision that was just made."""
-        evolve(self.book, entry)
+        if is_remembered(entry):
+            self.remember(entry)
+        account_id = changed_account(entry)
+        if account_id is not None:
+            evolve_account(self.book, account_id, entry)
         self.entries += 1
         self.time_us = max(self.time_us, entry.decided_at_us)
-        if entry.kind is EntryKind.ACCOUNT_OPENED:
-            account_id = changed_account(entry)
-            assert account_id is not None, "a system account can't be opened"
-            self.pages[page_of(account_id)].append(account_id)
+
+    def remember(self, entry: Entry) -> None:
+        """Remember the operation that an entry decides."""
+        hour = evolve_operations(self.book, entry)
+        self.remembered += 1
+        self.unsaved.append((hour, entry.operation_id, entry.fingerprint))
 
     def receive(self, lane: Lane, origin: int, sequence: int) -> Counter:
         """Take the next record of a lane. Raises InvariantViolation where one is missing or came twice."""
@@ -67,6 +67,11 @@ class Shard:
         sequence = self.lanes[lane].get(destination, 0)
         self.lanes[lane][destination] = sequence + 1
         return sequence
+
+    def decided(self) -> dict[str, int]:
+        """The next undecided offset per input topic; topics of which nothing was decided are left out."""
+        offsets = self.next_offsets
+        return {topic: offsets[source] for topic, source in SOURCES.items() if source in offsets}
 
     def append(self, header: LedgerHeader, value: bytes) -> None:
         """Advance the head past a ledger record."""

@@ -1,52 +1,65 @@
 """What the agents of this worker keep: one shard per owned partition, restored, snapshotted and forgotten by the
 engine.
 
-Reads ledger.snapshots and ledger.entries on restore; writes ledger.snapshots inside the transaction.
+Reads ledger.snapshots and ledger.entries on restore; writes ledger.snapshots inside the transaction, and the worker's
+disk behind it.
 """
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 
 from runtime.exactly_once.contract import Produce, ShardLog
 from schemas import topics
-from streams.restore import Restoration
+from streams.disk.database import Storage
+from streams.restore import RestoredShard, restore
 from streams.shard import SOURCES, Shard
-from streams.snapshots import SnapshotWriter
+
+
+def clock_ms() -> int:
+    """This machine's clock. Only a hint where to begin to read a log."""
+    return time.time_ns() // 1_000_000
 
 
 class Tables:
-    """The `ShardStore` of the deciding stage. One per process."""
+    """The `ShardStore` of the deciding stage. One per process, with a folder that no other process uses."""
 
     input_topics = tuple(SOURCES)
     numbered_topics = (topics.CREDITS.name, topics.RETURNS.name)
     changelog_topics = (topics.SNAPSHOTS.name, topics.LEDGER.name)
 
-    def __init__(self, shards: int) -> None:
+    def __init__(self, shards: int, folder: Path, clock: Callable[[], int] = clock_ms) -> None:
         self._shards = shards
-        self._owned: dict[int, Shard] = {}
-        self._snapshots: dict[int, SnapshotWriter] = {}
+        self._storage = Storage(folder)
+        self._clock = clock
+        self._owned: dict[int, RestoredShard] = {}
 
     def __getitem__(self, shard: int) -> Shard:
         """The state of an owned shard. Raises KeyError for another's: nothing may be decided without its state."""
-        return self._owned[shard]
+        return self._owned[shard].shard
 
     def restore(self, shard: int, log: ShardLog) -> Mapping[str, int]:
-        """Rebuild a shard; returns the next undecided offset per input topic."""
-        restoration = Restoration(shard, self._shards, log)
-        restored = self._owned[shard] = restoration.run()
-        self._snapshots[shard] = SnapshotWriter(
-            restored, restoration.kept_operations, restoration.slots, restoration.page_ages
-        )
-        return {
-            topic: restored.next_offsets[source] for topic, source in SOURCES.items() if source in restored.next_offsets
-        }
+        """Rebuild a shard; returns the next undecided offset per input topic. Raises what `restore.restore` does."""
+        restored = self._owned[shard] = restore(shard, self._shards, log, self._storage)
+        return restored.shard.decided()
 
     def forget(self, shard: int) -> None:
-        self._owned.pop(shard, None)
-        self._snapshots.pop(shard, None)
+        """Let go of a shard. Its folder stays as it is: what is newer is read from Kafka when the shard comes back."""
+        owned = self._owned.pop(shard, None)
+        if owned is not None:
+            owned.book.close()
 
     def before_commit(self, shards: Collection[int], produce: Produce) -> None:
         for shard in shards:
-            self._snapshots[shard].step(produce)
+            self._owned[shard].snapshots.step(produce)
 
     def after_commit(self, shards: Collection[int]) -> None:
-        """Nothing to do: what was decided is in memory, and the log has it."""
+        """Write the disk of the shards that are due: only now is what was decided true for ever.
+
+        Raises StateRefused where the disk is full: the process ends, and nothing is lost.
+        """
+        for shard in shards:
+            owned = self._owned[shard]
+            if owned.snapshots.checkpoint_due:
+                owned.book.write(owned.snapshots.checkpoint(self._clock()))
+                owned.snapshots.checkpoint_due = False

@@ -56,11 +56,23 @@ Snapshot = AccountsPage | OperationsSegment | ShardHead
 
 def encode_page(page: AccountsPage) -> bytes:
     """A whole record value."""
-    packed = [
-        _ACCOUNT.pack(id_, currency_bytes(currency), available, limit, status << 1)
-        for id_, (currency, available, limit, status) in page.accounts
-    ]
+    return encode_packed_page(page, [pack_account(*item) for item in page.accounts])
+
+
+def encode_packed_page(page: AccountsPage, packed: list[bytes]) -> bytes:
+    """A whole record value whose accounts are packed already; those of `page` are not looked at."""
     return _framed(_PAGE, page[:4], packed)
+
+
+def pack_account(account_id: bytes, account: Account) -> bytes:
+    """One account as it stands in a page: 36 bytes, the id first."""
+    currency, available_minor, limit_minor, status = account
+    return _ACCOUNT.pack(account_id, currency_bytes(currency), available_minor, limit_minor, status << 1)
+
+
+def unpack_account(packed: bytes) -> tuple[bytes, Account]:
+    """The account of `pack_account`."""
+    return _account(_ACCOUNT.unpack(packed))
 
 
 def encode_segment(segment: OperationsSegment) -> bytes:

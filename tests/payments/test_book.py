@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.accounts import Account
-from payments.book import HOUR_US, IDEMPOTENCY_WINDOW_HOURS, Book, Operations, evolve
+from payments.book import HOUR_US, IDEMPOTENCY_WINDOW_HOURS, Book, OperationsInMemory, evolve
 from payments.commands import NO_REPLY, Command, CommandKind
 from payments.entries import EntryKind, Source
 from payments.identifiers import derive_operation_id
@@ -19,7 +19,7 @@ def number(value: int) -> bytes:
 
 
 def test_a_key_is_forgotten_with_its_hour_and_never_before_the_window_ends() -> None:
-    operations = Operations()
+    operations = OperationsInMemory()
     for key, hour in ((1, 0), (2, 0), (3, 1), (4, IDEMPOTENCY_WINDOW_HOURS)):
         operations.remember(number(key), b"f", hour)
     assert [operations.fingerprint_of(number(key)) for key in (1, 2, 3)] == [b"f", b"f", b"f"]
@@ -27,12 +27,12 @@ def test_a_key_is_forgotten_with_its_hour_and_never_before_the_window_ends() -> 
     assert [operations.fingerprint_of(number(key)) for key in (1, 2, 3)] == [None, None, b"f"]
     operations.remember(number(6), b"f", IDEMPOTENCY_WINDOW_HOURS + 2)
     assert operations.fingerprint_of(number(3)) is None
-    assert (len(operations), operations.remembered) == (3, 6)
+    assert len(operations) == 3
 
 
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=60))
 def test_exactly_the_hours_of_the_window_are_kept(hours: list[int]) -> None:
-    operations = Operations()
+    operations = OperationsInMemory()
     for index, hour in enumerate(sorted(hours)):
         operations.remember(number(index), number(index)[8:], hour)
     for index, hour in enumerate(sorted(hours)):
@@ -42,35 +42,13 @@ def test_exactly_the_hours_of_the_window_are_kept(hours: list[int]) -> None:
 
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=60))
 def test_a_clock_that_steps_back_forgets_nothing_early(hours: list[int]) -> None:
-    operations = Operations()
+    operations = OperationsInMemory()
     for index, hour in enumerate(hours):
-        operations.remember(number(index), b"f", hour)
+        assert operations.remember(number(index), b"f", hour) == max(hours[: index + 1])
         assert operations.fingerprint_of(number(index)) == b"f"
     for index, hour in enumerate(hours):
         if max(hours) - hour <= IDEMPOTENCY_WINDOW_HOURS:
             assert operations.fingerprint_of(number(index)) == b"f"
-    assert sum(len(ids) for _, ids in operations.newest(len(hours))) == len(operations)
-
-
-@given(st.lists(st.integers(0, 100), max_size=60), st.integers(0, 70))
-def test_the_newest_operations_are_the_last_that_were_remembered(hours: list[int], count: int) -> None:
-    operations = Operations()
-    for index, hour in enumerate(hours):
-        operations.remember(number(index), b"f", hour)
-    kept = [number(index) for index in range(len(hours)) if operations.fingerprint_of(number(index))]
-    newest = [operation_id for _, remembered in operations.newest(count) for operation_id, _ in remembered]
-    assert newest == (kept[-count:] if count else [])
-
-
-def test_the_newest_operations_are_what_a_snapshot_needs_to_rebuild_the_window() -> None:
-    operations, rebuilt = Operations(), Operations()
-    for index in range(500):
-        operations.remember(number(index), number(index)[8:], index // 3)
-    for hour, remembered in operations.newest(len(operations)):
-        for operation_id, fingerprint in remembered:
-            rebuilt.remember(operation_id, fingerprint, hour)
-    assert rebuilt.newest(500) == operations.newest(500)
-    assert len(rebuilt) == len(operations)
 
 
 def test_a_key_may_be_used_again_after_the_window() -> None:

@@ -1,5 +1,6 @@
 """The state table and every refusal by its name, each reached by the smallest book that shows it."""
 
+from copy import copy
 from itertools import product
 
 import pytest
@@ -180,7 +181,7 @@ def test_what_cannot_be_decided_leaves_a_trace_without_moving_anything(reason: R
     assert (entry.kind, entry.reason, entry.source_offset) == (EntryKind.QUARANTINED, reason, SOURCE.offset)
     evolve(after, entry)
     assert after.accounts == before.accounts
-    assert len(after.operations) == 0
+    assert vars(after.operations) == vars(before.operations)
 
 
 @pytest.mark.parametrize("command", [command for _, command in REFUSED_COMMANDS])
@@ -204,7 +205,7 @@ def test_a_repeat_is_answered_before_anything_is_checked(command: Command) -> No
 def test_the_same_key_with_another_body_is_refused(other: Command) -> None:
     world = book()
     evolve(world, decide(world, operation_of(transfer()), transfer(), SOURCE))
-    accounts = dict(world.accounts)
+    accounts = copy(world.accounts)
     entry = decide(world, operation_of(other), other, SOURCE)
     assert (entry.kind, entry.reason) == (EntryKind.KEY_REUSED, Reason.IDEMPOTENCY_KEY_REUSED)
     evolve(world, entry)
@@ -256,7 +257,7 @@ def test_deciding_changes_nothing() -> None:
     post(world, credit(), SOURCE)
     take_back(world, credit(), SOURCE)
     assert world.accounts == book().accounts
-    assert len(world.operations) == 0
+    assert vars(world.operations) == vars(book().operations)
 
 
 def test_a_journal_entry_has_two_legs_that_balance() -> None:

@@ -1,6 +1,7 @@
 """A restored shard equals the one that was lost, from the ledger alone and from snapshots with the ledger's tail."""
 
 import random
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -12,30 +13,19 @@ from payments.errors import InvariantViolation
 from schemas import topics
 from schemas.partitioning import shard_of
 from streams import snapshots
-from streams.restore import Restoration
-from streams.shard import PAGES, Shard
+from streams.disk.database import Storage
+from streams.restore import restore
+from streams.snapshots import PAGES
 from tests.streams.accounts import account, deposit, freeze, funded, open_account, transfer
+from tests.streams.stored import operations_of, state
 from tests.streams.world import Record, World, WorldLog
-
-
-def state(shard: Shard) -> dict[str, Any]:
-    """Everything that decides what the shard will do next."""
-    operations = shard.book.operations
-    return {
-        "accounts": shard.book.accounts,
-        "operations": operations.newest(len(operations)),
-        "sequence": shard.sequence,
-        "hash": shard.previous_hash,
-        "lanes": shard.lanes,
-        "offsets": shard.next_offsets,
-        "pages": [sorted(page) for page in shard.pages],
-    }
 
 
 def assert_restores(world: World) -> None:
     before = [state(world.tables[shard]) for shard in range(world.shards)]
-    world.restart()
-    assert [state(world.tables[shard]) for shard in range(world.shards)] == before
+    for with_disk in (True, False, True):
+        world.restart(with_disk=with_disk)
+        assert [state(world.tables[shard]) for shard in range(world.shards)] == before
 
 
 def busy_world(payments: int, accounts: int = 60, seed: int = 1) -> World:
@@ -66,6 +56,7 @@ def step_small(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(snapshots, "ENTRIES_PER_PAGE", 1)
     patch.setattr(snapshots, "PAGES_PER_STEP", 64)
     patch.setattr(snapshots, "SEGMENT_OPERATIONS", 20)
+    patch.setattr(snapshots, "CHECKPOINT_ENTRIES", 80)
 
 
 @pytest.fixture
@@ -81,7 +72,7 @@ def test_snapshots_and_the_tail_restore_the_state() -> None:
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_snapshots_bound_what_a_restore_reads() -> None:
+def test_snapshots_bound_what_a_restore_reads(tmp_path: Path) -> None:
     world = busy_world(1_500)
     world.now_ms += 10 * 60_000
     for number in range(6 * PAGES):
@@ -89,7 +80,7 @@ def test_snapshots_bound_what_a_restore_reads() -> None:
         world.settle()
         world.now_ms += 1_000
     log = WorldLog(world, 0)
-    Restoration(0, world.shards, cast(Any, log)).run()
+    restore(0, world.shards, cast(Any, log), Storage(tmp_path)).book.close()
     assert log.ledger_records_read < len(world.logs[topics.LEDGER.name, 0]) / 2
     assert_restores(world)
 
@@ -115,22 +106,24 @@ def test_a_clock_that_went_back_costs_time_and_nothing_else() -> None:
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_forgotten_hours_free_their_snapshot_slots() -> None:
+def test_segments_of_forgotten_hours_are_deleted() -> None:
     world = World(1)
     funded(world, account(1))
     for hour in range(2 * IDEMPOTENCY_WINDOW_HOURS):
         world.send(*(deposit(account(1), 1, f"{hour}-{number}") for number in range(25)))
         world.settle()
         world.now_ms += HOUR_US // 1_000
-    segments = {record.key() for record in world.records(topics.SNAPSHOTS) if (record.key() or b"").startswith(b"op")}
+    newest = {record.key() or b"": record.value() for record in world.records(topics.SNAPSHOTS)}
+    segments = [key for key, value in newest.items() if key.startswith(b"op") and value is not None]
     assert len(segments) < 2.5 * IDEMPOTENCY_WINDOW_HOURS
-    assert len(world.tables[0].book.operations) <= 25 * (IDEMPOTENCY_WINDOW_HOURS + 1)
+    assert len(operations_of(world.tables[0])) <= 25 * (IDEMPOTENCY_WINDOW_HOURS + 1)
     assert_restores(world)
 
 
 @pytest.mark.usefixtures("small_steps")
 def test_restarts_more_often_than_a_turn_of_the_pages_leave_the_restore_bounded(
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(snapshots, "ENTRIES_PER_PAGE", 4)
     world = World(1)
@@ -144,7 +137,7 @@ def test_restarts_more_often_than_a_turn_of_the_pages_leave_the_restore_bounded(
     pages = {record.key() for record in world.records(topics.SNAPSHOTS) if (record.key() or b"").startswith(b"page")}
     assert len(pages) == PAGES
     log = WorldLog(world, 0)
-    Restoration(0, world.shards, cast(Any, log)).run()
+    restore(0, world.shards, cast(Any, log), Storage(tmp_path)).book.close()
     assert log.ledger_records_read < 5 * PAGES
     assert_restores(world)
 
@@ -177,7 +170,7 @@ def test_restarting_anywhere_changes_no_decision(seed: int, cuts: list[int]) -> 
         world.send(*(deposit(id_, 200) for id_ in ids))
         for number in range(300):
             if number in restarts:
-                world.restart(number % 2)
+                world.restart(number % 2, with_disk=number % 3 > 0)
             payer, payee = rng.choice(ids), rng.choice(ids)
             world.send(transfer(payer, payee, rng.randrange(1, 90), f"k{rng.randrange(250)}"))
             if number % 7 == 0:

@@ -17,6 +17,7 @@ from schemas.codec.credits import decode_credits
 from schemas.codec.ledger import Lane, decode_ledger_record
 from schemas.codec.replies import Reply, decode_replies
 from schemas.partitioning import shard_of
+from tests.streams.stored import accounts_of
 from tests.streams.world import World
 from tests.support.auditor import Auditor
 
@@ -153,7 +154,7 @@ class Follower:
         """At rest: the shards hold the auditor's accounts, each at the partition of its key."""
         held = {}
         for shard in range(self.world.shards):
-            for account_id, account in self.world.tables[shard].book.accounts.items():
+            for account_id, account in accounts_of(self.world.tables[shard]).items():
                 assert shard_of(account_id, self.world.shards) == shard
                 held[account_id] = (account.currency, account.available_minor, account.overdraft_limit_minor)
                 assert account.status.name.lower() == self.auditor.accounts[account_id].standing

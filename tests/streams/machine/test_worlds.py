@@ -22,7 +22,8 @@ from schemas.codec.replies import reply_address
 from schemas.partitioning import shard_of
 from tests.streams.accounts import account, deposit, open_account
 from tests.streams.machine.follower import INPUTS, Follower
-from tests.streams.test_restore import state, step_small
+from tests.streams.stored import state
+from tests.streams.test_restore import step_small
 from tests.streams.world import Record, World
 
 ACCOUNTS = [account(number) for number in range(1, 9)]
@@ -139,14 +140,14 @@ class Machine(RuleBasedStateMachine):
             self.steps.append(Step(self.world.now_ms, topic, shard, taken))
         self.follower.follow(shard)
 
-    @rule(shard=shard_numbers, compacted=st.booleans())
-    def restart(self, shard: int, compacted: bool) -> None:
+    @rule(shard=shard_numbers, compacted=st.booleans(), with_disk=st.booleans())
+    def restart(self, shard: int, compacted: bool, with_disk: bool) -> None:
         shard %= self.world.shards
         if compacted:
             log = self.world.logs[topics.SNAPSHOTS.name, shard]
             log[:] = {record.key(): record for record in log}.values()
         before = state(self.world.tables[shard])
-        self.world.restart(shard)
+        self.world.restart(shard, with_disk=with_disk)
         assert state(self.world.tables[shard]) == before
 
     @rule(minutes=st.integers(1, 45))
@@ -172,7 +173,7 @@ class Machine(RuleBasedStateMachine):
             self.follower.check_lanes()
             self.follower.check_balances()
             for shard in range(self.world.shards):
-                self.restart(shard, compacted=False)
+                self.restart(shard, compacted=False, with_disk=False)
             self.check_redecided()
         finally:
             self.patch.undo()
