@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from payments.errors import Unavailable
-from runtime.kafka_client import Brokers
+from runtime.kafka_client import Brokers, is_refusal
 from runtime.kafka_login import refuse_wrong_login
 from runtime.settings import Settings
 from schemas.topics import COMMANDS, partitions
@@ -101,6 +101,7 @@ class Publisher:
         self._producer = Producer(_configuration(settings, self._on_error))
         self._delivered: deque[_Report] = deque()
         self._pending_bytes = 0
+        self._refused = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="publisher-poll", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -162,8 +163,16 @@ class Publisher:
     def _drain(self) -> None:
         while self._delivered:
             acknowledgement, error, partition, offset = self._delivered.popleft()
+            self._tell_refusal(error)
             if acknowledgement.settle(error, partition, offset):
                 self._pending_bytes -= acknowledgement.bytes
+
+    def _tell_refusal(self, error: KafkaError | None) -> None:
+        """One line when the right to write is lost, not one per record."""
+        refused = error is not None and is_refusal(error)
+        if error is not None and refused and not self._refused:
+            logger.error(self._brokers.explained(error, f"write {COMMANDS.name}"))
+        self._refused = refused
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
@@ -188,20 +197,22 @@ class Publisher:
 
     def _partitions(self) -> int:
         try:
-            metadata: Any = self._producer.list_topics(COMMANDS.name, timeout=5)
+            topic: Any = self._producer.list_topics(COMMANDS.name, timeout=5).topics[COMMANDS.name]
         except KafkaException:
             return 0
-        return len(metadata.topics[COMMANDS.name].partitions)
+        if topic.error is not None and is_refusal(topic.error):
+            raise Unavailable(self._brokers.explained(topic.error, f"write {COMMANDS.name}"))
+        return len(topic.partitions)
 
     async def reachable(self) -> bool:
-        """True where a broker answers within two seconds and the producer has not failed."""
+        """True where a broker answers within two seconds, the topic is ours to use and the producer has not failed."""
         if self.failure is not None:
             return False
         try:
-            await asyncio.to_thread(self._producer.list_topics, COMMANDS.name, 2)
+            found: Any = await asyncio.to_thread(self._producer.list_topics, COMMANDS.name, 2)
         except KafkaException:
             return False
-        return True
+        return found.topics[COMMANDS.name].error is None
 
     async def stop(self) -> None:
         """Deliver what was handed over, then end the poll thread."""

@@ -121,6 +121,7 @@ class ReplyListener:
         self._process = settings.api_process_id.to_bytes(2, "big")
         self._partition = reply_partition(reply_address(settings.api_process_id, 1))
         self._resolve = resolve
+        self._brokers = Brokers.of(settings)
         self._consumer = Consumer(_configuration(settings))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="reply-listener", daemon=True)
@@ -140,6 +141,9 @@ class ReplyListener:
         # An explicit offset: "end" would be looked up only with the first fetch, when a reply may already be there.
         partition = TopicPartition(REPLIES.name, self._partition)
         try:
+            error = self._consumer.list_topics(REPLIES.name, timeout=_START_WAIT_S).topics[REPLIES.name].error
+            if error is not None:
+                raise Unavailable(self._brokers.explained(error, f"read {REPLIES.name}"))
             _, end = self._consumer.get_watermark_offsets(partition, timeout=_START_WAIT_S)
         except KafkaException as error:
             raise Unavailable(f"{REPLIES.name} cannot be read: {error}") from error
@@ -160,8 +164,10 @@ class ReplyListener:
         mine: list[Reply] = []
         for record in records:
             value: bytes | None = record.value()
-            if record.error() is not None or value is None:
-                logger.warning("replies: %s", record.error())
+            error = record.error()
+            if error is not None or value is None:
+                said = self._brokers.explained(error, f"read {REPLIES.name}") if error else "a record without value"
+                logger.warning("replies: %s", said)
                 continue
             try:
                 mine += [reply for reply in decode_replies(value) if reply.reply_to[:2] == self._process]

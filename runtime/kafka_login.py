@@ -83,7 +83,8 @@ def refuse_wrong_login(brokers: Brokers) -> None:
     for host, port in addresses(brokers.bootstrap):
         try:
             with connected(host, port, brokers.login) as connection:
-                connection.ask(_request(18, 0))  # ApiVersions: the one request that every listener answers to anybody
+                if not brokers.login.has_sasl:
+                    _refuse_missing_login(connection, brokers.login)
                 return
         except OSError:
             continue
@@ -129,15 +130,30 @@ def _log_in(connection: Connection, login: Login) -> None:
 
 
 def _agree_on_mechanism(connection: Connection, login: Login) -> None:
-    mechanism = login.mechanism.encode()
-    answer = connection.ask(_request(_SASL_HANDSHAKE, 1) + struct.pack(">h", len(mechanism)) + mechanism)
-    (error,) = struct.unpack_from(">h", answer, 4)
+    error = _handshake_error(connection, login)
     if error == _UNSUPPORTED_SASL_MECHANISM:
         raise AccessRefused(f"the brokers don't offer {login.mechanism}: set MILLRACE_KAFKA_SASL_MECHANISM to theirs")
     if error == _ILLEGAL_SASL_STATE:
         raise AccessRefused("this listener takes no login: set MILLRACE_KAFKA_SECURITY_PROTOCOL to what it speaks")
     if error:
         raise OSError(f"SaslHandshake: error {error}")
+
+
+def _handshake_error(connection: Connection, login: Login) -> int:
+    mechanism = login.mechanism.encode()
+    answer = connection.ask(_request(_SASL_HANDSHAKE, 1) + struct.pack(">h", len(mechanism)) + mechanism)
+    error: int = struct.unpack_from(">h", answer, 4)[0]
+    return error
+
+
+def _refuse_missing_login(connection: Connection, login: Login) -> None:
+    """A listener that wants a login closes on everything else, and a client takes it for a broker that is away."""
+    if _handshake_error(connection, login) != _ILLEGAL_SASL_STATE:
+        protocol = "SASL_SSL" if login.has_tls else "SASL_PLAINTEXT"
+        raise AccessRefused(
+            f"the brokers ask for a login and this client has none: set MILLRACE_KAFKA_SECURITY_PROTOCOL to {protocol},"
+            " MILLRACE_KAFKA_USER and MILLRACE_KAFKA_PASSWORD_FILE"
+        )
 
 
 def _exchange(connection: Connection, login: Login, message: str) -> str:

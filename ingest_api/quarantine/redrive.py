@@ -36,7 +36,8 @@ from ingest_api.quarantine.diagnosis import Diagnosis, Target, diagnose
 from payments.errors import Unavailable
 from payments.identifiers import PAYMENT, format_id
 from runtime.exactly_once.failpoints import Failpoints
-from runtime.kafka_client import Brokers
+from runtime.kafka_client import AccessRefused, Brokers, is_refusal
+from runtime.kafka_login import refuse_wrong_login
 from runtime.settings import Settings
 from schemas.origin import REDRIVEN_FROM, Origin
 from schemas.topics import COMMANDS
@@ -71,9 +72,10 @@ class Redriver:
         self._connection = connection
         self._failpoints = Failpoints(settings.failpoint)
         self._timeout_s = settings.api_delivery_timeout_ms / 1_000
+        self._brokers = Brokers.of(settings)
         self._producer = Producer(
             {
-                **Brokers.of(settings).configuration(),
+                **self._brokers.configuration(),
                 "acks": "all",
                 "enable.idempotence": True,
                 "delivery.timeout.ms": settings.api_delivery_timeout_ms,
@@ -90,7 +92,13 @@ class Redriver:
 
     def _require_shards(self) -> None:
         try:
-            found = len(self._producer.list_topics(COMMANDS.name, _METADATA_S).topics[COMMANDS.name].partitions)
+            refuse_wrong_login(self._brokers)
+            topic = self._producer.list_topics(COMMANDS.name, _METADATA_S).topics[COMMANDS.name]
+            if topic.error is not None and is_refusal(topic.error):
+                raise Unavailable(self._brokers.explained(topic.error, f"write {COMMANDS.name}"))
+            found = len(topic.partitions)
+        except AccessRefused as refused:
+            raise Unavailable(str(refused)) from refused
         except KafkaException as error:
             raise Unavailable(f"Kafka does not answer: {error.args[0].str()}") from error
         if found != self._shards:
@@ -173,8 +181,9 @@ class Redriver:
             on_delivery=lambda error, message: reports.append((error, message)),
         )
         self._producer.flush(self._timeout_s + 1)  # the delivery time-out ends first, with a report
-        if not reports or reports[0][0] is not None:
-            reason = reports[0][0].str() if reports and reports[0][0] is not None else "no delivery report"
+        error = reports[0][0] if reports else None
+        if not reports or error is not None:
+            reason = self._brokers.explained(error, f"write {COMMANDS.name}") if error else "no delivery report"
             raise DeliveryUnknown(f"{origin}: {reason}; it may or may not be in the log: redrive it again")
         return target.partition, int(reports[0][1].offset())
 

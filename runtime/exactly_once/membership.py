@@ -17,7 +17,7 @@ from runtime.exactly_once.contract import ShardStore
 from runtime.exactly_once.crash import crash
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.exactly_once.restore import Partition, RestoreConsumer, past_retention, restore_shards
-from runtime.kafka_client import Brokers
+from runtime.kafka_client import AccessRefused, Brokers
 from runtime.settings import Settings
 
 COMMITTED_DEADLINE_S = 60.0
@@ -113,6 +113,8 @@ class Membership:
             try:
                 callback(consumer, partitions)
                 self._in_callback = False
+            except AccessRefused as refused:
+                crash(str(refused))
             except KafkaException as failure:
                 said = Brokers.of(self._settings).explained(failure.args[0], f"use group {self._application}")
                 crash(f"{callback.__name__.strip('_')} of {_named(partitions)}: {said}")

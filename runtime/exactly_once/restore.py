@@ -8,13 +8,14 @@ therefore waited for.
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from runtime.exactly_once.contract import ShardStore
 from runtime.exactly_once.failpoints import Failpoints
-from runtime.kafka_client import Brokers
+from runtime.kafka_client import AccessRefused, Brokers, is_refusal
 from runtime.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
@@ -34,8 +35,9 @@ class RestoreConsumer:
     def __init__(self, application: str, settings: Settings, failpoints: Failpoints) -> None:
         self.stalled_s = 3 * settings.transaction_timeout_ms / 1000
         self.failpoints = failpoints
+        self._brokers = Brokers.of(settings)
         configuration = {
-            **Brokers.of(settings).configuration(),
+            **self._brokers.configuration(),
             "group.id": f"{application}.restore",  # required by the client; neither joined nor committed
             "enable.auto.commit": False,
             "log_level": 2,
@@ -60,16 +62,30 @@ class RestoreConsumer:
         self.reader.close()
 
     def watermarks(self, partition: Partition) -> tuple[int, int]:
-        """(low, high) of a partition, asked until it has a leader or the deadline passes."""
+        """(low, high) of a partition, asked until it has a leader or the deadline passes. Raises AccessRefused."""
         deadline = time.monotonic() + WATERMARK_DEADLINE_S
         while True:
             try:
                 low, high = self._watermarks.get_watermark_offsets(TopicPartition(*partition), timeout=10)
                 return low, high
-            except KafkaException:
+            except KafkaException as failure:
+                if failure.args[0].code() == KafkaError._UNKNOWN_PARTITION:
+                    self._refuse_unauthorized(partition[0])
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
+
+    def refuse(self, error: KafkaError, topic: str) -> None:
+        """Raises AccessRefused where this principal may not read the topic: no waiting brings its records."""
+        if is_refusal(error):
+            raise AccessRefused(self._brokers.explained(error, f"read {topic}"))
+
+    def _refuse_unauthorized(self, topic: str) -> None:
+        """A topic that is hidden from us answers as one without partitions; its metadata says why."""
+        with suppress(KafkaException):
+            found = self._watermarks.list_topics(topic, timeout=10).topics[topic]
+            if found.error is not None:
+                self.refuse(found.error, topic)
 
 
 class PartitionLog:
@@ -109,8 +125,10 @@ class PartitionLog:
                 if event.error() is None:
                     deadline = time.monotonic() + self._consumer.stalled_s
                     yield event
-                elif _reached(event, high):
-                    return
+                else:
+                    self._consumer.refuse(event.error(), topic)
+                    if _reached(event, high):
+                        return
             if time.monotonic() > deadline:
                 raise TimeoutError(
                     f"{topic}[{self._shard}]: records below {high} stay hidden by an open transaction for"

@@ -29,6 +29,7 @@ class ScriptedProducer:
         self.configuration = configuration
         self.takes = 10**6
         self.partitions = SETTINGS.shards
+        self.topic_error: KafkaError | None = None
         self.taken: list[tuple[Record, Callable[..., None]]] = []
         self._ends: dict[int, int] = {}
         self._polled = threading.Event()
@@ -57,7 +58,8 @@ class ScriptedProducer:
         return 0
 
     def list_topics(self, topic: str, timeout: float) -> Any:
-        return SimpleNamespace(topics={topic: SimpleNamespace(partitions=dict.fromkeys(range(self.partitions)))})
+        found = SimpleNamespace(partitions=dict.fromkeys(range(self.partitions)), error=self.topic_error)
+        return SimpleNamespace(topics={topic: found})
 
 
 @pytest.fixture
@@ -173,6 +175,23 @@ async def test_another_number_of_partitions_names_the_setting(
     producers[0].partitions = 3
     with pytest.raises(Unavailable, match="has 3 partitions but MILLRACE_SHARDS is 4"):
         await publisher.start()
+
+
+async def test_a_topic_that_is_not_ours_to_write_is_no_topic_to_wait_for(producers: list[ScriptedProducer]) -> None:
+    publisher = Publisher(SETTINGS)
+    producers[0].topic_error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    with pytest.raises(Unavailable, match=rf"may not write {COMMANDS.name}"):
+        await publisher.start()
+    assert not await publisher.reachable()
+
+
+def test_a_right_that_was_lost_is_said_once(
+    producers: list[ScriptedProducer], caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher, denied = Publisher(SETTINGS), KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    for error in (denied, denied, None, denied):
+        publisher._tell_refusal(error)
+    assert [f"may not write {COMMANDS.name}" in record.message for record in caplog.records] == [True, True]
 
 
 def test_the_producer_waits_for_all_replicas_and_repeats_nothing(producers: list[ScriptedProducer]) -> None:
