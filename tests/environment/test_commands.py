@@ -17,7 +17,7 @@ import pytest
 
 from runtime.settings import Settings
 from tests.support.environment import throw_away_settings
-from tests.support.supervision import eventually
+from tests.support.waiting import eventually
 
 
 @dataclass(frozen=True)

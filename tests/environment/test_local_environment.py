@@ -21,7 +21,7 @@ from millrace.environment import EnvironmentFault, LocalEnvironment, connected, 
 from millrace.environment.faults import EnvironmentBusy, NotRunning, PortTaken, StartFault
 from runtime.settings import Settings
 from tests.support.environment import running_environment, throw_away_settings
-from tests.support.supervision import eventually
+from tests.support.waiting import eventually
 
 TopicName = Callable[[str], str]
 

@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from millrace.supervisor.child import Footprint, end_orphans, write_footprints
-from tests.support.supervision import eventually, script, sleeper, supervising
+from tests.support.supervision import script, sleeper, supervising
+from tests.support.waiting import eventually
 
 _NOTES_ITS_END = """
 import signal, sys, time
@@ -65,9 +66,7 @@ def test_restart_asks_politely(tmp_path: Path) -> None:
 
 def test_a_service_that_cannot_stay_up_is_an_alarm(tmp_path: Path) -> None:
     with supervising(tmp_path, [script("broken", "raise SystemExit(3)"), sleeper("fine")]) as supervisor:
-        eventually(
-            lambda: supervisor.home.control_socket.exists() and supervisor.service("broken").alarm, "five exits seen"
-        )
+        eventually(lambda: supervisor.answers() and supervisor.service("broken").alarm, "five exits seen")
         assert supervisor.service("broken").last_exit_code == 3
         assert [service.name for service in supervisor.status().alarms] == ["broken"]
         assert "ALARM broken exited 5 times or more in 30 s, last: exit code 3" in supervisor.log()
@@ -77,9 +76,7 @@ def test_a_program_that_does_not_exist_counts_as_an_exit(tmp_path: Path) -> None
     missing = sleeper("missing")
     missing = type(missing)(name="missing", argv=["/nowhere/program"], group="missing")
     with supervising(tmp_path, [missing]) as supervisor:
-        eventually(
-            lambda: supervisor.home.control_socket.exists() and supervisor.service("missing").restarts >= 2, "retried"
-        )
+        eventually(lambda: supervisor.answers() and supervisor.service("missing").restarts >= 2, "retried")
         assert "can't start /nowhere/program" in supervisor.log()
 
 
@@ -97,9 +94,7 @@ def test_a_failed_preparation_is_tried_again_and_holds_back_what_follows(tmp_pat
     with supervising(
         tmp_path, [script("prepare", "raise SystemExit(1)", one_shot=True), sleeper("after")]
     ) as supervisor:
-        eventually(
-            lambda: supervisor.home.control_socket.exists() and supervisor.service("prepare").restarts >= 2, "retried"
-        )
+        eventually(lambda: supervisor.answers() and supervisor.service("prepare").restarts >= 2, "retried")
         assert supervisor.service("after").state == "waiting"
         assert supervisor.status().phase == "starting"
 

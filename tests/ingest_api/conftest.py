@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 
 from ingest_api.identity.tokens import ALL_SCOPES, Scope, issue_token
-from millrace.environment import LocalEnvironment, ports
+from millrace.environment import LocalEnvironment
 from runtime.settings import Settings
 from tests.ingest_api.client import ApiClient
-from tests.support.environment import throw_away_settings
+from tests.support.environment import running_installation
 
 Paused = Callable[[str], AbstractContextManager[int]]
 
@@ -19,9 +19,7 @@ Paused = Callable[[str], AbstractContextManager[int]]
 @pytest.fixture(scope="package")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEnvironment]:
     """Of its own, because it decides every command in its topics. One worker: the tests pause it at times."""
-    settings = throw_away_settings(tmp_path_factory.mktemp("installation"))
-    own = settings.model_copy(update={"api_port": ports.free_base([]), "workers": 1})
-    with LocalEnvironment(own) as environment:
+    with running_installation(tmp_path_factory.mktemp("installation")) as environment:
         yield environment
 
 

@@ -13,8 +13,8 @@ from millrace.environment.layout import home_of
 from millrace.watch import read_alarms
 from payments.identifiers import ACCOUNT, format_id
 from tests.pipeline.slots import Slot, ended_afterwards
-from tests.pipeline.test_watch import eventually
 from tests.pipeline.traffic import Traffic
+from tests.support.waiting import eventually
 
 
 def millrace(stage: LocalEnvironment, *arguments: str, expect: int = 0) -> Any:

@@ -3,8 +3,7 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from os import environ
 
 import pytest
@@ -14,6 +13,7 @@ from millrace.environment import LocalEnvironment
 from millrace.environment.layout import home_of
 from millrace.watch import Watch, read_alarms
 from schemas.topics import LEDGER
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -54,10 +54,3 @@ def test_the_command_says_that_nothing_hangs(stage: LocalEnvironment) -> None:
     variables = {**environ, "KAFKA_BOOTSTRAP": stage.kafka_bootstrap}
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, json.loads(done.stdout)) == (0, [])
-
-
-def eventually(holds: Callable[[], bool], timeout_s: float = 30) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s:.0f} s"
-        time.sleep(0.2)

@@ -5,8 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -17,7 +16,7 @@ from psycopg import Connection
 from ingest_api.identity.tokens import ALL_SCOPES, issue_token
 from ingest_api.quarantine import cases
 from ingest_api.quarantine.cases import Case
-from millrace.environment import LocalEnvironment, ports
+from millrace.environment import LocalEnvironment
 from payments.commands import NO_REPLY, Command, CommandKind
 from payments.identifiers import ACCOUNT, derive_account_id, format_id, parse_id
 from schemas.codec.commands import encode_command
@@ -25,7 +24,8 @@ from schemas.origin import Origin
 from schemas.partitioning import shard_of
 from schemas.topics import COMMANDS
 from tests.ingest_api.client import ApiClient
-from tests.support.environment import throw_away_settings
+from tests.support.environment import running_installation
+from tests.support.waiting import eventually
 
 DEADLINE_S = 40
 
@@ -115,19 +115,10 @@ def _bytes_of(account: str) -> bytes:
     return parsed
 
 
-def eventually(holds: Callable[[], bool], timeout_s: float = DEADLINE_S) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s:.0f} s"
-        time.sleep(0.1)
-
-
 @pytest.fixture(scope="package")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEnvironment]:
     """Of its own: its cases are counted."""
-    settings = throw_away_settings(tmp_path_factory.mktemp("quarantine"))
-    own = settings.model_copy(update={"api_port": ports.free_base([]), "workers": 1})
-    with LocalEnvironment(own) as environment:
+    with running_installation(tmp_path_factory.mktemp("quarantine")) as environment:
         yield environment
 
 

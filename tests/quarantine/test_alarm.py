@@ -7,7 +7,8 @@ import sys
 from typing import Any
 
 from millrace.quarantine_alarm import QuarantineAlarm
-from tests.quarantine.conftest import Operator, eventually
+from tests.quarantine.conftest import Operator
+from tests.support.waiting import eventually
 
 EXIT_ALARM = 4
 

@@ -1,7 +1,6 @@
 """The drift watcher: silent beside a sink at work, loud within one period after a row was changed."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +23,7 @@ from runtime.settings import Settings
 from sinks.service import Sink
 from tests.audit.forgery import forged
 from tests.audit.pipeline import ACCOUNTS, Pipeline, apply_ledger, payments_of_every_kind
+from tests.support.waiting import eventually
 
 CHANGE = "UPDATE balances SET available_minor = available_minor + %s WHERE account_id = %s"
 
@@ -195,10 +195,3 @@ def metrics(home: Home) -> str:
 
 def values(home: Home) -> str:
     return "".join(f"{line}\n" for line in metrics(home).splitlines() if not line.startswith("#"))
-
-
-def eventually(holds: Callable[[], bool], timeout_s: float = 30) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s:.0f} s"
-        time.sleep(0.05)

@@ -40,6 +40,15 @@ def running_environment(home: Path, *, brokers: int = 1) -> Iterator[LocalEnviro
         Home(home).wipe()
 
 
+@contextmanager
+def running_installation(home: Path) -> Iterator[LocalEnvironment]:
+    """Kafka, Postgres and the whole pipeline, with the API on a free port and one worker: tests pause it at times."""
+    settings = throw_away_settings(home)
+    own = settings.model_copy(update={"api_port": ports.free_base([]), "workers": 1})
+    with LocalEnvironment(own) as environment:
+        yield environment
+
+
 def provider_of(environment: LocalEnvironment) -> str:
     """One line for the test report."""
     kafka = "child process" if environment.owns_kafka else "KAFKA_BOOTSTRAP"
@@ -61,7 +70,7 @@ def fresh_database(server_url: str) -> Iterator[str]:
 
 
 def drop_database(connection: psycopg.Connection, name: str, attempts: int = 50) -> None:
-    """Drop it with whoever is connected; an autovacuum worker there is Postgres's own and is waited for, 10 s at most."""
+    """Drop it with whoever is connected; an autovacuum worker there is Postgres's own and waited for, 10 s at most."""
     drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
     for attempt in range(1, attempts + 1):
         try:

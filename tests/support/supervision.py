@@ -2,8 +2,7 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +12,9 @@ import msgspec
 from millrace.environment.layout import Home
 from millrace.supervisor.control import Answer, Request, ServiceStatus, SupervisorStatus, ask
 from millrace.supervisor.service import Plan, Service
+from tests.support.waiting import eventually
 
-_PATIENCE_S = 15.0
-
-
-def eventually(probe: Callable[[], object], what: str) -> None:
-    """The first true answer of `probe`; fails after 15 s."""
-    deadline_s = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < deadline_s:
-        if probe():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"not within {_PATIENCE_S} s: {what}")
+_STOP_S = 15.0
 
 
 def script(name: str, code: str, **options: object) -> Service:
@@ -56,8 +46,16 @@ class RunningSupervisor:
     def service(self, name: str) -> ServiceStatus:
         return next(service for service in self.status().services if service.name == name)
 
+    def answers(self) -> bool:
+        """False also for the moment in which its socket lies there and nobody listens yet."""
+        try:
+            self.ask("status")
+        except OSError:
+            return False
+        return True
+
     def wait_ready(self) -> SupervisorStatus:
-        eventually(lambda: self.home.control_socket.exists() and self.status().phase == "ready", "supervisor ready")
+        eventually(lambda: self.answers() and self.status().phase == "ready", "supervisor ready")
         return self.status()
 
     def log(self) -> str:
@@ -82,4 +80,4 @@ def supervising(root: Path, services: list[Service]) -> Iterator[RunningSupervis
     finally:
         if process.stdin:
             process.stdin.close()
-        process.wait(_PATIENCE_S)
+        process.wait(_STOP_S)
