@@ -9,7 +9,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from rocksdict import (
     BlockBasedOptions,
@@ -111,7 +111,7 @@ class Database:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._rows = Rdict(str(folder), options, column_families=self._found())
-        except Exception as failure:
+        except Exception as failure:  # all that the binding ever raises
             raise _told_apart(folder, failure) from failure
         if self._condemned.exists():
             self.close()
@@ -151,8 +151,8 @@ class Database:
         """The value of a key, of what is written. Raises StateDamaged."""
         try:
             value: bytes | None = family.rows.get(key)
-        except Exception as failure:  # noqa: BLE001 - the binding raises nothing narrower
-            self.refuse(failure)
+        except Exception as failure:
+            raise self._refused(failure) from failure
         return value
 
     def scan(self, family: Family, from_key: bytes = b"") -> Iterator[bytes]:
@@ -167,23 +167,23 @@ class Database:
                 yield rows.value()
                 rows.next()
             rows.status()
-        except Exception as failure:  # noqa: BLE001 - the binding raises nothing narrower
-            self.refuse(failure)
+        except Exception as failure:
+            raise self._refused(failure) from failure
 
     def write(self) -> None:
         """Write the batch whole, and begin another. Raises StateRefused and StateDamaged."""
         batch, self.batch = self.batch, WriteBatch(raw_mode=True)
         try:
             self._rows.write(batch)
-        except Exception as failure:  # noqa: BLE001 - the binding raises nothing narrower
-            self.refuse(failure)
+        except Exception as failure:
+            raise self._refused(failure) from failure
 
-    def refuse(self, failure: Exception) -> NoReturn:
-        """Raise what the failure means. Damage is noted in the folder, so that the next opening does not trust it."""
+    def _refused(self, failure: Exception) -> Exception:
+        """What the failure means. Damage is noted in the folder, so that the next opening does not trust it."""
         refusal = _told_apart(self._folder, failure)
         if isinstance(refusal, StateDamaged):
             self._condemned.write_text(str(refusal))
-        raise refusal from failure
+        return refusal
 
     def close(self) -> None:
         """Let go of the folder. What is in the batch is lost."""
