@@ -26,6 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command()
 def up(
     brokers: Annotated[int, typer.Option(min=1, max=5, help="3 gives a replicated cluster.")] = 1,
+    secure: Annotated[bool, typer.Option("--secure", help="TLS, SASL/SCRAM and a right for each stage.")] = False,
     only: Annotated[str, typer.Option(help="`infrastructure`: Kafka and Postgres without the pipeline.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -34,7 +35,7 @@ def up(
         raise typer.BadParameter("the only choice is `infrastructure`", param_hint="--only")
     from millrace.commands.up import run
 
-    run(brokers=brokers, pipeline=not only, as_json=as_json)
+    run(brokers=brokers, pipeline=not only, secure=secure, as_json=as_json)
 
 
 @app.command()
@@ -129,6 +130,46 @@ def drift(
     from millrace.replay.command import run_drift
 
     run_drift(once=once, every_s=every_s, as_json=as_json)
+
+
+archive = typer.Typer(no_args_is_help=True, help="Closed segments of the log as files, kept for ever.")
+app.add_typer(archive, name="archive")
+
+ArchiveFolder = Annotated[Path | None, typer.Option("--archive", help="The folder; default MILLRACE_ARCHIVE_DIR.")]
+
+
+@archive.command(name="run")
+def run_archiver(
+    folder: ArchiveFolder = None,
+    once: Annotated[bool, typer.Option("--once", help="Archive what is there now, then return.")] = False,
+    skip_deleted: Annotated[
+        bool, typer.Option("--skip-deleted", help="Go on behind records deleted before they were archived.")
+    ] = False,
+) -> None:
+    """Run the archiver in the foreground (`millrace up` runs one where MILLRACE_ARCHIVE_DIR is set)."""
+    from millrace.archive.command import run
+
+    run(archive=folder, once=once, skip_deleted=skip_deleted)
+
+
+@archive.command(name="list")
+def list_archive(folder: ArchiveFolder = None, as_json: AsJson = False) -> None:
+    """Show what is archived of each partition."""
+    from millrace.archive.command import run_list
+
+    run_list(archive=folder, as_json=as_json)
+
+
+@archive.command(name="verify")
+def verify_archive(
+    folder: ArchiveFolder = None,
+    offline: Annotated[bool, typer.Option("--offline", help="The files alone, without the brokers.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check every hash, link and gap, and each record beside the brokers' own. Exits 1 on a difference."""
+    from millrace.archive.command import run_verify
+
+    run_verify(archive=folder, offline=offline, as_json=as_json)
 
 
 @app.command()
@@ -266,10 +307,23 @@ def api() -> None:
     run_api()
 
 
+def _run() -> None:
+    """Who is not let in, or may not do this, is told so in a sentence."""
+    try:
+        app()
+    except Exception as error:
+        from runtime.kafka_client import AccessRefused
+
+        if not isinstance(error, AccessRefused):
+            raise
+        typer.echo(f"millrace: {error}", err=True)
+        raise SystemExit(EXIT_FAILED) from None
+
+
 def main() -> None:
     """Entry point of the console script. A setting that is refused is wrong usage, so it is a sentence too."""
     try:
-        app()
+        _run()
     except ValueError as error:
         from pydantic import ValidationError
 

@@ -29,6 +29,12 @@ def _quarantine_sink(_: Settings) -> Iterator[Service]:
     yield Service(name=name, argv=_millrace(name), group="sink", stop_timeout_ms=15_000)
 
 
+def _archive(settings: Settings) -> Iterator[Service]:
+    """Where there is a folder to archive to."""
+    if settings.archive_dir is not None:
+        yield Service(name="archive", argv=_millrace("archive", "run"), group="sink", stop_timeout_ms=15_000)
+
+
 def _workers(settings: Settings) -> Iterator[Service]:
     for slot in range(settings.workers):
         env = {"MILLRACE_SLOT": str(slot)}
@@ -51,7 +57,7 @@ def _watch(_: Settings) -> Iterator[Service]:
     yield Service(name="watch", argv=_millrace("watch"), group="watch")
 
 
-PIPELINE: tuple[ServicesOf, ...] = (_topics, _watch, _sink, _quarantine_sink, _workers, _api)
+PIPELINE: tuple[ServicesOf, ...] = (_topics, _watch, _sink, _quarantine_sink, _archive, _workers, _api)
 
 
 def pipeline_services(settings: Settings) -> list[Service]:

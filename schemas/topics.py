@@ -31,6 +31,9 @@ class Topic(NamedTuple):
     public: bool = False
     """Written or read by others than Millrace: compatibility is checked in both directions."""
 
+    archived: bool = True
+    """Kept as files where an archive is configured, beyond what the brokers keep."""
+
 
 REPLY_PARTITIONS = 4
 
@@ -92,6 +95,7 @@ REPLIES = Topic(
     "ingest_api: waiting calls",
     Spread.REPLIES,
     3_600_000,
+    archived=False,
 )
 QUARANTINE = Topic(
     "payments.quarantine",
@@ -104,6 +108,8 @@ QUARANTINE = Topic(
 )
 
 CATALOGUE: tuple[Topic, ...] = (COMMANDS, CREDITS, RETURNS, LEDGER, SNAPSHOTS, REPLIES, QUARANTINE)
+
+ARCHIVED: tuple[Topic, ...] = tuple(topic for topic in CATALOGUE if topic.archived)
 
 
 def partitions(topic: Topic, shards: int) -> int:

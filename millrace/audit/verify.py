@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
-from millrace.audit.ledger.partition_log import AuditedTopics, extents
+from millrace.audit.ledger.partition_log import AuditedTopics, archive_of, extents
 from millrace.audit.ledger.proof import LogReader, prove_log
 from millrace.audit.postgres.proof import prove_tables
 from millrace.audit.postgres.snapshot import DatabaseSnapshot
@@ -31,7 +31,8 @@ def verify(
     with ExitStack() as stack:
         snapshot = DatabaseSnapshot(settings.database_url, stack)
         snapshot.progress()  # refuses a database without tables before hours of reading
-        found = extents(brokers, topics, settings.shards)
+        archive = archive_of(settings)
+        found = extents(brokers, topics, settings.shards, archive)
         total = sum((extent.end - extent.start) * (1 + (name == topics.ledger)) for (name, _), extent in found.items())
         done = 0
 
@@ -40,7 +41,7 @@ def verify(
             done = min(done + records, total)
             progress(done, total)
 
-        reader = LogReader(brokers, topics, settings.shards, found, advance)
+        reader = LogReader(brokers, topics, settings.shards, found, advance, archive)
         for prove in (partial(prove_log, reader, report), partial(prove_tables, reader, snapshot, report)):
             try:
                 prove()

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from millrace.audit.ledger.lanes import LaneLog
-from millrace.audit.ledger.partition_log import AuditedTopics, AuditImpossible, extents
+from millrace.audit.ledger.partition_log import AuditedTopics, AuditImpossible, archive_of, extents
 from millrace.audit.ledger.proof import LogReader
 from millrace.audit.ledger.replay import RECEIVED, ShardReplay
 from millrace.audit.report import Difference, Differs
@@ -56,7 +56,8 @@ def decide_again(
     """Ends at the first difference. Raises AuditImpossible where nothing can be decided again."""
     began, done = time.monotonic(), DecidedAgain()
     topics, brokers = topics or AuditedTopics(), Brokers.of(settings)
-    found = extents(brokers, topics, settings.shards)
+    archive = archive_of(settings)
+    found = extents(brokers, topics, settings.shards, archive)
     total = sum(extent.end - extent.start for (name, _), extent in found.items() if name != topics.quarantine)
     read = 0
 
@@ -65,7 +66,7 @@ def decide_again(
         read = min(read + records, total)
         progress(read, total)
 
-    reader = LogReader(brokers, topics, settings.shards, found, advance)
+    reader = LogReader(brokers, topics, settings.shards, found, advance, archive)
     for reason in reader.incomplete(topics.ledger):
         raise AuditImpossible(f"{reason}; the decisions that follow rest on it, so none can be made again")
     try:

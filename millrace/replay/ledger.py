@@ -1,8 +1,9 @@
 """The ledger, added up as far as somebody asks for: to a point of the past, or on and on beside a sink.
 
-Reads ledger.entries (committed records). Keeps the balances and, per shard, the link that the next record has to
-continue. Guarantees that no record was left out, read twice or exchanged: the sequence has no gap and the hash chain no
-break. A read that fails in the middle can be tried again from where it was.
+Reads ledger.entries (committed records; archived ones where the brokers hold them no longer). Keeps the balances and,
+per shard, the link that the next record has to continue. Guarantees that no record was left out, read twice or
+exchanged: the sequence has no gap and the hash chain no break. A read that fails in the middle can be tried again from
+where it was.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from millrace.audit.ledger.partition_log import Advance, Extent, PartitionLog
 from millrace.audit.ledger.replay import decoded
 from millrace.audit.report import Differs, Invariant
 from millrace.replay.balances import Balances
+from runtime.archive.reader import Archive
 from runtime.kafka_client import Brokers
 from schemas.codec.ledger import GENESIS_HASH, LedgerHeader, record_hash
 
@@ -36,13 +38,21 @@ BEGINNING = Link(0, 0, GENESIS_HASH, 0)
 class FoldedLedger:
     """Balances as of `next_offsets`; `advance` moves on."""
 
-    def __init__(self, brokers: Brokers, topic: str, shards: int, advance: Advance = lambda _: None) -> None:
+    def __init__(
+        self,
+        brokers: Brokers,
+        topic: str,
+        shards: int,
+        advance: Advance = lambda _: None,
+        archive: Archive | None = None,
+    ) -> None:
         self.balances = Balances()
         self.records = 0
         self.links: dict[int, Link] = dict.fromkeys(range(shards), BEGINNING)
         self._brokers = brokers
         self._topic = topic
         self._advance = advance
+        self._archive = archive
 
     @property
     def next_offsets(self) -> dict[int, int]:
@@ -67,7 +77,7 @@ class FoldedLedger:
 
     def _checked(self, shard: int, until: int, ahead: "_Ahead") -> Iterator[Located]:
         extent = Extent(ahead.link.next_offset, until)
-        for message in PartitionLog(self._brokers, self._topic, shard, extent, self._advance):
+        for message in PartitionLog(self._brokers, self._topic, shard, extent, self._advance, self._archive):
             value, offset = message.value() or b"", message.offset()
             place = f"{self._topic}[{shard}] offset {offset}"
             record = decoded(value, place)

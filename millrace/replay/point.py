@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from millrace.audit.ledger.partition_log import AuditImpossible, Extent, Extents, PartitionLog, offsets_at
+from runtime.archive.reader import Archive
 from runtime.kafka_client import Brokers
 
 _OFFSETS = re.compile(r"\d{1,4}:\d{1,18}(,\d{1,4}:\d{1,18})*")
@@ -41,6 +42,7 @@ class Ledger(NamedTuple):
     topic: str
     shards: int
     extents: Extents
+    archive: Archive | None = None
 
     def extent(self, shard: int) -> Extent:
         return self.extents[self.topic, shard]
@@ -101,7 +103,7 @@ def _up_to(moment: Moment, ledger: Ledger, now_ms: int) -> dict[int, int]:
 
 
 def _through(unix_ms: int, ledger: Ledger) -> dict[int, int]:
-    later = offsets_at(ledger.brokers, ledger.topic, ledger.shards, unix_ms + 1)
+    later = offsets_at(ledger.brokers, ledger.topic, ledger.shards, unix_ms + 1, ledger.archive)
     return {shard: min(later.get(shard, end), end) for shard, end in ledger.ends().items()}
 
 
@@ -112,7 +114,7 @@ def _beginning(ledger: Ledger) -> str:
 
 
 def _time_of_first(ledger: Ledger, shard: int) -> int | None:
-    log = PartitionLog(ledger.brokers, ledger.topic, shard, ledger.extent(shard), lambda _: None)
+    log = PartitionLog(ledger.brokers, ledger.topic, shard, ledger.extent(shard), lambda _: None, ledger.archive)
     return next((message.timestamp()[1] for message in log), None)
 
 
@@ -138,7 +140,7 @@ def _time_before(ledger: Ledger, shard: int, offset: int) -> int | None:
     width = _LOOK_BACK_OFFSETS
     while True:
         extent = Extent(max(0, offset - width), offset)
-        log = PartitionLog(ledger.brokers, ledger.topic, shard, extent, lambda _: None)
+        log = PartitionLog(ledger.brokers, ledger.topic, shard, extent, lambda _: None, ledger.archive)
         last = deque(log, maxlen=1)
         if last or extent.start == 0:
             return last[0].timestamp()[1] if last else None

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from millrace.audit.ledger.partition_log import AuditedTopics, AuditImpossible, extents
+from millrace.audit.ledger.partition_log import AuditedTopics, AuditImpossible, archive_of, extents
 from millrace.audit.postgres.snapshot import DatabaseSnapshot
 from millrace.audit.report import Differs, Invariant
 from millrace.replay.balances import Balance, CurrencyTotals
@@ -87,12 +87,13 @@ def replay(
     with ExitStack() as stack:
         snapshot = DatabaseSnapshot(settings.database_url, stack)
         applied = applied_offsets(snapshot, settings.shards)  # before the ledger's ends: never ahead of them
-        found = extents(brokers, (topic,), settings.shards)
-        ledger = Ledger(brokers, topic, settings.shards, found)
+        archive = archive_of(settings)
+        found = extents(brokers, (topic,), settings.shards, archive)
+        ledger = Ledger(brokers, topic, settings.shards, found, archive)
         require_not_ahead(applied, ledger)
         to = resolve(point.to, ledger, time.time_ns() // 1_000_000)
         report = ReplayReport(dict(sorted(to.items())))
-        folded = FoldedLedger(brokers, topic, settings.shards, _counting(to, progress))
+        folded = FoldedLedger(brokers, topic, settings.shards, _counting(to, progress), archive)
         _compare_there(folded, applied, snapshot, report, stack)
     compared = folded.records
     folded.advance(to)

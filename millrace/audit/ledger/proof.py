@@ -15,6 +15,7 @@ from millrace.audit.ledger.quarantine import compare_quarantine
 from millrace.audit.ledger.replay import RECEIVED, Inputs, Replayed, ShardReplay, decoded
 from millrace.audit.ledger.settlement import Settlement
 from millrace.audit.report import AuditReport, Differs, Invariant
+from runtime.archive.reader import Archive
 from runtime.kafka_client import Brokers
 from schemas.codec.ledger import SourceTopic, record_hash
 
@@ -27,9 +28,10 @@ class LogReader(NamedTuple):
     shards: int
     extents: Extents
     advance: Advance
+    archive: Archive | None = None
 
     def partition(self, topic: str, shard: int) -> PartitionLog:
-        return PartitionLog(self.brokers, topic, shard, self.extents[topic, shard], self.advance)
+        return PartitionLog(self.brokers, topic, shard, self.extents[topic, shard], self.advance, self.archive)
 
     def inputs(self, shard: int) -> dict[SourceTopic, Inputs]:
         names = {
@@ -49,7 +51,7 @@ class LogReader(NamedTuple):
 
     def moved_on(self) -> bool:
         """True where records were written since the audit began."""
-        return extents(self.brokers, self.topics, self.shards) != self.extents
+        return extents(self.brokers, self.topics, self.shards, self.archive) != self.extents
 
 
 def prove_log(reader: LogReader, report: AuditReport) -> None:
