@@ -7,8 +7,9 @@ import pytest
 from millrace.demo.crashes import CrashSchedule, victims
 from millrace.environment import LocalEnvironment
 from millrace.services import pipeline_services
-from millrace.supervisor.control import ServiceStatus, SupervisorStatus
+from millrace.supervisor.control import SupervisorStatus
 from runtime.settings import Settings
+from tests.support.supervision import service_status
 
 
 class Killed:
@@ -19,20 +20,7 @@ class Killed:
         self.killed: list[str] = []
 
     def status(self) -> SupervisorStatus:
-        services = [
-            ServiceStatus(
-                name=name,
-                state="ready",
-                pid=1,
-                restarts=0,
-                exits_recently=0,
-                alarm=False,
-                last_exit_code=None,
-                uptime_ms=1,
-                log="",
-            )
-            for name in self._names
-        ]
+        services = [service_status(name) for name in self._names]
         return SupervisorStatus(pid=1, phase="ready", services=services)
 
     def kill(self, service: str) -> int:

@@ -28,6 +28,12 @@ def sleeper(name: str, **options: object) -> Service:
     return script(name, "import time; time.sleep(600)", **options)
 
 
+def service_status(name: str, **changes: object) -> ServiceStatus:
+    """How a supervisor reports a service that runs well, changed."""
+    well = {"state": "ready", "pid": 1, "restarts": 0, "exits_recently": 0, "alarm": False, "last_exit_code": None}
+    return msgspec.convert({"name": name, **well, "uptime_ms": 1, "log": f"{name}.log", **changes}, ServiceStatus)
+
+
 @dataclass
 class RunningSupervisor:
     """The process and its home."""

@@ -19,23 +19,14 @@ from millrace.supervisor.control import Answer, ServiceStatus, SupervisorStatus
 from runtime.exactly_once.broker.hanging import Decision, Verdict
 from runtime.exactly_once.broker.transaction_admin import IncompleteView, OpenProducer
 from schemas.topics import LEDGER
+from tests.support.supervision import service_status
 
 ADDRESSES = Addresses("127.0.0.1:1", "postgresql://u:s3cret@127.0.0.1:2/x", 1, 1, api_url="http://127.0.0.1:3")
 HANGING = OpenProducer((LEDGER.name, 2), 4711, 0, 1, 0, 9)
 
 
 def service(*, alarm: bool) -> ServiceStatus:
-    return ServiceStatus(
-        name="sink",
-        state="ready",
-        pid=1,
-        restarts=5,
-        exits_recently=5,
-        alarm=alarm,
-        last_exit_code=1,
-        uptime_ms=1,
-        log="sink.log",
-    )
+    return service_status("sink", alarm=alarm, exits_recently=5)
 
 
 @pytest.fixture

@@ -19,26 +19,13 @@ from millrace.environment import connection
 from millrace.environment.connection import ask_supervisor, connected, running_supervisor
 from millrace.environment.faults import NotRunning
 from millrace.environment.layout import Addresses, Home
-from millrace.supervisor.control import Answer, Request, ServiceStatus, SupervisorStatus, ask, serve
+from millrace.supervisor.control import Answer, Request, SupervisorStatus, ask, serve
 from millrace.supervisor.service import Plan, Service
 from millrace.supervisor.supervisor import Supervisor
 from runtime.settings import Settings
+from tests.support.supervision import service_status
 
 IDLE = SupervisorStatus(1, "ready", [])
-
-
-def service_status(name: str, *, alarm: bool) -> ServiceStatus:
-    return ServiceStatus(
-        name=name,
-        state="ready",
-        pid=1,
-        restarts=0,
-        exits_recently=0,
-        alarm=alarm,
-        last_exit_code=None,
-        uptime_ms=0,
-        log="",
-    )
 
 
 async def asked(path: Path, handle: Callable[[Request], Answer], request: Request) -> Answer:

@@ -21,7 +21,8 @@ from millrace.commands.output import Shown, addresses_table, faults_shown, print
 from millrace.environment.faults import EnvironmentFault, NotRunning, StartFault
 from millrace.environment.layout import Addresses
 from millrace.environment.progress import Progress, Silent
-from millrace.supervisor.control import ServiceStatus, SupervisorStatus
+from millrace.supervisor.control import SupervisorStatus
+from tests.support.supervision import service_status
 
 MARKUP = [
     "[/]",
@@ -36,17 +37,7 @@ MARKUP = [
 ]
 """Texts that rich would take for its own: dropped, coloured, replaced, or refused with a MarkupError."""
 
-RUNNING = ServiceStatus(
-    name="sink",
-    state="ready",
-    pid=4711,
-    restarts=0,
-    exits_recently=0,
-    alarm=False,
-    last_exit_code=None,
-    uptime_ms=61_499,
-    log="sink.log",
-)
+RUNNING = service_status("sink", pid=4711, uptime_ms=61_499)
 
 
 def line_of(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
