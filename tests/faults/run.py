@@ -22,6 +22,7 @@ from tests.faults.load import Load
 from tests.faults.processes import PRODUCT, Kept
 from tests.faults.scenario import Fault, Scenario
 from tests.faults.scenarios import SCENARIOS
+from tests.faults.table_tail import TableTail
 from tests.faults.tail import Tail
 from tests.faults.verifier import Verdict, Verifier
 
@@ -49,7 +50,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     recovery_p50_s: float
     recovery_max_s: float
     stall_s: float
-    """The longest silence of a committed reader of any shard while the load ran."""
+    """The longest silence of a reader of any shard, in the ledger or in the tables, while the load ran."""
 
     exits: dict[str, list[int]]
     findings: list[str]
@@ -93,6 +94,7 @@ class Bench:
     def __init__(self, installation: Installation) -> None:
         settings = installation.env.settings
         self.tail = Tail(installation.env)
+        self.table_tail = TableTail(installation.database_url, settings.shards)
         self._installation = installation
         self._verifier = Verifier(
             settings.kafka_bootstrap,
@@ -127,7 +129,7 @@ class Bench:
         if verdict.findings:
             self._installation.keep_logs(KEPT_LOGS / f"{name}-{seed}")
         exits = {kept.name: kept.exits[exits_before.get(kept.name, 0) :] for kept in self._kept}
-        stall_s = self.tail.longest_gap_s(started_s, ended_s)
+        stall_s = max(tail.longest_gap_s(started_s, ended_s) for tail in (self.tail, self.table_tail))
         return self._outcome(name, seed, rate_per_s, faults, verdict, exits, stall_s)
 
     @property
@@ -151,7 +153,7 @@ class Bench:
         exits: dict[str, list[int]],
         stall_s: float,
     ) -> Outcome:
-        recovery_s = _recoveries(self.tail, faults)
+        recovery_s = recoveries((self.tail, self.table_tail), faults)
         return Outcome(
             scenario=name,
             seed=seed,
@@ -172,11 +174,16 @@ class Bench:
         )
 
 
-def _recoveries(tail: Tail, faults: Sequence[Fault]) -> list[float]:
-    """Of each fault that no later one fell into."""
+def recoveries(tails: Sequence[Tail | TableTail], faults: Sequence[Fault]) -> list[float]:
+    """Of each fault that no later one fell into: until the ledger, and the tables, go on."""
     starts = [fault.at_s for fault in faults] + [math.inf]
-    found = [(tail.recovery_s(at_s), at_s, next_s) for at_s, next_s in itertools.pairwise(starts)]
-    return [round(took_s, 2) for took_s, at_s, next_s in found if took_s is not None and at_s + took_s < next_s]
+    found = []
+    for at_s, next_s in itertools.pairwise(starts):
+        took_s = [tail.recovery_s(at_s) for tail in tails]
+        known_s = [took for took in took_s if took is not None]
+        if len(known_s) == len(tails) and at_s + max(known_s) < next_s:
+            found.append(round(max(known_s), 2))
+    return found
 
 
 @contextmanager
@@ -191,7 +198,9 @@ def watched(scenario: Scenario, program: Sequence[str] = PRODUCT) -> Iterator[Be
     ) as installation:
         bench = Bench(installation)
         bench.tail.start()
+        bench.table_tail.start()
         try:
             yield bench
         finally:
             bench.tail.finish()
+            bench.table_tail.finish()

@@ -4,7 +4,8 @@ from tests.faults.installation import settings_of
 from tests.faults.kafka import brokers, changelog, membership, network, transactions
 from tests.faults.kafka.environments import BrokersBehindLines, behind_lines, brokers_with
 from tests.faults.scenario import Break, Scenario, nothing
-from tests.faults.tables_and_api import restarts
+from tests.faults.tables_and_api import postgres, sink
+from tests.faults.tables_and_api.replica import asynchronous_replica, synchronous_replica
 
 
 def _networked(what: str, faults: Break, brokers: int = 3) -> Scenario:
@@ -63,8 +64,26 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "poison": Scenario("one record in a hundred can't be decided", nothing, poison_per_mille=10),
     "poison_kill": Scenario("poison, and kill -9 of workers", membership.worker_kill, poison_per_mille=10),
-    "sink_kill": Scenario("kill -9 of the sink, before and after COMMIT", restarts.sink_kill),
-    "postgres_kill": Scenario("kill -9 of Postgres", restarts.postgres_kill),
+    "sink_kill": Scenario("kill -9 of the sink, before and after COMMIT", sink.sink_kill),
+    "postgres_kill": Scenario("kill -9 of Postgres", postgres.kill),
+    "postgres_restart": Scenario("clean restart of Postgres", postgres.restart),
+    "postgres_cut": Scenario(
+        "connections cut before and after COMMIT", postgres.cut_around_commit, surround=postgres.behind_line
+    ),
+    "postgres_failover": Scenario(
+        "failover to a synchronous replica",
+        postgres.failover,
+        duration_s=1,
+        surround=synchronous_replica,
+        fresh_each_seed=True,
+    ),
+    "postgres_failover_behind": Scenario(
+        "failover to an asynchronous replica that is 2 s behind",
+        postgres.failover_behind,
+        duration_s=1,
+        surround=asynchronous_replica,
+        fresh_each_seed=True,
+    ),
     "broker_kill": Scenario("kill -9 of the only broker", brokers.kill),
     "broker_restart": Scenario("clean restart of the only broker", brokers.restart),
     "broker_kill_3": Scenario("kill -9 of one of three brokers (RF 3)", brokers.kill, brokers=3),

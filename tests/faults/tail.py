@@ -5,6 +5,7 @@ import itertools
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -54,12 +55,20 @@ class Tail(threading.Thread):
     def recovery_s(self, fault_s: float) -> float | None:
         """From the fault to the end of the longest silence of any shard that the fault can have begun; None when no
         shard was heard of again."""
-        ends = [end for arrivals in self.arrivals_s.values() if (end := _silence_end(arrivals, fault_s)) is not None]
-        return max(ends) - fault_s if ends else None
+        return recovery_s(self.arrivals_s, fault_s)
 
     def longest_gap_s(self, from_s: float, to_s: float) -> float:
         """The longest silence of any shard between two moments."""
-        return max(_longest_gap(arrivals, from_s, to_s) for arrivals in self.arrivals_s.values())
+        return longest_gap_s(self.arrivals_s, from_s, to_s)
+
+
+def recovery_s(arrivals_s: Mapping[int, list[float]], fault_s: float) -> float | None:
+    ends = [end for arrivals in arrivals_s.values() if (end := _silence_end(arrivals, fault_s)) is not None]
+    return max(ends) - fault_s if ends else None
+
+
+def longest_gap_s(arrivals_s: Mapping[int, list[float]], from_s: float, to_s: float) -> float:
+    return max(_longest_gap(arrivals, from_s, to_s) for arrivals in arrivals_s.values())
 
 
 def _silence_end(arrivals: list[float], fault_s: float) -> float | None:

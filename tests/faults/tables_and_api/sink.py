@@ -1,4 +1,4 @@
-"""The sink and Postgres, killed under load."""
+"""Faults of the sink: killed before and after COMMIT."""
 
 import random
 import signal
@@ -17,9 +17,3 @@ def sink_kill(installation: Installation, rng: random.Random) -> Iterator[Fault]
     installation.sink.signal(signal.SIGKILL)
     yield fault_now(f"kill -9 sink, then at {step}")
     time.sleep(rng.uniform(2, 4))
-
-
-def postgres_kill(installation: Installation, rng: random.Random) -> Iterator[Fault]:
-    time.sleep(rng.uniform(2, 4))
-    installation.env.kill("postgres")
-    yield fault_now("kill -9 postgres")
