@@ -126,9 +126,10 @@ class TransactionProducer:
         self._failpoints.reach("mid_endtxn", END_TXN_FLIGHT_S)
         self._bounded("commit_transaction", self._producer.commit_transaction, STEP_DEADLINE_S)
 
-    def renew(self, commit_took_s: float) -> None:
-        """Begin the next transaction; with a new epoch where a stray EndTxn of the last one may still arrive."""
-        if commit_took_s <= SLOW_COMMIT_S and not self._suspect:
+    def renew(self, ended_in_s: float) -> None:
+        """Begin the next transaction; with a new epoch where a stray EndTxn of the last one may still arrive: its
+        offsets and its end took `ended_in_s`."""
+        if ended_in_s <= SLOW_COMMIT_S and not self._suspect:
             self._producer.begin_transaction()
             return
         self.rotations += 1
