@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tests.support.tcp_line import Connection, TcpLine
 
-END_TXN = 26
+FETCH, END_TXN = 1, 26
 TRANSACTION_COORDINATOR = frozenset({22, 24, 25, END_TXN})
 """InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn."""
 
@@ -59,6 +59,17 @@ class KafkaLine(TcpLine):
             if connection.kinds & self._severed:
                 connection.abort()
 
+    def leave_kinds_half_open(self, kinds: Collection[int]) -> int:
+        """The broker loses the connections that carried such requests, the clients are not told; answers how many."""
+        lost = [connection for connection in self.connections if connection.kinds & set(kinds)]
+        for connection in lost:
+            connection.lose_server()
+        return len(lost)
+
+    def carrying(self, kinds: Collection[int]) -> int:
+        """How many whole connections have carried such requests."""
+        return sum(1 for one in self.connections if one.kinds & set(kinds) and not one.half_open)
+
     async def _next_piece(self, connection: Connection, source: asyncio.StreamReader) -> bytes:
         if source is not connection.client_reader:
             return await super()._next_piece(connection, source)
@@ -96,13 +107,13 @@ class LineLoop:
 
         return asyncio.run_coroutine_threadsafe(done(), self._loop).result(10)
 
-    def call(self, work: Callable[[], None]) -> None:
+    def call(self, work: Callable[[], Answer]) -> Answer:
         """As `run`, for what needs no waiting."""
 
-        async def done() -> None:
-            work()
+        async def done() -> Answer:
+            return work()
 
-        self.run(done)
+        return self.run(done)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -30,6 +30,10 @@ class Connection:
     kinds: set[int] = field(default_factory=set)
     """For a line that knows what it carries: the kinds of request seen on this connection."""
 
+    def lose_server(self) -> None:
+        self.half_open = True
+        self.server.transport.abort()
+
     def abort(self) -> None:
         for end in (self.client, self.server):
             end.transport.abort()
@@ -73,8 +77,7 @@ class TcpLine:
     def leave_half_open(self) -> None:
         """The server loses the connections it has; the clients are not told. New ones work."""
         for connection in self.connections:
-            connection.half_open = True
-            connection.server.transport.abort()
+            connection.lose_server()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from millrace.environment import LocalEnvironment, ports
 from millrace.environment.layout import Home
@@ -11,6 +12,8 @@ from millrace.supervisor.service import Service
 from runtime.settings import Settings
 from tests.faults.installation import Around
 from tests.support.kafka_line import KafkaLine, LineLoop, kafka_lines
+
+Answer = TypeVar("Answer")
 
 
 class ConfiguredBrokers(LocalEnvironment):
@@ -70,14 +73,13 @@ class Lines:
         self._lines = lines
         self.variables = {"MILLRACE_KAFKA_BOOTSTRAP": ",".join(f"{LOOPBACK}:{line.port}" for line in lines)}
 
-    def each(self, change: Callable[[KafkaLine], None]) -> None:
-        """Change every line."""
-        for line in self._lines:
-            self._loop.call(lambda line=line: change(line))  # type: ignore[misc]
+    def each(self, change: Callable[[KafkaLine], Answer]) -> list[Answer]:
+        """Change or ask every line."""
+        return [self.one(node_id, change) for node_id in range(1, len(self._lines) + 1)]
 
-    def one(self, node_id: int, change: Callable[[KafkaLine], None]) -> None:
-        """Change the line of one broker."""
-        self._loop.call(lambda: change(self._lines[node_id - 1]))
+    def one(self, node_id: int, change: Callable[[KafkaLine], Answer]) -> Answer:
+        """Change or ask the line of one broker."""
+        return self._loop.call(lambda: change(self._lines[node_id - 1]))
 
     def cut(self, node_id: int) -> None:
         self._loop.run(self._lines[node_id - 1].cut)

@@ -11,13 +11,15 @@ from tests.faults.installation import Installation
 from tests.faults.kafka import cluster
 from tests.faults.kafka.environments import Lines
 from tests.faults.scenario import Fault, fault_now
-from tests.support.kafka_line import END_TXN, GROUP_COORDINATOR, TRANSACTION_COORDINATOR
+from tests.support.kafka_line import END_TXN, FETCH, GROUP_COORDINATOR, TRANSACTION_COORDINATOR
 
 DELAYS_S = (1.0, 3.0, 4.5, 6.0, 9.0, 15.0, 30.0)
 """Of an EndTxn: within the transaction, about its time-out (5 s), beyond the worker's patience (11 s), and long after
 its successor has fenced it."""
 
 SEEN_TIMEOUT_S = 15.0
+NOTICED_TIMEOUT_S = 30.0
+"""Half of librdkafka's own patience of a minute, three times ours."""
 
 
 def latency(installation: Installation, rng: random.Random) -> Iterator[Fault]:
@@ -55,6 +57,20 @@ def half_open(installation: Installation, rng: random.Random) -> Iterator[Fault]
     _lines(installation).one(node_id, lambda line: line.leave_half_open())
     yield fault_now(f"half-open connections to broker {node_id}, {role}")
     time.sleep(rng.uniform(8, 12))
+
+
+def fetches_half_open(installation: Installation, rng: random.Random) -> Iterator[Fault]:
+    """The connections on which services wait for records are lost, and nobody writes on them to find out."""
+    lines = _lines(installation)
+    time.sleep(rng.uniform(1, 3))
+    lost = sum(lines.each(lambda line: line.leave_kinds_half_open({FETCH})))
+    yield fault_now(f"{lost} connections that fetch are half open", "" if lost else "nobody was fetching")
+    deadline_s = time.monotonic() + NOTICED_TIMEOUT_S
+    while sum(lines.each(lambda line: line.carrying({FETCH}))) < lost and time.monotonic() < deadline_s:
+        time.sleep(0.2)
+    if sum(lines.each(lambda line: line.carrying({FETCH}))) < lost:
+        yield fault_now("half-open connections", f"not given up within {NOTICED_TIMEOUT_S:.0f} s")
+    time.sleep(rng.uniform(2, 4))
 
 
 def transaction_coordinator_cut(installation: Installation, rng: random.Random) -> Iterator[Fault]:
