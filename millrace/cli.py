@@ -96,12 +96,23 @@ audit = typer.Typer(no_args_is_help=True, help="Prove the books.")
 app.add_typer(audit, name="audit")
 
 
+ReadArchive = Annotated[
+    Path | None,
+    typer.Option(
+        "--archive",
+        exists=True,
+        file_okay=False,
+        help="Read what the brokers deleted from this folder; default MILLRACE_ARCHIVE_DIR.",
+    ),
+]
+
+
 @audit.command()
-def verify(as_json: AsJson = False) -> None:
+def verify(folder: ReadArchive = None, as_json: AsJson = False) -> None:
     """Recompute every decision, balance and hash from the log and compare with Postgres. Exits 1 on a difference."""
     from millrace.audit.command import run
 
-    run(as_json=as_json)
+    run(archive=folder, as_json=as_json)
 
 
 @app.command()
@@ -112,12 +123,13 @@ def replay(
     ] = None,
     account: Annotated[str | None, typer.Option(help="Also print the balance of this account (acc_…).")] = None,
     decide: Annotated[bool, typer.Option("--decide", help="Instead make every decision again.")] = False,
+    folder: ReadArchive = None,
     as_json: AsJson = False,
 ) -> None:
     """Rebuild all balances at a point of the ledger and compare with Postgres. Exits 1 on a difference."""
     from millrace.replay.command import run
 
-    run(to=to, account=account, decide=decide, as_json=as_json)
+    run(to=to, account=account, decide=decide, archive=folder, as_json=as_json)
 
 
 @app.command()

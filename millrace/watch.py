@@ -1,5 +1,5 @@
 """`millrace watch`: raises the alarm when readers stand still, a transaction hangs, Postgres drifts from the ledger, or
-a record waits in quarantine.
+a record waits in quarantine, or retention comes too near to what is not archived yet.
 
 Reads brokers, and asks the watchers beside it; writes `<home>/alarms.json` (empty list = quiet), which
 `millrace status` shows, and one log line per change. A hanging transaction is never ended here: `millrace transactions
@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 from confluent_kafka import KafkaException
 
+from millrace.archive.alarm import ArchiveAlarm
 from millrace.environment.layout import Home
 from millrace.quarantine_alarm import QuarantineAlarm
 from millrace.replay.drift import DriftWatch
@@ -117,9 +118,11 @@ def read_alarms(home: Home) -> list[str]:
 
 @contextmanager
 def watching(settings: Settings, home: Home) -> Iterator[Callable[[], list[Alarm]]]:
-    """A watch, with the drift watcher and the quarantine's alarm beside it, that is closed afterwards."""
+    """A watch, with the drift watcher and the alarms of quarantine and archive beside it, that is closed afterwards."""
     drift = DriftAlarm(DriftWatch(settings), home)
-    watch = Watch(settings, home, other_alarms=(drift.alarms, QuarantineAlarm(settings).alarms))
+    watch = Watch(
+        settings, home, other_alarms=(drift.alarms, QuarantineAlarm(settings).alarms, ArchiveAlarm(settings).alarms)
+    )
     drift.start()
     try:
         yield watch.look

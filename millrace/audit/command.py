@@ -1,5 +1,7 @@
 """`millrace audit verify`: the audit for people and for machines. Exit code 1 names the first difference."""
 
+from pathlib import Path
+
 import psycopg
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -20,10 +22,10 @@ from runtime.settings import Settings
 _COLOURS = {"proved": "green", "failed": "bold red", "not proved": "yellow"}
 
 
-def run(*, as_json: bool) -> None:
+def run(*, archive: Path | None = None, as_json: bool) -> None:
     """Prove the books from the log and compare Postgres with them. Exit code 1 where something differs."""
     with faults_shown(as_json=as_json):
-        settings = audited_settings()
+        settings = audited_settings(archive)
     try:
         report = _verified(settings)
     except (AuditImpossible, TimeoutError, psycopg.Error) as error:
@@ -40,9 +42,11 @@ def run(*, as_json: bool) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def audited_settings() -> Settings:
-    """The servers to audit. Raises NotRunning where none are named and none run here, instead of knocking for 30 s."""
-    settings = Settings()
+def audited_settings(archive: Path | None = None) -> Settings:
+    """The servers to audit, with this archive where one is given. Raises NotRunning where none are named and none run
+    here, instead of knocking for 30 s.
+    """
+    settings = Settings() if archive is None else Settings(archive_dir=archive)
     home = home_of(settings)
     if {"kafka_bootstrap", "database_url"} - settings.model_fields_set and running_supervisor(home) is None:
         raise NotRunning(

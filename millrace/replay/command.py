@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 import typer
@@ -25,14 +26,14 @@ from payments.identifiers import ACCOUNT, parse_id
 from payments.money import Money, format_minor
 
 
-def run(*, to: str | None, account: str | None, decide: bool, as_json: bool) -> None:
+def run(*, to: str | None, account: str | None, decide: bool, archive: Path | None = None, as_json: bool) -> None:
     """Rebuild balances, or decide everything again. Exit code 2 for a point or an account that is none."""
     if decide and (to is not None or account is not None):
         raise typer.BadParameter("decides the whole ledger: it goes with neither --to nor --account")
     if decide:
-        _run_decide(as_json=as_json)
+        _run_decide(archive, as_json=as_json)
     else:
-        _run_replay(_point(to, account), as_json=as_json)
+        _run_replay(_point(to, account), archive, as_json=as_json)
 
 
 def _point(to: str | None, account: str | None) -> Point:
@@ -45,9 +46,9 @@ def _point(to: str | None, account: str | None) -> Point:
         raise typer.BadParameter(str(error), param_hint="--to") from error
 
 
-def _run_replay(point: Point, *, as_json: bool) -> None:
+def _run_replay(point: Point, archive: Path | None, *, as_json: bool) -> None:
     with faults_shown(as_json=as_json):
-        settings = audited_settings()
+        settings = audited_settings(archive)
     with _failures_shown(as_json=as_json), _bar("adding up the ledger") as progress:
         report = replay(settings, point, progress=progress)
     if as_json:
@@ -58,9 +59,9 @@ def _run_replay(point: Point, *, as_json: bool) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _run_decide(*, as_json: bool) -> None:
+def _run_decide(archive: Path | None, *, as_json: bool) -> None:
     with faults_shown(as_json=as_json):
-        settings = audited_settings()
+        settings = audited_settings(archive)
     with _failures_shown(as_json=as_json), _bar("deciding again") as progress:
         done = decide_again(settings, progress=progress)
     if as_json:

@@ -6,6 +6,7 @@ therefore waited for.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from runtime.exactly_once.contract import ShardStore
 from runtime.exactly_once.failpoints import Failpoints
+from runtime.exactly_once.restoring import RestoreCancelled
 from runtime.kafka_client import AccessRefused, Brokers, is_refusal
 from runtime.settings import Settings
 
@@ -32,7 +34,10 @@ WATERMARK_DEADLINE_S = 60.0
 class RestoreConsumer:
     """One pair of consumers for all shards of an assignment: one asks for high watermarks, one reads."""
 
-    def __init__(self, application: str, settings: Settings, failpoints: Failpoints) -> None:
+    def __init__(
+        self, application: str, settings: Settings, failpoints: Failpoints, cancelled: threading.Event | None = None
+    ) -> None:
+        self._cancelled = cancelled or threading.Event()
         self.stalled_s = 3 * settings.transaction_timeout_ms / 1000
         self.failpoints = failpoints
         self._brokers = Brokers.of(settings)
@@ -65,6 +70,7 @@ class RestoreConsumer:
         """(low, high) of a partition, asked until it has a leader or the deadline passes. Raises AccessRefused."""
         deadline = time.monotonic() + WATERMARK_DEADLINE_S
         while True:
+            self.refuse_if_cancelled()
             try:
                 low, high = self._watermarks.get_watermark_offsets(TopicPartition(*partition), timeout=10)
                 return low, high
@@ -74,6 +80,11 @@ class RestoreConsumer:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
+
+    def refuse_if_cancelled(self) -> None:
+        """Raises RestoreCancelled."""
+        if self._cancelled.is_set():
+            raise RestoreCancelled("its shards have gone to another worker")
 
     def refuse(self, error: KafkaError, topic: str) -> None:
         """Raises AccessRefused where this principal may not read the topic: no waiting brings its records."""
@@ -122,6 +133,7 @@ class PartitionLog:
             events = self._consumer.reader.consume(READ_RECORDS, 0.025)
             self._consumer.failpoints.reach("mid_restore")
             for event in events:
+                self._consumer.refuse_if_cancelled()
                 if event.error() is None:
                     deadline = time.monotonic() + self._consumer.stalled_s
                     yield event
@@ -129,6 +141,7 @@ class PartitionLog:
                     self._consumer.refuse(event.error(), topic)
                     if _reached(event, high):
                         return
+            self._consumer.refuse_if_cancelled()
             if time.monotonic() > deadline:
                 raise TimeoutError(
                     f"{topic}[{self._shard}]: records below {high} stay hidden by an open transaction for"
@@ -188,7 +201,7 @@ def _kept(topic: str, shard: int, offset: int, store: ShardStore, consumer: Rest
     if offset < low and topic not in store.numbered_topics:
         raise ValueError(
             f"{topic}[{shard}] begins at {low} and is decided up to {offset}: retention has removed records that may"
-            " never have been decided; restore them from an archive, or account for them before going on"
+            " never have been decided; an archive may still hold them (docs/retention.md: undecided records deleted)"
         )
     return max(offset, low)
 

@@ -126,12 +126,9 @@ class Archiver:
                 at.add(event)
                 self.records += 1
                 self.value_bytes += len(event)
-        before = self.segments
         now_ms = time.time_ns() // 1_000_000
         for at in self._partitions.values():
             at.close_if_old(now_ms)
-        if self.segments > before:
-            self._tail.commit({place: at.next_offset for place, at in self._partitions.items()})
         self._tell(now_ms)
 
     def _tell(self, now_ms: int) -> None:

@@ -1,7 +1,8 @@
 """Committed records of many partitions as they come, and the word that a partition is read to its end.
 
-Reads brokers (read_committed); keeps no position beyond what was handed out; writes group offsets, for lag tooling
-alone. What is handed out lies below the last stable offset: a record of an open transaction is not, nor what is behind.
+Reads brokers (read_committed); keeps no position beyond what was handed out, and commits none: the archive itself says
+how far it is. What is handed out lies below the last stable offset: neither a record of an open transaction, nor one
+behind it.
 """
 
 import time
@@ -22,7 +23,7 @@ _WAIT_S: Final = 0.5
 
 
 class LogTail:
-    """Assigned partitions of several topics. `group` only names where `commit` leaves the positions."""
+    """Assigned partitions of several topics; the group that the client wants to be given a name for is never joined."""
 
     def __init__(self, brokers: Brokers, group: str) -> None:
         self._brokers = brokers
@@ -71,11 +72,6 @@ class LogTail:
         """
         events: list[Message] = self._consumer.consume(_FETCH_RECORDS, _WAIT_S)
         return [event for event in events if event.error() is None or self._is_end(event.error())]
-
-    def commit(self, next_offsets: Mapping[Partition, int]) -> None:
-        """Leave positions where lag tooling looks for them. Does not wait and may get lost: nothing rests on it."""
-        offsets = [TopicPartition(*partition, at) for partition, at in next_offsets.items()]
-        self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def close(self) -> None:
         self._consumer.close()
