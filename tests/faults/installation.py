@@ -11,7 +11,7 @@ from typing import Protocol
 import psycopg
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from millrace.environment import LocalEnvironment
+from millrace.environment import LocalEnvironment, ports
 from millrace.environment.layout import Home, home_of
 from millrace.topics import ensure_topics
 from runtime import migrate
@@ -70,6 +70,7 @@ class Installation:
         around: Around,
         program: Sequence[str] = PRODUCT,
         settle_timeout_s: int = SETTLE_TIMEOUT_S,
+        others: Sequence[str] = (),
     ) -> None:
         self.env = env
         self.around = around
@@ -79,6 +80,7 @@ class Installation:
         self._settle_timeout_s = settle_timeout_s
         self.workers = [self.worker(slot) for slot in (0, 1)]
         self.sink = self.service("sink", "sink")
+        self.others = {command: self.service(command, command) for command in others}
 
     def worker(self, slot: int) -> Kept:
         """Start a worker slot, kept running."""
@@ -100,7 +102,7 @@ class Installation:
 
     def end(self) -> None:
         """Stop what the harness started."""
-        for kept in (*self.workers, self.sink):
+        for kept in (*self.others.values(), *self.workers, self.sink):
             kept.end()
 
     def settle(self) -> bool:
@@ -174,18 +176,23 @@ def running(
     surround: Surround = nothing_around,
     program: Sequence[str] = PRODUCT,
     settle_timeout_s: int = SETTLE_TIMEOUT_S,
+    others: Sequence[str] = (),
 ) -> Iterator[Installation]:
     """Up before, gone after."""
     with tempfile.TemporaryDirectory(prefix="millrace-faults-") as folder:
         home = Path(folder) / "home"
         settings = throw_away_settings(home, brokers=brokers).model_copy(
-            update={"session_timeout_ms": SESSION_TIMEOUT_MS, "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS}
+            update={
+                "session_timeout_ms": SESSION_TIMEOUT_MS,
+                "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS,
+                "api_port": ports.free_base([]),
+            }
         )
         with environment(settings, brokers=brokers, pipeline=False) as env:
             ensure_topics(env.settings)
             migrate.up(env.database_url, "sinks")
             with surround(env, Path(folder)) as around:
-                installation = Installation(env, Path(folder), around, program, settle_timeout_s)
+                installation = Installation(env, Path(folder), around, program, settle_timeout_s, others)
                 try:
                     yield installation
                 finally:

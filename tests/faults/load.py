@@ -103,6 +103,10 @@ class Load(threading.Thread):
         self.join()
         self._producer.flush(130)
 
+    def disagreements(self, database_url: str) -> list[str]:
+        """What callers were told and can't be true. Kafka tells its producers nothing of outcomes."""
+        return []
+
     def _pay(self, number: int) -> None:
         command = self._payment(self._random.choice(self.accounts), number, "")
         self._produce(command)

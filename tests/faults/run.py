@@ -18,7 +18,6 @@ import msgspec
 
 from streams.app import APPLICATION
 from tests.faults.installation import Installation, running
-from tests.faults.load import Load
 from tests.faults.processes import PRODUCT, Kept
 from tests.faults.scenario import Fault, Scenario
 from tests.faults.scenarios import SCENARIOS
@@ -106,13 +105,7 @@ class Bench:
 
     def run(self, name: str, scenario: Scenario, seed: int, rate_per_s: int) -> Outcome:
         """Raises what a fault raises that could not be done."""
-        load = Load(
-            self._installation.env,
-            seed,
-            rate_per_s,
-            poison_per_mille=scenario.poison_per_mille,
-            large_batch_every_s=scenario.large_batch_every_s,
-        )
+        load = scenario.load(self._installation.env, seed, rate_per_s)
         exits_before = {kept.name: len(kept.exits) for kept in self._kept}
         load.open_accounts()
         settled = self._installation.settle()
@@ -123,6 +116,7 @@ class Bench:
         load.finish()
         settled = self._installation.settle() and settled
         verdict = self._verifier.verify(load, self.tail)
+        verdict.findings += load.disagreements(self._installation.database_url)
         if not settled:
             verdict.findings.append("not everything was decided and applied in time")
         verdict.findings += [f"{fault.name}: {fault.missing}" for fault in faults if fault.missing]
@@ -134,7 +128,7 @@ class Bench:
 
     @property
     def _kept(self) -> Sequence[Kept]:
-        return (*self._installation.workers, self._installation.sink)
+        return (*self._installation.workers, self._installation.sink, *self._installation.others.values())
 
     def _broken(self, scenario: Scenario, seed: int, started_s: float) -> list[Fault]:
         rng = random.Random(seed)
@@ -195,6 +189,7 @@ def watched(scenario: Scenario, program: Sequence[str] = PRODUCT) -> Iterator[Be
         surround=scenario.surround,
         program=program,
         settle_timeout_s=scenario.settle_timeout_s,
+        others=scenario.others,
     ) as installation:
         bench = Bench(installation)
         bench.tail.start()

@@ -1,6 +1,5 @@
 """What a scenario is: one row of the fault matrix, and the note of each moment at which it broke something."""
 
-import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +7,7 @@ from typing import NamedTuple
 
 from millrace.environment import LocalEnvironment
 from tests.faults.installation import SETTLE_TIMEOUT_S, EnvironmentOf, Installation, Surround, nothing_around
+from tests.faults.load import Load
 
 
 class Fault(NamedTuple):
@@ -26,6 +26,10 @@ Seeded: the same seed does the same things in the same order. Nothing outside th
 """
 
 
+LoadOf = Callable[[LocalEnvironment, int, int], Load]
+"""Made with the environment, the seed and the rate."""
+
+
 class Scenario(NamedTuple):
     """One row of the matrix."""
 
@@ -33,8 +37,9 @@ class Scenario(NamedTuple):
     faults: Break
     duration_s: int = 20
     brokers: int = 1
-    poison_per_mille: int = 0
-    large_batch_every_s: float = math.inf
+    load: LoadOf = Load
+    others: tuple[str, ...] = ()
+    """Services beside workers and sink, as `millrace NAME` starts them."""
     environment: EnvironmentOf = LocalEnvironment
     surround: Surround = nothing_around
     settle_timeout_s: int = SETTLE_TIMEOUT_S

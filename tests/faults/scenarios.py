@@ -1,8 +1,13 @@
 """The fault matrix: name → scenario, one line each."""
 
+from functools import partial
+
+from tests.faults.http_api import faults as http_api
+from tests.faults.http_api.load import HttpLoad
 from tests.faults.installation import settings_of
 from tests.faults.kafka import brokers, changelog, membership, network, transactions
 from tests.faults.kafka.environments import BrokersBehindLines, behind_lines, brokers_with
+from tests.faults.load import Load
 from tests.faults.scenario import Break, Scenario, nothing
 from tests.faults.tables_and_api import postgres, sink
 from tests.faults.tables_and_api.replica import asynchronous_replica, synchronous_replica
@@ -10,6 +15,10 @@ from tests.faults.tables_and_api.replica import asynchronous_replica, synchronou
 
 def _networked(what: str, faults: Break, brokers: int = 3) -> Scenario:
     return Scenario(what, faults, brokers=brokers, environment=BrokersBehindLines, surround=behind_lines)
+
+
+def _by_http(what: str, faults: Break) -> Scenario:
+    return Scenario(what, faults, load=HttpLoad, others=("api",))
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -45,7 +54,9 @@ SCENARIOS: dict[str, Scenario] = {
         surround=settings_of(static_membership="false", group_protocol="consumer"),
     ),
     "oversized": Scenario(
-        "the largest records there may be, and kill -9 of workers", membership.worker_kill, large_batch_every_s=3
+        "the largest records there may be, and kill -9 of workers",
+        membership.worker_kill,
+        load=partial(Load, large_batch_every_s=3),
     ),
     "compacted_tail": Scenario(
         "compacted snapshots, aborted and open transactions at the end, kill -9 of both workers",
@@ -62,9 +73,15 @@ SCENARIOS: dict[str, Scenario] = {
         transactions.marker_of_a_leaderless_partition,
         brokers=3,
     ),
-    "poison": Scenario("one record in a hundred can't be decided", nothing, poison_per_mille=10),
-    "poison_kill": Scenario("poison, and kill -9 of workers", membership.worker_kill, poison_per_mille=10),
+    "poison": Scenario("one record in a hundred can't be decided", nothing, load=partial(Load, poison_per_mille=10)),
+    "poison_kill": Scenario(
+        "poison, and kill -9 of workers", membership.worker_kill, load=partial(Load, poison_per_mille=10)
+    ),
     "sink_kill": Scenario("kill -9 of the sink, before and after COMMIT", sink.sink_kill),
+    "http": _by_http("load by HTTP: early give-ups, tenfold submissions", nothing),
+    "api_kill": _by_http("kill -9 of the API with requests in flight", http_api.api_kill),
+    "api_restart": _by_http("SIGTERM of the API with requests in flight", http_api.api_restart),
+    "http_kill_all": _by_http("kill -9 of API, workers, sink and Postgres in turn", http_api.each_in_turn),
     "postgres_kill": Scenario("kill -9 of Postgres", postgres.kill),
     "postgres_restart": Scenario("clean restart of Postgres", postgres.restart),
     "postgres_cut": Scenario(
@@ -111,5 +128,6 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "broker_cut": _networked("one of three brokers refuses the services", network.cut),
     "broker_black_hole": _networked("one of three brokers answers nothing", network.black_hole),
+    "fetches_half_open": _networked("the connections that fetch are half open", network.fetches_half_open, brokers=1),
     "broker_half_open": _networked("one of three brokers has lost its connections", network.half_open),
 }
