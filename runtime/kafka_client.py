@@ -29,6 +29,11 @@ NOT_AUTHORIZED = frozenset(
 NOT_AUTHENTICATED = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})
 
 
+ANSWER_TIMEOUT_MS = 10_000
+"""`socket.timeout.ms` of whoever reads: a fetch waits at most 0.5 s at the broker, so one that is not answered by then
+has lost its connection. librdkafka's minute would be a minute without records. Producers follow the transaction
+timeout by themselves."""
+
 _NO_PASSWORD = SecretStr("")
 
 

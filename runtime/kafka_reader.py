@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from runtime.kafka_client import AccessRefused, Brokers, is_refusal
+from runtime.kafka_client import ANSWER_TIMEOUT_MS, AccessRefused, Brokers, is_refusal
 from runtime.kafka_login import refuse_wrong_login
 
 log = logging.getLogger("millrace.kafka")
@@ -38,6 +38,7 @@ class AssignedReader:
                 # A broker that restarts is retried for ever; 100 ms to 1 s apart, so that it is found again soon.
                 "reconnect.backoff.ms": 100,
                 "reconnect.backoff.max.ms": 1_000,
+                "socket.timeout.ms": ANSWER_TIMEOUT_MS,
                 "fetch.wait.max.ms": 500,
                 # The default of a second would stall every other partition when one has filled the queue.
                 "fetch.queue.backoff.ms": 5,
