@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.kafka_line import END_TXN, TRANSACTION_COORDINATOR, KafkaLine, LineLoop, kafka_lines
+from tests.support.kafka_line import END_TXN, FETCH, TRANSACTION_COORDINATOR, KafkaLine, LineLoop, kafka_lines
 
 PRODUCE, PATIENCE_S = 0, 5.0
 
@@ -171,3 +171,18 @@ def test_a_late_request_arrives_although_its_sender_has_gone(line: tuple[LineLoo
     while not echo.heard and time.monotonic() < deadline_s:
         time.sleep(0.02)
     assert echo.heard == [request(END_TXN)]
+
+
+def test_only_connections_that_carried_the_kind_are_left_half_open(line: tuple[LineLoop, KafkaLine]) -> None:
+    loop, lost = line
+    with dialled(lost) as producing, dialled(lost) as fetching:
+        assert asked(producing) == request(PRODUCE)
+        assert asked(fetching, FETCH) == request(FETCH)
+        assert loop.call(lambda: lost.leave_kinds_half_open({FETCH})) == 1
+        assert asked(producing) == request(PRODUCE)
+        fetching.sendall(request(FETCH))
+        assert is_silent(fetching)
+        assert loop.call(lambda: lost.carrying({FETCH})) == 0
+        with dialled(lost) as again:
+            assert asked(again, FETCH) == request(FETCH)
+            assert loop.call(lambda: lost.carrying({FETCH})) == 1
