@@ -7,6 +7,7 @@ ledger gives. A disk that does not belong to this ledger is emptied and never be
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from confluent_kafka import Message
@@ -71,22 +72,30 @@ def restore(number: int, shards: int, log: ShardLog, storage: Storage) -> Restor
     """
     reason = ""
     try:
-        book = BookOnDisk(storage, number, shards)
-    except StateDamaged as damaged:
-        reason = str(damaged)
-    else:
-        try:
+        with _opened(storage, number, shards) as book:
             if book.checkpoint is not None:
                 return _Warm(RestoredShard(number, shards, book), log, book.checkpoint).run()
             if not book.refused:
                 return _Cold(RestoredShard(number, shards, book), log).run()
             reason = book.refused
-        except (CheckpointStale, StateDamaged) as stale:
-            reason = str(stale)
-        book.close()
+            book.close()
+    except (CheckpointStale, StateDamaged) as stale:
+        reason = str(stale)
     LOGGER.warning(f"shard {number}: the state on disk is discarded and restored from Kafka: {reason}")
     storage.wipe(number)
-    return _Cold(RestoredShard(number, shards, BookOnDisk(storage, number, shards)), log).run()
+    with _opened(storage, number, shards) as book:
+        return _Cold(RestoredShard(number, shards, book), log).run()
+
+
+@contextmanager
+def _opened(storage: Storage, number: int, shards: int) -> Iterator[BookOnDisk]:
+    """Closed again where the restore fails: the folder must be free for the next one."""
+    book = BookOnDisk(storage, number, shards)
+    try:
+        yield book
+    except BaseException:
+        book.close()
+        raise
 
 
 class _Restoration:

@@ -68,7 +68,9 @@ class ShardLog(Protocol):
 
 
 class ShardStore(Protocol):
-    """The state that a stage keeps per shard. One object per process; every call comes from one thread at a time."""
+    """The state that a stage keeps per shard. One object per process; calls come from one thread at a time, except that
+    a long `restore` runs beside calls for other shards.
+    """
 
     @property
     def input_topics(self) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ from runtime.exactly_once.contract import ShardStore
 from runtime.exactly_once.crash import crash
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.exactly_once.restore import Partition, RestoreConsumer, past_retention, restore_shards
-from runtime.kafka_client import AccessRefused, Brokers
+from runtime.exactly_once.restoring import Restoring
+from runtime.kafka_client import ANSWER_TIMEOUT_MS, AccessRefused, Brokers
 from runtime.settings import Settings
 
 COMMITTED_DEADLINE_S = 60.0
@@ -29,6 +30,9 @@ COORDINATOR_MOVES = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 )
 """Answers for some 100 ms after a broker has started or failed; a worker that ended instead would need seconds."""
+
+RESTORE_IN_CALLBACK_S = 5.0
+"""A restore from the worker's disk takes less; a longer one goes on between polls, so that the group need not wait."""
 
 METADATA_HEADER = b"CGMDv2:"
 
@@ -50,6 +54,11 @@ class Membership:
         self._failpoints = failpoints
         self._incremental = settings.group_protocol == "consumer"
         self._kept_at: dict[int, dict[str, int]] = {}
+        self._unrestored: dict[int, dict[str, int | None]] = {}
+        """Shards that were assigned and are being restored, with the group's offsets. Nothing of them is read yet."""
+        self._parked: set[Partition] = set()
+        """Those of them that the client holds, paused."""
+        self._restoring: Restoring | None = None
         self._metadata = b""
         self._in_callback = False
         self._thread = 0
@@ -75,6 +84,7 @@ class Membership:
         Not `consume(n, timeout)`: that waits out its whole timeout unless n records are there (50.1 ms measured for 4
         records with a timeout of 50 ms, against 0.1 ms for poll + consume(n, 0)).
         """
+        self._take_restored(0)
         first = self._consumer.poll(timeout_s)
         if self._incremental:
             self._cache_metadata()  # KIP-848 bumps the member epoch without a callback
@@ -102,7 +112,10 @@ class Membership:
             self._kept_at.setdefault(shard, {})[topic] = offset
 
     def leave(self) -> None:
-        """Close the consumer. A static member stays in the group until its session ends or its slot is back."""
+        """End a restore under way, close the consumer. A static member stays in the group until its session ends or its
+        slot is back.
+        """
+        self._cancel_restore()
         self._consumer.close()
 
     def _guarded(self, callback: Callable[[Any, list[Any]], None]) -> Callable[[Any, list[Any]], None]:
@@ -124,17 +137,63 @@ class Membership:
         return run
 
     def _assign(self, consumer: Any, partitions: list[Any]) -> None:
+        self._cancel_restore()
+        if not self._incremental:
+            self._unrestored.clear()  # the classic protocol names all that is ours, every time
         committed = self._committed(consumer, partitions)
-        self._refuse_torn_shards({*self.epochs, *((p.topic, p.partition) for p in partitions)})
-        resumed = self._restored(committed)
+        waiting = {(topic, shard) for shard, offsets in self._unrestored.items() for topic in offsets}
+        self._refuse_torn_shards({*self.epochs, *waiting, *((p.topic, p.partition) for p in partitions)})
+        self._unrestored.update(committed)
+        self._restore_unrestored()
+        if not self._take_restored(RESTORE_IN_CALLBACK_S):
+            self._park(partitions)
+            self._cache_metadata()
+
+    def _restore_unrestored(self) -> None:
+        committed = dict(self._unrestored)
+        self._restoring = Restoring(lambda cancelled: self._restored(committed, cancelled))
+
+    def _take_restored(self, timeout_s: float) -> bool:
+        """Go on with the shards under way once they are restored. Raises what the restore raised."""
+        if self._restoring is None or not self._restoring.ended(timeout_s):
+            return self._restoring is None
+        resumed = self._restoring.resumed()
+        self._restoring = None
+        self._unrestored.clear()
         assignment = [TopicPartition(t, shard, o) for shard, offsets in resumed.items() for t, o in offsets.items()]
-        (consumer.incremental_assign if self._incremental else consumer.assign)(assignment)
+        self._give(assignment)
         for partition in assignment:
             self._epoch += 1
             self.epochs[partition.topic, partition.partition] = self._epoch
             self.positions[partition.topic, partition.partition] = partition.offset
         self._cache_metadata()
         self.on_assigned(self.epochs.keys())
+        return True
+
+    def _park(self, partitions: list[Any]) -> None:
+        """Accept an assignment of which nothing is read yet. KIP-848 takes away only what the client was given."""
+        if not self._incremental:
+            self._consumer.assign([])
+            return
+        parked = [TopicPartition(p.topic, p.partition, 0) for p in partitions]
+        self._consumer.incremental_assign(parked)
+        self._consumer.pause(parked)
+        self._parked.update((p.topic, p.partition) for p in partitions)
+
+    def _give(self, assignment: list[Any]) -> None:
+        """To the consumer: under the classic protocol that is all it has, nothing was kept through the rebalance."""
+        if not self._incremental:
+            self._consumer.assign(assignment)
+            return
+        if self._parked:
+            self._consumer.incremental_unassign([TopicPartition(*partition) for partition in self._parked])
+            self._parked.clear()
+        self._consumer.incremental_assign(assignment)
+
+    def _cancel_restore(self) -> None:
+        if self._restoring is not None:
+            self._restoring.cancel()
+            self._restoring = None
 
     def _committed(self, consumer: Any, partitions: list[Any]) -> dict[int, dict[str, int | None]]:
         """The group's stable offsets; None where it has none. read_committed holds back pending ones."""
@@ -156,12 +215,14 @@ class Membership:
                 f"shards {torn} are incomplete: all input topics need the same partition count and the assignor `range`"
             )
 
-    def _restored(self, committed: dict[int, dict[str, int | None]]) -> dict[int, dict[str, int]]:
+    def _restored(
+        self, committed: dict[int, dict[str, int | None]], cancelled: threading.Event | None = None
+    ) -> dict[int, dict[str, int]]:
         if not committed:
             return {}
         resumed = {s: self._kept_at[s] for s, offsets in committed.items() if self._kept_at.get(s) == offsets}
         stale = {shard: offsets for shard, offsets in committed.items() if shard not in resumed}
-        with RestoreConsumer(self._application, self._settings, self._failpoints) as consumer:
+        with RestoreConsumer(self._application, self._settings, self._failpoints, cancelled) as consumer:
             resumed.update(restore_shards(stale, self._store, consumer))
             self._kept_at.update({shard: dict(offsets) for shard, offsets in resumed.items()})
             return past_retention(resumed, self._store, consumer)
@@ -169,11 +230,23 @@ class Membership:
     def _revoke(self, _: Any, partitions: list[Any]) -> None:
         """Commit what is decided inside the callback: the partitions are ours until it returns."""
         self.before_revoke()
-        gone = [(p.topic, p.partition) for p in partitions]
+        self._give_up_unrestored({p.partition for p in partitions})
+        gone = [(p.topic, p.partition) for p in partitions if (p.topic, p.partition) in self.epochs]
         for partition in gone:
             self.epochs.pop(partition, None)
             self.positions.pop(partition, None)
         self.on_revoked(gone)
+
+    def _give_up_unrestored(self, shards: set[int]) -> None:
+        """Shards that leave before they were restored; those that stay begin anew."""
+        if self._restoring is None or not shards & self._unrestored.keys():
+            return
+        self._cancel_restore()
+        for shard in shards:
+            self._unrestored.pop(shard, None)
+        self._parked = {partition for partition in self._parked if partition[1] not in shards}
+        if self._unrestored:
+            self._restore_unrestored()
 
     def _lost(self, _: Any, partitions: list[Any]) -> None:
         crash(f"partitions lost, another worker may own them: {_named(partitions)}")
@@ -225,6 +298,7 @@ def consumer_configuration(application: str, settings: Settings) -> dict[str, An
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
         "max.poll.interval.ms": settings.max_poll_interval_ms,
+        "socket.timeout.ms": ANSWER_TIMEOUT_MS,
         "fetch.wait.max.ms": 100,
         "fetch.error.backoff.ms": 50,
         "fetch.queue.backoff.ms": 5,  # 1,000 by default: with 100,000 records queued from one topic the others starved

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from runtime.exactly_once.contract import ShardStore
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.exactly_once.restoring import RestoreCancelled
-from runtime.kafka_client import AccessRefused, Brokers, is_refusal
+from runtime.kafka_client import ANSWER_TIMEOUT_MS, AccessRefused, Brokers, is_refusal
 from runtime.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class RestoreConsumer:
             **self._brokers.configuration(),
             "group.id": f"{application}.restore",  # required by the client; neither joined nor committed
             "enable.auto.commit": False,
+            "socket.timeout.ms": ANSWER_TIMEOUT_MS,
             "log_level": 2,
         }
         self._watermarks: Any = Consumer({**configuration, "isolation.level": "read_uncommitted"})
@@ -109,6 +110,7 @@ class PartitionLog:
 
     def read(self, topic: str, start_offset: int = 0) -> Iterator[Message]:
         """See `contract.ShardLog`. Raises ValueError when retention has removed what is asked for."""
+        self._consumer.refuse_if_cancelled()
         low, high = self._ends[topic]
         if 0 < start_offset < low:
             raise ValueError(f"{topic}[{self._shard}] begins at {low}; the restore needs {start_offset}")

@@ -9,7 +9,6 @@ import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from rocksdict import (
     BlockBasedOptions,
@@ -39,12 +38,20 @@ OPEN_FILES_ALL = -1
 """Indexes and filters are read once, when the shard opens: a miss must not cost a disk read."""
 
 
-class Family(NamedTuple):
+class Family:
     """Keys of one kind."""
 
-    name: str
-    rows: Rdict
-    handle: ColumnFamily
+    __slots__ = ("handle", "name", "rows")
+
+    def __init__(self, name: str, rows: Rdict, handle: ColumnFamily) -> None:
+        self.name = name
+        self.rows = rows
+        self.handle = handle
+
+    def close(self) -> None:
+        """Let go of it: a handle that somebody still has keeps the folder locked."""
+        self.rows.close()
+        del self.handle
 
 
 class StateRefused(Exception):
@@ -144,7 +151,7 @@ class Database:
         """Delete a family with all of its files: no compaction, no tombstones."""
         family = self._families.pop(name, None)
         if family is not None:
-            family.rows.close()
+            family.close()
         self._rows.drop_column_family(name)
 
     def read(self, family: Family, key: bytes) -> bytes | None:
@@ -188,7 +195,7 @@ class Database:
     def close(self) -> None:
         """Let go of the folder. What is in the batch is lost."""
         for family in self._families.values():
-            family.rows.close()
+            family.close()
         self._families.clear()
         self._rows.close()
 

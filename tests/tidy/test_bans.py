@@ -37,6 +37,7 @@ BROAD_EXCEPT_ALLOWED = {
     "ingest_api/http/serving.py": "an unforeseen fault of one request becomes a 500 problem and a log record",
     "runtime/exactly_once/engine.py": "whatever it was, the cycle is in doubt: the worker crashes",
     "runtime/exactly_once/membership.py": "whatever it was, the assignment is in doubt: the worker crashes",
+    "runtime/exactly_once/restoring.py": "raised again on the thread that asks for the result",
 }
 """Files at a boundary that may catch everything, and why."""
 
