@@ -1,4 +1,6 @@
-"""`make bench`: starts an environment of its own, measures batch, single and wait, prints and writes the results."""
+"""`make bench`: starts an environment of its own, measures batch, single and wait, prints and writes the results.
+`python -m benchmarks state` measures what the state of the shards costs at size.
+"""
 
 import argparse
 import asyncio
@@ -12,6 +14,7 @@ import uvloop
 from benchmarks import modes, report
 from benchmarks.http_load import LoadClient
 from benchmarks.machine import machine
+from benchmarks.state.command import main as state_at_size
 from benchmarks.workload import Workload
 from ingest_api.identity.tokens import ALL_SCOPES, issue_token
 from millrace.environment import LocalEnvironment
@@ -35,6 +38,9 @@ class Results(msgspec.Struct, frozen=True):
 
 def main() -> None:
     """Parse the arguments and run."""
+    if sys.argv[1:2] == ["state"]:
+        state_at_size(sys.argv[2:])
+        return
     arguments = _arguments()
     before = machine()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as home:

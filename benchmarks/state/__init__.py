@@ -1,0 +1,1 @@
+"""What a shard's state costs at size: `python -m benchmarks state`."""
