@@ -1,0 +1,43 @@
+"""A document that names a test as its evidence names one that exists."""
+
+import ast
+import re
+
+import pytest
+
+from tests.tidy.sources import ROOT
+
+NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+DOCUMENTS = ("docs/peers_bugs.md", "docs/promises.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_test_that_a_document_names_exists(document: str) -> None:
+    named = NAMED.findall((ROOT / document).read_text())
+    missing = [f"{path}::{name}" for path, name in named if not _exists(path, name)]
+    assert named, "names no test at all"
+    assert missing == []
+
+
+def test_every_bug_is_looked_for_or_excused() -> None:
+    lines = (ROOT / "docs/peers_bugs.md").read_text().splitlines()
+    rows = [line.strip("|").split(" | ") for line in lines if line.startswith("| ")][1:]
+    for reported, _, applies, evidence in rows:
+        if applies.strip().startswith("yes") or "same race" in applies:
+            assert NAMED.search(evidence), f"no test: {reported}"
+        else:
+            assert len(evidence.strip(" |")) > 10, f"no reason: {reported}"
+
+
+def _exists(path: str, name: str) -> bool:
+    file = ROOT / path
+    if not file.exists():
+        return False
+    if not name:
+        return True
+    tree = ast.parse(file.read_text())
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    assigned = {
+        t.id for node in ast.walk(tree) if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)
+    }
+    return name in defined | assigned
