@@ -66,10 +66,6 @@ class KafkaLine(TcpLine):
             connection.lose_server()
         return len(lost)
 
-    def carrying(self, kinds: Collection[int]) -> int:
-        """How many whole connections have carried such requests."""
-        return sum(1 for one in self.connections if one.kinds & set(kinds) and not one.half_open)
-
     async def _next_piece(self, connection: Connection, source: asyncio.StreamReader) -> bytes:
         if source is not connection.client_reader:
             return await super()._next_piece(connection, source)

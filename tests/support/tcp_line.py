@@ -79,6 +79,11 @@ class TcpLine:
         for connection in self.connections:
             connection.lose_server()
 
+    @property
+    def half_open(self) -> int:
+        """How many such connections their clients still keep."""
+        return sum(connection.half_open for connection in self.connections)
+
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             server_reader, server = await asyncio.open_connection(*self._server_address)

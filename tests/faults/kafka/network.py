@@ -66,10 +66,10 @@ def fetches_half_open(installation: Installation, rng: random.Random) -> Iterato
     lost = sum(lines.each(lambda line: line.leave_kinds_half_open({FETCH})))
     yield fault_now(f"{lost} connections that fetch are half open", "" if lost else "nobody was fetching")
     deadline_s = time.monotonic() + NOTICED_TIMEOUT_S
-    while sum(lines.each(lambda line: line.carrying({FETCH}))) < lost and time.monotonic() < deadline_s:
+    while sum(lines.each(lambda line: line.half_open)) and time.monotonic() < deadline_s:
         time.sleep(0.2)
-    if sum(lines.each(lambda line: line.carrying({FETCH}))) < lost:
-        yield fault_now("half-open connections", f"not given up within {NOTICED_TIMEOUT_S:.0f} s")
+    if kept := sum(lines.each(lambda line: line.half_open)):
+        yield fault_now(f"{kept} half-open connections", f"not given up within {NOTICED_TIMEOUT_S:.0f} s")
     time.sleep(rng.uniform(2, 4))
 
 
