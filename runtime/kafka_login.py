@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from scramp import ScramClient, ScramException
 
-from runtime.kafka_client import AccessRefused, Brokers, Login
+from runtime.kafka_client import OPEN, AccessRefused, Brokers, Login
 
 TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
@@ -20,12 +20,10 @@ ANSWER_BYTES_MAX = 64 * 1024 * 1024
 
 CLIENT_ID = b"millrace"
 
-_SASL_HANDSHAKE, _SASL_AUTHENTICATE = 17, 36
+_SASL_HANDSHAKE, _API_VERSIONS, _SASL_AUTHENTICATE = 17, 18, 36
 _UNSUPPORTED_SASL_MECHANISM, _ILLEGAL_SASL_STATE, _SASL_AUTHENTICATION_FAILED = 33, 34, 58
 _TLS_ALERT = b"\x15\x03"
 """What a TLS listener answers to bytes that are no TLS: an alert record, version 3.x."""
-
-_NO_TLS_THERE = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_MESSAGE"})
 
 
 class Connection:
@@ -65,7 +63,7 @@ class Connection:
 @contextmanager
 def connected(host: str, port: int, login: Login) -> Iterator[Connection]:
     """A connection that is let in. Raises OSError, AccessRefused."""
-    with socket.create_connection((host, port), TIMEOUT_S) as plain, _secured(plain, host, port, login) as sock:
+    with socket.create_connection((host, port), TIMEOUT_S) as plain, _secured(plain, host, login) as sock:
         connection = Connection(sock, f"{host}:{port}")
         try:
             if login.has_sasl:
@@ -87,7 +85,18 @@ def refuse_wrong_login(brokers: Brokers) -> None:
                     _refuse_missing_login(connection, brokers.login)
                 return
         except OSError:
-            continue
+            if brokers.login.has_tls:
+                _refuse_plain_listener(host, port)
+
+
+def _refuse_plain_listener(host: str, port: int) -> None:
+    """A plain listener takes the greeting of TLS for an absurd length and hangs up, as a dying broker does."""
+    try:
+        with connected(host, port, OPEN) as connection:
+            connection.ask(_request(_API_VERSIONS, 0))
+    except (AccessRefused, OSError):
+        return  # it does speak TLS, or is away
+    raise AccessRefused(f"{host}:{port} speaks no TLS: set MILLRACE_KAFKA_SECURITY_PROTOCOL to what the brokers speak")
 
 
 def addresses(bootstrap: str) -> list[tuple[str, int]]:
@@ -96,19 +105,13 @@ def addresses(bootstrap: str) -> list[tuple[str, int]]:
     return [(host.strip("[]"), int(port)) for host, _, port in pairs]
 
 
-def _secured(plain: socket.socket, host: str, port: int, login: Login) -> socket.socket:
+def _secured(plain: socket.socket, host: str, login: Login) -> socket.socket:
     if not login.has_tls:
         return plain
     try:
         return _tls_context(login).wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
         raise AccessRefused(login.untrusted(error.verify_message)) from error
-    except ssl.SSLError as error:
-        if error.reason in _NO_TLS_THERE:
-            raise AccessRefused(
-                f"{host}:{port} speaks no TLS: set MILLRACE_KAFKA_SECURITY_PROTOCOL to what the brokers speak"
-            ) from error
-        raise
 
 
 def _tls_context(login: Login) -> ssl.SSLContext:

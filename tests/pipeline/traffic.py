@@ -13,6 +13,7 @@ from payments.commands import NO_REPLY, Command, CommandKind
 from payments.entries import EntryKind
 from payments.identifiers import NIL, uuid7
 from payments.postings import clearing_account
+from runtime.kafka_client import Brokers
 from schemas import topics
 from schemas.codec.commands import encode_batch, encode_body, encode_command
 from schemas.partitioning import shard_of
@@ -29,7 +30,7 @@ class Traffic:
         self._shards = env.settings.shards
         self._random = random.Random(seed)
         self._run = secrets.token_hex(4)
-        self._producer = Producer({"bootstrap.servers": env.kafka_bootstrap, "acks": "all", "linger.ms": 1})
+        self._producer = Producer({**Brokers.of(env.settings).configuration(), "acks": "all", "linger.ms": 1})
         now_ms = time.time_ns() // 1_000_000
         self.accounts = [uuid7(now_ms, secrets.token_bytes(10)) for _ in range(accounts)]
         self.sent: list[Command] = []
