@@ -42,6 +42,6 @@ def state(shard: Shard) -> dict[str, Any]:
         "remembered": shard.remembered,
         "sequence": shard.sequence,
         "hash": shard.previous_hash,
-        "lanes": shard.lanes,
-        "offsets": shard.next_offsets,
+        "lanes": {lane: dict(peers) for lane, peers in shard.lanes.items()},
+        "offsets": dict(shard.next_offsets),
     }
