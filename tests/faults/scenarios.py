@@ -9,7 +9,7 @@ from tests.faults.kafka import brokers, changelog, membership, network, transact
 from tests.faults.kafka.environments import BrokersBehindLines, behind_lines, brokers_with
 from tests.faults.load import Load
 from tests.faults.scenario import Break, Scenario, nothing
-from tests.faults.tables_and_api import postgres, sink
+from tests.faults.tables_and_api import full_disk, postgres, sink
 from tests.faults.tables_and_api.replica import asynchronous_replica, synchronous_replica
 
 
@@ -78,6 +78,18 @@ SCENARIOS: dict[str, Scenario] = {
         "poison, and kill -9 of workers", membership.worker_kill, load=partial(Load, poison_per_mille=10)
     ),
     "sink_kill": Scenario("kill -9 of the sink, before and after COMMIT", sink.sink_kill),
+    "postgres_disk_full": Scenario(
+        "no space left on Postgres' disk",
+        full_disk.full_disk,
+        environment=full_disk.disk_of_postgres,
+        surround=full_disk.emptied_after,
+    ),
+    "broker_disk_full": Scenario(
+        "no space left on the broker's disk",
+        full_disk.full_disk,
+        environment=full_disk.disk_of_broker,
+        surround=full_disk.emptied_after,
+    ),
     "http": _by_http("load by HTTP: early give-ups, tenfold submissions", nothing),
     "api_kill": _by_http("kill -9 of the API with requests in flight", http_api.api_kill),
     "api_restart": _by_http("SIGTERM of the API with requests in flight", http_api.api_restart),
