@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from millrace.archive.listing import ArchivedPartition, listed
@@ -105,7 +105,8 @@ def _fail(error: Exception, *, as_json: bool) -> Any:
 
 
 def _show_list(found: list[ArchivedPartition]) -> None:
-    table = Table("partition", "offsets", "segments", "records", "bytes", "first record", "last record", box=None)
+    columns = ("partition", "offsets", "segments", "records", "bytes", "first record", "last record")
+    table = Table(*(Column(title, overflow="fold") for title in columns), box=None)
     for one in found:
         table.add_row(
             f"{one.topic}[{one.partition}]",
