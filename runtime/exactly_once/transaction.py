@@ -32,6 +32,9 @@ FLUSH_DEADLINE_S = 15.0
 SLOW_COMMIT_S = 2.0
 """Beyond this a delayed EndTxn may still be under way and would hit the next one of the same epoch (KIP-890)."""
 
+ONLY_A_CONSEQUENCE = (KafkaError._STATE, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
+"""What every call and every record of a transaction ends with once it has failed, whatever it failed of."""
+
 
 def transactional_id(application: str, slot: int) -> str:
     """One name per worker slot: its next incarnation fences this one and ends its open transaction."""
@@ -93,6 +96,10 @@ class TransactionProducer:
                 return
             except BufferError:
                 self._wait_for_room(deadline)
+            except KafkaException as failure:
+                if failure.args[0].code() not in ONLY_A_CONSEQUENCE:
+                    raise
+                crash(f"write to {topic} by {self.transactional_id}: {self._explained(failure.args[0], topic)}")
 
     def serve_callbacks(self) -> None:
         """Errors that arrive while nothing is produced."""
@@ -162,8 +169,18 @@ class TransactionProducer:
     def _on_delivery(self, error: KafkaError | None, record: Message) -> None:
         """Called for failures alone: the transaction is lost, and waiting for the commit to say so never ends."""
         if error is not None:
-            said = self._brokers.explained(error, f"write {record.topic()}")
-            crash(f"delivery to {record.topic()}[{record.partition()}] by {self.transactional_id}: {said}")
+            topic = record.topic() or "nowhere"
+            said = self._explained(error, topic)
+            crash(f"delivery to {topic}[{record.partition()}] by {self.transactional_id}: {said}")
+
+    def _explained(self, error: KafkaError, topic: str) -> str:
+        """In words, and by its cause: the client names it only where the next transaction is asked for."""
+        if error.code() in ONLY_A_CONSEQUENCE:
+            try:
+                self._producer.begin_transaction()
+            except KafkaException as cause:
+                error = cause.args[0]
+        return self._brokers.explained(error, f"write {topic}")
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
