@@ -40,6 +40,7 @@ class Kept:
         self.started_s: list[float] = []
         self._once: dict[str, str] = {}
         self._environment = {**os.environ, **fields, **variables}
+        self._command = command
         self._argv = [sys.executable, "-m", *program, command]
         self._log = logs / f"{name}.log"
         self._ending = threading.Event()
@@ -61,6 +62,10 @@ class Kept:
     def next_start_with(self, variables: Mapping[str, str]) -> None:
         """The next incarnation, and only that one, gets these variables (a failpoint)."""
         self._once = dict(variables)
+
+    def run_from_now_on(self, program: Sequence[str]) -> None:
+        """Every later incarnation is run by this program: another release."""
+        self._argv = [sys.executable, "-m", *program, self._command]
 
     def exit_after(self, count: int, timeout_s: float) -> int | None:
         """The exit code that follows the first `count` ones, waited for; None where it does not come in time."""

@@ -9,8 +9,9 @@ from tests.faults.kafka import brokers, changelog, membership, network, transact
 from tests.faults.kafka.environments import BrokersBehindLines, behind_lines, brokers_with
 from tests.faults.load import Load
 from tests.faults.scenario import Break, Scenario, nothing
-from tests.faults.tables_and_api import full_disk, postgres, sink
+from tests.faults.tables_and_api import clocks, full_disk, postgres, sink
 from tests.faults.tables_and_api.replica import asynchronous_replica, synchronous_replica
+from tests.faults.upgrade import rollout
 
 
 def _networked(what: str, faults: Break, brokers: int = 3) -> Scenario:
@@ -89,6 +90,18 @@ SCENARIOS: dict[str, Scenario] = {
         full_disk.full_disk,
         environment=full_disk.disk_of_broker,
         surround=full_disk.emptied_after,
+    ),
+    "clock_jump": Scenario(
+        "the clock of broker, workers and sink jumps by an hour",
+        clocks.clock_jump,
+        environment=clocks.OneClock,
+        surround=clocks.one_clock,
+    ),
+    "rolling_upgrade": Scenario(
+        "workers restarted one by one into a release with a second schema version",
+        rollout.rolling_upgrade,
+        duration_s=1,
+        fresh_each_seed=True,
     ),
     "http": _by_http("load by HTTP: early give-ups, tenfold submissions", nothing),
     "api_kill": _by_http("kill -9 of the API with requests in flight", http_api.api_kill),
