@@ -7,6 +7,7 @@ from there. So whatever looks damaged is deleted, never repaired.
 
 import logging
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,8 +55,16 @@ class Family:
         del self.handle
 
 
+LOCK_WAIT_S = 5.0
+"""How long a process that is ending, or was fenced by this one, may still hold the folder."""
+
+
 class StateRefused(Exception):
     """The disk or another process keeps the shard from its state; the text says what to do."""
+
+
+class StateInUse(StateRefused):
+    """Another process has the folder open."""
 
 
 class StateDamaged(Exception):
@@ -71,7 +80,14 @@ class Storage:
 
     def open(self, shard: int) -> "Database":
         """The shard's database, empty where there was none. Raises StateRefused and StateDamaged."""
-        return Database(self._of(shard), self._options())
+        deadline_s = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                return Database(self._of(shard), self._options())
+            except StateInUse:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.1)
 
     def wipe(self, shard: int) -> None:
         """Delete what lies on the disk of a shard whose database is closed. Raises StateRefused where that fails."""
@@ -159,7 +175,7 @@ class Database:
         try:
             value: bytes | None = family.rows.get(key)
         except Exception as failure:
-            raise self._refused(failure) from failure
+            raise self.refused(failure) from failure
         return value
 
     def scan(self, family: Family, from_key: bytes = b"") -> Iterator[bytes]:
@@ -175,7 +191,7 @@ class Database:
                 rows.next()
             rows.status()
         except Exception as failure:
-            raise self._refused(failure) from failure
+            raise self.refused(failure) from failure
 
     def write(self) -> None:
         """Write the batch whole, and begin another. Raises StateRefused and StateDamaged."""
@@ -183,9 +199,9 @@ class Database:
         try:
             self._rows.write(batch)
         except Exception as failure:
-            raise self._refused(failure) from failure
+            raise self.refused(failure) from failure
 
-    def _refused(self, failure: Exception) -> Exception:
+    def refused(self, failure: Exception) -> Exception:
         """What the failure means. Damage is noted in the folder, so that the next opening does not trust it."""
         refusal = _told_apart(self._folder, failure)
         if isinstance(refusal, StateDamaged):
@@ -204,7 +220,7 @@ def _told_apart(folder: Path, failure: Exception) -> StateRefused | StateDamaged
     """What a failure of RocksDB, which has only text, asks for: an operator, or another restore from Kafka."""
     text = str(failure)
     if "/LOCK" in text:
-        return StateRefused(
+        return StateInUse(
             f"{folder} is in use by another process: two workers with one slot? Give each its own MILLRACE_SLOT,"
             f" or its own MILLRACE_STATE_DIR ({text})"
         )

@@ -50,10 +50,13 @@ class OperationsOnDisk:
     def _value_of(self, operation_id: bytes) -> bytes | None:
         value = self._unwritten.get(operation_id)
         if value is None:
-            for family in self._families:
-                value = self._database.read(family, operation_id)
-                if value is not None:
-                    break
+            try:
+                for family in self._families:
+                    value = family.rows.get(operation_id)
+                    if value is not None:
+                        break
+            except Exception as failure:
+                raise self._database.refused(failure) from failure
         return value
 
     def remember(self, operation_id: bytes, fingerprint: bytes, hour: int) -> int:

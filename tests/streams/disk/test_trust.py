@@ -5,6 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,7 @@ from runtime.exactly_once.contract import Chunk
 from schemas import topics
 from streams.disk import book as book_on_disk
 from streams.disk import checkpoint as checkpoints
+from streams.disk import database
 from streams.disk.book import BookOnDisk
 from streams.disk.database import StateDamaged, StateRefused, Storage
 from streams.restore import RestoredShard, restore
@@ -240,7 +242,8 @@ def pay(world: World, prefix: str, count: int) -> None:
         world.settle()
 
 
-def test_a_folder_in_use_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_a_folder_in_use_is_refused_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "LOCK_WAIT_S", 0.3)
     holding = subprocess.Popen(
         [sys.executable, "-c", _HOLD, str(tmp_path)], stdout=subprocess.PIPE, stdin=subprocess.PIPE
     )
@@ -253,6 +256,15 @@ def test_a_folder_in_use_is_refused_with_what_to_do(tmp_path: Path) -> None:
         holding.kill()
         holding.wait()
     Storage(tmp_path).open(0).close()
+
+
+def test_a_folder_that_is_let_go_of_soon_is_waited_for(tmp_path: Path) -> None:
+    """Of a worker that was fenced a moment ago."""
+    held = Storage(tmp_path).open(0)
+    ending = threading.Timer(0.5, held.close)
+    ending.start()
+    Storage(tmp_path).open(0).close()
+    ending.join()
 
 
 _HOLD = """
