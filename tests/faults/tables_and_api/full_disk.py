@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from millrace.environment import LocalEnvironment
 from millrace.environment.accounts import give, unprivileged
@@ -51,11 +52,21 @@ class SmallDisk(LocalEnvironment):
         give(unprivileged() if self.service == "postgres" else None, self.folder)
         return super()._prepare()
 
+    def __enter__(self) -> Self:
+        try:
+            return super().__enter__()
+        except BaseException:
+            self._unmount()
+            raise
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """The file system goes with the servers."""
         super().__exit__(kind, error, traceback)
+        self._unmount()
+
+    def _unmount(self) -> None:
         if self.folder.is_mount():
             _command("umount", str(self.folder))
             self.folder.rmdir()
