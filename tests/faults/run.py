@@ -37,6 +37,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     payments: int
     rate_per_s: int
+    """Payments sent per second while the faults happened: what the generator reached, not what it was asked for."""
+
     faults: list[str]
     lost: int
     duplicates: int
@@ -124,7 +126,8 @@ class Bench:
             self._installation.keep_logs(KEPT_LOGS / f"{name}-{seed}")
         exits = {kept.name: kept.exits[exits_before.get(kept.name, 0) :] for kept in self._kept}
         stall_s = max(tail.longest_gap_s(started_s, ended_s) for tail in (self.tail, self.table_tail))
-        return self._outcome(name, seed, rate_per_s, faults, verdict, exits, stall_s)
+        sent_per_s = round(verdict.payments / (ended_s - started_s))
+        return self._outcome(name, seed, sent_per_s, faults, verdict, exits, stall_s)
 
     @property
     def _kept(self) -> Sequence[Kept]:
@@ -141,7 +144,7 @@ class Bench:
         self,
         name: str,
         seed: int,
-        rate_per_s: int,
+        sent_per_s: int,
         faults: Sequence[Fault],
         verdict: Verdict,
         exits: dict[str, list[int]],
@@ -152,7 +155,7 @@ class Bench:
             scenario=name,
             seed=seed,
             payments=verdict.payments,
-            rate_per_s=rate_per_s,
+            rate_per_s=sent_per_s,
             faults=[fault.name for fault in faults],
             lost=verdict.lost,
             duplicates=verdict.duplicates,

@@ -147,7 +147,7 @@ def _page(report: Report) -> list[str]:
     shown = "; ".join(f"{name}: {value}" for name, value in report.machine.items())
     return [
         INTRODUCTION,
-        f"Runs of {report.first_run} to {report.last_run}, commits {', '.join(report.commits)}, at"
+        f"Runs of {report.first_run} to {report.last_run}, commits {', '.join(report.commits)}, at no less than"
         f" {report.rate_per_s:,} payments/s. {shown}.",
         "",
         "| scenario | fault | seeds passed | payments | faults | lost | duplicates | overdrawn | drift (minor)"
