@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from payments.commands import NO_REPLY, Command, CommandKind
-from payments.identifiers import NIL
+from payments.commands import NO_REPLY, Command, CommandKind, account_command
 from payments.money import MAX_MINOR
 from payments.postings import clearing_account
 from schemas import topics
@@ -50,16 +49,13 @@ transfers = st.builds(
 operations = st.one_of(
     st.builds(open_account, accounts, limits, currencies),
     st.builds(deposit, accounts, amounts),
-    st.builds(Command, standings, accounts, st.just(NIL), st.just(0), st.just(""), st.just(NO_REPLY), st.just("")),
+    st.builds(account_command, standings, accounts, st.just("")),
     st.builds(
-        Command,
-        st.just(CommandKind.SET_OVERDRAFT_LIMIT),
+        lambda account_id, limit_minor: account_command(CommandKind.SET_OVERDRAFT_LIMIT, account_id, "")._replace(
+            amount_minor=limit_minor
+        ),
         accounts,
-        st.just(NIL),
         limits,
-        st.just(""),
-        st.just(NO_REPLY),
-        st.just(""),
     ),
 )
 commands = st.one_of(transfers, transfers, operations)
