@@ -103,8 +103,8 @@ class Settings(BaseSettings):
     """`name:nth[:stop|:raise|:hold=SECONDS]`: the process breaks itself at that step. Fault tests only."""
 
     archive_dir: Path | None = None
-    """Where closed segments of the log are kept for ever; unset = nothing is archived. Best on another disk than Kafka's;
-    it has to know hard links."""
+    """Where closed segments of the log are kept for ever; unset = nothing is archived. Best on another disk than
+    Kafka's; it has to know hard links."""
 
     archive_segment_bytes: int = Field(64 * 1024 * 1024, ge=1_024)
     """Values of a segment, uncompressed, after which it is closed; about half of that on disk."""

@@ -11,11 +11,11 @@ from payments.accounts import AccountStatus
 from payments.entries import EntryKind
 from payments.rejections import Reason
 from runtime.settings import Settings
+from schemas.access import SINK_GROUP
 from schemas.codec.fields import REASONS
 from schemas.codec.ledger import SourceTopic
 from sinks import loop
 from sinks.progress import CHANNEL
-from schemas.access import SINK_GROUP
 from tests.sinks.conftest import SHARDS
 from tests.sinks.ledger_script import LedgerScript
 from tests.sinks.ledger_topic import LedgerTopic
