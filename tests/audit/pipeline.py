@@ -110,7 +110,7 @@ class Pipeline:
     def _produce(
         self,
         topic: str,
-        value: bytes,
+        value: bytes | None,
         *,
         key: bytes | None = None,
         partition: int,
