@@ -11,17 +11,21 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from benchmarks import modes, report
+from benchmarks import modes, report, security
 from benchmarks.http_load import LoadClient
 from benchmarks.machine import machine
 from benchmarks.state.command import main as state_at_size
 from benchmarks.workload import Workload
 from ingest_api.identity.tokens import ALL_SCOPES, issue_token
-from millrace.environment import LocalEnvironment
+from millrace.environment import LocalEnvironment, ports
+from payments.errors import InvariantViolation
 from runtime.settings import Settings
 
 WARM_UP_PAYMENTS = 20_000
 """The broker's JIT needs some 10,000 requests, Postgres its caches."""
+
+START_TRIES = 6
+"""A call waits for 10 s."""
 
 BROKER_FLAGS = "-Xmx1g -XX:-UseSerialGC -XX:+UseG1GC -XX:TieredStopAtLevel=4"
 
@@ -42,6 +46,9 @@ def main() -> None:
         state_at_size(sys.argv[2:])
         return
     arguments = _arguments()
+    if arguments.security:
+        _compare_security(arguments)
+        return
     before = machine()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as home:
         settings = Settings(
@@ -66,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--json", metavar="FILE", help="write the results to this file")
     parser.add_argument("--write", action="store_true", help="replace the table in benchmarks/README.md")
+    parser.add_argument("--security", action="store_true", help="instead: batch load on plain and on secured brokers")
     parser.add_argument("--payments", type=int, default=100_000, help="payments in one batch run (singles: a fifth)")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--accounts", type=int, default=2_000)
@@ -76,6 +84,53 @@ def _arguments() -> argparse.Namespace:
     if arguments.json and not Path(arguments.json).absolute().parent.is_dir():
         parser.error(f"--json: there is no folder {Path(arguments.json).absolute().parent}")
     return arguments
+
+
+def _compare_security(arguments: argparse.Namespace) -> None:
+    """`--runs` rounds, each of one plain and one secured environment, on free ports."""
+
+    def settings_for(home: Path, secure: bool) -> Settings:
+        return Settings(
+            home=home,
+            secure=secure,
+            kafka_port=ports.free_base([1]),
+            postgres_port=ports.free_base([]),
+            api_port=ports.free_base([]),
+            workers=arguments.workers,
+            api_client_commands_per_s=10_000_000,
+            api_client_burst=10_000_000,
+        )
+
+    cost = security.compare(settings_for, lambda env: _batch_alone(env, arguments), arguments.runs)
+    print(security.table(cost))  # noqa: T201 - the result of the command
+    if arguments.json:
+        Path(arguments.json).write_bytes(msgspec.json.format(msgspec.json.encode(cost), indent=2) + b"\n")
+
+
+async def _until_decided(client: LoadClient) -> None:
+    """A worker that has just started joins its group first; on a busy machine longer than a call waits."""
+    undecided = START_TRIES
+    while undecided:
+        undecided -= 1
+        try:
+            await Workload(client, 1, seed=2).open_accounts()
+            undecided = 0
+        except* InvariantViolation as refused:
+            if not undecided:
+                raise refused.exceptions[0] from None
+
+
+async def _batch_alone(env: LocalEnvironment, arguments: argparse.Namespace) -> modes.Throughput:
+    client = LoadClient(env.addresses.api_url or "", issue_token(env.settings, "bench", ALL_SCOPES, 3_600))
+    await _until_decided(client)
+    load = Workload(client, arguments.accounts, seed=1)
+    await load.open_accounts()
+    await modes.batch(env, client, load, WARM_UP_PAYMENTS, 1)
+    _say(f"batch: {arguments.payments:,} payments, {'secured' if env.settings.secure else 'plain'}")
+    found = await modes.batch(env, client, load, arguments.payments, 1)
+    client.close()
+    await asyncio.sleep(0)
+    return found
 
 
 async def _measure(env: LocalEnvironment, arguments: argparse.Namespace, before: dict[str, str]) -> Results:
