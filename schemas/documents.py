@@ -69,6 +69,8 @@ def _topics() -> str:
 def _kept(retention_ms: int, compacted: bool) -> str:
     if compacted:
         return "newest of each key, for ever"
+    if retention_ms < 0:
+        return "for ever"
     hours = retention_ms // _HOUR_MS
     return f"{hours} h" if hours < 24 else f"{hours // 24} d"
 

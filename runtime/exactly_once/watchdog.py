@@ -36,7 +36,9 @@ class Watchdog:
             self._deadline_s = float("inf")
 
     def _watch(self) -> None:
-        while True:
-            time.sleep(CHECK_INTERVAL_S)
-            if time.monotonic() > self._deadline_s:
-                crash(f"{self._step} has not come back in its time: the client hangs")
+        try:
+            while time.monotonic() <= self._deadline_s:
+                time.sleep(CHECK_INTERVAL_S)
+        except BaseException as failure:  # noqa: BLE001 - a process without its watchdog may hang for ever
+            crash(f"the watchdog failed: {type(failure).__name__}: {failure}")
+        crash(f"{self._step} has not come back in its time: the client hangs")

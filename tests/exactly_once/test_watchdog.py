@@ -37,3 +37,11 @@ def test_a_call_that_hangs_outside_python_ends_the_process() -> None:
 def test_a_call_in_time_is_forgotten() -> None:
     ended = run("pass", then_s=1)
     assert (ended.returncode, ended.stdout) == (0, "went on\n")
+
+
+def test_a_watchdog_that_fails_ends_the_process() -> None:
+    """Regression: its thread ended in silence (a sleep refused with EINVAL under another clock), the worker went on."""
+    refused = "def refuse(_): raise OSError(22, 'Invalid argument')\n    sleep, time.sleep = time.sleep, refuse"
+    ended = run(f"{refused}\n    sleep(5)")
+    assert ended.returncode == 75
+    assert "the watchdog failed: OSError" in ended.stderr
