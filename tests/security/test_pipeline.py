@@ -90,5 +90,7 @@ def test_an_api_without_its_right_answers_503_and_says_why(
         eventually(lambda: sentence in log_of(secured, "api-0"), sentence)
     finally:
         ensure_access(secured.settings_of(ADMINISTRATOR))
-    eventually(lambda: api.transfer(payer, payee, "1.00", key="refused").status_code == 201, "allowed again")
+    eventually(lambda: api.transfer(payer, payee, "1.00", key="refused").is_success, "allowed again")
+    repeated = api.transfer(payer, payee, "1.00", key="refused")
+    assert [api.balance_minor(account, repeated) for account in (payer, payee)] == [900, 100], "once, and visible"
     assert_books_balance(secured)
