@@ -48,6 +48,7 @@ SHOWN: list[tuple[EntryKind, Reason, str, bool, set[str]]] = [
     (EntryKind.REFUSED, Reason.PAYEE_FROZEN, "authorised", False, {"decided_at", "reason"}),
     (EntryKind.RETURNED, Reason.PAYEE_FROZEN, "returned", True, {"returned_at", "reason"}),
 ]
+STATUS_IDS = [row[0].name.lower() for row in SHOWN]
 ALWAYS = {"id", "status", "final", "from_account", "to_account", "amount", "amount_minor", "currency", "description"}
 
 
@@ -60,7 +61,7 @@ def shown(command: Command, told: Reply | None) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize(("kind", "reason", "status", "final", "more"), SHOWN, ids=lambda value: str(value))
+@pytest.mark.parametrize(("kind", "reason", "status", "final", "more"), SHOWN, ids=STATUS_IDS)
 def test_a_payment_shows_what_its_latest_reply_says(
     kind: EntryKind, reason: Reason, status: str, final: bool, more: set[str]
 ) -> None:
