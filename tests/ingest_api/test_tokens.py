@@ -4,6 +4,7 @@ import base64
 import hmac
 import json
 import multiprocessing
+import re
 import stat
 import time
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_without_a_token_the_answer_is_401(own: Settings, header: str | None) ->
         {"scope": None},
         {"scope": ["payments:write"]},
     ],
-    ids=str,
+    ids=lambda changes: re.sub(r"\d{5,}", "time", str(changes)),  # two processes collect in two seconds
 )
 def test_wrong_claims_are_401(own: Settings, changes: dict[str, Any]) -> None:
     problem = refusal(own, f"Bearer {sign(own, **changes)}")
