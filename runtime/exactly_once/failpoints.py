@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-NAMES = (
+CYCLE_NAMES = (
     "after_consume",
     "while_deciding",
     "mid_cycle",
@@ -21,10 +21,10 @@ NAMES = (
     "after_offsets",
     "mid_endtxn",
     "after_commit",
-    "mid_restore",
-    "sink_before_commit",
-    "sink_after_commit",
 )
+"""Steps of one commit cycle, in their order."""
+
+NAMES = (*CYCLE_NAMES, "mid_restore", "sink_before_commit", "sink_after_commit")
 """Steps of the processes that run for ever."""
 
 REDRIVE_NAMES = ("redrive_after_claim", "redrive_after_produce")

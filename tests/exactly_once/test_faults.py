@@ -6,15 +6,13 @@ import time
 import pytest
 
 from runtime.exactly_once.crash import EXIT_CRASHED
-from runtime.exactly_once.failpoints import NAMES
+from runtime.exactly_once.failpoints import CYCLE_NAMES
 from tests.exactly_once.application.processes import Run
-
-IN_THE_CYCLE = [name for name in NAMES if name != "mid_restore" and not name.startswith("sink_")]
 
 
 def test_a_kill_at_every_step_of_the_cycle_leaves_a_right_run(run: Run) -> None:
     run.fund()
-    for step in IN_THE_CYCLE:
+    for step in CYCLE_NAMES:
         run.transfer(60)
         worker = run.start(failpoint=f"{step}:2")
         while worker.process.poll() is None:

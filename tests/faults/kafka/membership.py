@@ -7,23 +7,13 @@ from collections.abc import Generator, Iterator
 
 from runtime.exactly_once.broker import transaction_admin
 from runtime.exactly_once.crash import EXIT_CRASHED
+from runtime.exactly_once.failpoints import CYCLE_NAMES
 from runtime.exactly_once.transaction import transactional_id
 from runtime.kafka_client import Brokers
 from streams.app import APPLICATION
 from tests.faults.installation import SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS, Installation
 from tests.faults.processes import Kept
 from tests.faults.scenario import Fault, fault_now
-
-CYCLE_STEPS = (
-    "after_consume",
-    "while_deciding",
-    "mid_cycle",
-    "before_commit",
-    "after_flush",
-    "after_offsets",
-    "mid_endtxn",
-    "after_commit",
-)
 
 REACHED_TIMEOUT_S = 60.0
 """From a kill to the armed step of the next incarnation: a start (2-6 s; 17 s with a load of 45), and at most
@@ -54,7 +44,7 @@ def worker_kill(installation: Installation, rng: random.Random) -> Iterator[Faul
 def worker_failpoint(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     """At every step of the cycle, in an order that the seed chooses: each incarnation dies at the next one."""
     worker = rng.choice(installation.workers)
-    steps = rng.sample(CYCLE_STEPS, len(CYCLE_STEPS))
+    steps = rng.sample(CYCLE_NAMES, len(CYCLE_NAMES))
     exits = len(worker.exits) + 1
     _arm(worker, rng, steps[0])
     worker.signal(signal.SIGKILL)
