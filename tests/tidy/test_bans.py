@@ -38,6 +38,7 @@ BROAD_EXCEPT_ALLOWED = {
     "runtime/exactly_once/engine.py": "whatever it was, the cycle is in doubt: the worker crashes",
     "runtime/exactly_once/membership.py": "whatever it was, the assignment is in doubt: the worker crashes",
     "runtime/exactly_once/restoring.py": "raised again on the thread that asks for the result",
+    "runtime/exactly_once/watchdog.py": "whatever it was, nobody watches any more: the worker crashes",
 }
 """Files at a boundary that may catch everything, and why."""
 
