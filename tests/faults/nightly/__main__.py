@@ -4,10 +4,15 @@ What has been run is kept, so that a night that was cut short goes on; `--fresh`
 """
 
 import argparse
+import queue
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import msgspec
 
 from tests.faults.nightly.plan import SCENARIO, Job, Run, add_run, jobs, missing, read_runs, stretches
 from tests.faults.nightly.report import report_of, write
@@ -35,18 +40,42 @@ def main() -> int:
 def _night(rows: Sequence[Job], arguments: argparse.Namespace, results: Path) -> Iterator[Run]:
     """Rows with the fewest runs first, so that a short night sees something of each."""
     started_s = time.monotonic()
-    until_s = started_s + arguments.minutes * 60 if arguments.minutes else float("inf")
     runs = read_runs(results)
     waiting = sorted(rows, key=lambda job: sum(run.job == job for run in runs))
-    left = sum(len(missing(job, arguments.seeds, runs)) for job in waiting)
-    done = 0
-    for job in waiting:
-        for first, last in stretches(missing(job, arguments.seeds, runs)):
-            for run in run_stretch(job, first, last, arguments.rate, arguments.folder, until_s):
-                add_run(results, run)
-                done += 1
-                _say(run, done, left, time.monotonic() - started_s)
-                yield run
+    left = {job: missing(job, arguments.seeds, runs) for job in waiting}
+    of = sum(map(len, left.values()))
+    for done, ended in enumerate(_side_by_side(left, arguments), start=1):
+        run = msgspec.structs.replace(ended, at_once=arguments.at_once)
+        add_run(results, run)
+        _say(run, done, of, time.monotonic() - started_s)
+        yield run
+
+
+def _side_by_side(left: Mapping[Job, Sequence[int]], arguments: argparse.Namespace) -> Iterator[Run]:
+    """Runs as they end, of as many installations at a time as asked for. Ended early, what is under way is ended."""
+    until_s = time.monotonic() + arguments.minutes * 60 if arguments.minutes else float("inf")
+    stopped = threading.Event()
+    ended: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
+
+    def is_over() -> bool:
+        return stopped.is_set() or time.monotonic() >= until_s
+
+    def run_row(job: Job, first: int, last: int) -> None:
+        try:
+            for run in run_stretch(job, first, last, arguments.rate, arguments.folder, is_over):
+                ended.put(run)
+        finally:
+            ended.put(None)
+
+    with ThreadPoolExecutor(arguments.at_once) as pool:
+        try:
+            rows = [pool.submit(run_row, job, *ends) for job, seeds in left.items() for ends in stretches(seeds)]
+            for _ in rows:
+                yield from iter(ended.get, None)
+        finally:
+            stopped.set()
+    for row in rows:
+        row.result()
 
 
 def _say(run: Run, done: int, of: int, took_s: float) -> None:
@@ -65,6 +94,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="per scenario")
     parser.add_argument("--only", default="", metavar="NAME,…", help="these scenarios and mutants")
     parser.add_argument("--minutes", type=int, default=0, help="stop after so long; the next night goes on from there")
+    parser.add_argument("--at-once", type=int, default=1, help="installations side by side: quicker, slower recovery")
     parser.add_argument("--rate", type=int, default=RATE_PER_S, help="payments per second")
     parser.add_argument("--fresh", action="store_true", help="forget what has been run before")
     parser.add_argument("--folder", type=Path, default=ROOT / ".nightly", help="results and logs")

@@ -48,6 +48,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     drift_minor: int = 0
     recovery_s: list[float] = []
     stall_s: float = 0.0
+    at_once: int = 1
+    """Installations that shared the machine."""
+
     findings: list[str] = []
 
     @property

@@ -42,6 +42,9 @@ class ScenarioRow(msgspec.Struct, frozen=True, kw_only=True):
     recovery_p50_s: float
     recovery_max_s: float
     stall_max_s: float
+    at_once: int
+    """Installations on the machine at a time: more of them make recovery slower."""
+
     failed: dict[int, list[str]]
     """Seed → what the verifier found."""
 
@@ -113,6 +116,7 @@ def _scenario_row(name: str, runs: Sequence[Run]) -> ScenarioRow:
         recovery_p50_s=round(statistics.median(recoveries), 2) if recoveries else 0.0,
         recovery_max_s=max(recoveries, default=0.0),
         stall_max_s=max(run.stall_s for run in runs),
+        at_once=max(run.at_once for run in runs),
         failed={run.seed: run.findings for run in runs if not run.passed},
     )
 
@@ -151,8 +155,8 @@ def _page(report: Report) -> list[str]:
         f" {report.rate_per_s:,} payments/s. {shown}.",
         "",
         "| scenario | fault | seeds passed | payments | faults | lost | duplicates | overdrawn | drift (minor)"
-        " | recovery p50 / max s | longest stall of a reader s |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        " | recovery p50 / max s | longest stall of a reader s | side by side |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
         *(_scenario_line(row) for row in report.scenarios),
         "",
         *_failures(report),
@@ -172,7 +176,7 @@ def _scenario_line(row: ScenarioRow) -> str:
     return (
         f"| {row.scenario} | {row.what} | {row.passed} of {row.seeds} | {row.payments:,} | {row.faults} | {row.lost}"
         f" | {row.duplicates} | {row.overdrawn} | {row.drift_minor}"
-        f" | {row.recovery_p50_s:.1f} / {row.recovery_max_s:.1f} | {row.stall_max_s:.1f} |"
+        f" | {row.recovery_p50_s:.1f} / {row.recovery_max_s:.1f} | {row.stall_max_s:.1f} | {row.at_once} |"
     )
 
 

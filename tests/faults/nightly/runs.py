@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,20 +42,22 @@ class Outcome(msgspec.Struct):
     as_expected: bool | None = None
 
 
-def run_stretch(job: Job, first: int, last: int, rate_per_s: int, folder: Path, until_s: float) -> Iterator[Run]:
-    """These seeds one after the other; every one of them is answered, unless the time (monotonic) is over before."""
+def run_stretch(
+    job: Job, first: int, last: int, rate_per_s: int, folder: Path, is_over: Callable[[], bool]
+) -> Iterator[Run]:
+    """These seeds one after the other; every one of them is answered, unless the night is over before."""
     seed = first
-    while seed <= last and time.monotonic() < until_s:
-        lines = folder / "outcomes.jsonl"
+    while seed <= last and not is_over():
+        lines = folder / "logs" / f"{job.kind}-{job.name}.jsonl"
         lines.unlink(missing_ok=True)
         process = _start(job, seed, last, rate_per_s, lines, folder / "logs")
         try:
-            for outcome in _outcomes(process, lines, until_s):
+            for outcome in _outcomes(process, lines, is_over):
                 yield _run(job, outcome)
                 seed = outcome.seed + 1
         finally:
             _end(process)
-        if seed <= last and time.monotonic() < until_s:
+        if seed <= last and not is_over():
             yield _unfinished(job, seed, folder / "logs")
             seed += 1
 
@@ -73,11 +75,11 @@ def _log(job: Job, logs: Path) -> Path:
     return logs / f"{job.kind}-{job.name}.log"
 
 
-def _outcomes(process: "subprocess.Popen[bytes]", lines: Path, until_s: float) -> Iterator[Outcome]:
+def _outcomes(process: "subprocess.Popen[bytes]", lines: Path, is_over: Callable[[], bool]) -> Iterator[Outcome]:
     """Each outcome as it is written; ends with the process, its silence, or the time."""
     read = 0
     heard_s = time.monotonic()
-    while time.monotonic() < until_s and time.monotonic() - heard_s < SILENCE_MAX_S:
+    while not is_over() and time.monotonic() - heard_s < SILENCE_MAX_S:
         ended = process.poll() is not None  # before the look at the file: what it wrote last is then seen
         found = lines.read_bytes().split(b"\n")[:-1] if lines.exists() else []
         for line in found[read:]:

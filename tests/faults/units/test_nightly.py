@@ -1,7 +1,9 @@
 """The night's own bookkeeping: what is left to run, what counts as failed, and what the report says."""
 
 import re
-import time
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -9,6 +11,7 @@ import pytest
 
 from tests.faults.mutants.changes import CHANGES
 from tests.faults.mutants.matrix import MUTANTS
+from tests.faults.nightly import __main__ as night
 from tests.faults.nightly.plan import CONTROL, MUTANT, SCENARIO, Job, Run, add_run, jobs, missing, read_runs, stretches
 from tests.faults.nightly.report import Report, report_of, write
 from tests.faults.nightly.runs import run_stretch
@@ -82,6 +85,22 @@ def test_the_report_sums_up_seeds_and_names_failures_and_gaps(tmp_path: Path) ->
 
 def test_a_run_that_ends_without_an_outcome_is_a_failure_and_the_next_seed_follows(tmp_path: Path) -> None:
     nobody = Job(SCENARIO, "no_such_scenario")
-    runs = list(run_stretch(nobody, 1, 2, 1_000, tmp_path, time.monotonic() + 60))
+    runs = list(run_stretch(nobody, 1, 2, 1_000, tmp_path, lambda: False))
     assert [(run.seed, run.passed) for run in runs] == [(1, False), (2, False)]
     assert "invalid choice" in runs[0].findings[0]
+
+
+def test_rows_run_side_by_side_and_each_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(2, timeout=10)
+
+    def stretch(job: Job, first: int, last: int, *_: object) -> Iterator[Run]:
+        together.wait()  # breaks where one waits for the other to end
+        yield from (ran(job, seed) for seed in range(first, last + 1))
+
+    monkeypatch.setattr(night, "run_stretch", stretch)
+    night_of = ["nightly", "--seeds", "2", "--at-once", "2", "--only", "worker_kill,sink_kill"]
+    monkeypatch.setattr(sys, "argv", [*night_of, "--folder", str(tmp_path), "--docs", str(tmp_path)])
+    assert night.main() == 0
+    runs = read_runs(tmp_path / "results.jsonl")
+    assert {(run.name, run.seed) for run in runs} == {(n, s) for n in ("worker_kill", "sink_kill") for s in (1, 2)}
+    assert {run.at_once for run in runs} == {2}
