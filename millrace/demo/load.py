@@ -77,7 +77,7 @@ class Load:
         await _bounded(CONCURRENT_SINGLES, [partial(open_one, bic) for bic in self.banks])
 
     async def fund(self, progress: Progress) -> None:
-        """Deposit to each debtor its share of what it will send."""
+        """Deposit to each debtor its share of what it will send, and wait until it shows: what follows is counted."""
         currency = self.payments[0].currency
 
         async def fund_one(bic: str, minor: int) -> None:
@@ -88,6 +88,7 @@ class Load:
                 json={"amount": format_minor(minor, currency), "currency": currency, "method": "cash"},
             )
             _require(response.status_code in (200, 201, 202), f"funding {bic}", response.text)
+            await self._read_back(response.headers[TOKEN_HEADER])
             progress(1)
 
         await _bounded(CONCURRENT_SINGLES, [partial(fund_one, *item) for item in self.funding_minor.items()])
@@ -137,12 +138,15 @@ class Load:
             "idempotency_key": payment.payment_id,
         }
 
-    async def _follow(self, count: int, started_s: float, token: str) -> None:
+    async def _read_back(self, token: str) -> None:
         """A read with the write's token is answered once everything behind it is final and visible."""
         response = await self._client.call(
             "GET", "/v1/transactions", headers={TOKEN_HEADER: token}, params={"limit": "1"}
         )
         _require(response.status_code == 200, "reading back", response.text)
+
+    async def _follow(self, count: int, started_s: float, token: str) -> None:
+        await self._read_back(token)
         self.timings.append(BatchTiming(count, round((time.monotonic() - started_s) * 1000)))
 
 

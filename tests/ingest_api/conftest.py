@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+import psutil
 import pytest
 
 from ingest_api.identity.tokens import ALL_SCOPES, Scope, issue_token
@@ -12,6 +13,7 @@ from millrace.environment import LocalEnvironment
 from runtime.settings import Settings
 from tests.ingest_api.client import ApiClient
 from tests.support.environment import running_installation
+from tests.support.waiting import eventually
 
 Paused = Callable[[str], AbstractContextManager[int]]
 
@@ -66,6 +68,7 @@ def paused(installation: LocalEnvironment) -> Paused:
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
         try:
+            eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)  # a thread may still answer
             yield pid
         finally:
             os.kill(pid, signal.SIGCONT)

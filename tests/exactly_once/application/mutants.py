@@ -32,8 +32,8 @@ def restore_to_stable_offset() -> None:
     consumer: Any = restore.RestoreConsumer
     made = consumer.__init__
 
-    def init(self: Any, application: str, settings: Any, failpoints: Any) -> None:
-        made(self, application, settings, failpoints)
+    def init(self: Any, application: str, settings: Any, *others: Any) -> None:
+        made(self, application, settings, *others)
         self._watermarks.close()
         self._watermarks = Consumer(
             {
