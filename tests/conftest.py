@@ -6,10 +6,17 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
+from xdist.remote import Producer
 
 from millrace.environment import LocalEnvironment
 from tests.support.environment import fresh_database, provider_of, running_environment
 from tests.support.report_line import report_line
+from tests.support.side_by_side import SharedSystems
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedSystems:
+    """How `-n 2` shares out the tests."""
+    return SharedSystems(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
