@@ -12,7 +12,7 @@ SEED = 20_261_121
 DURATION_S = 6
 """Of the load; a scenario takes 20-40 s in the matrix."""
 
-SMOKE = ("worker_kill", "worker_restore_kill", "same_slot", "sink_kill", "postgres_kill", "broker_restart")
+SMOKE = ("poison_kill", "worker_restore_kill", "sink_kill", "postgres_kill", "broker_restart")
 
 
 @pytest.fixture(scope="module")
