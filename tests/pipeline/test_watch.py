@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 from millrace.environment import LocalEnvironment
 from millrace.environment.layout import home_of
 from millrace.watch import Watch, read_alarms
+from runtime.exactly_once.broker import hanging, transaction_admin
 from schemas.topics import LEDGER
 from tests.support.waiting import eventually
 
@@ -39,7 +40,9 @@ def test_an_open_transaction_raises_the_alarm_and_its_end_ends_it(stage: LocalEn
     assert read_alarms(home_of(stage.settings)) == []
 
 
-def test_brokers_that_cannot_be_asked_are_an_alarm(stage: LocalEnvironment) -> None:
+def test_brokers_that_cannot_be_asked_are_an_alarm(stage: LocalEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hanging, "ASK_TIMEOUT_S", 1)
+    monkeypatch.setattr(transaction_admin, "METADATA_TIMEOUT_S", 1)
     nowhere = stage.settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:9"})
     watch = Watch(nowhere, home_of(stage.settings))
     assert watch.look() == []

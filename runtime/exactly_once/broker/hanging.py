@@ -31,6 +31,9 @@ AGE_IN_TRANSACTION_TIMEOUTS = 3
 
 STALL_IN_TRANSACTION_TIMEOUTS = 2
 
+ASK_TIMEOUT_S = 10
+"""A broker answers in a millisecond; one that was killed is back in 5-10 s."""
+
 CONFIRM_AFTER_S = 2.0
 """Between the two scans that must agree."""
 
@@ -125,8 +128,8 @@ class StableOffsetWatch:
         stalled = []
         for partition in self._partitions:
             asked = TopicPartition(*partition)
-            stable: int = self._stable.get_watermark_offsets(asked, timeout=10)[1]
-            end: int = self._end.get_watermark_offsets(asked, timeout=10)[1]
+            stable: int = self._stable.get_watermark_offsets(asked, timeout=ASK_TIMEOUT_S)[1]
+            end: int = self._end.get_watermark_offsets(asked, timeout=ASK_TIMEOUT_S)[1]
             stalled_s = self._stalled_s(partition, stable, end)
             if stalled_s > self._stall_s:
                 stalled.append(StalledPartition(partition, stable, end, stalled_s))
