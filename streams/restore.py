@@ -65,6 +65,12 @@ class RestoredShard:
         self.shard = Shard(number, shards, book)
         self.snapshots = SnapshotWriter(self.shard, book)
 
+    def write_if_due(self, now_ms: int) -> None:
+        """Write the disk, behind the Kafka commit alone. Raises StateRefused where it is full."""
+        if self.snapshots.checkpoint_due:
+            self.book.write(self.snapshots.checkpoint(now_ms))
+            self.snapshots.checkpoint_due = False
+
 
 def restore(number: int, shards: int, log: ShardLog, storage: Storage) -> RestoredShard:
     """The shard as its log says. Raises InvariantViolation on a gap or a broken chain, UndecodableRecord, StateRefused,

@@ -59,7 +59,4 @@ class Tables:
         Raises StateRefused where the disk is full: the process ends, and nothing is lost.
         """
         for shard in shards:
-            owned = self._owned[shard]
-            if owned.snapshots.checkpoint_due:
-                owned.book.write(owned.snapshots.checkpoint(self._clock()))
-                owned.snapshots.checkpoint_due = False
+            self._owned[shard].write_if_due(self._clock())

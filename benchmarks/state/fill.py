@@ -127,10 +127,8 @@ class Fill:
         self._produce(topics.LEDGER.name, value, partition=shard.number)
         shard.append(header, value)
         restored.snapshots.step(self._produce)
-        if restored.snapshots.checkpoint_due:
-            with tally.inserts if tally else _Span():
-                restored.book.write(restored.snapshots.checkpoint(clock_ms()))
-            restored.snapshots.checkpoint_due = False
+        with tally.inserts if tally else _Span():
+            restored.write_if_due(clock_ms())
 
     def _produce(
         self,
