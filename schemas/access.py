@@ -7,13 +7,28 @@ what is not in the table is denied (the brokers' authorizer allows nothing by de
 from enum import StrEnum
 from typing import NamedTuple
 
-from schemas.topics import CATALOGUE, COMMANDS, CREDITS, LEDGER, QUARANTINE, REPLIES, RETURNS, SNAPSHOTS, Topic
+from schemas.topics import (
+    CATALOGUE,
+    COMMANDS,
+    CONNECTOR_REQUESTS,
+    CONNECTOR_RESULTS,
+    CREDITS,
+    LEDGER,
+    QUARANTINE,
+    REPLIES,
+    RETURNS,
+    SNAPSHOTS,
+    Topic,
+)
 
 APPLICATION = "millrace"
 """Consumer group of the deciding stage, and with `.` and the slot its transactional ids."""
 
 SINK_GROUP = "millrace.sink"
 QUARANTINE_SINK_GROUP = "millrace.quarantine-sink"
+
+CONNECTORS = "millrace-connectors"
+"""Consumer group of the connectors, and with `.` and the slot their transactional ids: none of the workers' prefix."""
 
 CONSUMER_OFFSETS, TRANSACTION_STATE = "__consumer_offsets", "__transaction_state"
 ANY = "*"
@@ -112,6 +127,18 @@ QUARANTINE_SINK = Principal(
         Grant(Resource.GROUP, QUARANTINE_SINK_GROUP, Operation.READ, "offsets for lag tooling"),
     ),
 )
+CONNECTOR = Principal(
+    "millrace-connector",
+    "`millrace connectors`",
+    (
+        *_read("what providers are asked to do", CONNECTOR_REQUESTS),
+        *_read("the start gate asks who has a transaction open where this stage writes", CONNECTOR_RESULTS),
+        *_write("what became of it, and later attempts", CONNECTOR_RESULTS, CONNECTOR_REQUESTS),
+        Grant(Resource.TRANSACTIONAL_ID, f"{CONNECTORS}.", Operation.WRITE, "one id per slot", True),
+        Grant(Resource.GROUP, CONNECTORS, Operation.READ, "membership; offsets move in the transaction"),
+        Grant(Resource.TOPIC, CONSUMER_OFFSETS, Operation.READ, "the start gate, for the group's own offsets"),
+    ),
+)
 ARCHIVE = Principal(
     "millrace-archive",
     "`millrace archive run`",
@@ -160,6 +187,7 @@ PRINCIPALS: tuple[Principal, ...] = (
     WORKER,
     SINK,
     QUARANTINE_SINK,
+    CONNECTOR,
     ARCHIVE,
     WATCH,
     OPERATOR,

@@ -106,8 +106,36 @@ QUARANTINE = Topic(
     Spread.SHARDS,
     30 * _DAY_MS,
 )
+CONNECTOR_REQUESTS = Topic(
+    "connectors.requests",
+    ("ConnectorRequest",),
+    "who waits for the result: a checkout or an account",
+    "streams: checkout; connectors: later attempts",
+    "connectors",
+    Spread.SHARDS,
+    7 * _DAY_MS,
+)
+CONNECTOR_RESULTS = Topic(
+    "connectors.results",
+    ("ConnectorResult",),
+    "the request's key, on the request's partition",
+    "connectors",
+    "streams: checkout",
+    Spread.SHARDS,
+    7 * _DAY_MS,
+)
 
-CATALOGUE: tuple[Topic, ...] = (COMMANDS, CREDITS, RETURNS, LEDGER, SNAPSHOTS, REPLIES, QUARANTINE)
+CATALOGUE: tuple[Topic, ...] = (
+    COMMANDS,
+    CREDITS,
+    RETURNS,
+    LEDGER,
+    SNAPSHOTS,
+    REPLIES,
+    QUARANTINE,
+    CONNECTOR_REQUESTS,
+    CONNECTOR_RESULTS,
+)
 
 ARCHIVED: tuple[Topic, ...] = tuple(topic for topic in CATALOGUE if topic.archived)
 

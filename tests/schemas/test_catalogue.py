@@ -15,6 +15,7 @@ from payments.accounts import AccountStatus
 from payments.commands import CommandKind
 from payments.entries import EntryKind
 from payments.rejections import Reason
+from schemas.codec.connectors import ConnectorOperation, Decline, Outcome
 from schemas.codec.ledger import Lane, SourceTopic
 from schemas.registry import by_id, latest, registered
 from schemas.topics import (
@@ -37,6 +38,9 @@ ENUMS: dict[str, list[str]] = {
     "SourceTopic": [topic.name.lower() for topic in SourceTopic],
     "Lane": [lane.name.lower() for lane in Lane],
     "Reason": [reason.value for reason in Reason],
+    "ConnectorOperation": [operation.name.lower() for operation in ConnectorOperation],
+    "Outcome": [outcome.value for outcome in Outcome],
+    "Decline": [decline.value for decline in Decline],
 }
 
 
@@ -88,7 +92,7 @@ def test_the_enums_of_a_schema_are_those_of_the_core(schema: Any) -> None:
 
 
 def test_wire_values_have_no_gap() -> None:
-    numbered: list[type[Enum]] = [CommandKind, EntryKind, AccountStatus, SourceTopic, Lane]
+    numbered: list[type[Enum]] = [CommandKind, EntryKind, AccountStatus, SourceTopic, Lane, ConnectorOperation]
     for enum in numbered:
         assert [member.value for member in enum] == list(range(len(enum)))
 

@@ -29,6 +29,7 @@ PRINCIPAL_OF_SERVICE: Mapping[str, str] = {
     "quarantine-sink": access.QUARANTINE_SINK.name,
     "archive": access.ARCHIVE.name,
     "worker": access.WORKER.name,
+    "connectors": access.CONNECTOR.name,
     "api": access.API.name,
 }
 """Service, without the number of its slot or process → who it is for the brokers."""
