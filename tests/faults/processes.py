@@ -74,6 +74,13 @@ class Kept:
             time.sleep(0.05)
         return self.exits[count] if len(self.exits) > count else None
 
+    def is_started(self, count: int, timeout_s: float) -> bool:
+        """Whether it was started so many times, or comes to it in time: what was armed is running then."""
+        deadline_s = time.monotonic() + timeout_s
+        while len(self.started_s) < count and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        return len(self.started_s) >= count
+
     def is_stopped_within(self, timeout_s: float) -> bool:
         """Whether the process is in the state of SIGSTOP, or comes into it in time."""
         deadline_s = time.monotonic() + timeout_s

@@ -49,12 +49,13 @@ def worker_failpoint(installation: Installation, rng: random.Random) -> Iterator
     _arm(worker, rng, steps[0])
     worker.signal(signal.SIGKILL)
     for step, following in zip(steps, [*steps[1:], ""], strict=True):
-        worker.exit_after(exits - 1, REACHED_TIMEOUT_S)
-        time.sleep(0.5)  # the armed incarnation has been started: the next one can be prepared
+        worker.is_started(exits + 1, REACHED_TIMEOUT_S)  # the armed incarnation: only now can the next one be armed
         if following:
             _arm(worker, rng, following)
         code = worker.exit_after(exits, REACHED_TIMEOUT_S)
         yield fault_now(f"{worker.name} killed at {step}", "" if code == -signal.SIGKILL else f"it ended with {code}")
+        if code != -signal.SIGKILL:
+            return  # the later steps would each wait for nothing
         exits += 1
 
 
