@@ -113,6 +113,13 @@ class Settings(BaseSettings):
     """A segment is closed when its first record is this old: so much is not archived yet at any time. At most a seventh
     of the shortest retention of an archived topic (7 days)."""
 
+    connector_slots: int = Field(32, ge=1, le=1_000)
+    """Calls to payment providers under way at a time, per process: at 1 s a call 32 a second."""
+
+    stripe_url: str = "https://api.stripe.com"
+    stripe_api_key_file: Path | None = None
+    """The secret key, alone in a file. Set = `stripe` is served, and `millrace up` runs the connectors."""
+
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=1, le=65_535)
     api_processes: int = Field(1, ge=1)
@@ -141,6 +148,12 @@ class Settings(BaseSettings):
     api_database_connections: int = Field(8, ge=1, le=1_000)
     api_drain_timeout_ms: int = Field(15_000, ge=1_000)
     """Longest graceful stop; longer than the delivery time-out, so that accepted calls get their answer."""
+
+    personal_keys_file: Path | None = None
+    """Keys of personal data (docs/personal_data.md), the same for every machine; unset = a file in the home's keys."""
+
+    personal_keys: SecretStr | None = None
+    """The content of such a file. A file is better than a variable: children don't inherit it."""
 
     api_token_issuer: str = "millrace"
     api_token_audience: str = "millrace-api"
