@@ -1,0 +1,128 @@
+"""One attempt of one request: send, repeat what is safe to repeat, else inquire; and when to try again.
+
+The rule that keeps money safe: an operation is sent only while its idempotency key surely lives and its deadline has
+not passed, with the same key each time. After that it is inquired about, never sent again (design.md §8.12). Only when
+nothing is found a look-up's lag after the last possible sending, it is certain that it was not executed.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from connectors.contract import Answer, Provider, failed, method_of, unanswered
+from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, ConnectorResult, Decline, Outcome
+
+Clock = Callable[[], int]
+"""Microseconds since 1970."""
+
+CALL_TIMEOUT_S: Final = 30.0
+"""A card payment takes 1-3 s, with a slow issuer 20. Beyond it the outcome is unknown, not failed."""
+
+SENDINGS_MAX: Final = 3
+BACKOFF_S: Final = (0.5, 2.0)
+"""Before the second and the third sending, less up to half of it by chance. With three calls that time out, an attempt
+lasts 3 × 30 + 2.5 + 30 s of inquiry: two minutes of one slot of the concurrency."""
+
+_S = 1_000_000
+_MINUTE = 60 * _S
+_HOUR = 60 * _MINUTE
+ATTEMPT_DELAYS_US: Final = (
+    _MINUTE,
+    5 * _MINUTE,
+    15 * _MINUTE,
+    30 * _MINUTE,
+    2 * _HOUR,
+    6 * _HOUR,
+    24 * _HOUR,
+    72 * _HOUR,
+)
+"""Before the second to the ninth attempt: 4.4 days in all, below the topic's 7. The 23 h of a key and the hour of a
+look-up's lag, after which nothing found is certain, are over with the seventh. What is open after the last is for
+people."""
+
+OPEN_OUTCOMES: Final = frozenset({Outcome.UNKNOWN, Outcome.PENDING, Outcome.REQUIRES_ACTION})
+
+
+def sent_until_us(provider: Provider, request: ConnectorRequest, first_asked_at_us: int) -> int:
+    """After this time nobody sends the operation any more."""
+    key_lives_until_us = first_asked_at_us + provider.key_lifetime_us
+    return min(key_lives_until_us, request.deadline_us or key_lives_until_us)
+
+
+async def attempt(provider: Provider, request: ConnectorRequest, first_asked_at_us: int, clock: Clock) -> Answer:
+    """What is known of the operation at the end of this attempt. Raises ProviderRefusesUs."""
+    if request.operation is ConnectorOperation.INQUIRE:
+        return await _in_time(provider.inquire(request))
+    until_us = sent_until_us(provider, request, first_asked_at_us)
+    answer = await _sent(provider, request, until_us, clock)
+    if not answer.may_repeat:
+        return answer
+    found = await _in_time(provider.inquire(request))
+    if not found.is_without_trace:
+        return found if found.outcome is not Outcome.UNKNOWN else answer
+    if clock() > until_us + provider.lookup_lag_us:
+        why = Decline.NOT_EXECUTED if answer.decline is Decline.NONE else answer.decline
+        return failed(why, answer.provider_code)
+    return answer
+
+
+async def _sent(provider: Provider, request: ConnectorRequest, until_us: int, clock: Clock) -> Answer:
+    answer = unanswered("not_sent_any_more")
+    for sending in range(SENDINGS_MAX):
+        if clock() >= until_us:
+            return answer
+        if sending:
+            await asyncio.sleep(BACKOFF_S[sending - 1] * random.uniform(0.5, 1))
+        answer = await _in_time(method_of(provider, request.operation)(request))
+        if not answer.may_repeat:
+            return answer
+    return answer
+
+
+async def _in_time(call: Awaitable[Answer]) -> Answer:
+    try:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return await call
+    except TimeoutError:
+        return unanswered("timeout")
+
+
+def next_attempt(
+    request: ConnectorRequest, answer: Answer, first_asked_at_us: int, now_us: int
+) -> ConnectorRequest | None:
+    """The request that finds out the rest, or None where all is known or the attempts are used up.
+
+    What the provider has taken is only inquired about: its key would repeat the answer of that time.
+    """
+    if answer.outcome not in OPEN_OUTCOMES or request.attempt > len(ATTEMPT_DELAYS_US):
+        return None
+    following = request._replace(
+        attempt=request.attempt + 1,
+        first_asked_at_us=first_asked_at_us,
+        not_before_us=now_us + ATTEMPT_DELAYS_US[request.attempt - 1],
+    )
+    if answer.outcome is Outcome.UNKNOWN:
+        return following
+    return following._replace(
+        operation=ConnectorOperation.INQUIRE, provider_reference=answer.provider_reference or request.provider_reference
+    )
+
+
+def result_of(request: ConnectorRequest, answer: Answer, now_us: int, *, attempt_follows: bool) -> ConnectorResult:
+    """The record that tells the world."""
+    return ConnectorResult(
+        request.request_id,
+        request.attempt,
+        request.provider,
+        request.operation,
+        request.payment_order_id,
+        answer.outcome,
+        answer.provider_reference or request.provider_reference,
+        answer.decline if answer.outcome is Outcome.FAILED else Decline.NONE,
+        answer.provider_code,
+        answer.fee_minor,
+        answer.fee_currency,
+        now_us,
+        attempt_follows,
+    )

@@ -1,0 +1,1 @@
+"""Payment service providers, one adapter each."""
