@@ -1,0 +1,1 @@
+"""Tests of the terms of transfers, against slow and obvious models."""
