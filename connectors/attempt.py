@@ -11,7 +11,14 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from connectors.contract import Answer, Provider, failed, method_of, unanswered
-from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, ConnectorResult, Decline, Outcome
+from schemas.codec.connectors import (
+    MAX_REFERENCE_CHARS,
+    ConnectorOperation,
+    ConnectorRequest,
+    ConnectorResult,
+    Decline,
+    Outcome,
+)
 
 Clock = Callable[[], int]
 """Microseconds since 1970."""
@@ -41,6 +48,10 @@ ATTEMPT_DELAYS_US: Final = (
 look-up's lag, after which nothing found is certain, are over with the seventh. What is open after the last is for
 people."""
 
+_NEEDS_TOKEN: Final = frozenset({ConnectorOperation.AUTHORISE, ConnectorOperation.CHARGE, ConnectorOperation.PAYOUT})
+_NEEDS_REFERENCE: Final = frozenset({ConnectorOperation.CAPTURE, ConnectorOperation.VOID, ConnectorOperation.REFUND})
+_MOVES_MONEY: Final = frozenset(ConnectorOperation) - {ConnectorOperation.VOID, ConnectorOperation.INQUIRE}
+
 OPEN_OUTCOMES: Final = frozenset({Outcome.UNKNOWN, Outcome.PENDING, Outcome.REQUIRES_ACTION})
 
 
@@ -50,8 +61,24 @@ def sent_until_us(provider: Provider, request: ConnectorRequest, first_asked_at_
     return min(key_lives_until_us, request.deadline_us or key_lives_until_us)
 
 
+def form_refusal(request: ConnectorRequest) -> Answer | None:
+    """Why this is no request that any provider could take, or None."""
+    if not request.idempotency_key or len(request.idempotency_key) > MAX_REFERENCE_CHARS:
+        return failed(Decline.REQUEST_REFUSED, "idempotency_key_length")
+    if request.operation in _MOVES_MONEY and request.amount_minor <= 0:
+        return failed(Decline.REQUEST_REFUSED, "amount_not_positive")
+    if request.operation in _NEEDS_TOKEN and not request.token:
+        return failed(Decline.REQUEST_REFUSED, "token_missing")
+    if request.operation in _NEEDS_REFERENCE and not request.provider_reference:
+        return failed(Decline.REFERENCE_UNKNOWN, "provider_reference_missing")
+    return None
+
+
 async def attempt(provider: Provider, request: ConnectorRequest, first_asked_at_us: int, clock: Clock) -> Answer:
     """What is known of the operation at the end of this attempt. Raises ProviderRefusesUs."""
+    refusal = form_refusal(request)
+    if refusal is not None:
+        return refusal
     if request.operation is ConnectorOperation.INQUIRE:
         return await _in_time(provider.inquire(request))
     until_us = sent_until_us(provider, request, first_asked_at_us)

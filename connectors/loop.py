@@ -7,6 +7,7 @@ makes a request that is sent twice happen once is its idempotency key (connector
 
 import asyncio
 import heapq
+import logging
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -19,7 +20,9 @@ from connectors.lanes import Lanes, Work
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.exactly_once.transaction import TransactionProducer
 from schemas import topics
-from schemas.codec.connectors import ConnectorRequest, Decline, encode_request, encode_result
+from schemas.codec.connectors import ConnectorRequest, Decline, Outcome, encode_request, encode_result
+
+log = logging.getLogger("millrace.connectors")
 
 TURN_S: Final = 0.02
 """How long a turn waits for an answer before it looks for new requests: 50 looks a second cost 1 % of a core idle, and
@@ -132,6 +135,12 @@ class Connectors:
         following = next_attempt(work.request, answer, work.first_asked_at_us, now_us)
         result = result_of(work.request, answer, now_us, attempt_follows=following is not None)
         self._producer.produce(self._route.results, encode_result(result), key=work.key, partition=work.shard)
+        if result.outcome is Outcome.UNKNOWN:
+            log.warning(
+                "%s %s: unknown after attempt %d (%s), %s",
+                *(result.operation.name.lower(), result.request_id.hex(), result.attempt, result.provider_code),
+                "another follows" if result.attempt_follows else "the last: ask the provider",
+            )
         if following is not None:
             self._write_request(work, following)
 

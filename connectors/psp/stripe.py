@@ -98,7 +98,9 @@ class StripeProvider:
                 return await self._searched(ORDER_ID, request.payment_order_id, request)
             case ConnectorOperation.AUTHORISE | ConnectorOperation.CHARGE:
                 return await self._searched(REQUEST_ID, request.request_id.hex(), request)
-            case ConnectorOperation.CAPTURE | ConnectorOperation.VOID:
+            case ConnectorOperation.CAPTURE:
+                return await self._named(request, to_stripe(request.amount_minor, request.currency))
+            case ConnectorOperation.VOID:
                 return await self._named(request)
             case ConnectorOperation.REFUND:
                 return await self._listed(request, "refunds", {"payment_intent": request.provider_reference})
@@ -126,7 +128,7 @@ class StripeProvider:
         }
         return await self._intent(self._v1.payment_intents.create_async(fields, _options(request)), request.operation)
 
-    async def _named(self, request: ConnectorRequest) -> Answer:
+    async def _named(self, request: ConnectorRequest, amount: int | None = None) -> Answer:
         """What a reference names, told by its prefix."""
         reference = request.provider_reference
         match reference.partition("_")[0]:
@@ -137,7 +139,7 @@ class StripeProvider:
             case "tr":
                 return await self._movement(self._v1.transfers.retrieve_async(reference))
         call = self._v1.payment_intents.retrieve_async(reference, {"expand": _FEE})
-        return await self._intent(call, request.operation)
+        return await self._intent(call, request.operation, amount)
 
     async def _searched(self, key: str, value: str, request: ConnectorRequest) -> Answer:
         quoted = value.replace("\\", "\\\\").replace("'", "\\'")
@@ -166,9 +168,11 @@ class StripeProvider:
             return answer_of_error(error)
         return without_trace()
 
-    async def _intent(self, call: Awaitable[stripe.PaymentIntent], operation: ConnectorOperation) -> Answer:
+    async def _intent(
+        self, call: Awaitable[stripe.PaymentIntent], operation: ConnectorOperation, amount: int | None = None
+    ) -> Answer:
         try:
-            return answer_of_intent((await call).to_dict(), operation)
+            return answer_of_intent((await call).to_dict(), operation, amount)
         except stripe.StripeError as error:
             return answer_of_error(error)
 

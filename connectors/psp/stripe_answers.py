@@ -63,9 +63,11 @@ _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """Before the first byte left."""
 
 
-def answer_of_intent(intent: StripeFields, operation: ConnectorOperation) -> Answer:
-    """A PaymentIntent, seen by an operation that wanted something of it."""
+def answer_of_intent(intent: StripeFields, operation: ConnectorOperation, amount: int | None = None) -> Answer:
+    """A PaymentIntent, seen by an operation that wanted something of it: for a capture, this amount."""
     status, reference = intent["status"], intent["id"]
+    if amount is not None and status == "succeeded" and intent["amount_received"] != amount:
+        return failed(Decline.WRONG_STATE, "captured_otherwise", reference)
     if status in _DONE_BY[operation]:
         return _with_fee(Answer(Outcome.SUCCEEDED, reference), intent)
     if status == "processing":

@@ -1,1 +1,1 @@
-"""A Stripe-shaped provider for the local machine: it forgets nothing, charges nobody, and breaks where it is told to."""
+"""A Stripe-shaped provider for the local machine: forgets nothing, charges nobody, breaks where told to."""

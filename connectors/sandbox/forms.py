@@ -1,4 +1,4 @@
-"""Stripe's form encoding: `card[token]=…&expand[0]=…` ↔ nested dictionaries and lists; and parameters with their type."""
+"""Stripe's form encoding: `card[token]=…&expand[0]=…` ↔ dictionaries and lists; parameters with their type."""
 
 import re
 from collections.abc import Iterable

@@ -12,7 +12,7 @@ from schemas.codec import reference
 from schemas.codec.fields import currency_bytes, currency_code
 
 MAX_REFERENCE_CHARS = 255
-"""Idempotency keys, tokens, references and payment order ids."""
+"""Idempotency keys, and what else a provider keeps for us."""
 
 
 class ConnectorOperation(IntEnum):

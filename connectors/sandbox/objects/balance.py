@@ -7,7 +7,8 @@ from connectors.sandbox.refusal import JsonObject, invalid
 
 DISPUTE_FEE: Final = 1_500
 MINIMUM: Final = 50
-_ZERO_DECIMAL: Final = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split(" "))
+_ZERO = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
+_ZERO_DECIMAL: Final = frozenset(_ZERO.split())
 _THREE_DECIMAL: Final = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
 _WHOLE: Final = frozenset({"isk", "ugx"})
 

@@ -55,5 +55,7 @@ def card_of(name: str) -> Card:
         return Card()
     found = _CARDS.get(rest if brand in BRANDS else short)
     if short == name or found is None:
-        raise Refused(400, "resource_missing", f"No such PaymentMethod: '{name}'", param="payment_method", is_saved=False)
+        raise Refused(
+            400, "resource_missing", f"No such PaymentMethod: '{name}'", param="payment_method", is_saved=False
+        )
     return found
