@@ -14,6 +14,20 @@ class AccountStatus(IntEnum):
     FROZEN = 1
     """Neither debits nor credits; returns still arrive."""
     CLOSED = 2
+    DEBITS_FROZEN = 3
+    """Credits arrive, nothing leaves."""
+    DORMANT = 4
+    """Not used for long: credits arrive, nothing leaves until it is woken."""
+
+
+class AccountType(IntEnum):
+    """The value is the wire value: append only."""
+
+    CHECKING = 0
+    SAVINGS = 1
+    WALLET = 2
+    MERCHANT = 3
+    """What it receives is remembered, because it may be refunded or disputed."""
 
 
 class Account(NamedTuple):
@@ -23,6 +37,16 @@ class Account(NamedTuple):
     available_minor: int
     overdraft_limit_minor: int = 0
     status: AccountStatus = AccountStatus.OPEN
+    type: AccountType = AccountType.CHECKING
+
+
+_DEBIT_REFUSALS = {
+    AccountStatus.FROZEN: Reason.ACCOUNT_FROZEN,
+    AccountStatus.CLOSED: Reason.ACCOUNT_CLOSED,
+    AccountStatus.DEBITS_FROZEN: Reason.ACCOUNT_DEBITS_FROZEN,
+    AccountStatus.DORMANT: Reason.ACCOUNT_DORMANT,
+}
+_CREDIT_REFUSALS = {AccountStatus.FROZEN: Reason.PAYEE_FROZEN, AccountStatus.CLOSED: Reason.PAYEE_CLOSED}
 
 
 def debit_refusal(account: Account | None, amount_minor: int, currency: str) -> Reason | None:
@@ -30,7 +54,7 @@ def debit_refusal(account: Account | None, amount_minor: int, currency: str) -> 
     if account is None:
         return Reason.ACCOUNT_NOT_FOUND
     if account.status is not AccountStatus.OPEN:
-        return Reason.ACCOUNT_FROZEN if account.status is AccountStatus.FROZEN else Reason.ACCOUNT_CLOSED
+        return _DEBIT_REFUSALS[account.status]
     if account.currency != currency:
         return Reason.CURRENCY_MISMATCH
     if account.available_minor - amount_minor < -account.overdraft_limit_minor:
@@ -42,8 +66,8 @@ def credit_refusal(account: Account | None, amount_minor: int, currency: str) ->
     """Why this account cannot receive, or None where it can."""
     if account is None:
         return Reason.PAYEE_NOT_FOUND
-    if account.status is not AccountStatus.OPEN:
-        return Reason.PAYEE_FROZEN if account.status is AccountStatus.FROZEN else Reason.PAYEE_CLOSED
+    if account.status is not AccountStatus.OPEN and account.status in _CREDIT_REFUSALS:
+        return _CREDIT_REFUSALS[account.status]
     if account.currency != currency:
         return Reason.PAYEE_CURRENCY_MISMATCH
     if account.available_minor + amount_minor > MAX_MINOR:

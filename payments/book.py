@@ -1,16 +1,25 @@
-"""The state of one shard: accounts and remembered operations. `evolve` is the only way it changes, live and on restore
-alike.
+"""The state of one shard: accounts, open items, remembered operations and receipts.
+
+`evolve` is the only way it changes, live and on restore alike.
 """
 
+import hashlib
 from collections import deque
 from typing import Protocol
 
-from payments.accounts import Account, AccountStatus
-from payments.entries import Entry, EntryKind
-from payments.identifiers import is_system
+from payments.accounts import Account, AccountStatus, AccountType
+from payments.entries import NO_FINGERPRINT, Entry, EntryKind
+from payments.identifiers import NIL, is_system
+from payments.movements.details import OPEN_ITEMS, Opening
+from payments.movements.open_items import Items, ItemsInMemory
+from payments.postings import legs_of
 
 IDEMPOTENCY_WINDOW_HOURS = 72
 """A key is remembered for at least this long after its decision; older repeats over HTTP are answered from Postgres."""
+
+RECEIPT_WINDOW_HOURS = 180 * 24
+"""A payment can be refunded, disputed or returned for 180 days: card networks allow a chargeback for 120, and SEPA a
+refund of a direct debit for 56 (13 months where it was never authorised: by a journal)."""
 
 HOUR_US = 3_600_000_000
 
@@ -48,7 +57,8 @@ class Operations(Protocol):
 class OperationsInMemory:
     """`Operations` for books that are folded, replayed or audited: 300 bytes for each one remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self, window_hours: int = IDEMPOTENCY_WINDOW_HOURS) -> None:
+        self._window_hours = window_hours
         self._fingerprints: dict[bytes, bytes] = {}
         self._hours: deque[tuple[int, list[bytes]]] = deque()
 
@@ -63,7 +73,7 @@ class OperationsInMemory:
         """See `Operations`."""
         if not self._hours or self._hours[-1][0] < hour:
             self._hours.append((hour, []))
-            self._forget_before(hour - IDEMPOTENCY_WINDOW_HOURS)
+            self._forget_before(hour - self._window_hours)
         newest, ids = self._hours[-1]
         ids.append(operation_id)
         self._fingerprints[operation_id] = fingerprint
@@ -76,38 +86,56 @@ class OperationsInMemory:
 
 
 class Book:
-    """Accounts and operations of one shard; in memory unless others are given."""
+    """The state of one shard; in memory unless other keepers are given."""
 
-    def __init__(self, accounts: Accounts | None = None, operations: Operations | None = None) -> None:
+    def __init__(
+        self,
+        accounts: Accounts | None = None,
+        operations: Operations | None = None,
+        items: Items | None = None,
+        receipts: Operations | None = None,
+    ) -> None:
         self.accounts: Accounts = {} if accounts is None else accounts
         self.operations: Operations = OperationsInMemory() if operations is None else operations
+        self.items: Items = ItemsInMemory() if items is None else items
+        self.receipts: Operations = OperationsInMemory(RECEIPT_WINDOW_HOURS) if receipts is None else receipts
+        """Payment id → `receipt_fingerprint` of what merchants received and customers paid in."""
 
 
-_REMEMBERED = frozenset(
-    {
+_SIDES = dict.fromkeys(
+    (
         EntryKind.RESERVED,
-        EntryKind.REJECTED,
-        EntryKind.ACCOUNT_OPENED,
-        EntryKind.ACCOUNT_FROZEN,
-        EntryKind.ACCOUNT_UNFROZEN,
-        EntryKind.ACCOUNT_CLOSED,
-        EntryKind.OVERDRAFT_LIMIT_SET,
-    }
+        EntryKind.RETURNED,
+        EntryKind.HELD,
+        EntryKind.HOLD_RAISED,
+        EntryKind.CAPTURED,
+        EntryKind.RELEASED,
+        EntryKind.DEBITED,
+    ),
+    "debit_account",
+) | dict.fromkeys(
+    (EntryKind.POSTED, EntryKind.RECEIVED, EntryKind.POSTED_UNCOLLECTED, EntryKind.COLLECTED), "credit_account"
 )
-_CHANGED = {EntryKind.POSTED: "credit_account"} | dict.fromkeys(
-    _REMEMBERED - {EntryKind.REJECTED} | {EntryKind.RETURNED}, "debit_account"
-)
+"""Whose available balance the entry states."""
+
+_LEGS = frozenset({EntryKind.LEG_RESERVED, EntryKind.LEG_SETTLED, EntryKind.LEG_RELEASED})
+"""These, too: of the one account that a leg has."""
+
 _STANDING = {
     EntryKind.ACCOUNT_FROZEN: AccountStatus.FROZEN,
     EntryKind.ACCOUNT_UNFROZEN: AccountStatus.OPEN,
     EntryKind.ACCOUNT_CLOSED: AccountStatus.CLOSED,
 }
+_TERMS = frozenset({EntryKind.ACCOUNT_OPENED, EntryKind.OVERDRAFT_LIMIT_SET, EntryKind.STANDING_SET, *_STANDING})
+_ANSWERED_BEFORE = frozenset({EntryKind.REPLAYED, EntryKind.KEY_REUSED})
 
 
 def evolve(book: Book, entry: Entry) -> None:
-    """Apply one entry. An entry states the balance after it, so nothing is computed twice."""
+    """Apply one entry. An entry states the balance and the items after it, so nothing is computed twice."""
     if is_remembered(entry):
         evolve_operations(book, entry)
+    if is_receipt(entry):
+        evolve_receipts(book, entry)
     account_id = changed_account(entry)
     if account_id is not None:
         evolve_account(book, account_id, entry)
@@ -115,7 +143,7 @@ def evolve(book: Book, entry: Entry) -> None:
 
 def is_remembered(entry: Entry) -> bool:
     """True where the entry is the decision about its operation, which the same key must meet again."""
-    return entry.kind in _REMEMBERED or (entry.kind is EntryKind.POSTED and is_system(entry.debit_account))
+    return entry.fingerprint != NO_FINGERPRINT and entry.kind not in _ANSWERED_BEFORE
 
 
 def evolve_operations(book: Book, entry: Entry) -> int:
@@ -123,26 +151,72 @@ def evolve_operations(book: Book, entry: Entry) -> int:
     return book.operations.remember(entry.operation_id, entry.fingerprint, entry.decided_at_us // HOUR_US)
 
 
+def is_receipt(entry: Entry) -> bool:
+    """True for a payment that may have to be given back: a merchant's, or a deposit."""
+    kind = entry.kind
+    if kind is EntryKind.POSTED:
+        return is_system(entry.debit_account) and entry.fingerprint != NO_FINGERPRINT
+    return kind is EntryKind.RECEIVED or kind is EntryKind.POSTED_UNCOLLECTED
+
+
+def evolve_receipts(book: Book, entry: Entry) -> int:
+    """Remember a receipt; returns the hour that it counts for."""
+    fingerprint = receipt_fingerprint(entry.debit_account, entry.credit_account, *received(entry))
+    return book.receipts.remember(entry.operation_id, fingerprint, entry.decided_at_us // HOUR_US)
+
+
+def received(entry: Entry) -> tuple[int, str]:
+    """Amount and currency that may be given back: what was paid, or in another currency what arrived."""
+    for leg in legs_of(entry.details):
+        if leg.account == entry.credit_account and leg.currency != entry.currency:
+            return leg.amount_minor, leg.currency
+    return entry.amount_minor, entry.currency
+
+
+def receipt_fingerprint(payer: bytes, payee: bytes, amount_minor: int, currency: str) -> bytes:
+    """Eight bytes over what a refund has to state of its payment."""
+    return hashlib.blake2b(b"%b%b%d\0%b" % (payer, payee, amount_minor, currency.encode()), digest_size=8).digest()
+
+
 def changed_account(entry: Entry) -> bytes | None:
-    """The account whose partition state the entry changes, if any."""
-    side = _CHANGED.get(entry.kind)
-    if side is None:
-        return None
-    account_id = entry.credit_account if side == "credit_account" else entry.debit_account
+    """The account whose balance, terms or items the entry changes, if any."""
+    kind = entry.kind
+    side = _SIDES.get(kind)
+    if side is not None:
+        account_id = entry.credit_account if side == "credit_account" else entry.debit_account
+    elif kind in _TERMS:
+        account_id = entry.debit_account
+    elif kind in _LEGS:
+        account_id = entry.credit_account if entry.debit_account == NIL else entry.debit_account
+    else:
+        return next((detail.owner for detail in entry.details if isinstance(detail, OPEN_ITEMS)), None)
     return None if is_system(account_id) else account_id
 
 
 def evolve_account(book: Book, account_id: bytes, entry: Entry) -> None:
-    """Apply an entry to the account that it changes."""
+    """Apply an entry to the account that it changes, and to its items."""
+    for detail in entry.details:
+        if isinstance(detail, OPEN_ITEMS):
+            book.items.put(detail)
+    kind = entry.kind
+    if kind in _SIDES or kind in _LEGS:
+        account = book.accounts[account_id]
+        book.accounts[account_id] = Account(
+            account.currency, entry.available_after_minor, account.overdraft_limit_minor, account.status, account.type
+        )
+    elif kind in _TERMS:
+        _evolve_terms(book, account_id, entry)
+
+
+def _evolve_terms(book: Book, account_id: bytes, entry: Entry) -> None:
     kind = entry.kind
     if kind is EntryKind.ACCOUNT_OPENED:
-        book.accounts[account_id] = Account(entry.currency, 0, entry.amount_minor)
+        type_ = next((detail.type for detail in entry.details if isinstance(detail, Opening)), AccountType.CHECKING)
+        book.accounts[account_id] = Account(entry.currency, 0, entry.amount_minor, type=type_)
         return
-    currency, available_minor, overdraft_limit_minor, status = book.accounts[account_id]
+    account = book.accounts[account_id]
     if kind is EntryKind.OVERDRAFT_LIMIT_SET:
-        overdraft_limit_minor = entry.amount_minor
-    elif kind in _STANDING:
-        status = _STANDING[kind]
-    else:
-        available_minor = entry.available_after_minor
-    book.accounts[account_id] = Account(currency, available_minor, overdraft_limit_minor, status)
+        book.accounts[account_id] = account._replace(overdraft_limit_minor=entry.amount_minor)
+        return
+    status = AccountStatus(entry.amount_minor) if kind is EntryKind.STANDING_SET else _STANDING[kind]
+    book.accounts[account_id] = account._replace(status=status)

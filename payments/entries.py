@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from payments.identifiers import NIL
+from payments.movements.details import Detail
 from payments.rejections import Reason
 
 NO_FINGERPRINT = bytes(8)
@@ -36,6 +37,38 @@ class EntryKind(IntEnum):
     ACCOUNT_UNFROZEN = 10
     ACCOUNT_CLOSED = 11
     OVERDRAFT_LIMIT_SET = 12
+    HELD = 13
+    """An explicit hold: the amount left the payer's available balance and waits for its capture."""
+    HOLD_RAISED = 14
+    """The amount was added to an open hold."""
+    CAPTURED = 15
+    """Part or all of a hold is in flight; what a final capture leaves over is available again."""
+    RELEASED = 16
+    """What was left of a hold is available again: voided, expired or declined."""
+    POSTED_UNCOLLECTED = 17
+    """The journal entry of a deposit that may still bounce: posted, not yet available."""
+    COLLECTED = 18
+    """An uncollected deposit is available from here on."""
+    DEBITED = 19
+    """The journal entry of an involuntary debit, posted where the debited account is; its legs tell the shortfall."""
+    RECEIVED = 20
+    """Posted, like POSTED, to a merchant: remembered, because it may be refunded or disputed."""
+    JOURNAL_OPENED = 21
+    """A journal waits for the answers of its legs. Nothing moved here."""
+    LEG_RESERVED = 22
+    """One leg can be posted: a debit has left the available balance, a credit is expected."""
+    LEG_REFUSED = 23
+    LEG_SETTLED = 24
+    """The journal is posted: a debit's reservation is used up, a credit is available."""
+    LEG_RELEASED = 25
+    """The journal is cancelled: a debit's reservation is available again."""
+    JOURNAL_POSTED = 26
+    """The journal entry with all legs of its detail; no balance of the deciding shard changes by it."""
+    JOURNAL_CANCELLED = 27
+    STANDING_SET = 28
+    """The account's status is now the value in `amount_minor`."""
+    NOTED = 29
+    """Something about a payment became known, and moved nothing."""
 
 
 class Entry(NamedTuple):
@@ -58,6 +91,8 @@ class Entry(NamedTuple):
     source_offset: int
     source_item: int
     """Place inside a packed input record, from 0."""
+    details: tuple[Detail, ...] = ()
+    """Legs beyond the two, the cause, and open items as they stand after this entry."""
 
 
 class Source(NamedTuple):
@@ -68,8 +103,29 @@ class Source(NamedTuple):
     time_us: int
 
 
+class Step(IntEnum):
+    """What a message between two shards asks for or answers. The value is the wire value: append only."""
+
+    CREDIT = 0
+    """Take this amount; on its way back: take it again."""
+    COLLECT = 1
+    """An involuntary debit of the payee: what is not there becomes a receivable."""
+    PREPARE = 2
+    """Reserve one leg of a journal."""
+    PREPARED = 3
+    """The leg's answer; with a reason it is refused."""
+    SETTLE = 4
+    """The journal is posted."""
+    CANCEL = 5
+    """The journal is not posted."""
+
+
 class Credit(NamedTuple):
-    """A reserved amount on its way to the receiver, or (with a reason) on its way back to the payer."""
+    """What one shard asks of another: in the plain case a reserved amount on its way to the receiver, or (with a
+    reason) on its way back to the payer.
+
+    It goes to the shard of `payee`, an answer to the shard of `payer`. The amount of a journal's debit is negative.
+    """
 
     operation_id: bytes
     payer: bytes
@@ -78,6 +134,8 @@ class Credit(NamedTuple):
     currency: str
     reply_to: bytes
     reason: Reason = Reason.NONE
+    step: Step = Step.CREDIT
+    details: tuple[Detail, ...] = ()
 
 
 def quarantined(reason: Reason, source: Source) -> Entry:

@@ -77,6 +77,13 @@ def derive_account_id(principal: str, idempotency_key: str) -> bytes:
     return bytes(_uuid8(hashlib.sha256(b"account\0" + scope + idempotency_key.encode()).digest()))
 
 
+def derive_consequence_id(cause: bytes, name: str) -> bytes:
+    """The id of what follows from an operation, such as one leg of a journal; it carries the cause's shard, too."""
+    value = _uuid8(hashlib.sha256(b"consequence\0" + cause + name.encode()).digest())
+    value[14:16] = cause[14:16]
+    return bytes(value)
+
+
 def shard_of_operation(operation_id: bytes) -> int:
     """The authority's shard, as carried by a derived operation id."""
     return int.from_bytes(operation_id[14:16], "big")

@@ -9,14 +9,17 @@ Every refusal stands before the reservation. `decide`, `post` and `take_back` re
 
 from enum import StrEnum
 
-from payments.accounts import AccountStatus, credit_refusal, debit_refusal
+from payments.accounts import AccountType, credit_refusal
 from payments.book import Book
 from payments.commands import Command, CommandKind
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind, Source
 from payments.errors import InvariantViolation
-from payments.identifiers import is_system
-from payments.money import EXPONENTS, MAX_MINOR
-from payments.postings import SYSTEM_CURRENCIES
+from payments.identifiers import is_system, system_account
+from payments.movements.details import Cause, CauseKind, Uncollected
+from payments.movements.methods import UNCOLLECTED_FROM
+from payments.movements.refunds import refund_undone
+from payments.postings import SystemAccount, legs_of
+from payments.refusals import REFUSALS
 from payments.rejections import Reason
 
 
@@ -49,25 +52,50 @@ def decide(book: Book, operation_id: bytes, command: Command, source: Source) ->
     if known is not None:
         kind, reason = _REPLAYED if known == fingerprint else _KEY_REUSED
         return _entry(kind, reason, operation_id, command, source, fingerprint, available)
-    refusal = _REFUSALS[command.kind](book, command)
+    refusal = REFUSALS[command.kind](book, command)
     if refusal is not None:
         return _entry(EntryKind.REJECTED, refusal, operation_id, command, source, fingerprint, available)
     # From here on the command must succeed.
+    if command.payer in UNCOLLECTED_FROM:  # only a deposit has a clearing account for its payer
+        entry = _entry(EntryKind.POSTED_UNCOLLECTED, Reason.NONE, operation_id, command, source, fingerprint, available)
+        waiting = Uncollected(operation_id, command.payee, command.amount_minor, command.currency, is_open=True)
+        return entry._replace(details=(waiting,))
     available += _CHANGES.get(command.kind, 0) * command.amount_minor
     return _entry(DEEDS[command.kind], Reason.NONE, operation_id, command, source, fingerprint, available)
 
 
 def post(book: Book, credit: Credit, source: Source) -> Entry:
     """The journal entry at the receiver's shard (Dr payer, Cr payee), or its refusal. Credits commute: no funds are
-    checked.
+    checked. What the operator itself owes and nobody can take is posted to unclaimed property.
     """
     if is_system(credit.payee):
         return _credit_entry(EntryKind.POSTED, Reason.NONE, credit, source, 0)
-    refusal = credit_refusal(book.accounts.get(credit.payee), credit.amount_minor, credit.currency)
-    available = _available(book, credit.payee)
-    if refusal is not None:
-        return _credit_entry(EntryKind.REFUSED, refusal, credit, source, available)
-    return _credit_entry(EntryKind.POSTED, Reason.NONE, credit, source, available + credit.amount_minor)
+    amount_minor, currency = arriving(credit)
+    account = book.accounts.get(credit.payee)
+    refusal = credit_refusal(account, amount_minor, currency)
+    if refusal is None:
+        assert account is not None
+        kind = EntryKind.RECEIVED if account.type is AccountType.MERCHANT and is_sale(credit) else EntryKind.POSTED
+        return _credit_entry(kind, Reason.NONE, credit, source, account.available_minor + amount_minor)
+    if is_system(credit.payer):
+        unclaimed = credit._replace(payee=system_account(SystemAccount.UNCLAIMED, credit.currency))
+        return _credit_entry(EntryKind.POSTED, refusal, unclaimed, source, 0)
+    return _credit_entry(EntryKind.REFUSED, refusal, credit, source, _available(book, credit.payee))
+
+
+def arriving(credit: Credit) -> tuple[int, str]:
+    """Amount and currency that reach the payee: what was paid, unless legs state something else."""
+    for leg in legs_of(credit.details):
+        if leg.account == credit.payee:
+            return leg.amount_minor, leg.currency
+    return credit.amount_minor, credit.currency
+
+
+def is_sale(credit: Credit) -> bool:
+    """False for money that comes back from a merchant's own refund or from a dispute: it can't be refunded again."""
+    return not any(
+        isinstance(detail, Cause) and detail.kind in (CauseKind.REFUND, CauseKind.DISPUTE) for detail in credit.details
+    )
 
 
 def take_back(book: Book, credit: Credit, source: Source) -> Entry:
@@ -75,7 +103,8 @@ def take_back(book: Book, credit: Credit, source: Source) -> Entry:
     if credit.payer not in book.accounts:
         raise InvariantViolation("a return reached a shard that never opened its payer", credit.operation_id.hex())
     available_after = _available(book, credit.payer) + credit.amount_minor
-    return _credit_entry(EntryKind.RETURNED, credit.reason, credit, source, available_after)
+    entry = _credit_entry(EntryKind.RETURNED, credit.reason, credit, source, available_after)
+    return entry._replace(details=(*credit.details, *refund_undone(book, credit))) if credit.details else entry
 
 
 def _available(book: Book, account_id: bytes) -> int:
@@ -83,77 +112,6 @@ def _available(book: Book, account_id: bytes) -> int:
     return account.available_minor if account is not None else 0
 
 
-def _transfer_refusal(book: Book, command: Command) -> Reason | None:
-    if not 0 < command.amount_minor <= MAX_MINOR:
-        return Reason.AMOUNT_INVALID
-    if is_system(command.payer):
-        return Reason.ACCOUNT_RESERVED
-    if command.payer == command.payee:
-        return Reason.SAME_ACCOUNT
-    if is_system(command.payee) and SYSTEM_CURRENCIES.get(command.payee) != command.currency:
-        known = command.payee in SYSTEM_CURRENCIES
-        return Reason.PAYEE_CURRENCY_MISMATCH if known else Reason.PAYEE_NOT_FOUND
-    return debit_refusal(book.accounts.get(command.payer), command.amount_minor, command.currency)
-
-
-def _deposit_refusal(book: Book, command: Command) -> Reason | None:
-    if not 0 < command.amount_minor <= MAX_MINOR:
-        return Reason.AMOUNT_INVALID
-    if command.payer not in SYSTEM_CURRENCIES:
-        return Reason.PAYER_NOT_SYSTEM
-    if SYSTEM_CURRENCIES[command.payer] != command.currency:
-        return Reason.CURRENCY_MISMATCH
-    if is_system(command.payee):
-        return Reason.ACCOUNT_RESERVED
-    return credit_refusal(book.accounts.get(command.payee), command.amount_minor, command.currency)
-
-
-def _open_refusal(book: Book, command: Command) -> Reason | None:
-    if is_system(command.payer):
-        return Reason.ACCOUNT_RESERVED
-    if command.payer in book.accounts:
-        return Reason.ACCOUNT_EXISTS
-    if command.currency not in EXPONENTS:
-        return Reason.CURRENCY_UNKNOWN
-    return None if 0 <= command.amount_minor <= MAX_MINOR else Reason.AMOUNT_INVALID
-
-
-def _freeze_refusal(book: Book, command: Command) -> Reason | None:
-    account = book.accounts.get(command.payer)
-    if account is None:
-        return Reason.ACCOUNT_NOT_FOUND
-    return Reason.ACCOUNT_CLOSED if account.status is AccountStatus.CLOSED else None
-
-
-def _close_refusal(book: Book, command: Command) -> Reason | None:
-    account = book.accounts.get(command.payer)
-    if account is None:
-        return Reason.ACCOUNT_NOT_FOUND
-    if account.status is AccountStatus.CLOSED:
-        return Reason.ACCOUNT_CLOSED
-    return Reason.BALANCE_NOT_ZERO if account.available_minor else None
-
-
-def _overdraft_refusal(book: Book, command: Command) -> Reason | None:
-    account = book.accounts.get(command.payer)
-    if account is None:
-        return Reason.ACCOUNT_NOT_FOUND
-    if account.status is AccountStatus.CLOSED:
-        return Reason.ACCOUNT_CLOSED
-    if not 0 <= command.amount_minor <= MAX_MINOR:
-        return Reason.AMOUNT_INVALID
-    return Reason.OVERDRAFT_IN_USE if account.available_minor < -command.amount_minor else None
-
-
-_REFUSALS = {
-    CommandKind.TRANSFER: _transfer_refusal,
-    CommandKind.DEPOSIT: _deposit_refusal,
-    CommandKind.OPEN_ACCOUNT: _open_refusal,
-    CommandKind.FREEZE_ACCOUNT: _freeze_refusal,
-    CommandKind.UNFREEZE_ACCOUNT: _freeze_refusal,
-    CommandKind.CLOSE_ACCOUNT: _close_refusal,
-    CommandKind.SET_OVERDRAFT_LIMIT: _overdraft_refusal,
-}
 DEEDS = {
     CommandKind.TRANSFER: EntryKind.RESERVED,
     CommandKind.DEPOSIT: EntryKind.POSTED,
@@ -210,4 +168,5 @@ def _credit_entry(kind: EntryKind, reason: Reason, credit: Credit, source: Sourc
         NO_FINGERPRINT,
         source.offset,
         source.item,
+        credit.details,
     )

@@ -3,13 +3,17 @@
 Customer accounts are liabilities of the operator, so a credit raises and a debit lowers the customer's balance.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from payments.commands import CommandKind
 from payments.entries import Entry, EntryKind
 from payments.identifiers import system_account
 from payments.money import EXPONENTS
+from payments.movements.details import Detail, Legs
+from payments.movements.details import Posting as Posting
 
 
 class SystemAccount(IntEnum):
@@ -17,6 +21,31 @@ class SystemAccount(IntEnum):
 
     CASH_CLEARING = 1
     """Cash paid in and not yet matched with the vault."""
+    CHECK_CLEARING = 2
+    PAYROLL_CLEARING = 3
+    PAYPAL_CLEARING = 4
+    ZELLE_CLEARING = 5
+    DIRECT_DEBIT_CLEARING = 6
+    WIRE_CLEARING = 7
+    PRE_AUTHORISED_CLEARING = 8
+    THIRD_PARTY_CLEARING = 9
+    MONEY_ORDER_CLEARING = 10
+    CARD_CLEARING = 11
+    """What a PSP has taken from cards and not yet settled."""
+    FEES = 12
+    """Income: what the operator charges."""
+    FX_POSITION = 13
+    """One per currency: what was bought and sold, until it is squared."""
+    FX_GAIN_LOSS = 14
+    DISPUTES = 15
+    """Contested amounts until they are won or lost."""
+    RECEIVABLES = 16
+    """What customers owe: an asset, so it is debited when a debt arises."""
+    LOSSES = 17
+    """Receivables written off."""
+    UNCLAIMED = 18
+    """Credits of the operator that no account could take: unclaimed property."""
+    SUSPENSE = 19
 
 
 class Movement(NamedTuple):
@@ -34,22 +63,33 @@ MOVEMENTS: dict[CommandKind, Movement] = {
 }
 
 
-class Posting(NamedTuple):
-    """One leg: credits are positive, debits negative."""
-
-    account: bytes
-    amount_minor: int
-    currency: str
+JOURNAL_ENTRIES: Final = frozenset(
+    {EntryKind.POSTED, EntryKind.RECEIVED, EntryKind.POSTED_UNCOLLECTED, EntryKind.DEBITED, EntryKind.JOURNAL_POSTED}
+)
+"""The kinds of entries that post."""
 
 
 def postings(entry: Entry) -> tuple[Posting, ...]:
     """The balanced legs of an entry; only journal entries have any."""
-    if entry.kind is not EntryKind.POSTED:
+    if entry.kind not in JOURNAL_ENTRIES:
         return ()
-    return (
+    return legs_of(entry.details) or (
         Posting(entry.debit_account, -entry.amount_minor, entry.currency),
         Posting(entry.credit_account, entry.amount_minor, entry.currency),
     )
+
+
+def is_balanced(legs: Iterable[Posting]) -> bool:
+    """Whether the legs sum to zero in every currency."""
+    sums: Counter[str] = Counter()
+    for leg in legs:
+        sums[leg.currency] += leg.amount_minor
+    return not any(sums.values())
+
+
+def legs_of(details: tuple[Detail, ...]) -> tuple[Posting, ...]:
+    """The legs that a detail states; () where the two of the fixed fields stand."""
+    return next((detail.legs for detail in details if isinstance(detail, Legs)), ())
 
 
 SYSTEM_CURRENCIES: dict[bytes, str] = {

@@ -34,6 +34,23 @@ class Reason(StrEnum):
     TEXT_TOO_LONG = "text_too_long"
     BATCH_TOO_LARGE = "batch_too_large"
     PAYER_NOT_SYSTEM = "payer_not_system"
+    ACCOUNT_DEBITS_FROZEN = "account_debits_frozen"
+    ACCOUNT_DORMANT = "account_dormant"
+    ACCOUNT_HAS_OPEN_ITEMS = "account_has_open_items"
+    EXPIRY_INVALID = "expiry_invalid"
+    HOLD_NOT_FOUND = "hold_not_found"
+    HOLD_EXPIRED = "hold_expired"
+    CAPTURE_EXCEEDS_HOLD = "capture_exceeds_hold"
+    DEPOSIT_NOT_FOUND = "deposit_not_found"
+    RETURN_CODE_UNKNOWN = "return_code_unknown"
+    PAYMENT_NOT_REFUNDABLE = "payment_not_refundable"
+    REFUND_EXCEEDS_PAYMENT = "refund_exceeds_payment"
+    DISPUTE_NOT_FOUND = "dispute_not_found"
+    RECEIVABLE_NOT_FOUND = "receivable_not_found"
+    RECEIVABLE_EXCEEDED = "receivable_exceeded"
+    LEGS_INVALID = "legs_invalid"
+    JOURNAL_UNBALANCED = "journal_unbalanced"
+    STANDING_INVALID = "standing_invalid"
 
 
 QUARANTINED: frozenset[Reason] = frozenset(

@@ -53,6 +53,12 @@ def latest(record: str) -> RegisteredSchema:
 
 
 @cache
+def ids_of(record: str) -> frozenset[int]:
+    """The schema ids of every version of a record: what readers take."""
+    return frozenset(schema.schema_id for schema in registered() if schema.record == record)
+
+
+@cache
 def by_id(schema_id: int) -> RegisteredSchema | None:
     """The schema of this id, or None where it is not ours."""
     return next((schema for schema in registered() if schema.schema_id == schema_id), None)

@@ -5,9 +5,12 @@ every cut names the exact run of input offsets that it decided.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from payments.commands import NO_REPLY
-from payments.entries import Credit, Entry, EntryKind
+from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind, Step
+from payments.movements.details import Detail, Journal, Legs
+from payments.movements.journals import MAX_LEGS
 from runtime.exactly_once.contract import Chunk
 from schemas import topics
 from schemas.codec.commands import MAX_ITEMS
@@ -32,8 +35,31 @@ _ENTRIES_AN_ITEM = 3
 _SHORTEST_ITEM_BYTES = 54
 """The fixed fields of a command and two empty texts."""
 
-_ANSWERS = frozenset(EntryKind) - {EntryKind.RESERVED, EntryKind.REFUSED}
-"""Entries after which nothing more follows for the caller."""
+FULL_BYTES = 400_000
+"""Entries and details after which a record is cut: with the largest single input behind it (LANE_BYTES, or a journal
+of 64 legs inside the shard: 150 kB) it stays below MAX_LEDGER_BYTES."""
+
+LANE_BYTES = 300_000
+"""What the messages of one record to another shard may make of that shard's ledger."""
+
+_PLAIN_MESSAGE_BYTES = 300
+"""A credit that is refused and taken back: two entries, a cause and an item."""
+
+_LEG_BYTES = 29
+
+_GOES_ON = frozenset(
+    {
+        EntryKind.RESERVED,
+        EntryKind.REFUSED,
+        EntryKind.CAPTURED,
+        EntryKind.JOURNAL_OPENED,
+        EntryKind.LEG_RESERVED,
+        EntryKind.LEG_REFUSED,
+        EntryKind.LEG_SETTLED,
+        EntryKind.LEG_RELEASED,
+    }
+)
+"""Entries after which something more follows for the caller."""
 
 
 class Outbox:
@@ -50,6 +76,7 @@ class Outbox:
         self._entries: list[Entry] = []
         self._descriptions: dict[int, str] = {}
         self._description_bytes = 0
+        self._detail_bytes = 0
         self._received: dict[int, Counter] = {}
         self._credits: defaultdict[int, list[Credit]] = defaultdict(list)
         self._returns: defaultdict[int, list[Credit]] = defaultdict(list)
@@ -60,8 +87,10 @@ class Outbox:
         if description:
             self._descriptions[len(self._entries)] = description
             self._description_bytes += 5 + len(description) * (1 if description.isascii() else 4)
+        if entry.details:
+            self._detail_bytes += sum(map(_bytes_of, entry.details))
         self._entries.append(entry)
-        if reply_to != NO_REPLY and entry.kind in _ANSWERS:
+        if reply_to != NO_REPLY and is_final_answer(entry):
             reply = Reply(reply_to, entry.operation_id, entry.kind, entry.reason, entry.decided_at_us)
             self._replies[reply_partition(reply_to)].append(reply)
 
@@ -99,19 +128,55 @@ class Outbox:
     def make_room(self, offset: int, value_bytes: int) -> None:
         """Cut in front of a command record that may not fit beside what waits."""
         items = min(value_bytes // _SHORTEST_ITEM_BYTES + 1, MAX_ITEMS)
-        waiting = len(self._entries) * ENTRY.size + self._description_bytes
-        if self._entries and waiting + items * _ENTRIES_AN_ITEM * ENTRY.size + value_bytes > MAX_LEDGER_BYTES:
+        if (
+            self._entries
+            and self._waiting_bytes + items * _ENTRIES_AN_ITEM * ENTRY.size + value_bytes > MAX_LEDGER_BYTES
+        ):
             self.cut(offset)
 
     def cut_if_full(self, next_offset: int) -> None:
-        if len(self._entries) >= MAX_ENTRIES:
+        if len(self._entries) >= MAX_ENTRIES or self._detail_bytes >= FULL_BYTES:
             self.cut(next_offset)
+
+    @property
+    def _waiting_bytes(self) -> int:
+        return len(self._entries) * ENTRY.size + self._description_bytes + self._detail_bytes
 
     def _send(self, topic: str, lane: Lane, outgoing: dict[int, list[Credit]]) -> list[Counter]:
         counters = []
-        for destination, credits in outgoing.items():
-            sequence = self.shard.next_on(lane, destination)
-            value = encode_credits(CreditBatch(self.shard.number, sequence, credits))
-            self.produce(topic, value, partition=destination)
-            counters.append(Counter(lane, destination, sequence + 1))
+        for destination, messages in outgoing.items():
+            for credits in _parted(messages):
+                sequence = self.shard.next_on(lane, destination)
+                value = encode_credits(CreditBatch(self.shard.number, sequence, credits))
+                self.produce(topic, value, partition=destination)
+            counters.append(Counter(lane, destination, self.shard.next_of(lane, destination)))
         return counters
+
+
+def is_final_answer(entry: Entry) -> bool:
+    """Whether nothing more follows for the caller. What is noted answers where it was asked for."""
+    if entry.kind is EntryKind.NOTED:
+        return entry.fingerprint != NO_FINGERPRINT
+    return entry.kind not in _GOES_ON
+
+
+def _parted(messages: list[Credit]) -> Iterator[list[Credit]]:
+    """Runs of messages that fit one record, judged by what they make of the receiving shard's ledger."""
+    if len(messages) * _PLAIN_MESSAGE_BYTES <= LANE_BYTES and not any(message.step for message in messages):
+        yield messages
+        return
+    part: list[Credit] = []
+    part_bytes = 0
+    for message in messages:
+        message_bytes = _PLAIN_MESSAGE_BYTES + (MAX_LEGS * _LEG_BYTES if message.step is Step.PREPARED else 0)
+        if part and part_bytes + message_bytes > LANE_BYTES:
+            yield part
+            part, part_bytes = [], 0
+        part.append(message)
+        part_bytes += message_bytes
+    yield part
+
+
+def _bytes_of(detail: Detail) -> int:
+    """At most what a detail takes in a record."""
+    return 150 + _LEG_BYTES * len(detail.legs) if isinstance(detail, (Legs, Journal)) else 150

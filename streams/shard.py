@@ -68,6 +68,10 @@ class Shard:
         self.lanes[lane][destination] = sequence + 1
         return sequence
 
+    def next_of(self, lane: Lane, destination: int) -> int:
+        """The number of the next record to send on a lane."""
+        return self.lanes[lane].get(destination, 0)
+
     def decided(self) -> dict[str, int]:
         """The next undecided offset per input topic; topics of which nothing was decided are left out."""
         offsets = self.next_offsets

@@ -122,11 +122,17 @@ def form_refusal(command: Command) -> Reason | None:
     Its parties: a payment has two, an account operation has one and NIL for the other; the tables tell a rejected
     payment from a rejected account operation by that. Its texts: U+0000 is refused because Postgres can't hold it.
     """
-    key, description = command.idempotency_key, command.description
+    refusal = texts_refusal(command.idempotency_key, command.description)
+    if refusal is not None:
+        return refusal
+    misfit = command.payer == NIL or (command.payee == NIL) is (command.kind in _PAYMENTS)
+    return Reason.MALFORMED if misfit else None
+
+
+def texts_refusal(key: str, description: str) -> Reason | None:
+    """Why these are no key and description, or None."""
     if not key:
         return Reason.IDEMPOTENCY_KEY_MISSING
     if len(key) > MAX_KEY_CHARS or len(description) > MAX_DESCRIPTION_CHARS:
         return Reason.TEXT_TOO_LONG
-    if command.payer == NIL or (command.payee == NIL) is (command.kind in _PAYMENTS):
-        return Reason.MALFORMED
     return Reason.MALFORMED if "\0" in key or "\0" in description else None

@@ -1,6 +1,6 @@
 """Enum and currency fields as single wire values. An Avro enum below 64 is one byte: twice its index (zigzag)."""
 
-from payments.accounts import AccountStatus
+from payments.accounts import AccountStatus, AccountType
 from payments.entries import EntryKind
 from payments.errors import UndecodableRecord
 from payments.money import EXPONENTS
@@ -9,6 +9,7 @@ from payments.rejections import Reason
 REASONS: tuple[Reason, ...] = tuple(Reason)
 _KINDS: tuple[EntryKind, ...] = tuple(EntryKind)
 _STATUSES: tuple[AccountStatus, ...] = tuple(AccountStatus)
+_TYPES: tuple[AccountType, ...] = tuple(AccountType)
 REASON_BYTE: dict[Reason, int] = {reason: index << 1 for index, reason in enumerate(REASONS)}
 
 _CODES: dict[bytes, str] = {code.encode("ascii"): code for code in EXPONENTS} | {bytes(3): ""}
@@ -55,3 +56,10 @@ def account_status_of(byte: int) -> AccountStatus:
     if byte & 1 or byte >> 1 >= len(_STATUSES):
         raise UndecodableRecord("an unknown status of an account")
     return _STATUSES[byte >> 1]
+
+
+def account_type_of(byte: int) -> AccountType:
+    """The type of an enum byte. Raises UndecodableRecord."""
+    if byte & 1 or byte >> 1 >= len(_TYPES):
+        raise UndecodableRecord("an unknown type of an account")
+    return _TYPES[byte >> 1]

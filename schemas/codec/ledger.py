@@ -5,6 +5,7 @@ arrays of entries without touching one in Python.
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from enum import IntEnum
 from struct import Struct
@@ -12,9 +13,11 @@ from typing import Final, NamedTuple
 
 from payments.entries import Entry
 from payments.errors import UndecodableRecord
+from payments.movements.details import Detail
 from schemas import wire
 from schemas.codec.fields import REASON_BYTE, currency_bytes, currency_code, entry_kind_of, reason_of
-from schemas.registry import latest
+from schemas.codec.named import encode_details, read_details
+from schemas.registry import ids_of, latest
 
 ENTRY: Final = Struct(">BB16s16s16sq3sqq8sqi")
 ENTRY_FIELDS: Final = (
@@ -35,6 +38,11 @@ ENTRY_FIELDS: Final = (
 
 GENESIS_HASH: Final = bytes(32)
 _SCHEMA = latest("LedgerRecord").schema_id
+_READABLE = ids_of("LedgerRecord")
+_WITHOUT_DETAILS = min(_READABLE)
+"""Version 1, which ended with the descriptions."""
+
+_NO_DETAILS = b"\0"
 _FRAME = wire.frame(_SCHEMA)
 
 
@@ -82,10 +90,17 @@ class PackedLedgerRecord(NamedTuple):
     entry_count: int
     packed: memoryview
     descriptions: dict[int, str]
+    details: dict[int, tuple[Detail, ...]]
+    """By index of the entry; entries without details are left out."""
 
     def entries(self) -> Iterator[Entry]:
         """The entries, one object each. Raises UndecodableRecord on an unknown kind or reason."""
-        return map(_entry, ENTRY.iter_unpack(self.packed))
+        plain = map(_entry, ENTRY.iter_unpack(self.packed))
+        return map(self._detailed, itertools.count(), plain) if self.details else plain
+
+    def _detailed(self, index: int, entry: Entry) -> Entry:
+        details = self.details.get(index)
+        return entry if details is None else entry._replace(details=details)
 
 
 def encode_ledger_record(header: LedgerHeader, entries: list[Entry], descriptions: dict[int, str]) -> bytes:
@@ -93,8 +108,9 @@ def encode_ledger_record(header: LedgerHeader, entries: list[Entry], description
     pack = ENTRY.pack
     packed = [
         pack(kind << 1, REASON_BYTE[reason], id_, debit, credit, amount, currency_bytes(currency), *rest)
-        for kind, reason, id_, debit, credit, amount, currency, *rest in entries
+        for kind, reason, id_, debit, credit, amount, currency, *rest, _ in entries
     ]
+    details = [(index, detail) for index, entry in enumerate(entries) for detail in entry.details]
     return b"".join(
         (
             _FRAME,
@@ -109,13 +125,15 @@ def encode_ledger_record(header: LedgerHeader, entries: list[Entry], description
             wire.write_array(
                 [wire.write_long(index) + wire.write_bytes(text.encode()) for index, text in descriptions.items()]
             ),
+            encode_details("LedgerRecord", "entry", details) if details else _NO_DETAILS,
         )
     )
 
 
 def decode_ledger_record(value: bytes) -> PackedLedgerRecord:
-    """Header, packed entries and descriptions of a record value. Raises UndecodableRecord: a bug or tampering."""
-    if wire.schema_id_of(value) != _SCHEMA:
+    """Header, packed entries and what goes with them. Raises UndecodableRecord: a bug or tampering."""
+    schema_id = wire.schema_id_of(value)
+    if schema_id not in _READABLE:
         raise UndecodableRecord(f"expected schema id {_SCHEMA}")
     buffer = memoryview(value)
     header, at = _read_header(buffer, wire.FRAME_BYTES)
@@ -125,8 +143,12 @@ def decode_ledger_record(value: bytes) -> PackedLedgerRecord:
     for _ in range(described):
         index, at = wire.read_long(buffer, at)
         descriptions[index], at = wire.read_text(buffer, at)
-    wire.require_end(buffer, wire.read_array_end(buffer, at, described))
-    return PackedLedgerRecord(header, count, packed, descriptions)
+    at = wire.read_array_end(buffer, at, described)
+    details: dict[int, tuple[Detail, ...]] = {}
+    if schema_id != _WITHOUT_DETAILS:
+        details, at = read_details(buffer, at, "LedgerRecord", "entry", count)
+    wire.require_end(buffer, at)
+    return PackedLedgerRecord(header, count, packed, descriptions, details)
 
 
 def record_hash(value: bytes) -> bytes:

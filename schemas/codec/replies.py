@@ -8,11 +8,14 @@ from payments.errors import UndecodableRecord
 from payments.rejections import Reason
 from schemas import wire
 from schemas.codec.fields import REASON_BYTE, entry_kind_of, reason_of
-from schemas.registry import latest
+from schemas.registry import ids_of, latest
 from schemas.topics import REPLY_PARTITIONS
 
 _ITEM = Struct(">8s16sBBq")
 _SCHEMA = latest("ReplyBatch").schema_id
+_READABLE = ids_of("ReplyBatch")
+"""The versions differ in the kinds and reasons that there are."""
+
 _FRAME = wire.frame(_SCHEMA)
 
 
@@ -47,7 +50,7 @@ def encode_replies(replies: list[Reply]) -> bytes:
 
 def decode_replies(value: bytes) -> list[Reply]:
     """The replies of a record value. Raises UndecodableRecord."""
-    if wire.schema_id_of(value) != _SCHEMA:
+    if wire.schema_id_of(value) not in _READABLE:
         raise UndecodableRecord(f"expected schema id {_SCHEMA}")
     buffer = memoryview(value)
     items, _, at = wire.read_fixed_array(buffer, wire.FRAME_BYTES, _ITEM)

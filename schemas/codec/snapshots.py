@@ -1,20 +1,26 @@
 """Snapshots of a shard: pages of accounts, segments of remembered operations, and the head of its ledger."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import NamedTuple
 
 from payments.accounts import Account
 from payments.errors import UndecodableRecord
+from payments.movements.details import OpenItem
 from schemas import wire
 from schemas.codec import reference
-from schemas.codec.fields import account_status_of, currency_bytes, currency_code
+from schemas.codec.fields import account_status_of, account_type_of, currency_bytes, currency_code
 from schemas.codec.ledger import Counter, Lane
-from schemas.registry import latest
+from schemas.codec.named import encode_items, read_items
+from schemas.registry import ids_of, latest
 
-_ACCOUNT = Struct(">16s3sqqB")
+_ACCOUNT = Struct(">16s3sqqBB")
+_PLAIN_ACCOUNT = Struct(">16s3sqqB")
+"""Of version 1, in which every account was a checking account and had no items."""
+
 _OPERATION = Struct(">16s8s")
 _PAGE = latest("AccountsPage").schema_id
+_PLAIN_PAGE = min(ids_of("AccountsPage"))
 _SEGMENT = latest("OperationsSegment").schema_id
 _HEAD = latest("ShardHead").schema_id
 
@@ -27,6 +33,8 @@ class AccountsPage(NamedTuple):
     sequence: int
     taken_at_us: int
     accounts: list[tuple[bytes, Account]]
+    items: Sequence[OpenItem] = ()
+    """Open items whose owner is on this page."""
 
 
 class OperationsSegment(NamedTuple):
@@ -61,18 +69,19 @@ def encode_page(page: AccountsPage) -> bytes:
 
 def encode_packed_page(page: AccountsPage, packed: list[bytes]) -> bytes:
     """A whole record value whose accounts are packed already; those of `page` are not looked at."""
-    return _framed(_PAGE, page[:4], packed)
+    numbers = page.shard, page.page, page.sequence, page.taken_at_us
+    return _framed(_PAGE, numbers, packed) + encode_items(page.items)
 
 
 def pack_account(account_id: bytes, account: Account) -> bytes:
-    """One account as it stands in a page: 36 bytes, the id first."""
-    currency, available_minor, limit_minor, status = account
-    return _ACCOUNT.pack(account_id, currency_bytes(currency), available_minor, limit_minor, status << 1)
+    """One account as it stands in a page: 37 bytes, the id first."""
+    currency, available_minor, limit_minor, status, type_ = account
+    return _ACCOUNT.pack(account_id, currency_bytes(currency), available_minor, limit_minor, status << 1, type_ << 1)
 
 
 def unpack_account(packed: bytes) -> tuple[bytes, Account]:
     """The account of `pack_account`."""
-    return _account(_ACCOUNT.unpack(packed))
+    return _account(*_ACCOUNT.unpack(packed))
 
 
 def encode_segment(segment: OperationsSegment) -> bytes:
@@ -91,34 +100,47 @@ def decode_snapshot(value: bytes) -> Snapshot:
     schema_id = wire.schema_id_of(value)
     if schema_id == _HEAD:
         return _decode_head(value)
-    if schema_id not in (_PAGE, _SEGMENT):
+    if schema_id not in (_PAGE, _PLAIN_PAGE, _SEGMENT):
         raise UndecodableRecord(f"schema id {schema_id} is no snapshot")
     buffer = memoryview(value)
-    if schema_id == _PAGE:
-        (shard, page, sequence, taken_at_us), items = _unframed(buffer, 4, _ACCOUNT)
-        accounts = [_account(fields) for fields in _ACCOUNT.iter_unpack(items)]
-        return AccountsPage(shard, page, sequence, taken_at_us, accounts)
-    (shard, hour, segment, sequence, taken_at_us), items = _unframed(buffer, 5, _OPERATION)
+    if schema_id != _SEGMENT:
+        return _decode_page(buffer, schema_id)
+    (shard, hour, segment, sequence, taken_at_us), items, at = _unframed(buffer, 5, _OPERATION)
+    wire.require_end(buffer, at)
     return OperationsSegment(shard, hour, segment, sequence, taken_at_us, list(_OPERATION.iter_unpack(items)))
 
 
-def _unframed(buffer: memoryview, count: int, item: Struct) -> tuple[list[int], memoryview]:
+def _decode_page(buffer: memoryview, schema_id: int) -> AccountsPage:
+    packing = _ACCOUNT if schema_id == _PAGE else _PLAIN_ACCOUNT
+    (shard, page, sequence, taken_at_us), packed, at = _unframed(buffer, 4, packing)
+    accounts = [_account(*fields) for fields in packing.iter_unpack(packed)]
+    items: Sequence[OpenItem] = ()
+    if schema_id == _PAGE:
+        items, at = read_items(buffer, at)
+    wire.require_end(buffer, at)
+    return AccountsPage(shard, page, sequence, taken_at_us, accounts, items)
+
+
+def _unframed(buffer: memoryview, count: int, item: Struct) -> tuple[list[int], memoryview, int]:
     numbers, at = [], wire.FRAME_BYTES
     for _ in range(count):
         number, at = wire.read_long(buffer, at)
         numbers.append(number)
     items, _, at = wire.read_fixed_array(buffer, at, item)
-    wire.require_end(buffer, at)
-    return numbers, items
+    return numbers, items, at
 
 
 def _framed(schema_id: int, numbers: Iterable[int], packed: list[bytes]) -> bytes:
     return b"".join((wire.frame(schema_id), *map(wire.write_long, numbers), wire.write_array(packed)))
 
 
-def _account(fields: tuple[bytes, bytes, int, int, int]) -> tuple[bytes, Account]:
-    account_id, currency, available_minor, limit_minor, status = fields
-    return account_id, Account(currency_code(currency), available_minor, limit_minor, account_status_of(status))
+def _account(
+    account_id: bytes, currency: bytes, available_minor: int, limit_minor: int, status: int, type_: int = 0
+) -> tuple[bytes, Account]:
+    account = Account(
+        currency_code(currency), available_minor, limit_minor, account_status_of(status), account_type_of(type_)
+    )
+    return account_id, account
 
 
 def _decode_head(value: bytes) -> ShardHead:

@@ -1,4 +1,4 @@
-"""authorise: decides every command at the partition of its authority account, and reserves what a payment needs.
+"""authorise: decides every command and instruction at the partition of its authority account, and reserves its money.
 
 Reads payments.commands. Keeps the shard's book. Writes (through the outbox) ledger.entries, payments.credits, replies.
 Guarantees: every refusal stands before the reservation; each command leaves one decision in the ledger, in log order.
@@ -7,16 +7,19 @@ Guarantees: every refusal stands before the reservation; each command leaves one
 from confluent_kafka import Message
 
 from payments.commands import Command
-from payments.entries import Credit, EntryKind, Source
+from payments.entries import Source
 from payments.errors import UndecodableRecord
-from payments.identifiers import derive_operation_id, is_system
+from payments.identifiers import derive_operation_id
 from payments.lifecycle import decide
+from payments.movements import deciding
+from payments.movements.instructions import Instruction
 from payments.rejections import Reason
 from runtime.exactly_once.contract import Chunk
 from schemas.codec.commands import decode_body, form_refusal, items
+from schemas.codec.instructions import decode_instruction, instruction_refusal, is_instruction
 from schemas.partitioning import shard_of
-from streams.agents.post import post_credit
 from streams.agents.quarantine import quarantine
+from streams.agents.settle import settle
 from streams.broker_time import broker_time_us
 from streams.outbox import Outbox
 from streams.shard import Shard
@@ -33,13 +36,28 @@ def authorise(shard: Shard, chunk: Chunk) -> None:
 
 
 def _authorise_record(shard: Shard, outbox: Outbox, message: Message) -> None:
-    offset, time_us = message.offset(), broker_time_us(message)
+    source = Source(message.offset(), 0, broker_time_us(message))
     value = message.value() or b""
     try:
+        if is_instruction(value):
+            _authorise_instruction(shard, outbox, message, source, value)
+            return
         for item, body in enumerate(items(value)):
-            _authorise_item(shard, outbox, message, Source(offset, item, time_us), body)
+            _authorise_item(shard, outbox, message, source._replace(item=item), body)
     except UndecodableRecord as error:
-        quarantine(outbox, message, Source(offset, 0, time_us), value, Reason.MALFORMED, str(error))
+        quarantine(outbox, message, source, value, Reason.MALFORMED, str(error))
+
+
+def _authorise_instruction(shard: Shard, outbox: Outbox, message: Message, source: Source, value: bytes) -> None:
+    asked = decode_instruction(value)
+    refusal = _misplaced(shard, asked) or instruction_refusal(asked)
+    if refusal is not None:
+        quarantine(outbox, message, source, value, refusal, "see the reason")
+        return
+    envelope = asked.envelope
+    operation_id = derive_operation_id(asked.authority, envelope.idempotency_key, shard.number)
+    entry = deciding.decide(shard.book, operation_id, asked, source)
+    settle(shard, outbox, entry, source, envelope.reply_to, envelope.description)
 
 
 def _authorise_item(shard: Shard, outbox: Outbox, message: Message, source: Source, body: bytes) -> None:
@@ -48,26 +66,14 @@ def _authorise_item(shard: Shard, outbox: Outbox, message: Message, source: Sour
     except UndecodableRecord as error:
         quarantine(outbox, message, source, body, Reason.MALFORMED, str(error))
         return
-    refusal = form_refusal(command)
-    if shard_of(command.authority, shard.shards) != shard.number:
-        refusal = Reason.WRONG_PARTITION
+    refusal = _misplaced(shard, command) or form_refusal(command)
     if refusal is not None:
         quarantine(outbox, message, source, body, refusal, "see the reason")
         return
-    _authorise_command(shard, outbox, command, source)
-
-
-def _authorise_command(shard: Shard, outbox: Outbox, command: Command, source: Source) -> None:
     operation_id = derive_operation_id(command.authority, command.idempotency_key, shard.number)
     entry = decide(shard.book, operation_id, command, source)
-    outbox.add(entry, command.reply_to, command.description)
-    shard.evolve(entry)
-    if entry.kind is not EntryKind.RESERVED:
-        return
-    credit = Credit(
-        operation_id, command.payer, command.payee, command.amount_minor, command.currency, command.reply_to
-    )
-    if is_system(credit.payee) or shard_of(credit.payee, shard.shards) == shard.number:
-        post_credit(shard, outbox, credit, source)
-    else:
-        outbox.send_credit(credit)
+    settle(shard, outbox, entry, source, command.reply_to, command.description)
+
+
+def _misplaced(shard: Shard, asked: Command | Instruction) -> Reason | None:
+    return Reason.WRONG_PARTITION if shard_of(asked.authority, shard.shards) != shard.number else None

@@ -1,0 +1,139 @@
+"""Which instruction is decided where, what follows from an entry, and what a message between shards asks for.
+
+`decide` → entry → `following` → messages → `arrive` → entry …, until nothing follows. All of it is pure: whoever calls
+it evolves the book with each entry before the next decision.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from payments.book import Book
+from payments.commands import NO_REPLY
+from payments.entries import Credit, Entry, EntryKind, Source, Step
+from payments.lifecycle import post, take_back
+from payments.movements import deposits, disputes, holds, journals, refunds, standing, transfers
+from payments.movements.deeds import Deed, available_of
+from payments.movements.details import Cause, Dispute, Journal, Legs
+from payments.movements.instructions import (
+    CaptureHold,
+    ClearDeposit,
+    Instruction,
+    NoteEvidence,
+    OpenAccount,
+    OpenDispute,
+    PlaceHold,
+    PostJournal,
+    PricedTransfer,
+    RaiseHold,
+    RecoverReceivable,
+    Refund,
+    ResolveDispute,
+    ReturnDeposit,
+    SetStanding,
+    VoidHold,
+    WriteOff,
+)
+from payments.rejections import Reason
+
+Kind = TypeVar("Kind", Journal, Dispute)
+Decision = Callable[[Book, bytes, Any, Source], Deed | Reason]
+
+DECISIONS: dict[type[Instruction], Decision] = {
+    OpenAccount: standing.open_account,
+    SetStanding: standing.set_standing,
+    PricedTransfer: transfers.transfer,
+    PlaceHold: holds.place,
+    RaiseHold: holds.increase,
+    CaptureHold: holds.capture,
+    VoidHold: holds.void,
+    ClearDeposit: deposits.clear,
+    ReturnDeposit: deposits.send_back,
+    Refund: refunds.refund,
+    OpenDispute: disputes.open_dispute,
+    NoteEvidence: disputes.note_evidence,
+    ResolveDispute: disputes.resolve,
+    RecoverReceivable: disputes.recover,
+    WriteOff: disputes.write_off,
+    PostJournal: journals.open_journal,
+}
+
+
+def decide(book: Book, operation_id: bytes, asked: Instruction, source: Source) -> Entry:
+    """The one decision about an instruction at its authority's shard. Idempotency first, then refusals, then deed."""
+    fingerprint = asked.fingerprint
+    known = book.operations.fingerprint_of(operation_id)
+    if known is not None:
+        repeated = known == fingerprint
+        kind = EntryKind.REPLAYED if repeated else EntryKind.KEY_REUSED
+        reason = Reason.NONE if repeated else Reason.IDEMPOTENCY_KEY_REUSED
+        return _refused(book, kind, reason, asked).entry(operation_id, source, fingerprint)
+    decided = DECISIONS[type(asked)](book, operation_id, asked, source)
+    if isinstance(decided, Reason):
+        decided = _refused(book, EntryKind.REJECTED, decided, asked)
+    return decided.entry(operation_id, source, fingerprint)
+
+
+def following(entry: Entry, reply_to: bytes = NO_REPLY) -> list[Credit]:
+    """The messages that an entry of this shard sends, in order."""
+    match entry.kind:
+        case EntryKind.RESERVED | EntryKind.CAPTURED:
+            return [_credit(entry, reply_to)]
+        case EntryKind.JOURNAL_OPENED:
+            return journals.questions(_item(entry, Journal), Step.PREPARE)
+        case EntryKind.JOURNAL_POSTED | EntryKind.JOURNAL_CANCELLED:
+            step = Step.SETTLE if entry.kind is EntryKind.JOURNAL_POSTED else Step.CANCEL
+            return [message for journal in _items(entry, Journal) for message in journals.questions(journal, step)]
+        case EntryKind.DEBITED | EntryKind.POSTED | EntryKind.NOTED if entry.details:
+            found = [disputes.following(entry, dispute) for dispute in _items(entry, Dispute)]
+            return [message for message in found if message is not None]
+        case _:
+            return []
+
+
+def arrive(book: Book, message: Credit, source: Source) -> tuple[Entry | None, Credit | None]:
+    """What a message does at its shard, and the answer that it sends back, if any. Raises InvariantViolation."""
+    match message.step:
+        case Step.CREDIT if message.reason is not Reason.NONE:
+            return take_back(book, message, source), None
+        case Step.CREDIT:
+            entry = post(book, message, source)
+            returned = message._replace(reason=entry.reason) if entry.kind is EntryKind.REFUSED else None
+            return entry, returned
+        case Step.COLLECT:
+            return disputes.collect(book, message, source), None
+        case Step.PREPARE:
+            entry = journals.prepare(book, message, source)
+            return entry, message._replace(step=Step.PREPARED, reason=entry.reason)
+        case Step.PREPARED:
+            return journals.answered(book, message, source), None
+        case Step.SETTLE | Step.CANCEL:
+            return journals.end(book, message, source), None
+
+
+def is_answer(message: Credit) -> bool:
+    """Whether a message goes back to the payer's shard: a return, or the answer of a leg."""
+    return message.step is Step.PREPARED or (message.step is Step.CREDIT and message.reason is not Reason.NONE)
+
+
+def _credit(entry: Entry, reply_to: bytes) -> Credit:
+    return Credit(
+        entry.operation_id,
+        entry.debit_account,
+        entry.credit_account,
+        entry.amount_minor,
+        entry.currency,
+        reply_to,
+        details=tuple(detail for detail in entry.details if isinstance(detail, (Legs, Cause))) if entry.details else (),
+    )
+
+
+def _refused(book: Book, kind: EntryKind, reason: Reason, asked: Instruction) -> Deed:
+    return Deed(kind, *asked.headline, available_of(book, asked.authority), reason=reason)
+
+
+def _items(entry: Entry, kind: type[Kind]) -> list[Kind]:
+    return [detail for detail in entry.details if isinstance(detail, kind)]
+
+
+def _item(entry: Entry, kind: type[Kind]) -> Kind:
+    return _items(entry, kind)[0]

@@ -1,0 +1,74 @@
+"""What a decision becomes: an entry that has no place in the log yet."""
+
+from typing import NamedTuple
+
+from payments.book import Book
+from payments.entries import NO_FINGERPRINT, Entry, EntryKind, Source
+from payments.identifiers import NIL, system_account
+from payments.movements.details import Detail, Legs, Posting, Receivable
+from payments.postings import SystemAccount
+from payments.rejections import Reason
+
+
+class Deed(NamedTuple):
+    """An entry less its operation, time, fingerprint and source."""
+
+    kind: EntryKind
+    debit_account: bytes
+    credit_account: bytes = NIL
+    amount_minor: int = 0
+    currency: str = ""
+    available_after_minor: int = 0
+    details: tuple[Detail, ...] = ()
+    reason: Reason = Reason.NONE
+
+    def entry(self, operation_id: bytes, source: Source, fingerprint: bytes = NO_FINGERPRINT) -> Entry:
+        """The entry at its place in the log."""
+        return Entry(
+            self.kind,
+            self.reason,
+            operation_id,
+            self.debit_account,
+            self.credit_account,
+            self.amount_minor,
+            self.currency,
+            self.available_after_minor,
+            source.time_us,
+            fingerprint,
+            source.offset,
+            source.item,
+            self.details,
+        )
+
+
+def available_of(book: Book, account_id: bytes) -> int:
+    """Available balance of an account of this shard; 0 for one that does not exist or has no state."""
+    account = book.accounts.get(account_id)
+    return account.available_minor if account is not None else 0
+
+
+def debit_involuntarily(
+    book: Book, operation_id: bytes, account_id: bytes, credits: tuple[Posting, ...], details: tuple[Detail, ...]
+) -> Deed:
+    """Debit an account for credits of one currency to accounts of the operator, whatever is there.
+
+    What the available balance does not cover is debited to receivables, and the account owes it (promise I3).
+    """
+    currency = credits[0].currency
+    amount_minor = sum(leg.amount_minor for leg in credits)
+    available = available_of(book, account_id)
+    paid = max(0, min(available, amount_minor))
+    owed = amount_minor - paid
+    debits = [Posting(account_id, -paid, currency)] if paid else []
+    if owed:
+        debits.append(Posting(system_account(SystemAccount.RECEIVABLES, currency), -owed, currency))
+        details = (*details, Receivable(operation_id, account_id, owed, currency, is_open=True))
+    return Deed(
+        EntryKind.DEBITED,
+        account_id,
+        credits[0].account,
+        amount_minor,
+        currency,
+        available - paid,
+        (Legs((*debits, *credits)), *details),
+    )

@@ -1,0 +1,153 @@
+"""What an entry carries beyond its fixed fields: legs, cause, and the open items of the book as they stand after it.
+
+An open item is what accounting calls one: something begun that a later command or answer ends. The entry states it
+whole, so that nothing is computed twice and whoever reads the ledger needs no rule to know what is open.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from payments.accounts import AccountType
+from payments.rejections import Reason
+
+
+class Posting(NamedTuple):
+    """One leg: credits are positive, debits negative."""
+
+    account: bytes
+    amount_minor: int
+    currency: str
+
+
+class Legs(NamedTuple):
+    """Every leg of a journal entry, in place of the two that its fixed fields would mean."""
+
+    legs: tuple[Posting, ...]
+
+
+class CauseKind(IntEnum):
+    """What an entry follows from. The value is the wire value: append only."""
+
+    CAPTURE = 0
+    REFUND = 1
+    DEPOSIT = 2
+    DISPUTE = 3
+    RECEIVABLE = 4
+    JOURNAL = 5
+
+
+class Cause(NamedTuple):
+    """The hold, payment, deposit, dispute, receivable or journal that an entry follows from."""
+
+    kind: CauseKind
+    cause_id: bytes
+    code: str = ""
+    """Reason code of the method's own network (R01, AC04 …) where there is one."""
+
+
+class Opening(NamedTuple):
+    """What an opened account is."""
+
+    type: AccountType
+
+
+class Hold(NamedTuple):
+    """An amount set aside for one payee. `amount_minor` is what may still be captured."""
+
+    item_id: bytes
+    owner: bytes
+    """The payer."""
+    payee: bytes
+    amount_minor: int
+    captured_minor: int
+    currency: str
+    expires_at_us: int
+    is_open: bool
+
+
+class Uncollected(NamedTuple):
+    """A deposit that is posted and not yet available."""
+
+    item_id: bytes
+    owner: bytes
+    amount_minor: int
+    currency: str
+    is_open: bool
+
+
+class GivenBack(NamedTuple):
+    """How much of one received payment was refunded or is disputed. Stays open: it is what refuses one refund more."""
+
+    item_id: bytes
+    """The payment."""
+    owner: bytes
+    """Who received it."""
+    amount_minor: int
+    """Of the payment."""
+    refunded_minor: int
+    disputed_minor: int
+    is_open: bool = True
+
+
+class Dispute(NamedTuple):
+    """A payment that its payer contests; the amount lies on the disputes account until it is resolved."""
+
+    item_id: bytes
+    owner: bytes
+    """The merchant."""
+    payment_id: bytes
+    customer: bytes
+    amount_minor: int
+    currency: str
+    is_provisional: bool
+    """The customer has the amount already and owes it again if the merchant wins."""
+    is_open: bool
+
+
+class Receivable(NamedTuple):
+    """What an account owes because an involuntary debit found too little."""
+
+    item_id: bytes
+    """The operation that found too little."""
+    owner: bytes
+    amount_minor: int
+    currency: str
+    is_open: bool
+
+
+class JournalLeg(NamedTuple):
+    """One leg of a journal that is neither posted nor cancelled yet, at the shard of its account."""
+
+    item_id: bytes
+    owner: bytes
+    journal_id: bytes
+    amount_minor: int
+    currency: str
+    is_open: bool
+
+
+class Journal(NamedTuple):
+    """A journal at its coordinating shard, until every leg has answered."""
+
+    item_id: bytes
+    owner: bytes
+    """The first leg's account."""
+    legs: tuple[Posting, ...]
+    awaited: int
+    """Answers that are still out."""
+    refusal: Reason
+    """The first leg's refusal, or NONE."""
+    reply_to: bytes
+    is_open: bool
+
+
+OpenItem = Hold | Uncollected | GivenBack | Dispute | Receivable | JournalLeg | Journal
+"""`owner` is the account at whose shard, and in whose snapshot page, the item is kept."""
+
+OPEN_ITEMS: tuple[type[OpenItem], ...] = (Hold, Uncollected, GivenBack, Dispute, Receivable, JournalLeg, Journal)
+"""The place is part of an item's key: append only."""
+
+HINDERS_CLOSING = (Hold, Uncollected, JournalLeg, Journal, Receivable, Dispute)
+"""Items of an account that can't be closed while it has one."""
+
+Detail = Legs | Cause | Opening | OpenItem

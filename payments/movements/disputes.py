@@ -1,0 +1,164 @@
+"""Disputes and what they leave behind: chargeback, evidence, win, loss, debts. Decided where the merchant (debtor) is.
+
+Dr merchant, Cr disputes when it opens; Dr disputes, Cr customer when the merchant loses, Cr merchant when it wins. A
+provisional credit goes to the customer at once and is collected again when the merchant wins. The merchant's debit is
+involuntary: what is not there becomes a receivable.
+"""
+
+from payments.accounts import debit_refusal
+from payments.book import Book
+from payments.commands import NO_REPLY
+from payments.entries import Credit, Entry, EntryKind, Source, Step
+from payments.identifiers import derive_consequence_id, system_account
+from payments.money import MAX_MINOR
+from payments.movements.deeds import Deed, available_of, debit_involuntarily
+from payments.movements.details import Cause, CauseKind, Detail, Dispute, GivenBack, Legs, Posting, Receivable
+from payments.movements.instructions import NoteEvidence, OpenDispute, RecoverReceivable, ResolveDispute, WriteOff
+from payments.movements.refunds import given_back
+from payments.postings import SystemAccount
+from payments.rejections import Reason
+
+
+def open_dispute(book: Book, operation_id: bytes, asked: OpenDispute, _source: Source) -> Deed | Reason:
+    """The chargeback: debit the merchant for the amount and the fee, whatever is there."""
+    before = given_back(book, asked)
+    if isinstance(before, Reason):
+        return before
+    if not 0 <= asked.fee_minor <= MAX_MINOR:
+        return Reason.AMOUNT_INVALID
+    credits = [Posting(disputes_account(asked.currency), asked.amount_minor, asked.currency)]
+    if asked.fee_minor:
+        credits.append(Posting(system_account(SystemAccount.FEES, asked.currency), asked.fee_minor, asked.currency))
+    dispute = Dispute(
+        operation_id,
+        asked.merchant,
+        asked.payment_id,
+        asked.customer,
+        asked.amount_minor,
+        asked.currency,
+        asked.is_provisional,
+        is_open=True,
+    )
+    after = before._replace(disputed_minor=before.disputed_minor + asked.amount_minor)
+    details = (Cause(CauseKind.DISPUTE, operation_id), after, dispute)
+    return debit_involuntarily(book, operation_id, asked.merchant, tuple(credits), details)
+
+
+def note_evidence(book: Book, _operation_id: bytes, asked: NoteEvidence, _source: Source) -> Deed | Reason:
+    """Evidence is on record with its hash; nothing moves."""
+    dispute = book.items.find(Dispute, asked.merchant, asked.dispute_id)
+    if dispute is None:
+        return Reason.DISPUTE_NOT_FOUND
+    cause = Cause(CauseKind.DISPUTE, dispute.item_id, asked.evidence_hash.hex())
+    return Deed(EntryKind.NOTED, asked.merchant, details=(cause, dispute))
+
+
+def resolve(book: Book, _operation_id: bytes, asked: ResolveDispute, _source: Source) -> Deed | Reason:
+    """Won: the merchant has the amount again, less what it still owes of it. Lost: it is the customer's."""
+    dispute = book.items.find(Dispute, asked.merchant, asked.dispute_id)
+    if dispute is None:
+        return Reason.DISPUTE_NOT_FOUND
+    cause = Cause(CauseKind.DISPUTE, dispute.item_id, "won" if asked.is_won else "lost")
+    ended = dispute._replace(is_open=False)
+    if not asked.is_won:
+        return Deed(EntryKind.NOTED, asked.merchant, details=(cause, ended))
+    found = book.items.find(GivenBack, asked.merchant, dispute.payment_id)
+    assert found is not None, "a dispute of a payment of which nothing was given back"
+    won = found._replace(disputed_minor=found.disputed_minor - dispute.amount_minor)
+    return _credit_less_debt(book, dispute, (cause, ended, won))
+
+
+def _credit_less_debt(book: Book, dispute: Dispute, details: tuple[Detail, ...]) -> Deed:
+    """Dr disputes, Cr receivables as far as the merchant still owes of this dispute, Cr merchant the rest."""
+    amount_minor, currency = dispute.amount_minor, dispute.currency
+    debt = book.items.find(Receivable, dispute.owner, dispute.item_id)
+    repaid = min(debt.amount_minor, amount_minor) if debt is not None else 0
+    legs = [Posting(disputes_account(currency), -amount_minor, currency)]
+    if repaid:
+        legs.append(Posting(system_account(SystemAccount.RECEIVABLES, currency), repaid, currency))
+    if amount_minor > repaid:
+        legs.append(Posting(dispute.owner, amount_minor - repaid, currency))
+    available = available_of(book, dispute.owner) + amount_minor - repaid
+    stated: tuple[Detail, ...] = (Legs(tuple(legs)), *details, *_paid_down(debt, repaid))
+    return Deed(EntryKind.POSTED, legs[0].account, dispute.owner, amount_minor, currency, available, stated)
+
+
+def recover(book: Book, _operation_id: bytes, asked: RecoverReceivable, _source: Source) -> Deed | Reason:
+    """Pay part or all of a debt from what is available."""
+    debt = book.items.find(Receivable, asked.account, asked.receivable_id)
+    if debt is None:
+        return Reason.RECEIVABLE_NOT_FOUND
+    if asked.amount_minor <= 0:
+        return Reason.AMOUNT_INVALID
+    if asked.amount_minor > debt.amount_minor:
+        return Reason.RECEIVABLE_EXCEEDED
+    refusal = debit_refusal(book.accounts.get(asked.account), asked.amount_minor, debt.currency)
+    if refusal is not None:
+        return refusal
+    receivables = system_account(SystemAccount.RECEIVABLES, debt.currency)
+    details: tuple[Detail, ...] = (Cause(CauseKind.RECEIVABLE, debt.item_id), *_paid_down(debt, asked.amount_minor))
+    available = available_of(book, asked.account) - asked.amount_minor
+    return Deed(EntryKind.DEBITED, asked.account, receivables, asked.amount_minor, debt.currency, available, details)
+
+
+def write_off(book: Book, _operation_id: bytes, asked: WriteOff, _source: Source) -> Deed | Reason:
+    """Dr losses, Cr receivables."""
+    debt = book.items.find(Receivable, asked.account, asked.receivable_id)
+    if debt is None:
+        return Reason.RECEIVABLE_NOT_FOUND
+    legs = (
+        Posting(system_account(SystemAccount.LOSSES, debt.currency), -debt.amount_minor, debt.currency),
+        Posting(system_account(SystemAccount.RECEIVABLES, debt.currency), debt.amount_minor, debt.currency),
+    )
+    cause = Cause(CauseKind.RECEIVABLE, debt.item_id)
+    details: tuple[Detail, ...] = (Legs(legs), cause, *_paid_down(debt, debt.amount_minor))
+    return Deed(
+        EntryKind.JOURNAL_POSTED, asked.account, amount_minor=debt.amount_minor, currency=debt.currency, details=details
+    )
+
+
+def collect(book: Book, credit: Credit, source: Source) -> Entry:
+    """At the customer: take a provisional credit back, whatever is there."""
+    legs = (Posting(credit.payer, credit.amount_minor, credit.currency),)
+    deed = debit_involuntarily(book, credit.operation_id, credit.payee, legs, credit.details)
+    return deed.entry(credit.operation_id, source)
+
+
+_STEPS = {
+    (EntryKind.DEBITED, True, True): Step.CREDIT,
+    (EntryKind.NOTED, False, False): Step.CREDIT,
+    (EntryKind.POSTED, False, True): Step.COLLECT,
+}
+"""(kind of entry, dispute still open, customer credited at once) → what the customer's shard is asked for."""
+
+
+def following(entry: Entry, dispute: Dispute) -> Credit | None:
+    """What a dispute that was opened or resolved by this entry asks of the customer's shard.
+
+    Opened with a provisional credit: pay it. Lost without: pay. Won with: collect it again.
+    """
+    step = _STEPS.get((entry.kind, dispute.is_open, dispute.is_provisional))
+    if step is None:
+        return None
+    return Credit(
+        derive_consequence_id(entry.operation_id, step.name),
+        disputes_account(dispute.currency),
+        dispute.customer,
+        dispute.amount_minor,
+        dispute.currency,
+        NO_REPLY,
+        step=step,
+        details=(Cause(CauseKind.DISPUTE, dispute.item_id),),
+    )
+
+
+def disputes_account(currency: str) -> bytes:
+    """Where contested amounts lie."""
+    return system_account(SystemAccount.DISPUTES, currency)
+
+
+def _paid_down(debt: Receivable | None, amount_minor: int) -> tuple[Receivable, ...]:
+    if debt is None or amount_minor == 0:
+        return ()
+    rest = debt.amount_minor - amount_minor
+    return (debt._replace(amount_minor=rest, is_open=rest > 0),)

@@ -1,0 +1,103 @@
+"""Holds: authorise, raise, capture in parts, void, expire. All decided where the payer is.
+
+A hold reserves its amount for one payee. Captures never exceed it; the final one, a void and the expiry give the rest
+back. Expiry is by stream time: at or after it nothing can be captured, whether or not the tick has come by.
+"""
+
+from collections.abc import Iterator
+
+from payments.accounts import debit_refusal
+from payments.book import Book
+from payments.entries import Entry, EntryKind, Source
+from payments.money import MAX_MINOR
+from payments.movements.deeds import Deed, available_of
+from payments.movements.details import Cause, CauseKind, Hold
+from payments.movements.instructions import CaptureHold, PlaceHold, RaiseHold, VoidHold
+from payments.refusals import transfer_refusal
+from payments.rejections import Reason
+
+MAX_HOLD_US = 31 * 24 * 3_600_000_000
+"""The longest authorisation that card networks know: 31 days (Visa: lodging, car and boat rental, cruises)."""
+
+EXPIRIES_A_TICK = 500
+"""× about 220 bytes each: far below one ledger record. Ticks come every second, and what is left waits for the next."""
+
+
+def place(book: Book, operation_id: bytes, asked: PlaceHold, source: Source) -> Deed | Reason:
+    """Authorise. The operation's id is the hold's."""
+    refusal = transfer_refusal(book, asked.payer, asked.payee, asked.amount_minor, asked.currency)
+    if refusal is not None:
+        return refusal
+    if not source.time_us < asked.expires_at_us <= source.time_us + MAX_HOLD_US:
+        return Reason.EXPIRY_INVALID
+    hold = Hold(
+        operation_id, asked.payer, asked.payee, asked.amount_minor, 0, asked.currency, asked.expires_at_us, is_open=True
+    )
+    available = available_of(book, asked.payer) - asked.amount_minor
+    return Deed(EntryKind.HELD, asked.payer, asked.payee, asked.amount_minor, asked.currency, available, (hold,))
+
+
+def increase(book: Book, _operation_id: bytes, asked: RaiseHold, source: Source) -> Deed | Reason:
+    """Add to an open hold what the account can still give."""
+    hold = _usable(book, asked.payer, asked.hold_id, source)
+    if isinstance(hold, Reason):
+        return hold
+    if not 0 < asked.amount_minor <= MAX_MINOR - hold.amount_minor:
+        return Reason.AMOUNT_INVALID
+    refusal = debit_refusal(book.accounts.get(asked.payer), asked.amount_minor, hold.currency)
+    if refusal is not None:
+        return refusal
+    raised = hold._replace(amount_minor=hold.amount_minor + asked.amount_minor)
+    available = available_of(book, asked.payer) - asked.amount_minor
+    return Deed(EntryKind.HOLD_RAISED, hold.owner, hold.payee, asked.amount_minor, hold.currency, available, (raised,))
+
+
+def capture(book: Book, _operation_id: bytes, asked: CaptureHold, source: Source) -> Deed | Reason:
+    """Send part or all of a hold on its way. Honoured on a frozen account, too: the hold was the promise."""
+    hold = _usable(book, asked.payer, asked.hold_id, source)
+    if isinstance(hold, Reason):
+        return hold
+    if asked.amount_minor <= 0:
+        return Reason.AMOUNT_INVALID
+    rest = hold.amount_minor - asked.amount_minor
+    if rest < 0:
+        return Reason.CAPTURE_EXCEEDS_HOLD
+    is_open = rest > 0 and not asked.is_final
+    after = hold._replace(
+        amount_minor=rest if is_open else 0,
+        captured_minor=hold.captured_minor + asked.amount_minor,
+        is_open=is_open,
+    )
+    available = available_of(book, asked.payer) + (0 if is_open else rest)
+    cause = Cause(CauseKind.CAPTURE, asked.hold_id)
+    return Deed(
+        EntryKind.CAPTURED, hold.owner, hold.payee, asked.amount_minor, hold.currency, available, (cause, after)
+    )
+
+
+def void(book: Book, _operation_id: bytes, asked: VoidHold, _source: Source) -> Deed | Reason:
+    """Give back what is left. An expired hold that no tick has met yet may be voided as well."""
+    hold = book.items.find(Hold, asked.payer, asked.hold_id)
+    return Reason.HOLD_NOT_FOUND if hold is None else _release(book, hold, Reason.NONE)
+
+
+def expire(book: Book, source: Source) -> Iterator[Entry]:
+    """The entries of holds whose time has come. Evolve each before asking for the next: an account may have several."""
+    for hold in book.items.due_holds(source.time_us, EXPIRIES_A_TICK):
+        yield _release(book, hold, Reason.HOLD_EXPIRED).entry(hold.item_id, source)
+
+
+def _usable(book: Book, payer: bytes, hold_id: bytes, source: Source) -> Hold | Reason:
+    hold = book.items.find(Hold, payer, hold_id)
+    if hold is None:
+        return Reason.HOLD_NOT_FOUND
+    return Reason.HOLD_EXPIRED if hold.expires_at_us <= source.time_us else hold
+
+
+def _release(book: Book, hold: Hold, reason: Reason) -> Deed:
+    after = hold._replace(amount_minor=0, is_open=False)
+    available = available_of(book, hold.owner) + hold.amount_minor
+    details = (Cause(CauseKind.CAPTURE, hold.item_id), after)
+    return Deed(
+        EntryKind.RELEASED, hold.owner, hold.payee, hold.amount_minor, hold.currency, available, details, reason
+    )

@@ -1,0 +1,306 @@
+"""What callers ask for beyond transfers and deposits: one class per instruction, with only the fields that it needs.
+
+Imperative, without state or outcome. The first field is the *authority*: the account at whose partition the
+instruction is decided, which is the scope of its idempotency key and the Kafka key of its record.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from payments.accounts import AccountStatus, AccountType
+from payments.commands import NO_REPLY
+from payments.identifiers import NIL
+from payments.movements.details import Posting
+
+
+class Envelope(NamedTuple):
+    """What every instruction carries."""
+
+    idempotency_key: str
+    reply_to: bytes = NO_REPLY
+    description: str = ""
+
+
+class Headline(NamedTuple):
+    """The parties and the amount that a refusal names."""
+
+    debit_account: bytes
+    credit_account: bytes = NIL
+    amount_minor: int = 0
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
+    """One instruction to one account."""
+
+    envelope: Envelope
+
+    @property
+    def authority(self) -> bytes:
+        """The account at whose partition this is decided."""
+        raise NotImplementedError
+
+    @property
+    def headline(self) -> Headline:
+        """What a refusal of it shows."""
+        return Headline(self.authority)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Eight bytes over everything that the same key must repeat: as of `Command.fingerprint`."""
+        facts = (
+            type(self).__name__,
+            *(getattr(self, field.name) for field in fields(self) if field.name != "envelope"),
+        )
+        return hashlib.blake2b(canonical((*facts, self.envelope.description)), digest_size=8).digest()
+
+
+def canonical(value: object) -> bytes:
+    """One text for equal values and another for others: bencoding (BEP 3), with `n` for None."""
+    if value is None:
+        return b"n"
+    if isinstance(value, int):
+        return b"i%de" % value
+    if isinstance(value, str):
+        value = value.encode()
+    if isinstance(value, bytes):
+        return b"%d:%b" % (len(value), value)
+    assert isinstance(value, Iterable), value
+    return b"l%be" % b"".join(map(canonical, value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAccount(Instruction):
+    """Open an account of a type."""
+
+    account: bytes
+    type: AccountType
+    currency: str
+    overdraft_limit_minor: int = 0
+
+    @property
+    def authority(self) -> bytes:
+        return self.account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetStanding(Instruction):
+    """Freeze (debits only or both), mark as dormant, open again."""
+
+    account: bytes
+    status: AccountStatus
+
+    @property
+    def authority(self) -> bytes:
+        return self.account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricedTransfer(Instruction):
+    """A transfer with fees, or into another currency: all legs are stated, those between payer and payee are accounts
+    of the operator.
+    """
+
+    payer: bytes
+    payee: bytes
+    legs: tuple[Posting, ...]
+
+    @property
+    def authority(self) -> bytes:
+        return self.payer
+
+    @property
+    def headline(self) -> Headline:
+        paid = next((leg for leg in self.legs if leg.account == self.payer), Posting(self.payer, 0, ""))
+        return Headline(self.payer, self.payee, -paid.amount_minor, paid.currency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceHold(Instruction):
+    """Authorise: set an amount aside for a payee until it is captured, voided or expired."""
+
+    payer: bytes
+    payee: bytes
+    amount_minor: int
+    currency: str
+    expires_at_us: int
+
+    @property
+    def authority(self) -> bytes:
+        return self.payer
+
+    @property
+    def headline(self) -> Headline:
+        return Headline(self.payer, self.payee, self.amount_minor, self.currency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaiseHold(Instruction):
+    """Add an amount to an open hold (incremental authorisation)."""
+
+    payer: bytes
+    hold_id: bytes
+    amount_minor: int
+
+    @property
+    def authority(self) -> bytes:
+        return self.payer
+
+    @property
+    def headline(self) -> Headline:
+        return Headline(self.payer, NIL, self.amount_minor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureHold(RaiseHold):
+    """Take part or all of a hold; the final capture gives the rest back."""
+
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoidHold(Instruction):
+    """Give back what is left of a hold."""
+
+    payer: bytes
+    hold_id: bytes
+
+    @property
+    def authority(self) -> bytes:
+        return self.payer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearDeposit(Instruction):
+    """The deposit (a check) has cleared: it becomes available."""
+
+    account: bytes
+    deposit_id: bytes
+
+    @property
+    def authority(self) -> bytes:
+        return self.account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnDeposit(Instruction):
+    """The deposit has bounced or was returned: take it back, involuntarily where it was available."""
+
+    account: bytes
+    deposit_id: bytes
+    clearing_account: bytes
+    amount_minor: int
+    currency: str
+    code: str
+
+    @property
+    def authority(self) -> bytes:
+        return self.account
+
+    @property
+    def headline(self) -> Headline:
+        return Headline(self.account, self.clearing_account, self.amount_minor, self.currency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund(Instruction):
+    """Give back part or all of a received payment."""
+
+    merchant: bytes
+    """Who received the payment and pays the refund."""
+    customer: bytes
+    """Who paid; a clearing account where the money came through a PSP."""
+    payment_id: bytes
+    payment_amount_minor: int
+    """Of the whole payment. Checked against what the merchant's shard remembers of it."""
+    amount_minor: int
+    currency: str
+
+    @property
+    def authority(self) -> bytes:
+        return self.merchant
+
+    @property
+    def headline(self) -> Headline:
+        return Headline(self.merchant, self.customer, self.amount_minor, self.currency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenDispute(Refund):
+    """A chargeback: the payment's payer contests it. Debits the merchant whatever is there; the rest becomes a debt."""
+
+    fee_minor: int
+    is_provisional: bool
+    """Credit the customer at once; owed again if the merchant wins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteEvidence(Instruction):
+    """Evidence was handed in for a dispute; `evidence_hash` names the document."""
+
+    merchant: bytes
+    dispute_id: bytes
+    evidence_hash: bytes
+
+    @property
+    def authority(self) -> bytes:
+        return self.merchant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveDispute(Instruction):
+    """The dispute has ended."""
+
+    merchant: bytes
+    dispute_id: bytes
+    is_won: bool
+    """By the merchant."""
+
+    @property
+    def authority(self) -> bytes:
+        return self.merchant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverReceivable(Instruction):
+    """Pay part or all of a debt from the account's available balance."""
+
+    account: bytes
+    receivable_id: bytes
+    amount_minor: int
+
+    @property
+    def authority(self) -> bytes:
+        return self.account
+
+    @property
+    def headline(self) -> Headline:
+        return Headline(self.account, NIL, self.amount_minor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOff(Instruction):
+    """Give a debt up: it becomes a loss."""
+
+    account: bytes
+    receivable_id: bytes
+
+    @property
+    def authority(self) -> bytes:
+        return self.account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostJournal(Instruction):
+    """A balanced journal of two to MAX_LEGS legs, posted whole or not at all. The first leg's account coordinates."""
+
+    legs: tuple[Posting, ...]
+    code: str = ""
+    """Why, where it is an adjustment: break id or reason."""
+
+    @property
+    def authority(self) -> bytes:
+        return self.legs[0].account if self.legs else NIL

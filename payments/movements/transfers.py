@@ -1,0 +1,49 @@
+"""Transfers whose legs are stated: with fees, or into another currency. Two hops, like the plain transfer.
+
+The payer's shard reserves what the payer is debited; the payee's shard posts all legs at once. Between the two stand
+only accounts of the operator (fees, FX positions), which can't refuse.
+"""
+
+from payments.book import Book
+from payments.entries import EntryKind, Source
+from payments.identifiers import is_system
+from payments.money import MAX_MINOR
+from payments.movements.deeds import Deed, available_of
+from payments.movements.details import Legs
+from payments.movements.instructions import PricedTransfer
+from payments.postings import SYSTEM_CURRENCIES, is_balanced
+from payments.refusals import transfer_refusal
+from payments.rejections import Reason
+
+MAX_TRANSFER_LEGS = 8
+"""Payer, payee, two fees, and the two legs of an exchange, with room for two more."""
+
+
+def transfer(book: Book, _operation_id: bytes, asked: PricedTransfer, _source: Source) -> Deed | Reason:
+    """Reserve the payer's leg and send all legs to the payee."""
+    refusal = _legs_refusal(asked)
+    if refusal is not None:
+        return refusal
+    debited = asked.headline
+    refusal = transfer_refusal(book, asked.payer, asked.payee, debited.amount_minor, debited.currency)
+    if refusal is not None:
+        return refusal
+    available = available_of(book, asked.payer) - debited.amount_minor
+    return Deed(EntryKind.RESERVED, *debited, available, (Legs(asked.legs),))
+
+
+def _legs_refusal(asked: PricedTransfer) -> Reason | None:
+    """One debit of the payer, one credit of the payee, and otherwise accounts of the operator."""
+    if not 2 <= len(asked.legs) <= MAX_TRANSFER_LEGS:
+        return Reason.LEGS_INVALID
+    parties = [leg for leg in asked.legs if leg.account in (asked.payer, asked.payee)]
+    if [leg.account for leg in parties] != [asked.payer, asked.payee] or is_system(asked.payee):
+        return Reason.LEGS_INVALID
+    if not parties[0].amount_minor < 0 < parties[1].amount_minor:
+        return Reason.LEGS_INVALID
+    for leg in asked.legs:
+        if not 0 < abs(leg.amount_minor) <= MAX_MINOR:
+            return Reason.AMOUNT_INVALID
+        if leg not in parties and SYSTEM_CURRENCIES.get(leg.account) != leg.currency:
+            return Reason.LEGS_INVALID
+    return None if is_balanced(asked.legs) else Reason.JOURNAL_UNBALANCED

@@ -1,0 +1,111 @@
+"""Instructions: one Avro record per kind on payments.commands, so that adding a kind changes no released schema."""
+
+from dataclasses import fields
+from typing import Any
+
+from payments.errors import UndecodableRecord
+from payments.identifiers import NIL
+from payments.movements.details import Posting
+from payments.movements.instructions import (
+    CaptureHold,
+    ClearDeposit,
+    Envelope,
+    Instruction,
+    NoteEvidence,
+    OpenAccount,
+    OpenDispute,
+    PlaceHold,
+    PostJournal,
+    PricedTransfer,
+    RaiseHold,
+    RecoverReceivable,
+    Refund,
+    ResolveDispute,
+    ReturnDeposit,
+    SetStanding,
+    VoidHold,
+    WriteOff,
+)
+from payments.rejections import Reason
+from schemas import wire
+from schemas.codec import reference
+from schemas.codec.commands import texts_refusal
+from schemas.codec.named import BROKEN, plain, typed_fields
+from schemas.registry import ids_of
+
+INSTRUCTIONS: dict[str, type[Instruction]] = {
+    kind.__name__: kind
+    for kind in (
+        OpenAccount,
+        SetStanding,
+        PricedTransfer,
+        PlaceHold,
+        RaiseHold,
+        CaptureHold,
+        VoidHold,
+        ClearDeposit,
+        ReturnDeposit,
+        Refund,
+        OpenDispute,
+        NoteEvidence,
+        ResolveDispute,
+        RecoverReceivable,
+        WriteOff,
+        PostJournal,
+    )
+}
+"""By the name of their Avro record."""
+
+MAX_CODE_CHARS = 64
+"""Reason codes of networks have 4 letters, break ids 30."""
+
+MAX_NUMBER = 1 << 62
+"""Far above every amount and time; keeps each sum and sign change inside 64 bits."""
+
+_IDS = frozenset(schema_id for record in INSTRUCTIONS for schema_id in ids_of(record))
+
+
+def is_instruction(value: bytes) -> bool:
+    """Whether a record value carries an instruction. Raises UndecodableRecord where there is no frame."""
+    return wire.schema_id_of(value) in _IDS
+
+
+def encode_instruction(asked: Instruction) -> bytes:
+    """A whole record value."""
+    stated = {field.name: plain(getattr(asked, field.name)) for field in fields(asked) if field.name != "envelope"}
+    return reference.encode(type(asked).__name__, stated | asked.envelope._asdict())
+
+
+def decode_instruction(value: bytes) -> Instruction:
+    """The instruction of a record value. Raises UndecodableRecord."""
+    record, stated = reference.decode(value)
+    kind = INSTRUCTIONS[record]
+    try:
+        envelope = Envelope(*(stated[name] for name in Envelope._fields))
+        return kind(envelope=envelope, **typed_fields(kind, stated))
+    except BROKEN as error:
+        raise UndecodableRecord(f"not a {record}: {error}") from error
+
+
+def instruction_refusal(asked: Instruction) -> Reason | None:
+    """Why an instruction that decodes is none of the contract's, or None: before anything of it is packed or kept."""
+    refusal = texts_refusal(asked.envelope.idempotency_key, asked.envelope.description)
+    if refusal is not None:
+        return refusal
+    if asked.authority == NIL:
+        return Reason.MALFORMED
+    return next((found for field in fields(asked) if (found := _misfit(field.name, getattr(asked, field.name)))), None)
+
+
+def _misfit(name: str, value: Any) -> Reason | None:
+    if name == "currency":
+        return None if len(value) == 3 and value.isascii() and value.isalpha() else Reason.MALFORMED
+    if name == "code":
+        return Reason.TEXT_TOO_LONG if len(value) > MAX_CODE_CHARS else Reason.MALFORMED if "\0" in value else None
+    if name == "legs":
+        return next((found for leg in value if (found := _leg_misfit(leg))), None)
+    return Reason.MALFORMED if isinstance(value, int) and abs(value) > MAX_NUMBER else None
+
+
+def _leg_misfit(leg: Posting) -> Reason | None:
+    return _misfit("currency", leg.currency) or _misfit("amount_minor", leg.amount_minor)
