@@ -24,6 +24,9 @@ REMEMBERED_MAX = 64
 
 _SEEN = Struct(">8sI")
 _BYTES = _SEEN.size
+_TIMES = tuple(Struct(">" + "8xI" * count) for count in range(KEYS_MAX + 2))
+"""When each of so many keys was last seen, unpacked at once."""
+
 _UNIT_US = 300 * 10**6
 """When a key was last seen is kept to five minutes: exact enough for an hour in 12 buckets."""
 
@@ -34,12 +37,13 @@ def see(seen: bytes, key: bytes, time_us: int) -> bytes:
         return seen
     number = time_us // _UNIT_US
     if seen:
-        number = max(number, _number(seen, len(seen) // _BYTES - 1))
         at = _find(seen, key, _BYTES)
+        times = _times(seen)
+        number = max(number, times[-1])
         if at >= 0:
             seen = seen[:at] + seen[at + _BYTES :]
-        first = max(_first_inside(seen, number, DAY), len(seen) // _BYTES - KEYS_MAX)
-        seen = seen[first * _BYTES :]
+            times = _times(seen)
+        seen = seen[max(_outside(times, number, DAY), len(times) - KEYS_MAX) * _BYTES :]
     return seen + _SEEN.pack(key, number)
 
 
@@ -47,8 +51,8 @@ def count(seen: bytes, span: Span, now_us: int) -> int:
     """Different keys in the window (1 h or 24 h): exact up to KEYS_MAX, MORE above it."""
     if not seen:
         return 0
-    keys = len(seen) // _BYTES
-    inside = keys - _first_inside(seen, max(now_us // _UNIT_US, _number(seen, keys - 1)), span)
+    times = _times(seen)
+    inside = len(times) - _outside(times, max(now_us // _UNIT_US, times[-1]), span)
     return inside if inside <= KEYS_MAX else MORE
 
 
@@ -67,15 +71,13 @@ def is_remembered(remembered: bytes, key: bytes) -> bool:
     return bool(key) and _find(remembered, key, KEY_BYTES) >= 0
 
 
-def _first_inside(seen: bytes, number: int, span: Span) -> int:
-    """Index of the first key that the window still holds."""
-    oldest = number - BUCKETS * span.bucket_us // _UNIT_US
-    return bisect_left(range(len(seen) // _BYTES), oldest, key=lambda index: _number(seen, index))
+def _times(seen: bytes) -> tuple[int, ...]:
+    return _TIMES[len(seen) // _BYTES].unpack(seen)
 
 
-def _number(seen: bytes, index: int) -> int:
-    number: int = _SEEN.unpack_from(seen, index * _BYTES)[1]
-    return number
+def _outside(times: tuple[int, ...], number: int, span: Span) -> int:
+    """How many, from the oldest on, have left the window."""
+    return bisect_left(times, number - BUCKETS * span.bucket_us // _UNIT_US)
 
 
 def _find(records: bytes, key: bytes, width: int) -> int:

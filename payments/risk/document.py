@@ -82,8 +82,9 @@ def read_document(text: str) -> Document | Problems:
             Problem(1, "", f"{len(text):,} characters, at most {MAX_DOCUMENT_CHARS:,}: leave out what is not needed")
         ]
     try:
-        root = yaml.compose(text, Loader=yaml.BaseLoader)
-        plain = yaml.load(text, Loader=yaml.BaseLoader)
+        loader = yaml.BaseLoader(text)
+        root = loader.get_single_node()
+        plain = None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         return [Problem(mark.line + 1 if mark else 1, "", f"this is no YAML: {error.problem}")]

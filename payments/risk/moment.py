@@ -13,7 +13,7 @@ from payments.risk.distinct import count, is_remembered
 from payments.risk.limits import Limits, Usage, usage_at
 from payments.risk.signals import UNKNOWN_COUNTRIES, Countries
 from payments.risk.state import RiskState
-from payments.risk.windows import SPANS, Totals, totals
+from payments.risk.windows import SPANS, inside, total
 
 NOTHING_PUBLISHED: Mapping[str, int] = {}
 
@@ -37,9 +37,9 @@ class Attempt(NamedTuple):
 
 
 class Moment:
-    """Windows are summed once, when a rule first asks for them."""
+    """Windows are unpacked once, when a rule first asks for them."""
 
-    __slots__ = ("_attempt", "_limits", "_state", "_threshold_minor", "_totals")
+    __slots__ = ("_attempt", "_limits", "_state", "_threshold_minor", "_unpacked")
 
     def __init__(self, attempt: Attempt, state: RiskState, limits: Limits, threshold_minor: int | None) -> None:
         """`limits`: the lower of the account's and its tier's; `threshold_minor`: from which a payment is reported."""
@@ -47,7 +47,7 @@ class Moment:
         self._state = state
         self._limits = limits
         self._threshold_minor = threshold_minor
-        self._totals: dict[int, Totals] = {}
+        self._unpacked: dict[int, tuple[int, ...]] = {}
 
     @property
     def amount_minor(self) -> int:
@@ -156,11 +156,11 @@ class Moment:
 
     def measure(self, place: int, index: int) -> int:
         """Of the account's window at this place in SPANS, by index in Totals."""
-        found = self._totals.get(place)
-        if found is None:
+        buckets = self._unpacked.get(place)
+        if buckets is None:
             window = self._state.activity.windows[place]
-            found = self._totals[place] = totals(window, SPANS[place], self._attempt.time_us)
-        return found[index]
+            buckets = self._unpacked[place] = inside(window, SPANS[place], self._attempt.time_us)
+        return total(buckets, index)
 
     def distinct(self, kind: Key, place: int) -> int:
         """Different keys of this kind that the account used in the window at this place in SPANS."""

@@ -24,7 +24,7 @@ from payments.risk.verdict import Effect, Hit, Outcome
 
 _LEXEME = re.compile(
     r"""\s+ | '[^'\\\n]*' | "[^"\\\n]*" | [0-9]+(?![.\w]) | \.(?:startsWith|endsWith|contains)\b
-    | [A-Za-z_]\w*(?!\w|\s*\() | && | \|\| | [=!<>]= | [-+*/%<>!()?:,\[\]]""",
+    | [A-Za-z_]\w*(?![\w'"]|\s*\() | && | \|\| | [=!<>]= | [-+*/%<>!()?:,\[\]]""",
     re.VERBOSE,
 )
 _FAILURES = (RuntimeError, TypeError, ValueError, ArithmeticError)
