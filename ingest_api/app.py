@@ -15,6 +15,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from ingest_api import accounts, batches, health, transactions, transfers
+from ingest_api.aliases import routes as aliases
 from ingest_api.http import openapi
 from ingest_api.http.call import Call
 from ingest_api.http.serving import HotRoutes, Operation, as_response, internal_error
@@ -45,7 +46,7 @@ def make_fastapi() -> FastAPI:
     """Every route, the hot ones too. They find the services in `app.state.services`."""
     release = version("millrace")
     app = FastAPIOffline(title=openapi.TITLE, version=release, lifespan=_lifespan, redoc_url=None)
-    for noun in (accounts, transfers, batches, transactions, quarantine):
+    for noun in (accounts, aliases, transfers, batches, transactions, quarantine):
         app.include_router(noun.router, prefix=PREFIX)
         app.include_router(noun.router, include_in_schema=False)
     app.include_router(health.router)

@@ -45,6 +45,9 @@ class Fault(StrEnum):
     CASE_BUSY = "quarantine_case_busy"
     CASE_UNDECIDABLE = "quarantine_case_undecidable"
     CASE_DECIDED = "quarantine_case_decided"
+    ALIAS_UNKNOWN = "alias_not_found"
+    ALIAS_TAKEN = "alias_taken"
+    USER_ERASED = "user_erased"
     RATE_LIMITED = "rate_limited"
     QUEUE_FULL = "queue_full"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -81,6 +84,9 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.CASE_BUSY: (409, "The case is being redriven"),
     Fault.CASE_UNDECIDABLE: (422, "The record could not be decided"),
     Fault.CASE_DECIDED: (409, "The command was decided already"),
+    Fault.ALIAS_UNKNOWN: (404, "No such alias"),
+    Fault.ALIAS_TAKEN: (409, "The alias is somebody else's"),
+    Fault.USER_ERASED: (409, "The user was erased"),
     Fault.RATE_LIMITED: (429, "Too many commands"),
     Fault.QUEUE_FULL: (503, "Too busy to take more"),
     Fault.OUTCOME_UNKNOWN: (503, "The outcome is not known"),

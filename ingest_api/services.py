@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from ingest_api.aliases.service import Aliases
 from ingest_api.http.body_budget import BodyBudget
 from ingest_api.http.rate_limit import ClientRateLimit
 from ingest_api.identity.tokens import TokenVerifier
@@ -24,6 +25,7 @@ class Services:
     bodies: BodyBudget
     database: Database
     earlier: EarlierDecisions
+    aliases: Aliases
     waiting: WaitingCalls
     listener: ReplyListener
     publisher: Publisher
@@ -41,6 +43,7 @@ class Services:
             BodyBudget(settings.api_body_bytes),
             Database(settings.database_url, settings.api_database_connections, settings.api_waiting_calls),
             earlier,
+            Aliases.of(settings),
             waiting,
             ReplyListener(settings, waiting.resolve),
             publisher,
@@ -53,6 +56,7 @@ class Services:
             undo.push_async_callback(self._close_databases)  # a connecting pool keeps the process from ending
             await self.database.open()
             await self.earlier.open()
+            await self.aliases.open()
             await self.publisher.start()
             await self.listener.start()
             undo.pop_all()
@@ -64,5 +68,6 @@ class Services:
         await self._close_databases()
 
     async def _close_databases(self) -> None:
+        await self.aliases.close()
         await self.earlier.close()
         await self.database.close()

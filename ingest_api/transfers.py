@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from ingest_api.aliases.service import names_an_alias
 from ingest_api.http.bodies import (
     DECODERS,
     DepositBody,
@@ -22,7 +23,7 @@ from ingest_api.http.openapi import describe
 from ingest_api.http.preferences import DEFAULT_WAIT_S, preferred_wait_s, required_key
 from ingest_api.http.resources import Payment, PaymentState, encode, payment_of
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond
-from ingest_api.identity.tokens import Scope
+from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.problems import FieldError, field_problem, refused
 from ingest_api.reads.consistency import HEADER, encode_token
 from ingest_api.reads.database import Database
@@ -42,25 +43,27 @@ router = APIRouter(tags=["transfers"])
 
 
 async def create_transfer(services: Services, call: Call) -> Answer:
-    """Move money from one account to another."""
-    body, key = await _read_body(services, call, TransferBody)
+    """Move money from one account to another, each named by id or alias."""
+    principal, body, key = await _read_body(services, call, TransferBody)
+    if names_an_alias(body):
+        body = await services.aliases.resolved(principal.subject, key, body)
     return await _move(services, call, checked(transfer_command(body, key)))
 
 
 async def create_deposit(services: Services, call: Call, account_id: str) -> Answer:
     """Pay money into an account."""
-    body, key = await _read_body(services, call, DepositBody)
+    _, body, key = await _read_body(services, call, DepositBody)
     account = parse_account(account_id, "/account_id")
     if isinstance(account, FieldError):
         raise refused(Reason.ACCOUNT_NOT_FOUND)
     return await _move(services, call, checked(deposit_command(body, account, key)))
 
 
-async def _read_body(services: Services, call: Call, kind: type) -> tuple[Any, str]:
-    admit(services, call, Scope.PAYMENTS_WRITE, JSON_MEDIA, 1)
+async def _read_body(services: Services, call: Call, kind: type) -> tuple[Principal, Any, str]:
+    principal = admit(services, call, Scope.PAYMENTS_WRITE, JSON_MEDIA, 1)
     body = await call.body(BODY_BYTES_MAX)
     key = required_key(call.header(b"idempotency-key"))
-    return decoded(kind, body), key
+    return principal, decoded(kind, body), key
 
 
 def decoded(kind: type, body: bytes) -> Any:
@@ -140,7 +143,9 @@ async def _find_state(services: Services, payment_id: str) -> PaymentState:
 
 @router.post("/transfers", **describe("Move money between two accounts", Scope.PAYMENTS_WRITE, body=TransferBody))
 async def post_transfer(request: Request) -> Response:
-    """Decided at the payer's partition, posted at the payee's. The same key and body answer the first outcome again."""
+    """Decided at the payer's partition, posted at the payee's. The same key and body answer the first outcome again,
+    whatever an alias stands for meanwhile.
+    """
     return await respond(request, create_transfer)
 
 

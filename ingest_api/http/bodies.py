@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from ingest_api.aliases.parties import PartyText
 from ingest_api.problems import Fault, FieldError
 from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, NO_REPLY, Command, CommandKind
 from payments.identifiers import ACCOUNT, NIL, derive_account_id, parse_id
@@ -58,8 +59,8 @@ _QUOTES_INPUT = {"Object contains unknown field": Fault.FIELD_UNKNOWN, "Invalid 
 class TransferBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Move money from one account to another."""
 
-    from_account: AccountText
-    to_account: AccountText
+    from_account: PartyText
+    to_account: PartyText
     amount: AmountText
     currency: CurrencyText
     description: Description = ""
@@ -89,8 +90,10 @@ class AccountChangeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
 
 
 class TransferLine(TransferBody, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A batch line that moves money from one account to another."""
+    """A batch line that moves money from one account to another, both named by id."""
 
+    from_account: AccountText
+    to_account: AccountText
     idempotency_key: KeyText
     kind: Literal["transfer"] = "transfer"
 

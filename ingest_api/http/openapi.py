@@ -10,6 +10,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from ingest_api.aliases.shown import RESOURCES as ALIAS_RESOURCES
 from ingest_api.http.bodies import (
     AccountBody,
     AccountChangeBody,
@@ -38,8 +39,8 @@ _HTTP_TITLES = {
     400: "Malformed: JSON, key or token of the request",
     401: "No valid bearer token",
     403: "The token lacks the scope",
-    404: "No such account, payment or case",
-    409: "The case is resolved, being redriven, or decided already",
+    404: "No such account, payment, alias or case",
+    409: "The case is resolved, being redriven, or decided already; the alias is somebody else's; the user was erased",
     413: "Too large",
     415: "Another content type is needed",
     422: "Refused by a rule, or a field is not valid; nothing moved",
@@ -155,7 +156,9 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
     described = get_openapi(
         title=TITLE, version=version, openapi_version="3.1.0", description=_INTRODUCTION, routes=app.routes
     )
-    _, components = msgspec.json.schema_components((*_BODIES, *RESOURCES, *QUARANTINE_RESOURCES), ref_template=_REF)
+    _, components = msgspec.json.schema_components(
+        (*_BODIES, *RESOURCES, *ALIAS_RESOURCES, *QUARANTINE_RESOURCES), ref_template=_REF
+    )
     of_queries = described["components"]["schemas"]
     used = {name: schema for name, schema in of_queries.items() if name not in _NEVER_ANSWERED}
     described["components"]["schemas"] = used | components

@@ -31,6 +31,10 @@ class Scope(StrEnum):
     ACCOUNTS_READ = "accounts:read"
     QUARANTINE_READ = "quarantine:read"
     QUARANTINE_WRITE = "quarantine:write"
+    ALIASES_READ = "aliases:read"
+    ALIASES_WRITE = "aliases:write"
+    ALIASES_VERIFY = "aliases:verify"
+    """For who has seen that an address is its user's: money sent to it arrives there."""
 
 
 ALL_SCOPES: tuple[Scope, ...] = tuple(Scope)

@@ -1,6 +1,7 @@
-"""Postgres for reading: a bounded pool, read-only sessions, every query with a time-out."""
+"""Postgres for calls: a bounded pool, every query with a time-out, sessions that read alone unless told otherwise."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -12,6 +13,11 @@ from payments.errors import Unavailable
 _ACQUIRE_S = 2
 _STATEMENT_MS = 5_000
 SESSION_OPTIONS = f"-c statement_timeout={_STATEMENT_MS} -c default_transaction_read_only=on -c timezone=UTC"
+WRITING = (
+    f"-c statement_timeout={_STATEMENT_MS} -c lock_timeout=2000 -c idle_in_transaction_session_timeout=20000"
+    " -c timezone=UTC"
+)
+"""Options of sessions that write. A lock is held for milliseconds; whoever waits longer is told to come again."""
 
 _PATIENCE = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3} | {
     "tcp_user_timeout": 25_000  # a server that vanished without a word is noticed, and its connection given up
@@ -23,7 +29,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class Database:
-    """Runs reading queries. Parameters are always bound, never formatted into the text."""
+    """Runs queries. Parameters are always bound, never formatted into the text."""
 
     def __init__(self, url: str, connections: int, waiting_calls: int, options: str = SESSION_OPTIONS) -> None:
         self._connections = connections
@@ -45,7 +51,7 @@ class Database:
         await self._pool.close(timeout=_ACQUIRE_S)
 
     async def rows(self, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[dict[str, Any]]:
-        """All rows of a query. Raises DatabaseUnavailable."""
+        """All rows of a query that may run twice. Raises DatabaseUnavailable."""
         try:
             for _ in range(self._connections + 1):  # a restart of Postgres may have broken every one of the pool
                 rows = await self._attempt(query.encode(), parameters)
@@ -56,7 +62,7 @@ class Database:
         raise DatabaseUnavailable("every connection broke")
 
     async def _attempt(self, query: bytes, parameters: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]] | None:
-        """The rows, or None where the connection is broken: reading again harms nothing."""
+        """The rows, or None where the connection is broken: running it again harms nothing."""
         async with self._pool.connection() as connection:
             try:
                 cursor = await connection.execute(query, parameters)
@@ -70,6 +76,17 @@ class Database:
         """The first row of a query, or None. Raises DatabaseUnavailable."""
         rows = await self.rows(query, parameters)
         return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
+        """A connection whose statements commit together at the end of the block. Raises DatabaseUnavailable; whether
+        they did commit is then not known.
+        """
+        try:
+            async with self._pool.connection() as connection, connection.transaction():
+                yield connection
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable, PoolTimeout) as error:
+            raise DatabaseUnavailable(type(error).__name__) from error
 
     async def reachable(self) -> bool:
         """True where Postgres answers."""

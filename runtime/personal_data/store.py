@@ -32,6 +32,7 @@ ON CONFLICT DO NOTHING"""
 _NEXT_VERSION: Final = """
 UPDATE subject_keys SET last_version = last_version + 1 WHERE subject_id = %s
 RETURNING wrapping_key, wrapped, last_version"""
+_HOLD: Final = "SELECT 1 FROM subject_keys WHERE subject_id = %s FOR UPDATE"
 _PUT: Final = """
 INSERT INTO personal_values (subject_id, field, version, sealed) VALUES (%s, %s, %s, %s)
 ON CONFLICT (subject_id, field)
@@ -94,6 +95,10 @@ class PersonalData:
         key = os.urandom(KEY_BYTES)
         wrapped = sealing.wrap(self._keyring, subject, key)
         await connection.execute(_ADD_SUBJECT, (UUID(bytes=subject), *wrapped, sealing.fingerprint(key)))
+
+    async def hold(self, connection: Connection, subject: bytes) -> None:
+        """Nobody else stores, claims or erases anything of this subject until the caller commits."""
+        await connection.execute(_HOLD, (UUID(bytes=subject),))
 
     async def values(self, connection: Connection, subject: bytes, *fields: str) -> dict[str, Personal]:
         """These fields (none named: all) as far as they are there. Raises Tampered, KeyringFault."""

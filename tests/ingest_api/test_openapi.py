@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from ingest_api import accounts, batches, health, transactions, transfers
+from ingest_api.aliases import routes as aliases
 from ingest_api.app import HOT_OPERATIONS, PREFIX
 from ingest_api.http import documents
 from ingest_api.problems import ADVICE, STATUS, Fault
@@ -20,6 +21,7 @@ from payments.rejections import Reason
 
 ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (accounts.router, PREFIX),
+    (aliases.router, PREFIX),
     (transfers.router, PREFIX),
     (batches.router, PREFIX),
     (transactions.router, PREFIX),
@@ -63,14 +65,16 @@ def test_the_hot_routes_are_routes_of_fastapi_too() -> None:
 @pytest.mark.parametrize(("path", "method"), [route for route in ROUTES if route[0].startswith(PREFIX)])
 def test_every_operation_declares_its_problems_and_its_scope(document: dict[str, Any], path: str, method: str) -> None:
     operation = document["paths"][path][method]
-    needed = {"400", "401", "403", "404", "422", "500", "503"} | ({"413", "415", "429"} if method != "get" else set())
+    with_body = method in {"post", "put"}
+    needed = {"400", "401", "403", "404", "422", "500", "503"} | ({"429"} if method != "get" else set())
+    needed |= {"413", "415"} if with_body else set()
     for status in needed:
         assert list(operation["responses"][status]["content"]) == ["application/problem+json"], status
     assert any(status in operation["responses"] for status in ("200", "201", "202"))
     ((scheme, scopes),) = operation["security"][0].items()
     assert scheme in document["components"]["securitySchemes"]
     assert scopes
-    assert ("requestBody" in operation) == (method != "get")
+    assert ("requestBody" in operation) == with_body
 
 
 def test_parts_of_paths_are_declared_parameters(document: dict[str, Any]) -> None:

@@ -60,6 +60,8 @@ CHANGED: dict[str, Any] = {
     "api_client_burst": 10_001,
     "api_database_connections": 9,
     "api_drain_timeout_ms": 16_000,
+    "personal_keys_file": Path("keys.json"),
+    "personal_keys": "{}",
     "api_token_issuer": "issuer",
     "api_token_audience": "audience",
 }
