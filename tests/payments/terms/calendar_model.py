@@ -72,8 +72,8 @@ def subsets(low: int, high: int, size_max: int) -> st.SearchStrategy[frozenset[i
 
 fields = st.builds(
     Fields,
-    minutes=subsets(0, 59, 3),
-    hours=subsets(0, 23, 3),
+    minutes=subsets(0, 59, 2),
+    hours=subsets(0, 23, 2),
     days=st.none() | subsets(1, 31, 4) | subsets(28, 31, 3),
     months=st.none() | subsets(1, 12, 6),
     weekdays=st.none() | subsets(0, 6, 3),

@@ -59,9 +59,8 @@ def _fee_by_the_unit(schedule: FeeSchedule, amount_minor: int) -> int:
     else:
         paid = [_tier_of(schedule, amount_minor)] * amount_minor
     exact = sum(Fraction(tier.basis_points, 10_000) for tier in paid) + sum(tier.flat_minor for tier in set(paid))
-    return min(
-        max(_rounded(exact, schedule.rounding), schedule.minimum_minor), schedule.maximum_minor or MAX_MINOR * 99
-    )
+    fee_minor = max(_rounded(exact, schedule.rounding), schedule.minimum_minor)
+    return fee_minor if schedule.maximum_minor is None else min(fee_minor, schedule.maximum_minor)
 
 
 def _rounded(exact: Fraction | int, rule: Rounding) -> int:
@@ -150,6 +149,12 @@ PLAIN = FeeSchedule(1, "EUR", (Tier(None, 100),))
         (Money(MAX_MINOR + 1, "EUR"), ChargeBearer.PAYEE, FeeRefusal.AMOUNT_INVALID),
         (Money(100, "USD"), ChargeBearer.PAYER, FeeRefusal.CURRENCY_MISMATCH),
         (Money(MAX_MINOR, "EUR"), ChargeBearer.PAYER, FeeRefusal.TOTAL_TOO_LARGE),
+        (Money(990_099_009_900_990, "EUR"), ChargeBearer.PAYER, FeeRefusal.TOTAL_TOO_LARGE),
+        (
+            Money(990_099_009_900_989, "EUR"),
+            ChargeBearer.PAYER,
+            Charge(1, "EUR", MAX_MINOR, 990_099_009_900_989, 9_900_990_099_010),
+        ),
         (Money(MAX_MINOR, "EUR"), ChargeBearer.PAYEE, Charge(1, "EUR", MAX_MINOR, 990 * 10**12 - 1, 10**13)),
     ],
 )

@@ -179,6 +179,12 @@ def test_refusals(quote: Quote, amount: Money, other_currency: str, refusal: Quo
     assert convert(quote, amount, other_currency, NOW_US) is refusal
 
 
+def test_the_largest_amount_can_be_both_sides() -> None:
+    at_par = QUOTE._replace(buy_currency="USD", rate=Rate(1, 1))
+    expected = Conversion(QUOTE.quote_id, Money(MAX_MINOR, "EUR"), Money(MAX_MINOR, "USD"))
+    assert convert(at_par, Money(MAX_MINOR, "EUR"), "USD", NOW_US) == expected
+
+
 def test_a_quote_is_good_to_its_last_microsecond() -> None:
     expected = Conversion(QUOTE.quote_id, Money(100, "EUR"), Money(160, "JPY"))
     assert convert(QUOTE, Money(100, "EUR"), "JPY", NOW_US) == expected

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from random import Random
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payments.book import HOUR_US
@@ -34,11 +34,14 @@ MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Case:
-    """A schedule around a change of its zone's clocks, and the model's wall-clock times and instants for it."""
+    """A schedule around a change of its zone's clocks, the model's wall-clock times and instants for it, and when it is
+    asked what is due, in any order.
+    """
 
     schedule: Schedule
     expected: list[tuple[datetime, int]]
-    start_us: int
+    asked_us: list[int]
+    end_us: int
 
 
 @st.composite
@@ -52,21 +55,23 @@ def cases(draw: st.DrawFn) -> Case:
     zone = zone_of(name)
     walls = [wall for wall in each.walls(first, DAYS, False) if starts <= wall and (ends is None or wall <= ends)]
     expected = [(wall, shown_us(zone, wall)) for wall in walls]
-    return Case(schedule, expected, (midnight.replace(tzinfo=UTC) - EPOCH) // MICROSECOND)
+    start_us = _us(midnight)
+    end_us = start_us + (DAYS - 2) * DAY_US  # from then on the model's days no longer cover every zone
+    near = [at_us for _, at_us in expected if at_us <= end_us] or [start_us]
+    asked = st.integers(start_us - DAY_US, end_us) | st.builds(_later, st.sampled_from(near), st.integers(-1, 120))
+    return Case(schedule, expected, draw(st.lists(asked, min_size=1, max_size=12)), end_us)
 
 
-END_US = (DAYS - 2) * DAY_US  # from then on the model's days no longer cover every zone
-askings = st.lists(st.integers(-DAY_US, END_US), min_size=1, max_size=12)
-"""When a schedule is asked, in any order: microseconds after the start of a case."""
+def _later(at_us: int, minutes: int) -> int:
+    return at_us + (minutes * 60_000_000 if minutes >= 0 else minutes)
 
 
-@settings(deadline=None)
-@given(cases(), askings)
-def test_each_occurrence_is_due_once_and_in_order(case: Case, askings: list[int]) -> None:
+@given(cases())
+def test_each_occurrence_is_due_once_and_in_order(case: Case) -> None:
     assert schedule_problem(case.schedule) is None
     waiting = case.expected[: case.schedule.times]
     progress = Progress()
-    for now_us in (case.start_us + later for later in askings):
+    for now_us in case.asked_us:
         if waiting:
             assert next_due_us(case.schedule, progress) == waiting[0][1]
         wanted = [each for each in waiting if each[1] <= now_us][:DUE_MAX]
@@ -75,12 +80,11 @@ def test_each_occurrence_is_due_once_and_in_order(case: Case, askings: list[int]
         waiting = waiting[len(wanted) :]
 
 
-@settings(deadline=None)
-@given(cases(), askings)
-def test_only_the_last_of_those_that_were_missed(case: Case, askings: list[int]) -> None:
+@given(cases())
+def test_only_the_last_of_those_that_were_missed(case: Case) -> None:
     schedule = case.schedule._replace(missed=MissedRuns.LAST)
     left, waiting, progress = schedule.times, case.expected, Progress()
-    for now_us in (case.start_us + later for later in askings):
+    for now_us in case.asked_us:
         reached = [each for each in waiting if each[1] <= now_us]
         wanted = reached[-1:] if left != 0 else []
         found, progress = due(schedule, progress, now_us)
@@ -89,17 +93,20 @@ def test_only_the_last_of_those_that_were_missed(case: Case, askings: list[int])
         left = None if left is None else left - len(wanted)
 
 
-@settings(deadline=None)
-@given(cases(), askings, st.sets(st.integers(0, 11)))
-def test_a_job_run_twice_moves_money_once(case: Case, askings: list[int], lost: set[int]) -> None:
+@given(cases(), st.sets(st.integers(0, 11)))
+def test_a_job_run_twice_moves_money_once(case: Case, lost: set[int]) -> None:
     """The progress of some calls is lost, as by a crash: the same keys come again, and the ledger knows them."""
     paid: dict[str, datetime] = {}
     progress = Progress()
-    for number, later in enumerate([*askings, *[END_US] * 4]):
-        found, after = due(case.schedule, progress, case.start_us + later)
+    for number, now_us in enumerate([*case.asked_us, *[case.end_us] * 4]):
+        found, after = due(case.schedule, progress, now_us)
         paid |= {idempotency_key(case.schedule, each): each.wall for each in found}
-        progress = progress if number in lost and number < len(askings) else decode_progress(encode_progress(after))
-    reached = [wall for wall, at_us in case.expected[: case.schedule.times] if at_us <= case.start_us + END_US]
+        progress = (
+            progress if number in lost and number < len(case.asked_us) else decode_progress(encode_progress(after))
+        )
+    reached = [
+        wall for wall, at_us in case.expected[: case.schedule.times] if at_us <= max(case.end_us, *case.asked_us)
+    ]
     assert list(paid.values()) == reached
 
 
