@@ -181,7 +181,7 @@ def _closeness(one: Word, other: Word, *, is_person: bool, is_bare: bool) -> int
 def _word_deductions(aligned: _Aligned, weights: Weights, *, is_person: bool, is_bare: bool) -> list[Deduction]:
     found = [_pair_deduction(*pair, weights) for pair in aligned.pairs if pair[2]]
     left_over, right_over = aligned.left_over, aligned.right_over
-    if (left_over and right_over) or not aligned.pairs:
+    if left_over and right_over and (aligned.pairs or not is_person):  # a person is not known by initials alone
         acronym = _acronym(left_over, right_over, is_person) or _acronym(right_over, left_over, is_person)
         if acronym is not None:
             short, spelled_out = acronym

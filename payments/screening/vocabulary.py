@@ -90,8 +90,8 @@ PARTICLES: Final = frozenset(
 TITLES: Final = frozenset(
     _words(
         "mr mrs ms miss dr prof professor sir lord lady dame president prasident prezident minister gen colonel col",
-        "capt captain lieutenant lt sheikh shaikh shaykh sheik cheikh haji hajji hadji hajj mullah mulla maulana mawlawi maulavi",
-        "molvi qari ayatollah rev reverend herr frau senor senora monsieur madame jr sr esq",
+        "capt captain lieutenant lt sheikh shaikh shaykh sheik cheikh haji hajji hadji hajj mullah mulla maulana",
+        "mawlawi maulavi molvi qari ayatollah rev reverend herr frau senor senora monsieur madame jr sr esq",
     )
 )
 """Titles that are hardly ever a name: Sultan, Prince or Sayed are both, and stay."""
