@@ -21,7 +21,7 @@ from connectors.sandbox import lists
 from connectors.sandbox.account import StripeAccount
 from connectors.sandbox.exchange import Endpoint, Exchange, Operation
 from connectors.sandbox.faults import Fault, Faults
-from connectors.sandbox.objects import balance, charges, disputes, intents, payouts, refunds
+from connectors.sandbox.objects import balance, disputes, intents, payouts, refunds
 from connectors.sandbox.refusal import JsonObject, Refused
 from connectors.sandbox.store import Store
 from connectors.sandbox.webhooks import Endpoint as WebhookEndpoint
@@ -37,15 +37,9 @@ OPERATIONS: Final[dict[tuple[str, str], Endpoint]] = {
     ),
     ("POST", "/v1/payment_intents/{id}/capture"): Endpoint(intents.capture, frozenset({"amount_to_capture"})),
     ("POST", "/v1/payment_intents/{id}/cancel"): Endpoint(intents.cancel, frozenset({"cancellation_reason"})),
-    ("GET", "/v1/payment_intents/{id}"): Endpoint(intents.retrieve, _NONE),
-    ("GET", "/v1/charges/{id}"): Endpoint(charges.retrieve, _NONE),
     ("POST", "/v1/refunds"): Endpoint(refunds.create, refunds.CREATE_PARAMS),
-    ("GET", "/v1/refunds/{id}"): Endpoint(refunds.retrieve, _NONE),
     ("POST", "/v1/payouts"): Endpoint(payouts.create_payout, payouts.CREATE_PARAMS),
-    ("GET", "/v1/payouts/{id}"): Endpoint(payouts.retrieve_payout, _NONE),
     ("POST", "/v1/transfers"): Endpoint(payouts.create_transfer, payouts.CREATE_PARAMS),
-    ("GET", "/v1/transfers/{id}"): Endpoint(payouts.retrieve_transfer, _NONE),
-    ("GET", "/v1/disputes/{id}"): Endpoint(disputes.retrieve, _NONE),
     ("POST", "/v1/disputes/{id}"): Endpoint(disputes.answer, frozenset({"evidence", "submit"})),
     ("POST", "/v1/disputes/{id}/close"): Endpoint(disputes.close, _NONE),
     ("GET", "/v1/balance"): Endpoint(balance.retrieve, _NONE),
@@ -60,6 +54,8 @@ LISTS: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "/v1/balance_transactions": ("balance_transaction", frozenset({"type", "source", "currency"})),
     "/v1/events": ("event", frozenset({"type"})),
 }
+"""What is listed, and retrieved one by one → its kind and the filters of the list."""
+
 SEARCHES: Final = {"/v1/payment_intents/search": "payment_intent"}
 
 Serve = Callable[[Request], Awaitable[Response]]
@@ -100,6 +96,9 @@ class Sandbox:
             Route(path, self._serving(_search(self._faults, path, k)), methods=["GET"]) for path, k in SEARCHES.items()
         ]
         routes += [Route(path, self._serving(_list(path, *of)), methods=["GET"]) for path, of in LISTS.items()]
+        routes += [
+            Route(f"{path}/{{id}}", self._serving(_retrieve(of[0])), methods=["GET"]) for path, of in LISTS.items()
+        ]
         routes += [Route(path, self._serving(made), methods=[method]) for (method, path), made in OPERATIONS.items()]
         routes += [
             Route("/_sandbox/faults", self._arm, methods=["POST"]),
@@ -180,6 +179,11 @@ def _arrive(account: StripeAccount, payout_id: str, body: JsonObject) -> JsonObj
 def _list(path: str, kind: str, filters: frozenset[str]) -> Endpoint:
     operation: Operation = lambda account, params: lists.listing(account, kind, params, filters, path)  # noqa: E731
     return Endpoint(operation, lists.LISTED | filters)
+
+
+def _retrieve(kind: str) -> Endpoint:
+    operation: Operation = lambda account, params: account.get(kind, params["id"])  # noqa: E731
+    return Endpoint(operation, _NONE)
 
 
 def _search(faults: Faults, path: str, kind: str) -> Endpoint:

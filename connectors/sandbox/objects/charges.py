@@ -43,8 +43,3 @@ def capture(account: StripeAccount, charge: JsonObject, amount: int, card: Card)
     account.tell("charge.succeeded", charge)
     if card.dispute_reason:
         disputes.open_dispute(account, charge, card.dispute_reason)
-
-
-def retrieve(account: StripeAccount, params: JsonObject) -> JsonObject:
-    """GET /v1/charges/{id}"""
-    return account.get("charge", params["id"])

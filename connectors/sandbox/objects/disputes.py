@@ -29,11 +29,6 @@ def open_dispute(account: StripeAccount, charge: JsonObject, reason: str) -> Non
     account.tell("charge.dispute.created", dispute)
 
 
-def retrieve(account: StripeAccount, params: JsonObject) -> JsonObject:
-    """GET /v1/disputes/{id}"""
-    return account.get("dispute", params["id"])
-
-
 def answer(account: StripeAccount, params: JsonObject) -> JsonObject:
     """POST /v1/disputes/{id}: evidence; `winning_evidence` wins, `losing_evidence` loses. Raises Refused."""
     dispute = _open_one(account, params["id"])

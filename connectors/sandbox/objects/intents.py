@@ -90,11 +90,6 @@ def cancel(account: StripeAccount, params: JsonObject) -> JsonObject:
     return intent
 
 
-def retrieve(account: StripeAccount, params: JsonObject) -> JsonObject:
-    """GET /v1/payment_intents/{id}. Raises Refused."""
-    return account.get("payment_intent", params["id"])
-
-
 def _confirmed(account: StripeAccount, intent: JsonObject) -> JsonObject:
     if not intent["payment_method"]:
         raise Refused(400, "parameter_missing", "You cannot confirm this PaymentIntent without a payment method.")

@@ -62,16 +62,6 @@ def arrive(account: StripeAccount, payout_id: str, *, is_paid: bool) -> JsonObje
     return payout
 
 
-def retrieve_payout(account: StripeAccount, params: JsonObject) -> JsonObject:
-    """GET /v1/payouts/{id}. Raises Refused."""
-    return account.get("payout", params["id"])
-
-
-def retrieve_transfer(account: StripeAccount, params: JsonObject) -> JsonObject:
-    """GET /v1/transfers/{id}. Raises Refused."""
-    return account.get("transfer", params["id"])
-
-
 def _covered(account: StripeAccount, params: JsonObject) -> tuple[int, str]:
     amount, currency = positive(params, "amount"), checked_currency(str(require(params, "currency")))
     if amount > available(account).get(currency, 0):

@@ -41,11 +41,6 @@ def create(account: StripeAccount, params: JsonObject) -> JsonObject:
     return refund
 
 
-def retrieve(account: StripeAccount, params: JsonObject) -> JsonObject:
-    """GET /v1/refunds/{id}. Raises Refused."""
-    return account.get("refund", params["id"])
-
-
 def complete(account: StripeAccount, refund_id: str) -> JsonObject:
     """What the bank does with a pending refund, days later. Raises Refused."""
     refund = account.get("refund", refund_id)
