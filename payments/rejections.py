@@ -51,6 +51,7 @@ class Reason(StrEnum):
     LEGS_INVALID = "legs_invalid"
     JOURNAL_UNBALANCED = "journal_unbalanced"
     STANDING_INVALID = "standing_invalid"
+    QUOTE_EXPIRED = "quote_expired"
 
 
 QUARANTINED: frozenset[Reason] = frozenset(

@@ -37,9 +37,29 @@ class Topic(NamedTuple):
 
 REPLY_PARTITIONS = 4
 
+INSTRUCTIONS = (
+    "OpenAccount",
+    "SetStanding",
+    "PricedTransfer",
+    "PlaceHold",
+    "RaiseHold",
+    "CaptureHold",
+    "VoidHold",
+    "ClearDeposit",
+    "ReturnDeposit",
+    "Refund",
+    "OpenDispute",
+    "NoteEvidence",
+    "ResolveDispute",
+    "RecoverReceivable",
+    "WriteOff",
+    "PostJournal",
+)
+"""Records of the kinds of money movement beyond transfers and deposits."""
+
 COMMANDS = Topic(
     "payments.commands",
-    ("Command", "CommandBatch"),
+    ("Command", "CommandBatch", *INSTRUCTIONS, "Tick"),
     "authority account",
     "ingest_api, outside producers",
     "streams: authorise",

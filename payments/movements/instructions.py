@@ -107,6 +107,8 @@ class PricedTransfer(Instruction):
     payer: bytes
     payee: bytes
     legs: tuple[Posting, ...]
+    valid_until_us: int = 0
+    """The first microsecond at which the prices are no longer good; 0 = they don't expire."""
 
     @property
     def authority(self) -> bytes:

@@ -19,8 +19,10 @@ MAX_TRANSFER_LEGS = 8
 """Payer, payee, two fees, and the two legs of an exchange, with room for two more."""
 
 
-def transfer(book: Book, _operation_id: bytes, asked: PricedTransfer, _source: Source) -> Deed | Reason:
+def transfer(book: Book, _operation_id: bytes, asked: PricedTransfer, source: Source) -> Deed | Reason:
     """Reserve the payer's leg and send all legs to the payee."""
+    if asked.valid_until_us and asked.valid_until_us <= source.time_us:
+        return Reason.QUOTE_EXPIRED
     refusal = _legs_refusal(asked)
     if refusal is not None:
         return refusal

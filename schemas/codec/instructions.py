@@ -1,4 +1,4 @@
-"""Instructions: one Avro record per kind on payments.commands, so that adding a kind changes no released schema."""
+"""Instructions and ticks: one Avro record per kind on payments.commands, so that adding one changes no other schema."""
 
 from dataclasses import fields
 from typing import Any
@@ -31,7 +31,7 @@ from schemas import wire
 from schemas.codec import reference
 from schemas.codec.commands import texts_refusal
 from schemas.codec.named import BROKEN, plain, typed_fields
-from schemas.registry import ids_of
+from schemas.registry import ids_of, latest
 
 INSTRUCTIONS: dict[str, type[Instruction]] = {
     kind.__name__: kind
@@ -62,6 +62,7 @@ MAX_CODE_CHARS = 64
 MAX_NUMBER = 1 << 62
 """Far above every amount and time; keeps each sum and sign change inside 64 bits."""
 
+_TICK = latest("Tick").schema_id
 _IDS = frozenset(schema_id for record in INSTRUCTIONS for schema_id in ids_of(record))
 
 
@@ -109,3 +110,20 @@ def _misfit(name: str, value: Any) -> Reason | None:
 
 def _leg_misfit(leg: Posting) -> Reason | None:
     return _misfit("currency", leg.currency) or _misfit("amount_minor", leg.amount_minor)
+
+
+def encode_tick(shard: int) -> bytes:
+    """A whole record value: time has come this far at one shard, as the broker's time of the record says."""
+    return wire.frame(_TICK) + wire.write_long(shard)
+
+
+def is_tick(value: bytes) -> bool:
+    """Whether a record value is a tick. Raises UndecodableRecord where there is no frame."""
+    return wire.schema_id_of(value) == _TICK
+
+
+def decode_tick(value: bytes) -> int:
+    """The shard that a tick was written for. Raises UndecodableRecord."""
+    shard, at = wire.read_long(value, wire.FRAME_BYTES)
+    wire.require_end(value, at)
+    return shard

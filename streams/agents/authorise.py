@@ -1,4 +1,5 @@
 """authorise: decides every command and instruction at the partition of its authority account, and reserves its money.
+Ticks let holds expire.
 
 Reads payments.commands. Keeps the shard's book. Writes (through the outbox) ledger.entries, payments.credits, replies.
 Guarantees: every refusal stands before the reservation; each command leaves one decision in the ledger, in log order.
@@ -12,11 +13,18 @@ from payments.errors import UndecodableRecord
 from payments.identifiers import derive_operation_id
 from payments.lifecycle import decide
 from payments.movements import deciding
+from payments.movements.holds import expire
 from payments.movements.instructions import Instruction
 from payments.rejections import Reason
 from runtime.exactly_once.contract import Chunk
 from schemas.codec.commands import decode_body, form_refusal, items
-from schemas.codec.instructions import decode_instruction, instruction_refusal, is_instruction
+from schemas.codec.instructions import (
+    decode_instruction,
+    decode_tick,
+    instruction_refusal,
+    is_instruction,
+    is_tick,
+)
 from schemas.partitioning import shard_of
 from streams.agents.quarantine import quarantine
 from streams.agents.settle import settle
@@ -39,6 +47,9 @@ def _authorise_record(shard: Shard, outbox: Outbox, message: Message) -> None:
     source = Source(message.offset(), 0, broker_time_us(message))
     value = message.value() or b""
     try:
+        if is_tick(value):
+            _expire(shard, outbox, message, source, value)
+            return
         if is_instruction(value):
             _authorise_instruction(shard, outbox, message, source, value)
             return
@@ -46,6 +57,14 @@ def _authorise_record(shard: Shard, outbox: Outbox, message: Message) -> None:
             _authorise_item(shard, outbox, message, source._replace(item=item), body)
     except UndecodableRecord as error:
         quarantine(outbox, message, source, value, Reason.MALFORMED, str(error))
+
+
+def _expire(shard: Shard, outbox: Outbox, message: Message, source: Source, value: bytes) -> None:
+    if decode_tick(value) != shard.number:
+        quarantine(outbox, message, source, value, Reason.WRONG_PARTITION, "a tick of another shard")
+        return
+    for entry in expire(shard.book, source):
+        settle(shard, outbox, entry, source)
 
 
 def _authorise_instruction(shard: Shard, outbox: Outbox, message: Message, source: Source, value: bytes) -> None:
