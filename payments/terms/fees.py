@@ -7,8 +7,9 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
+from payments.identifiers import system_account
 from payments.money import EXPONENTS, MAX_MINOR, Money
-from payments.postings import Posting
+from payments.postings import Posting, SystemAccount
 from payments.terms.rounding import Rounding, rounded_quotient
 
 BASIS_POINTS = 10_000
@@ -32,7 +33,7 @@ class ChargeBearer(StrEnum):
     PAYER = "payer"
     """On top: the payer is debited amount + fee."""
     PAYEE = "payee"
-    """Out of the amount: the payee is credited amount − fee."""
+    """Out of the amount: the payee is credited amount − fee, which must leave something."""
 
 
 class Tier(NamedTuple):
@@ -81,8 +82,8 @@ class FeeRefusal(StrEnum):
 
     AMOUNT_INVALID = "amount_invalid"
     CURRENCY_MISMATCH = "currency_mismatch"
-    FEE_EXCEEDS_AMOUNT = "fee_exceeds_amount"
-    """Out of the amount: the payee would owe money."""
+    FEE_CONSUMES_AMOUNT = "fee_consumes_amount"
+    """Out of the amount: nothing would be left for the payee."""
     TOTAL_TOO_LARGE = "total_too_large"
     """On top: the debit would exceed `payments.money.MAX_MINOR`."""
 
@@ -140,8 +141,8 @@ def charge(schedule: FeeSchedule, amount: Money) -> Charge | FeeRefusal:
         debited_minor, credited_minor = amount.minor + fee_minor, amount.minor
     else:
         debited_minor, credited_minor = amount.minor, amount.minor - fee_minor
-    if credited_minor < 0:
-        return FeeRefusal.FEE_EXCEEDS_AMOUNT
+    if credited_minor <= 0:
+        return FeeRefusal.FEE_CONSUMES_AMOUNT
     if debited_minor > MAX_MINOR:
         return FeeRefusal.TOTAL_TOO_LARGE
     return Charge(schedule.version, schedule.currency, debited_minor, credited_minor, fee_minor)
@@ -174,11 +175,11 @@ def _at(tier: Tier, part_minor: int) -> int:
     return part_minor * tier.basis_points + tier.flat_minor * BASIS_POINTS
 
 
-def charge_postings(charged: Charge, payer: bytes, payee: bytes, fee_income: bytes) -> tuple[Posting, ...]:
-    """Dr payer, Cr payee, Cr fee income. A leg of nothing is left out."""
-    legs = (
+def charge_postings(charged: Charge, payer: bytes, payee: bytes) -> tuple[Posting, ...]:
+    """Dr payer, Cr payee, Cr fees; without the last one where nothing is charged."""
+    parties = (
         Posting(payer, -charged.debited_minor, charged.currency),
         Posting(payee, charged.credited_minor, charged.currency),
-        Posting(fee_income, charged.fee_minor, charged.currency),
     )
-    return tuple(leg for leg in legs if leg.amount_minor)
+    fees = Posting(system_account(SystemAccount.FEES, charged.currency), charged.fee_minor, charged.currency)
+    return (*parties, fees) if charged.fee_minor else parties

@@ -7,8 +7,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from payments.identifiers import system_account
 from payments.money import EXPONENTS, MAX_MINOR, Money
-from payments.postings import Posting
+from payments.postings import Posting, SystemAccount
 from payments.terms.fees import BASIS_POINTS
 from payments.terms.rounding import Rounding, rounded_quotient
 
@@ -150,14 +151,12 @@ def _after_spread(quote: Quote) -> Rate:
     return Rate(quote.rate.numerator * kept, quote.rate.denominator * BASIS_POINTS)
 
 
-def conversion_postings(
-    conversion: Conversion, payer: bytes, payee: bytes, sell_position: bytes, buy_position: bytes
-) -> tuple[Posting, ...]:
+def conversion_postings(conversion: Conversion, payer: bytes, payee: bytes) -> tuple[Posting, ...]:
     """Dr payer, Cr FX position in the sell currency; Dr FX position, Cr payee in the buy currency."""
     sell, buy = conversion.sell, conversion.buy
     return (
         Posting(payer, -sell.minor, sell.currency),
-        Posting(sell_position, sell.minor, sell.currency),
-        Posting(buy_position, -buy.minor, buy.currency),
+        Posting(system_account(SystemAccount.FX_POSITION, sell.currency), sell.minor, sell.currency),
+        Posting(system_account(SystemAccount.FX_POSITION, buy.currency), -buy.minor, buy.currency),
         Posting(payee, buy.minor, buy.currency),
     )

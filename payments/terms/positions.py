@@ -2,14 +2,15 @@
 
 A position is the balance of the FX account of its currency: a credit balance is currency that the operator holds. Its
 counter-value stands as a debit in the FX account of the home currency. Revaluing it and closing it at another rate make
-the same two legs; the caller names the account (unrealised or realised).
+the same two legs.
 """
 
 from enum import StrEnum
 from typing import NamedTuple
 
+from payments.identifiers import system_account
 from payments.money import MAX_MINOR, Money
-from payments.postings import Posting
+from payments.postings import Posting, SystemAccount
 from payments.terms.fx import Rate, exchanged
 from payments.terms.rounding import Rounding
 
@@ -46,16 +47,15 @@ def gain_minor(position: Position, new_rate: Rate) -> int | PositionRefusal:
     return new_minor - book_minor
 
 
-def revaluation_postings(
-    position: Position, new_rate: Rate, home_position: bytes, gain_loss: bytes
-) -> tuple[Posting, ...] | PositionRefusal:
-    """Gain: Dr FX position in the home currency, Cr gain/loss. Loss: the other way round. No difference: no legs."""
+def revaluation_postings(position: Position, new_rate: Rate) -> tuple[Posting, ...] | PositionRefusal:
+    """Gain: Dr FX position in the home currency, Cr FX gain/loss. Loss: the other way round. No difference: no legs."""
     gain = gain_minor(position, new_rate)
     if isinstance(gain, PositionRefusal):
         return gain
     if gain == 0:
         return ()
+    home = position.home_currency
     return (
-        Posting(home_position, -gain, position.home_currency),
-        Posting(gain_loss, gain, position.home_currency),
+        Posting(system_account(SystemAccount.FX_POSITION, home), -gain, home),
+        Posting(system_account(SystemAccount.FX_GAIN_LOSS, home), gain, home),
     )

@@ -10,7 +10,8 @@ from payments.money import EXPONENTS, MAX_MINOR, Money
 from payments.postings import Posting
 from payments.terms.fees import BASIS_POINTS
 
-MAX_SHARES = 100
+MAX_SHARES = 62
+"""With the payer and the remainder they fill a journal (`payments.movements.journals.MAX_LEGS`)."""
 
 
 class Share(NamedTuple):
@@ -39,7 +40,7 @@ class SplitProblem(StrEnum):
     VERSION_NOT_POSITIVE = "version_not_positive"
     CURRENCY_UNKNOWN = "currency_unknown"
     SHARE_COUNT = "share_count"
-    """There must be 1 to 100 shares."""
+    """There must be 1 to 62 shares."""
     ACCOUNT_REPEATED = "account_repeated"
     """An account has two shares, or a share and the remainder."""
     NEGATIVE = "negative"

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from payments.identifiers import system_account
 from payments.money import EXPONENTS, MAX_MINOR, Money
+from payments.postings import SystemAccount
 from payments.terms.fees import (
     MAX_TIERS,
     Charge,
@@ -23,7 +25,7 @@ from payments.terms.fees import (
 )
 from payments.terms.rounding import Rounding
 
-PAYER, PAYEE, INCOME = b"payer".ljust(16), b"payee".ljust(16), b"fee income".ljust(16)
+PAYER, PAYEE = b"payer".ljust(16), b"payee".ljust(16)
 DECIMAL_RULE = {Rounding.HALF_EVEN: ROUND_HALF_EVEN, Rounding.HALF_UP: ROUND_HALF_UP, Rounding.DOWN: ROUND_DOWN}
 
 amounts = st.one_of(st.integers(1, 300), st.integers(1, MAX_MINOR))
@@ -74,9 +76,9 @@ def test_a_fee_is_what_each_minor_unit_pays(schedule: FeeSchedule, amount_minor:
     expected = _fee_by_the_unit(schedule, amount_minor)
     charged = charge(schedule, Money(amount_minor, schedule.currency))
     if isinstance(charged, FeeRefusal):
-        assert charged is FeeRefusal.FEE_EXCEEDS_AMOUNT
+        assert charged is FeeRefusal.FEE_CONSUMES_AMOUNT
         assert schedule.bearer is ChargeBearer.PAYEE
-        assert expected > amount_minor
+        assert expected >= amount_minor
     else:
         assert charged.fee_minor == expected
 
@@ -87,14 +89,14 @@ def test_the_legs_balance_and_nobody_pays_twice(schedule: FeeSchedule, amount_mi
     charged = charge(schedule, Money(amount_minor, schedule.currency))
     assume(isinstance(charged, Charge))
     assert isinstance(charged, Charge)
-    legs = charge_postings(charged, PAYER, PAYEE, INCOME)
+    legs = charge_postings(charged, PAYER, PAYEE)
     assert sum(leg.amount_minor for leg in legs) == 0
     assert all(leg.amount_minor and leg.currency == schedule.currency for leg in legs)
     named = {leg.account: leg.amount_minor for leg in legs}
     whole = PAYEE if schedule.bearer is ChargeBearer.PAYER else PAYER
     assert abs(named[whole]) == amount_minor
-    assert named.get(INCOME, 0) == charged.fee_minor
-    assert 0 <= charged.credited_minor <= charged.debited_minor <= MAX_MINOR
+    assert named.get(system_account(SystemAccount.FEES, schedule.currency), 0) == charged.fee_minor
+    assert 0 < charged.credited_minor <= charged.debited_minor <= MAX_MINOR
 
 
 @given(schedules(), amounts)
@@ -103,11 +105,11 @@ def test_a_refusal_is_true(schedule: FeeSchedule, amount_minor: int) -> None:
     refusal = charge(schedule, Money(amount_minor, schedule.currency))
     assume(isinstance(refusal, FeeRefusal))
     on_top = schedule.bearer is ChargeBearer.PAYER
-    assert refusal is (FeeRefusal.TOTAL_TOO_LARGE if on_top else FeeRefusal.FEE_EXCEEDS_AMOUNT)
+    assert refusal is (FeeRefusal.TOTAL_TOO_LARGE if on_top else FeeRefusal.FEE_CONSUMES_AMOUNT)
     other = ChargeBearer.PAYEE if on_top else ChargeBearer.PAYER
     charged = charge(schedule._replace(bearer=other), Money(amount_minor, schedule.currency))
     if isinstance(charged, Charge):
-        assert charged.fee_minor > (MAX_MINOR - amount_minor if on_top else amount_minor)
+        assert charged.fee_minor > MAX_MINOR - amount_minor if on_top else charged.fee_minor >= amount_minor
 
 
 @given(schedules(), amounts, amounts)
@@ -162,13 +164,11 @@ def test_the_ends_of_the_range(amount: Money, bearer: ChargeBearer, expected: Ch
     assert charge(PLAIN._replace(bearer=bearer), amount) == expected
 
 
-def test_a_fee_as_large_as_the_amount_leaves_the_payee_nothing_and_no_leg() -> None:
-    whole = PLAIN._replace(tiers=(Tier(None, 10_000),), bearer=ChargeBearer.PAYEE)
-    charged = charge(whole, Money(7, "EUR"))
-    assert isinstance(charged, Charge)
-    assert [leg.account for leg in charge_postings(charged, PAYER, PAYEE, INCOME)] == [PAYER, INCOME]
-    above = whole._replace(tiers=(Tier(None, 10_000, 1),))
-    assert charge(above, Money(7, "EUR")) is FeeRefusal.FEE_EXCEEDS_AMOUNT
+@pytest.mark.parametrize(("flat_minor", "is_refused"), [(6, False), (7, True), (8, True)])
+def test_a_payee_who_bears_the_fee_is_left_something(flat_minor: int, is_refused: bool) -> None:
+    flat = PLAIN._replace(tiers=(Tier(None, 0, flat_minor),), bearer=ChargeBearer.PAYEE)
+    expected = FeeRefusal.FEE_CONSUMES_AMOUNT if is_refused else Charge(1, "EUR", 7, 1, 6)
+    assert charge(flat, Money(7, "EUR")) == expected
 
 
 @pytest.mark.parametrize(

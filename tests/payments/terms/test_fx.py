@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from payments.money import EXPONENTS, MAX_MINOR, Money
-from payments.postings import Posting
+from payments.postings import SYSTEM_CURRENCIES, Posting
 from payments.terms.fx import (
     RATE_TERM_MAX,
     Conversion,
@@ -26,7 +26,7 @@ from payments.terms.fx import (
 from payments.terms.rounding import Rounding
 
 NOW_US = 1_790_000_000_000_000
-PAYER, PAYEE, SELL_POSITION, BUY_POSITION = (bytes([number]) * 16 for number in range(1, 5))
+PAYER, PAYEE = b"payer".ljust(16), b"payee".ljust(16)
 
 amounts = st.one_of(st.integers(1, 300), st.integers(1, MAX_MINOR))
 terms = st.one_of(st.integers(1, 1000), st.integers(1, RATE_TERM_MAX))
@@ -94,11 +94,12 @@ def test_each_currency_balances(quote: Quote, amount_minor: int) -> None:
     converted = _convert(quote, amount_minor)
     assume(isinstance(converted, Conversion))
     assert isinstance(converted, Conversion)
-    legs = conversion_postings(converted, PAYER, PAYEE, SELL_POSITION, BUY_POSITION)
+    legs = conversion_postings(converted, PAYER, PAYEE)
     for currency in (quote.sell_currency, quote.buy_currency):
         assert sum(leg.amount_minor for leg in legs if leg.currency == currency) == 0
     assert legs[0] == Posting(PAYER, -converted.sell.minor, quote.sell_currency)
     assert legs[-1] == Posting(PAYEE, converted.buy.minor, quote.buy_currency)
+    assert all(SYSTEM_CURRENCIES[leg.account] == leg.currency for leg in legs[1:-1])
 
 
 @given(quotes(), amounts, amounts)

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from payments.identifiers import system_account
 from payments.money import EXPONENTS, MAX_MINOR, Money
-from payments.postings import Posting
+from payments.postings import Posting, SystemAccount
 from payments.terms.fx import Rate
 from payments.terms.positions import Position, PositionRefusal, gain_minor, revaluation_postings
 from payments.terms.rounding import Rounding
 
-HOME_POSITION, GAIN_LOSS = b"position".ljust(16), b"gain and loss".ljust(16)
 rates = st.builds(Rate, st.integers(1, 10**12), st.integers(1, 10**12))
 
 
@@ -54,14 +54,15 @@ def test_gains_on_the_way_add_up_to_the_gain_of_the_whole(position: Position, pa
 @given(positions(), rates)
 def test_the_legs_balance_and_a_gain_is_a_credit(position: Position, rate: Rate) -> None:
     gain = gain_minor(position, rate)
-    legs = revaluation_postings(position, rate, HOME_POSITION, GAIN_LOSS)
+    legs = revaluation_postings(position, rate)
     if isinstance(gain, PositionRefusal):
         assert legs is gain
     elif gain == 0:
         assert legs == ()
     else:
         home = position.home_currency
-        assert legs == (Posting(HOME_POSITION, -gain, home), Posting(GAIN_LOSS, gain, home))
+        accounts = [system_account(code, home) for code in (SystemAccount.FX_POSITION, SystemAccount.FX_GAIN_LOSS)]
+        assert legs == (Posting(accounts[0], -gain, home), Posting(accounts[1], gain, home))
 
 
 @given(positions(), rates)
@@ -79,15 +80,15 @@ def test_a_closed_position_leaves_nothing_but_its_gain(minor: int) -> None:
     position = Position(Money(minor, "USD"), "EUR", Rate(90, 100))
     nothing = position._replace(book_rate=Rate(0, 1))
     paid, received = gain_minor(nothing, Rate(90, 100)), gain_minor(nothing, Rate(95, 100))
-    legs = revaluation_postings(position, Rate(95, 100), HOME_POSITION, GAIN_LOSS)
+    legs = revaluation_postings(position, Rate(95, 100))
     assert isinstance(paid, int)
     assert isinstance(received, int)
     assert not isinstance(legs, PositionRefusal)
-    assert -paid + received + sum(leg.amount_minor for leg in legs if leg.account == HOME_POSITION) == 0
+    assert -paid + received + (legs[0].amount_minor if legs else 0) == 0
 
 
 def test_a_value_beyond_the_largest_amount_is_refused() -> None:
     position = Position(Money(MAX_MINOR, "KWD"), "JPY", Rate(1, 1))
     assert gain_minor(position, Rate(1000, 1)) == MAX_MINOR - 10**12
     assert gain_minor(position, Rate(1001, 1)) is PositionRefusal.VALUE_TOO_LARGE
-    assert revaluation_postings(position, Rate(1001, 1), HOME_POSITION, GAIN_LOSS) is PositionRefusal.VALUE_TOO_LARGE
+    assert revaluation_postings(position, Rate(1001, 1)) is PositionRefusal.VALUE_TOO_LARGE

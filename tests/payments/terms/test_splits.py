@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from payments.money import MAX_MINOR, Money
+from payments.movements.journals import MAX_LEGS
 from payments.postings import Posting
 from payments.terms.splits import MAX_SHARES, Share, Split, SplitProblem, SplitRefusal, split, split_problem
 
@@ -87,6 +88,10 @@ def test_with_a_named_remainder_nobody_gets_less_of_more(division: Split, one: i
     assert not isinstance(more, SplitRefusal)
     after = {posting.account: posting.amount_minor for posting in more}
     assert all(posting.amount_minor <= after[posting.account] for posting in less)
+
+
+def test_the_largest_split_fits_a_journal() -> None:
+    assert 1 + MAX_SHARES + 1 == MAX_LEGS
 
 
 THIRDS = Split(1, "EUR", (Share(account(1), 3333), Share(account(2), 3333), Share(account(3), 3334)))

@@ -125,6 +125,7 @@ def test_up_is_without_and_down_is_with_the_time_itself(each: Fields, first: dat
         ("0 0 29 2 *", "2027-02-28T00:00"),
         ("0 9 31 * *", "2026-02-28T09:00"),
         ("0 9 15-31 * *", "2026-01-16T09:00"),
+        ("0 9 31 * */5", "2026-07-31T09:00"),  # the last day where it is a Sunday or Friday: a star means both fields
     ],
 )
 def test_expressions(nickname: str, second: str) -> None:

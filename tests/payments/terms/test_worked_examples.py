@@ -8,8 +8,9 @@ from itertools import groupby, islice
 import pytest
 
 from payments.book import HOUR_US
+from payments.identifiers import system_account
 from payments.money import Money, format_minor, to_minor
-from payments.postings import Posting
+from payments.postings import Posting, SystemAccount
 from payments.terms.fees import Charge, ChargeBearer, FeeSchedule, Tier, Tiering, charge, fee_schedule_problem
 from payments.terms.fx import Conversion, FixedSide, Quote, Rate, conversion_postings, convert, quote_problem, rate_of
 from payments.terms.occurrences import Progress, due, refused
@@ -131,11 +132,11 @@ def test_revaluations(row: Row) -> None:
     sign = -1 if amount.startswith("-") else 1
     balance = Money(sign * _minor(amount.removeprefix("-"), currency), currency)
     position = Position(balance, row["home"], _rate(row["book rate"]))
-    legs = revaluation_postings(position, _rate(row["new rate"]), b"position", b"gain/loss")
+    legs = revaluation_postings(position, _rate(row["new rate"]))
     assert isinstance(legs, tuple)
     shown = {leg.account: _side(leg) for leg in legs}
-    assert row["FX position (home)"] == shown.get(b"position", "")
-    assert row["gain/loss"] == shown.get(b"gain/loss", "")
+    assert row["FX position (home)"] == shown.get(system_account(SystemAccount.FX_POSITION, row["home"]), "")
+    assert row["gain/loss"] == shown.get(system_account(SystemAccount.FX_GAIN_LOSS, row["home"]), "")
 
 
 def _side(leg: Posting) -> str:
@@ -188,7 +189,8 @@ def test_retries(row: Row) -> None:
 
 def test_the_legs_of_a_conversion() -> None:
     conversion = Conversion(bytes(16), Money(100, "EUR"), Money(108, "USD"))
-    legs = conversion_postings(conversion, b"payer", b"payee", b"FX position", b"FX position")
     side_of = {"EUR": "sell", "USD": "buy"}
-    shown = [(_side(leg)[:2], leg.account.decode(), side_of[leg.currency]) for leg in legs]
+    names = {system_account(SystemAccount.FX_POSITION, currency): b"FX position" for currency in side_of}
+    legs = conversion_postings(conversion, b"payer", b"payee")
+    shown = [(_side(leg)[:2], names.get(leg.account, leg.account).decode(), side_of[leg.currency]) for leg in legs]
     assert shown == [(row["leg"], row["account"], row["currency"]) for row in LEGS]
