@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from millrace.personal_data.app import app as personal_data
+
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING, EXIT_ALARM = 1, 2, 3, 4
 
 app = typer.Typer(
@@ -229,6 +231,29 @@ def quarantine_sink() -> None:
 
 
 @app.command()
+def connectors() -> None:
+    """Run the connectors to payment providers in the foreground (`millrace up` does where a provider has a key)."""
+    from millrace.commands.services import run_connectors
+
+    run_connectors()
+
+
+sandbox = typer.Typer(no_args_is_help=True, help="Payment providers to try things with: they charge nobody.")
+app.add_typer(sandbox, name="sandbox")
+
+
+@sandbox.command()
+def stripe(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any free one.")] = 12_111,
+    webhook_url: Annotated[str, typer.Option(help="Where events go; STRIPE_WEBHOOK_SECRET signs them.")] = "",
+) -> None:
+    """Run a Stripe-shaped provider in the foreground; everything it has answered stays in this installation's home."""
+    from millrace.commands.services import run_stripe_sandbox
+
+    run_stripe_sandbox(port, webhook_url)
+
+
+@app.command()
 def watch() -> None:
     """Run the watch in the foreground: alarms for drift, hanging transactions and readers that stand still."""
     from millrace.commands.services import run_watch
@@ -309,6 +334,42 @@ def discard(
     if not because.strip():
         raise typer.BadParameter("may not be blank", param_hint="--because")
     run_discard(cases, because=because, who=who, as_json=as_json)
+
+
+app.add_typer(personal_data, name="personal-data")
+
+
+screening = typer.Typer(no_args_is_help=True, help="Names against sanctions lists.")
+app.add_typer(screening, name="screening")
+
+
+@screening.command()
+def evaluate(
+    pairs: Annotated[Path, typer.Argument(help="CSV: name1, name2, is_match (true, false), schema.", dir_okay=False)],
+    cross_validate: Annotated[
+        bool, typer.Option("--cross-validate", help="Also with the threshold chosen on other pairs.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the name comparison on labelled pairs."""
+    from millrace.commands.screening import run_evaluate
+
+    run_evaluate(pairs, cross_validate=cross_validate, as_json=as_json)
+
+
+@screening.command()
+def check(
+    name: Annotated[str, typer.Argument(help="As it is written, in any script.")],
+    lists: Annotated[list[Path], typer.Option("--list", help="A list file of OFAC, the UN or the EU; several times.")],
+    schema: Annotated[str, typer.Option(help="person, organization, vessel or aircraft; default any.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show who on the lists a name may be, and what differs."""
+    from millrace.commands.screening import Schema, run_check
+
+    if schema not in {"", *Schema}:
+        raise typer.BadParameter(f"one of {', '.join(Schema)}", param_hint="--schema")
+    run_check(name, lists, schema=Schema(schema) if schema else None, as_json=as_json)
 
 
 @app.command()
