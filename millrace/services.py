@@ -35,6 +35,12 @@ def _archive(settings: Settings) -> Iterator[Service]:
         yield Service(name="archive", argv=_millrace("archive", "run"), group="sink", stop_timeout_ms=15_000)
 
 
+def _connectors(settings: Settings) -> Iterator[Service]:
+    """Where there is a provider to call."""
+    if settings.stripe_api_key_file is not None:
+        yield Service(name="connectors", argv=_millrace("connectors"), group="connectors", stop_timeout_ms=20_000)
+
+
 def _workers(settings: Settings) -> Iterator[Service]:
     for slot in range(settings.workers):
         env = {"MILLRACE_SLOT": str(slot)}
@@ -57,7 +63,7 @@ def _watch(_: Settings) -> Iterator[Service]:
     yield Service(name="watch", argv=_millrace("watch"), group="watch")
 
 
-PIPELINE: tuple[ServicesOf, ...] = (_topics, _watch, _sink, _quarantine_sink, _archive, _workers, _api)
+PIPELINE: tuple[ServicesOf, ...] = (_topics, _watch, _sink, _quarantine_sink, _archive, _connectors, _workers, _api)
 
 
 def pipeline_services(settings: Settings) -> list[Service]:

@@ -64,6 +64,24 @@ def run_quarantine_sink() -> NoReturn:
     raise SystemExit(run(_let_in()))
 
 
+def run_connectors() -> NoReturn:
+    """Requests to payment providers, and their results."""
+    _log_to_stderr()
+    from connectors.service import run
+
+    raise SystemExit(run(_let_in()))
+
+
+def run_stripe_sandbox(port: int, webhook_url: str) -> None:
+    """The provider that `MILLRACE_STRIPE_URL` can point at."""
+    from connectors.sandbox.__main__ import announce, webhook_of
+    from connectors.sandbox.server import serve
+
+    home = Settings().home
+    home.mkdir(parents=True, exist_ok=True)
+    serve(port, home / "stripe_sandbox.sqlite", webhook_of(webhook_url), announce)
+
+
 def run_watch() -> None:
     """Alarms for drift, for transactions that hang and for readers that stand still."""
     _log_to_stderr()

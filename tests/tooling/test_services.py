@@ -2,6 +2,7 @@
 
 import sys
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from typer.main import get_command
 
+from connectors.loop import DRAIN_S
 from millrace.cli import app
 from millrace.services import pipeline_services
 from millrace.supervisor.service import HttpProbe, KafkaProbe, Plan, PostgresProbe, Probe, Service, groups_of
@@ -60,9 +62,14 @@ def test_what_a_service_adds_to_its_environment_is_a_setting() -> None:
     assert added <= known
 
 
+def test_connectors_run_where_a_provider_has_a_key() -> None:
+    assert "connectors" not in by_name(Settings())
+    assert by_name(Settings(stripe_api_key_file=Path("key")))["connectors"].stop_timeout_ms > DRAIN_S * 1_000
+
+
 def test_every_service_is_a_command_of_this_program() -> None:
     program: Any = get_command(app)
-    for one in pipeline_services(Settings()):
+    for one in pipeline_services(Settings(stripe_api_key_file=Path("key"))):
         python, flag, module, command = one.argv
         assert (python, flag, module) == (sys.executable, "-m", "millrace")
         assert command in program.commands, f"{one.name} would end at once"
