@@ -10,9 +10,9 @@ from itertools import chain
 from typing import NamedTuple, get_type_hints
 
 from payments.risk.activity import Activity, Key
-from payments.risk.distinct import MORE, count
+from payments.risk.distinct import count
 from payments.risk.moment import Moment
-from payments.risk.windows import SPANS, Totals, totals
+from payments.risk.windows import SPANS, totals
 
 Value = bool | int | str
 """Integers are 64-bit; amounts are minor units."""
@@ -39,21 +39,28 @@ class Feature(NamedTuple):
     name: str
     type: type[Value]
     meaning: str
+    """A sentence; the window is in the name."""
+
     read: Read
+    of: Key | None = None
+    """Whose history it is; None where the payment or its account says it."""
 
 
-def published(of: Key, activity: Activity, now_us: int) -> dict[str, int]:
-    """What is published of a payee, card, device or IP address, by name of the feature."""
-    measured = {
-        _measure_name(of, measure, place): value
-        for place, window in enumerate(activity.windows)
-        for measure, value in zip(Totals._fields, totals(window, SPANS[place], now_us), strict=True)
-    }
-    counted = {
+def published(of: Key, activity: Activity, in_currency: Activity, now_us: int) -> dict[str, int]:
+    """What is published, for payments in one currency, of a payee, card, device or IP address, by name of the feature.
+
+    Counts are those of all its payments; sums those of `in_currency`, its payments in that currency.
+    """
+    values = {
         _distinct_name(of, kind, place): count(activity.seen[kind], SPANS[place], now_us)
         for kind, place in _distinct(of)
     }
-    return measured | counted
+    for place, span in enumerate(SPANS):
+        counts = totals(activity.windows[place], span, now_us)
+        sums = totals(in_currency.windows[place], span, now_us)
+        both = counts._replace(attempted_minor=sums.attempted_minor, approved_minor=sums.approved_minor)
+        values |= {_measure_name(of, measure, place): value for measure, value in both._asdict().items()}
+    return values
 
 
 def _said() -> Iterator[Feature]:
@@ -68,23 +75,23 @@ def _said() -> Iterator[Feature]:
 
 def _counted() -> Iterator[Feature]:
     """By key, window after window."""
-    every = chain.from_iterable(chain(_measures_of(of), _distincts_of(of)) for of in Key)
-    for position, (name, meaning, read) in enumerate(every, COUNTED_FROM):
-        yield Feature(position, name, int, meaning, read)
+    every = ((of, *counted) for of in Key for counted in chain(_measures_of(of), _distincts_of(of)))
+    for position, (of, name, meaning, read) in enumerate(every, COUNTED_FROM):
+        yield Feature(position, name, int, meaning, read, of)
 
 
 def _measures_of(of: Key) -> Iterator[tuple[str, str, Read]]:
-    for place, span in enumerate(SPANS):
+    for place in range(len(SPANS)):
         for index, (measure, meaning) in enumerate(_MEASURES.items()):
             name = _measure_name(of, measure, place)
             own = partial(Moment.measure, place=place, index=index)
-            yield name, f"{meaning}, {_whose(of)}, last {span.name}.", own if of is Key.ACCOUNT else _last(name)
+            yield name, f"{meaning}, {_whose(of)}.", own if of is Key.ACCOUNT else _last(name)
 
 
 def _distincts_of(of: Key) -> Iterator[tuple[str, str, Read]]:
     for kind, place in _distinct(of):
         name = _distinct_name(of, kind, place)
-        meaning = f"Distinct {_plural(kind)}, {_whose(of)}, last {SPANS[place].name}; above 32 it is {MORE}."
+        meaning = f"Distinct {_plural(kind)}, {_whose(of)}."
         own = partial(Moment.distinct, kind=kind, place=place)
         yield name, meaning, own if of is Key.ACCOUNT else _last(name)
 
@@ -114,7 +121,7 @@ def _plural(kind: Key) -> str:
 
 
 def _whose(of: Key) -> str:
-    return "by this account" if of is Key.ACCOUNT else f"of this {of.name.lower()} over all accounts"
+    return "this account" if of is Key.ACCOUNT else f"this {of.name.lower()}, all accounts"
 
 
 FEATURES: dict[str, Feature] = {feature.name: feature for feature in chain(_said(), _counted())}

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 
+from millrace import risk_page
 from payments.commands import CommandKind
 from payments.risk.activity import NO_ACTIVITY, Attempted, Key, key_of_account, observe
 from payments.risk.features import FEATURES, published
@@ -134,26 +135,29 @@ def test_a_payee_that_is_not_known_is_new() -> None:
 @settings(deadline=None)
 @given(events())
 def test_what_is_published_of_a_card_is_what_its_accounts_did(listed: list[Event]) -> None:
-    """Each attempt by another account, to another payee."""
-    activity = NO_ACTIVITY
+    """Each attempt by another account, to another payee; the approved ones are in the currency asked for."""
+    activity = in_currency = NO_ACTIVITY
     for number, event in enumerate(listed):
         keys = (number.to_bytes(8, "big"), b"p" + number.to_bytes(7, "big"), CARD, b"", b"")
         fact = Attempted(event.time_us, event.amount_minor, keys, event.approved)
         activity = observe(activity, Key.CARD, fact)
+        in_currency = observe(in_currency, Key.CARD, fact) if event.approved else in_currency
     now_us = max([NOON_US, *(event.time_us for event in listed)]) + MINUTE_US
-    values = published(Key.CARD, activity, now_us)
+    values = published(Key.CARD, activity, in_currency, now_us)
     assert values.keys() == {name for name in FEATURES if name.startswith("card_")} - {"card_country"}
     for span in SPANS:
         held = inside(listed, span, now_us)
         assert values[f"card_attempts_{span.name}"] == len(held)
-        assert values[f"card_approved_minor_{span.name}"] == sum(e.amount_minor for e in held if e.approved)
+        listed_in_currency = [event for event in listed if event.approved]
+        expected = sum(event.amount_minor for event in inside(listed_in_currency, span, now_us))
+        assert values[f"card_approved_minor_{span.name}"] == values[f"card_attempted_minor_{span.name}"] == expected
     assert values["card_distinct_accounts_24h"] == values["card_distinct_payees_24h"]
     assert values["card_distinct_devices_24h"] == values["card_distinct_ips_1h"] == 0
 
 
 def test_published_values_reach_a_rule_by_their_names() -> None:
     activity = observe(NO_ACTIVITY, Key.CARD, attempted())
-    attempt = ATTEMPT._replace(published=published(Key.CARD, activity, NOON_US))
+    attempt = ATTEMPT._replace(published=published(Key.CARD, activity, activity, NOON_US))
     assert read("card_approvals_10m", attempt) == read("card_distinct_accounts_1h", attempt) == 1
 
 
@@ -165,3 +169,9 @@ def test_a_moment_without_limits_says_so() -> None:
     moment = Moment(ATTEMPT, NEW, UNLIMITED, None)
     assert moment.limit_daily_minor == 2**63 - 1
     assert not moment.is_just_under_threshold
+
+
+def test_the_page_shows_the_features_as_they_are() -> None:
+    text = risk_page.PAGE.read_text()
+    assert risk_page.page(text) == text
+    assert all(f"`{name}`" in text for name in FEATURES)
