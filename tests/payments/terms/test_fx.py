@@ -48,7 +48,7 @@ def quotes(draw: st.DrawFn) -> Quote:
     )
 
 
-def _convert(quote: Quote, amount_minor: int) -> Conversion | QuoteRefusal:
+def convert_fixed_side(quote: Quote, amount_minor: int) -> Conversion | QuoteRefusal:
     sells = quote.fixed_side is FixedSide.SELL
     fixed, other = (quote.sell_currency, quote.buy_currency)[:: 1 if sells else -1]
     return convert(quote, Money(amount_minor, fixed), other, NOW_US)
@@ -68,7 +68,7 @@ def test_the_other_side_is_the_exact_value_rounded(quote: Quote, amount_minor: i
     assert quote_problem(quote) is None
     sells = quote.fixed_side is FixedSide.SELL
     exact = amount_minor * _bought_per_sold(quote) if sells else amount_minor / _bought_per_sold(quote)
-    converted = _convert(quote, amount_minor)
+    converted = convert_fixed_side(quote, amount_minor)
     if converted is QuoteRefusal.AMOUNT_TOO_SMALL:
         assert exact < 1
     elif converted is QuoteRefusal.AMOUNT_TOO_LARGE:
@@ -91,7 +91,7 @@ def _is_rounded(minor: int, exact: Fraction, rule: Rounding) -> bool:
 
 @given(quotes(), amounts)
 def test_each_currency_balances(quote: Quote, amount_minor: int) -> None:
-    converted = _convert(quote, amount_minor)
+    converted = convert_fixed_side(quote, amount_minor)
     assume(isinstance(converted, Conversion))
     assert isinstance(converted, Conversion)
     legs = conversion_postings(converted, PAYER, PAYEE)
@@ -104,7 +104,7 @@ def test_each_currency_balances(quote: Quote, amount_minor: int) -> None:
 
 @given(quotes(), amounts, amounts)
 def test_more_money_never_converts_to_less(quote: Quote, one: int, other: int) -> None:
-    less, more = (_convert(quote, minor) for minor in sorted((one, other)))
+    less, more = (convert_fixed_side(quote, minor) for minor in sorted((one, other)))
     assume(isinstance(less, Conversion) and isinstance(more, Conversion))
     assert isinstance(less, Conversion)
     assert isinstance(more, Conversion)
@@ -115,7 +115,9 @@ def test_more_money_never_converts_to_less(quote: Quote, one: int, other: int) -
 @given(quotes(), amounts, st.integers(0, 9_999))
 def test_a_wider_spread_is_never_better_for_the_customer(quote: Quote, amount_minor: int, wider: int) -> None:
     narrow, wide = sorted((quote.spread_basis_points, wider))
-    good, bad = (_convert(quote._replace(spread_basis_points=spread), amount_minor) for spread in (narrow, wide))
+    good, bad = (
+        convert_fixed_side(quote._replace(spread_basis_points=spread), amount_minor) for spread in (narrow, wide)
+    )
     assume(isinstance(good, Conversion) and isinstance(bad, Conversion))
     assert isinstance(good, Conversion)
     assert isinstance(bad, Conversion)
@@ -127,13 +129,13 @@ def test_a_wider_spread_is_never_better_for_the_customer(quote: Quote, amount_mi
 def test_there_and_back_is_within_one_minor_unit(quote: Quote, amount_minor: int) -> None:
     """Where a unit bought is worth no more than a unit sold; else within half of what it is worth, and a half."""
     there_quote = quote._replace(spread_basis_points=0, fixed_side=FixedSide.SELL, rounding=Rounding.HALF_EVEN)
-    there = _convert(there_quote, amount_minor)
+    there = convert_fixed_side(there_quote, amount_minor)
     assume(isinstance(there, Conversion))
     assert isinstance(there, Conversion)
     back_quote = there_quote._replace(
         sell_currency=quote.buy_currency, buy_currency=quote.sell_currency, rate=quote.rate.inverse
     )
-    back = _convert(back_quote, there.buy.minor)
+    back = convert_fixed_side(back_quote, there.buy.minor)
     worth = 1 / _bought_per_sold(there_quote)
     lost = Fraction(1, 2) + worth / 2
     if isinstance(back, Conversion):
@@ -146,10 +148,10 @@ def test_there_and_back_is_within_one_minor_unit(quote: Quote, amount_minor: int
 def test_naming_the_bought_amount_costs_what_selling_for_it_costs(quote: Quote, amount_minor: int) -> None:
     """Both sides of one quote agree: what selling buys can be bought for the same, give or take the rounding."""
     by_sell = quote._replace(fixed_side=FixedSide.SELL, rounding=Rounding.HALF_EVEN)
-    sold = _convert(by_sell, amount_minor)
+    sold = convert_fixed_side(by_sell, amount_minor)
     assume(isinstance(sold, Conversion))
     assert isinstance(sold, Conversion)
-    bought = _convert(by_sell._replace(fixed_side=FixedSide.BUY), sold.buy.minor)
+    bought = convert_fixed_side(by_sell._replace(fixed_side=FixedSide.BUY), sold.buy.minor)
     lost = Fraction(1, 2) + 1 / _bought_per_sold(by_sell) / 2
     if isinstance(bought, Conversion):
         assert abs(bought.sell.minor - amount_minor) <= lost

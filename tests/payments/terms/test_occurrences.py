@@ -158,9 +158,10 @@ def test_refused_tries_are_repeated_until_one_succeeds(retries: int, hours: int,
     refused_at_us: dict[Occurrence, int] = {}
     progress, now_us = Progress(), _us(datetime(2026, 1, 1))
     while (next_us := next_due_us(daily, progress)) is not None:
-        now_us = max(now_us, next_us) + chance.randrange(12 * HOUR_US)
+        now_us = max(now_us, next_us) + chance.choice((0, chance.randrange(12 * HOUR_US)))
         due(daily, progress, now_us)  # a run that crashed
         found, progress = due(daily, progress, now_us)
+        assert found
         for each in found:
             assert each.attempt == 0 or outcomes[each.wall, each.attempt - 1] is False
             assert each.attempt == 0 or each.due_at_us == _told(refused_at_us, each) + hours * HOUR_US
@@ -187,6 +188,14 @@ def test_more_refusals_than_may_wait_are_given_up() -> None:
     for each in found:
         progress = refused(minutely, progress, each, each.due_at_us)
     assert [retry.wall for retry in progress.retries] == [each.wall for each in found[:RETRIES_WAITING_MAX]]
+
+
+def test_a_refusal_told_twice_waits_once() -> None:
+    daily = Schedule(bytes(16), "UTC", datetime(2026, 1, 1, 9), "0 9 * * *", retries=2)
+    found, progress = due(daily, Progress(), _us(datetime(2026, 1, 2, 9)))
+    once = refused(daily, refused(daily, progress, found[1], 5), found[0], 7)
+    assert [retry.due_at_us - 24 * HOUR_US for retry in once.retries] == [5, 7]
+    assert refused(daily, once, found[0], 9) == once
 
 
 def test_retries_come_before_new_occurrences_and_count_in_the_bound() -> None:

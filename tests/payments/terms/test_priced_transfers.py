@@ -1,0 +1,55 @@
+"""Goal: whatever a fee schedule or quote makes of an amount, the payer's shard takes its legs and reserves the debit."""
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from payments.accounts import Account
+from payments.book import Book
+from payments.entries import EntryKind, Source
+from payments.money import Money
+from payments.movements.deeds import Deed
+from payments.movements.instructions import Envelope, PricedTransfer
+from payments.movements.transfers import transfer
+from payments.postings import Posting
+from payments.rejections import Reason
+from payments.terms.fees import Charge, FeeSchedule, charge, charge_postings
+from payments.terms.fx import Conversion, Quote, conversion_postings
+from tests.payments.terms.test_fees import schedules
+from tests.payments.terms.test_fx import NOW_US, convert_fixed_side, quotes
+
+PAYER, PAYEE = b"payer".ljust(16), b"payee".ljust(16)
+OPERATION = b"operation".ljust(16)
+amounts = st.integers(1, 10**9)
+
+
+def _decided(legs: tuple[Posting, ...], debited: Money, valid_until_us: int) -> Deed | Reason:
+    book = Book({PAYER: Account(debited.currency, debited.minor)})
+    asked = PricedTransfer(payer=PAYER, payee=PAYEE, legs=legs, valid_until_us=valid_until_us, envelope=Envelope("key"))
+    return transfer(book, OPERATION, asked, Source(0, 0, NOW_US))
+
+
+def _assert_reserved(deed: Deed | Reason, debited: Money) -> None:
+    assert isinstance(deed, Deed), deed
+    assert (deed.kind, deed.amount_minor, deed.currency) == (EntryKind.RESERVED, *debited)
+    assert deed.available_after_minor == 0
+
+
+@given(schedules(), amounts)
+def test_a_transfer_with_a_fee_is_reserved(schedule: FeeSchedule, amount_minor: int) -> None:
+    charged = charge(schedule, Money(amount_minor, schedule.currency))
+    assume(isinstance(charged, Charge))
+    assert isinstance(charged, Charge)
+    debited = Money(charged.debited_minor, charged.currency)
+    _assert_reserved(_decided(charge_postings(charged, PAYER, PAYEE), debited, 0), debited)
+
+
+@given(quotes(), amounts)
+def test_a_converted_transfer_is_reserved_until_its_quote_expires(quote: Quote, amount_minor: int) -> None:
+    """At the last microsecond at which `convert` takes the quote, and not at the next."""
+    converted = convert_fixed_side(quote, amount_minor)
+    assume(isinstance(converted, Conversion))
+    assert isinstance(converted, Conversion)
+    legs = conversion_postings(converted, PAYER, PAYEE)
+    assert quote.expires_at_us == NOW_US + 1
+    _assert_reserved(_decided(legs, converted.sell, quote.expires_at_us), converted.sell)
+    assert _decided(legs, converted.sell, NOW_US) is Reason.QUOTE_EXPIRED
