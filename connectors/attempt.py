@@ -34,7 +34,7 @@ lasts 3 × 30 + 2.5 + 30 s of inquiry: two minutes of one slot of the concurrenc
 _S = 1_000_000
 _MINUTE = 60 * _S
 _HOUR = 60 * _MINUTE
-ATTEMPT_DELAYS_US: Final = (
+ATTEMPT_DELAYS_US: Final[tuple[int, ...]] = (
     _MINUTE,
     5 * _MINUTE,
     15 * _MINUTE,

@@ -34,6 +34,7 @@ class Fault:
         self.kind = kind
         self.seconds = seconds
         self.times = times
+        self.met = 0
         self._path = path
         self._method = method
 
@@ -65,9 +66,14 @@ class Faults:
     def clear(self) -> None:
         self._armed.clear()
 
+    def met(self) -> list[JsonObject]:
+        """How many requests each of them has met so far."""
+        return [{"kind": fault.kind.value, "met": fault.met} for fault in self._armed]
+
     def take(self, method: str, path: str) -> Fault | None:
         """The fault of this request."""
         fault = next((fault for fault in self._armed if fault.meets(method, path)), None)
         if fault is not None:
             fault.times -= 1
+            fault.met += 1
         return fault

@@ -103,6 +103,7 @@ class Sandbox:
         routes += [
             Route("/_sandbox/faults", self._arm, methods=["POST"]),
             Route("/_sandbox/faults", self._clear, methods=["DELETE"]),
+            Route("/_sandbox/faults", self._met, methods=["GET"]),
             Route("/_sandbox/clock", self._advance, methods=["POST"]),
             Route("/_sandbox/search", self._lag, methods=["POST"]),
             Route("/_sandbox/payment_intents/{id}/authenticate", self._outside(_authenticate), methods=["POST"]),
@@ -139,6 +140,9 @@ class Sandbox:
     async def _clear(self, _: Request) -> Response:
         self._faults.clear()
         return JSONResponse({})
+
+    async def _met(self, _: Request) -> Response:
+        return JSONResponse(self._faults.met())
 
     async def _advance(self, request: Request) -> Response:
         """POST {seconds}"""

@@ -67,6 +67,10 @@ class SandboxProcess:
         """The next request (or `times` of them) goes wrong in this way."""
         self.outside("faults", {"kind": kind, **fields})
 
+    def is_met(self, kind: str) -> bool:
+        """A fault of this kind has met a request."""
+        return any(one["kind"] == kind and one["met"] for one in httpx.get(f"{self.url}/_sandbox/faults").json())
+
     def clear_faults(self) -> None:
         assert httpx.delete(f"{self.url}/_sandbox/faults").is_success
 
