@@ -12,6 +12,7 @@ import uvicorn
 
 from ingest_api.app import make_app
 from ingest_api.services import Services
+from runtime.personal_data.keyring import KeyringFault
 from runtime.settings import Settings
 
 _BACKLOG = 2_048
@@ -36,7 +37,10 @@ class DrainingServer(uvicorn.Server):
 
 def run(settings: Settings) -> None:
     """Serve in this process until SIGTERM or SIGINT. Raises SystemExit where it cannot start or has to be replaced."""
-    services = Services.of(settings)
+    try:
+        services = Services.of(settings)
+    except KeyringFault as fault:
+        raise SystemExit(str(fault)) from fault
     server = DrainingServer(_configuration(settings, services), services)
     # uvicorn raises the signal again once it has drained; the end is then a clean one, not a death by signal
     for number in (signal.SIGTERM, signal.SIGINT):

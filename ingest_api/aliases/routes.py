@@ -19,13 +19,14 @@ from ingest_api.aliases.register import ALIAS, Registered, Registration
 from ingest_api.aliases.shown import AliasBody, AliasPage, AliasResource, shown, shown_page
 from ingest_api.http.bodies import decode_fault, parse_account
 from ingest_api.http.call import Answer, Call
-from ingest_api.http.openapi import describe, problem_answer
+from ingest_api.http.openapi import CONSISTENCY, describe, problem_answer
 from ingest_api.http.preferences import idempotency_key
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond, take_tokens
 from ingest_api.identity.tokens import Principal, Scope, scope_missing
 from ingest_api.problems import ADVICE, Fault, FieldError, Problem, field_problem
 from ingest_api.reads.accounts import find_account
+from ingest_api.reads.consistency import HEADER, await_visible
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.services import Services
 from ingest_api.transfers import encoded_headers
@@ -58,6 +59,7 @@ class AliasQuery(BaseModel, extra="forbid"):
 async def register_alias(services: Services, call: Call) -> Answer:
     """Let a name stand for an account from now on."""
     principal = admit(services, call, Scope.ALIASES_WRITE, JSON_MEDIA, 1)
+    await await_visible(services.database, call.header(HEADER.lower().encode()))  # the account may be new
     asked = await _asked(services, principal, call)
     registered = await services.aliases.register.register(asked, principal.subject)
     if not isinstance(registered, Registered):
@@ -160,7 +162,7 @@ def _described_write() -> dict[str, Any]:
         key_needed=False,
     )
     described["responses"][409] = problem_answer(409)
-    del described["openapi_extra"]["parameters"][1]  # decided in Postgres: there is nothing to wait for
+    described["openapi_extra"]["parameters"][1] = CONSISTENCY  # decided in Postgres, where the account has to be known
     return described
 
 

@@ -74,7 +74,7 @@ _PREFER = {
     "description": "wait=N: seconds to wait for the final outcome",
     "example": "wait=5",
 }
-_CONSISTENCY = {
+CONSISTENCY = {
     "name": "Consistency-Token",
     "in": "header",
     "schema": {"type": "string"},
@@ -94,7 +94,7 @@ def describe(
     """Arguments of a FastAPI route: a write where there is a body, else a read."""
     problems = _WRITE_PROBLEMS if body else _READ_PROBLEMS
     answers = statuses or ((201, 200, 202) if body else (200,))
-    parameters = [_IDEMPOTENCY | {"required": key_needed}, _PREFER] if body else [_CONSISTENCY]
+    parameters = [_IDEMPOTENCY | {"required": key_needed}, _PREFER] if body else [CONSISTENCY]
     extra: dict[str, Any] = {"parameters": parameters, "security": [{"bearer": [scope]}]}
     if body:
         extra["requestBody"] = request_body("application/json", {"$ref": _REF.format(name=body.__name__)})
