@@ -16,14 +16,18 @@ from millrace.audit.command import audited_settings
 from millrace.audit.report import Differs
 from millrace.cli import EXIT_FAILED
 from millrace.commands.output import errors, faults_shown, print_difference, print_failure, print_json, screen
+from millrace.replay.backtest import Backtest, Change
 from millrace.replay.comparison import BalanceDiffers, Comparison
 from millrace.replay.decide import DecidedAgain, decide_again
 from millrace.replay.drift import Drift, DriftWatch
 from millrace.replay.drift_alarm import CANNOT_LOOK, PAUSES_PER_LOOK, line_of
+from millrace.replay.past_attempts import tried_on_the_past, unrecorded
 from millrace.replay.point import parse_point
 from millrace.replay.rebuild import Point, ReplayReport, replay
 from payments.identifiers import ACCOUNT, parse_id
 from payments.money import Money, format_minor
+from payments.risk.limits import Tier
+from payments.risk.rules import RuleSet, parse
 
 
 def run(*, to: str | None, account: str | None, decide: bool, archive: Path | None = None, as_json: bool) -> None:
@@ -70,6 +74,28 @@ def _run_decide(archive: Path | None, *, as_json: bool) -> None:
         _show_decided(done)
     if not done.ok:
         raise typer.Exit(EXIT_FAILED)
+
+
+def run_rules(rules: Path, tier: str, *, whole: bool, archive: Path | None = None, as_json: bool) -> None:
+    """Try a rule set on all past payments. Exit code 2 for a rule set or a tier that is none."""
+    if not whole:
+        raise typer.BadParameter(
+            "tries the rules on the whole ledger: it goes with neither --to, --account nor --decide"
+        )
+    if tier.upper() not in Tier.__members__:
+        names = ", ".join(one.name.lower() for one in Tier)
+        raise typer.BadParameter(f"{tier!r} is none of {names}", param_hint="--tier")
+    rule_set = parse(rules.read_text())
+    if not isinstance(rule_set, RuleSet):
+        raise typer.BadParameter("\n".join(map(str, rule_set)), param_hint="--rules")
+    with faults_shown(as_json=as_json):
+        settings = audited_settings(archive)
+    with _failures_shown(as_json=as_json), _bar("trying the rules on the past") as progress:
+        found = tried_on_the_past(settings, rule_set, Tier[tier.upper()], progress=progress)
+    if as_json:
+        print_json({**found.to_json(), "unrecorded": unrecorded(rule_set)})
+    else:
+        _show_tried(found, unrecorded(rule_set))
 
 
 def run_drift(*, once: bool, every_s: float, as_json: bool) -> None:
@@ -163,6 +189,22 @@ def _held(balance: tuple[str, int, int] | None) -> str:
         return "has no such account"
     currency, posted, available = balance
     return f"posted {Money(posted, currency)}, available {Money(available, currency)}"
+
+
+def _show_tried(found: Backtest, unrecorded_features: list[str]) -> None:
+    screen.print(f"rule set {found.rule_set} on {found.attempts:,} past payments", highlight=False)
+    table = Table("", "approved", *(f"would be {change}" for change in Change), box=None)
+    for currency, approved_minor in sorted(found.approved_minor.items()):
+        changes = (
+            f"{found.payments[currency, change]:,}: {format_minor(found.amounts_minor[currency, change], currency)}"
+            for change in Change
+        )
+        table.add_row(currency, format_minor(approved_minor, currency), *changes)
+    screen.print(table)
+    for rule, hits in found.hits.most_common():
+        screen.print(f"{rule}: {hits:,} hits", highlight=False)
+    if unrecorded_features:
+        screen.print(f"[yellow]not in the ledger, taken for 0 or empty:[/] {', '.join(unrecorded_features)}")
 
 
 def _show_decided(done: DecidedAgain) -> None:
