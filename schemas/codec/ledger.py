@@ -98,6 +98,11 @@ class PackedLedgerRecord(NamedTuple):
         plain = map(_entry, ENTRY.iter_unpack(self.packed))
         return map(self._detailed, itertools.count(), plain) if self.details else plain
 
+    def detailed(self) -> Iterator[tuple[int, Entry]]:
+        """Index and entry of those that have details, in order. Raises UndecodableRecord as `entries` does."""
+        for index in sorted(self.details):
+            yield index, self._detailed(index, _entry(ENTRY.unpack_from(self.packed, index * ENTRY.size)))
+
     def _detailed(self, index: int, entry: Entry) -> Entry:
         details = self.details.get(index)
         return entry if details is None else entry._replace(details=details)
