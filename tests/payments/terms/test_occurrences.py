@@ -193,7 +193,7 @@ def test_more_refusals_than_may_wait_are_given_up() -> None:
 def test_a_refusal_told_twice_waits_once() -> None:
     daily = Schedule(bytes(16), "UTC", datetime(2026, 1, 1, 9), "0 9 * * *", retries=2)
     found, progress = due(daily, Progress(), _us(datetime(2026, 1, 2, 9)))
-    once = refused(daily, refused(daily, progress, found[1], 5), found[0], 7)
+    once = refused(daily, refused(daily, progress, found[0], 7), found[1], 5)
     assert [retry.due_at_us - 24 * HOUR_US for retry in once.retries] == [5, 7]
     assert refused(daily, once, found[0], 9) == once
 

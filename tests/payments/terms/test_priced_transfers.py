@@ -1,4 +1,4 @@
-"""Goal: whatever a fee schedule or quote makes of an amount, the payer's shard takes its legs and reserves the debit."""
+"""Goal: what a fee schedule or quote makes of an amount, the payer's shard takes the legs and reserves the debit."""
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
