@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from millrace.personal_data.app import app as personal_data
+from millrace.screening.app import app as screening
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING, EXIT_ALARM = 1, 2, 3, 4
 
@@ -125,12 +126,20 @@ def replay(
     ] = None,
     account: Annotated[str | None, typer.Option(help="Also print the balance of this account (acc_…).")] = None,
     decide: Annotated[bool, typer.Option("--decide", help="Instead make every decision again.")] = False,
+    rules: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Instead try this rule set (YAML) on all past payments."),
+    ] = None,
+    tier: Annotated[str, typer.Option(help="With --rules: the KYC tier that every account is taken for.")] = "verified",
     folder: ReadArchive = None,
     as_json: AsJson = False,
 ) -> None:
     """Rebuild all balances at a point of the ledger and compare with Postgres. Exits 1 on a difference."""
-    from millrace.replay.command import run
+    from millrace.replay.command import run, run_rules
 
+    if rules is not None:
+        run_rules(rules, tier, whole=to is None and account is None and not decide, archive=folder, as_json=as_json)
+        return
     run(to=to, account=account, decide=decide, archive=folder, as_json=as_json)
 
 
@@ -339,37 +348,7 @@ def discard(
 app.add_typer(personal_data, name="personal-data")
 
 
-screening = typer.Typer(no_args_is_help=True, help="Names against sanctions lists.")
 app.add_typer(screening, name="screening")
-
-
-@screening.command()
-def evaluate(
-    pairs: Annotated[Path, typer.Argument(help="CSV: name1, name2, is_match (true, false), schema.", dir_okay=False)],
-    cross_validate: Annotated[
-        bool, typer.Option("--cross-validate", help="Also with the threshold chosen on other pairs.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Measure the name comparison on labelled pairs."""
-    from millrace.commands.screening import run_evaluate
-
-    run_evaluate(pairs, cross_validate=cross_validate, as_json=as_json)
-
-
-@screening.command()
-def check(
-    name: Annotated[str, typer.Argument(help="As it is written, in any script.")],
-    lists: Annotated[list[Path], typer.Option("--list", help="A list file of OFAC, the UN or the EU; several times.")],
-    schema: Annotated[str, typer.Option(help="person, organization, vessel or aircraft; default any.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Show who on the lists a name may be, and what differs."""
-    from millrace.commands.screening import Schema, run_check
-
-    if schema not in {"", *Schema}:
-        raise typer.BadParameter(f"one of {', '.join(Schema)}", param_hint="--schema")
-    run_check(name, lists, schema=Schema(schema) if schema else None, as_json=as_json)
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """What follows from a score: a match, a possible match for an analyst, or clear; and what an analyst cleared for good.
 
-A cleared pair (subject, entry) stays cleared until the content of either changes. Content is compared by fingerprint, so
+A cleared pair (subject, entry) stays cleared until either one's content changes. Content is compared by fingerprint, so
 that nobody has to keep a subject's name for it.
 """
 

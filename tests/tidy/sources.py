@@ -8,7 +8,18 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("payments", "schemas", "runtime", "ingest_api", "streams", "connectors", "sinks", "millrace", "benchmarks")
+PACKAGES = (
+    "payments",
+    "schemas",
+    "runtime",
+    "ingest_api",
+    "streams",
+    "connectors",
+    "sinks",
+    "screening",
+    "millrace",
+    "benchmarks",
+)
 
 
 @dataclass(frozen=True, eq=False)

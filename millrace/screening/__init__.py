@@ -1,0 +1,1 @@
+"""Names against sanctions lists on the command line."""

@@ -1,0 +1,1 @@
+"""Published list files → entries, one module a publisher. Nothing is left out without being counted."""
