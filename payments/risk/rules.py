@@ -27,6 +27,9 @@ _LEXEME = re.compile(
     | [A-Za-z_]\w*(?![\w'"]|\s*\() | && | \|\| | [=!<>]= | [-+*/%<>!()?:,\[\]]""",
     re.VERBOSE,
 )
+MAX_NESTING = 16
+"""Open brackets: the library's parser takes 16 KB of stack for each, and a thread may have no more than 512 KB."""
+
 _FAILURES = (RuntimeError, TypeError, ValueError, ArithmeticError)
 """What the library raises while it evaluates: undefined names, wrong types, overflow, division by zero."""
 
@@ -112,8 +115,10 @@ def _tried(rule: Rule, context: cel.Context) -> Hit | None:
     try:
         holds = rule.condition.execute(context)
     except _FAILURES:
-        return Hit(rule.id, Outcome.REVIEW, effect, failed=True)
-    return Hit(rule.id, rule.outcome, effect) if holds is True else None
+        holds = None
+    if isinstance(holds, bool):
+        return Hit(rule.id, rule.outcome, effect) if holds else None
+    return Hit(rule.id, Outcome.REVIEW, effect, failed=True)
 
 
 def _set_aside(hit: Hit) -> Hit:
@@ -164,7 +169,7 @@ def _compiled(condition: str) -> cel.Program | str:
 
 def _foreign(condition: str) -> str | None:
     """What of the condition is outside the language of rules."""
-    at = 0
+    at = nesting = 0
     while at < len(condition):
         lexeme = _LEXEME.match(condition, at)
         if lexeme is None:
@@ -172,6 +177,9 @@ def _foreign(condition: str) -> str | None:
                 f"`when`, character {at + 1}: {condition[at : at + 20]!r} is not in the language of rules: whole"
                 " numbers (minor units), texts, features, operators, `in [..]`, .startsWith, .endsWith and .contains"
             )
+        nesting += (lexeme[0] in "([") - (lexeme[0] in ")]")
+        if nesting > MAX_NESTING:
+            return f"`when`, character {at + 1}: more than {MAX_NESTING} brackets are open: make two rules of it"
         at = lexeme.end()
     return None
 

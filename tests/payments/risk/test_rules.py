@@ -74,7 +74,8 @@ def test_the_language_of_rules(condition: str, amount_minor: int, currency: str,
         ("amount_minor", "gives 0 and not true or false"),
         ("currency > 3", "cannot be evaluated: No such overload"),
         ("amount_minor > 9223372036854775808", "does not compile"),
-        ("(" * 400 + "true" + ")" * 400, "does not compile"),
+        ("(" * 17 + "true" + ")" * 17, "character 17: more than 16 brackets are open"),
+        ("true == " * 9 + "([" * 9, "more than 16 brackets are open"),
     ],
 )
 def test_a_condition_that_is_refused_says_why(condition: str, complaint: str) -> None:
@@ -156,12 +157,14 @@ def test_a_rule_that_fails_asks_for_a_review() -> None:
         "  - {id: divided, when: '1 / attempts_1h > 1', verdict: deny, reason: x}\n"
         "  - {id: overflowing, when: 'amount_minor * 9223372036854775807 > 1', verdict: allow, reason: x,"
         " exempts: [review]}\n"
+        "  - {id: mixed, when: 'amount_minor == 2 ? currency : true', verdict: deny, reason: x}\n"
         "  - {id: watched, when: '1 % attempts_1h > 1', verdict: deny, reason: x, mode: shadow}\n"
     )
-    assert rules.hits({"attempts_1h": 0, "amount_minor": 2}) == (
+    assert rules.hits({"attempts_1h": 0, "amount_minor": 2, "currency": "EUR"}) == (
         Hit("review", Outcome.REVIEW),
         Hit("divided", Outcome.REVIEW, failed=True),
         Hit("overflowing", Outcome.REVIEW, failed=True),
+        Hit("mixed", Outcome.REVIEW, failed=True),
         Hit("watched", Outcome.REVIEW, Effect.SHADOW, failed=True),
     )
 
