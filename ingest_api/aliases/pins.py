@@ -24,7 +24,7 @@ PIN_HOURS: Final = IDEMPOTENCY_WINDOW_HOURS + 24
 """A day more than the agents remember the key: no clock is that wrong."""
 
 SWEEP_ROWS: Final = 5_000
-"""Rows of one statement: 50 ms, and no lock that a call would wait for."""
+"""Rows of one statement: 0.15 s on two busy cores, and no lock that a call would wait for."""
 
 _RESOLVE: Final = """
 SELECT account_id FROM aliases JOIN personal_index USING (digest, subject_id)

@@ -13,7 +13,7 @@ from runtime.personal_data.rows import Connection, all_rows
 from runtime.personal_data.sealing import WrappedKey
 
 BATCH_ROWS: Final = 1_000
-"""20 µs of AES and an update each: a batch is committed after about 0.1 s, so that no writer waits longer."""
+"""A tenth of a second: nobody who stores something waits longer for the rows of a batch."""
 
 _NEXT: Final = """
 SELECT subject_id, wrapping_key, wrapped FROM subject_keys WHERE wrapping_key <> %s
