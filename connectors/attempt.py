@@ -55,9 +55,9 @@ _MOVES_MONEY: Final = frozenset(ConnectorOperation) - {ConnectorOperation.VOID, 
 OPEN_OUTCOMES: Final = frozenset({Outcome.UNKNOWN, Outcome.PENDING, Outcome.REQUIRES_ACTION})
 
 
-def sent_until_us(provider: Provider, request: ConnectorRequest, first_asked_at_us: int) -> int:
+def sent_until_us(provider: Provider, request: ConnectorRequest) -> int:
     """After this time nobody sends the operation any more."""
-    key_lives_until_us = first_asked_at_us + provider.key_lifetime_us
+    key_lives_until_us = request.first_asked_at_us + provider.key_lifetime_us
     return min(key_lives_until_us, request.deadline_us or key_lives_until_us)
 
 
@@ -74,14 +74,14 @@ def form_refusal(request: ConnectorRequest) -> Answer | None:
     return None
 
 
-async def attempt(provider: Provider, request: ConnectorRequest, first_asked_at_us: int, clock: Clock) -> Answer:
-    """What is known of the operation at the end of this attempt. Raises ProviderRefusesUs."""
+async def attempt(provider: Provider, request: ConnectorRequest, clock: Clock) -> Answer:
+    """What is known of the operation at the end of this attempt; the request is dated. Raises ProviderRefusesUs."""
     refusal = form_refusal(request)
     if refusal is not None:
         return refusal
     if request.operation is ConnectorOperation.INQUIRE:
         return await _in_time(provider.inquire(request))
-    until_us = sent_until_us(provider, request, first_asked_at_us)
+    until_us = sent_until_us(provider, request)
     answer = await _sent(provider, request, until_us, clock)
     if not answer.may_repeat:
         return answer
@@ -115,9 +115,7 @@ async def _in_time(call: Awaitable[Answer]) -> Answer:
         return unanswered("timeout")
 
 
-def next_attempt(
-    request: ConnectorRequest, answer: Answer, first_asked_at_us: int, now_us: int
-) -> ConnectorRequest | None:
+def next_attempt(request: ConnectorRequest, answer: Answer, now_us: int) -> ConnectorRequest | None:
     """The request that finds out the rest, or None where all is known or the attempts are used up.
 
     What the provider has taken is only inquired about: its key would repeat the answer of that time.
@@ -126,7 +124,6 @@ def next_attempt(
         return None
     following = request._replace(
         attempt=request.attempt + 1,
-        first_asked_at_us=first_asked_at_us,
         not_before_us=now_us + ATTEMPT_DELAYS_US[request.attempt - 1],
     )
     if answer.outcome is Outcome.UNKNOWN:

@@ -65,9 +65,6 @@ class Inbox:
         """Done in the transaction that takes `positions` next."""
         self._windows[work.shard].finish(work.offset)
 
-    def owns(self, shard: int) -> bool:
-        return shard in self._windows
-
     def positions(self, shards: Collection[int]) -> list[TopicPartition]:
         """What the transaction commits for these shards."""
         windows = {shard: self._windows[shard] for shard in shards}

@@ -30,8 +30,11 @@ class Work(NamedTuple):
         return self.key, self.request.payment_order_id
 
     @property
-    def first_asked_at_us(self) -> int:
-        return self.request.first_asked_at_us or self.recorded_at_us
+    def dated_request(self) -> ConnectorRequest:
+        """With the time of its first attempt: that of the record, or later where it had to wait."""
+        request = self.request
+        first_us = request.first_asked_at_us or max(self.recorded_at_us, request.not_before_us)
+        return request._replace(first_asked_at_us=first_us)
 
 
 class Lanes:

@@ -82,6 +82,7 @@ class Connectors:
             answered = await self._answers()
             if answered:
                 self.commit(answered)
+        self._inbox.leave()
 
     async def turn(self) -> None:
         """Take what has come, send what may be sent, tell what is known."""
@@ -132,7 +133,7 @@ class Connectors:
             self._write_request(work, work.request)
             return
         now_us = self._clock()
-        following = next_attempt(work.request, answer, work.first_asked_at_us, now_us)
+        following = next_attempt(work.dated_request, answer, now_us)
         result = result_of(work.request, answer, now_us, attempt_follows=following is not None)
         self._producer.produce(self._route.results, encode_result(result), key=work.key, partition=work.shard)
         if result.outcome is Outcome.UNKNOWN:
@@ -151,7 +152,7 @@ class Connectors:
         provider = self._providers.get(work.request.provider)
         if provider is None:
             return failed(Decline.PROVIDER_UNKNOWN, work.request.provider)
-        return await attempt(provider, work.request, work.first_asked_at_us, self._clock)
+        return await attempt(provider, work.dated_request, self._clock)
 
     async def _answers(self) -> list[Answered]:
         if not self._calls:

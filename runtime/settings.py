@@ -113,8 +113,9 @@ class Settings(BaseSettings):
     """A segment is closed when its first record is this old: so much is not archived yet at any time. At most a seventh
     of the shortest retention of an archived topic (7 days)."""
 
-    connector_slots: int = Field(32, ge=1, le=1_000)
-    """Calls to payment providers under way at a time, per process: at 1 s a call 32 a second."""
+    connector_slots: int = Field(32, ge=1, le=100)
+    """Calls to payment providers under way at a time, per process: at 1 s a call 32 a second. A provider's client has a
+    hundred connections."""
 
     stripe_url: str = "https://api.stripe.com"
     stripe_api_key_file: Path | None = None

@@ -4,7 +4,8 @@ Reads and writes Stripe's API alone. Guarantees: the request's idempotency key o
 payment order id in the metadata of what is made, and no secret in a log or an answer.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import Any, Final
 
 import httpx
@@ -14,8 +15,14 @@ from pydantic import SecretStr
 from connectors.attempt import CALL_TIMEOUT_S
 from connectors.contract import Answer, failed, without_trace
 from connectors.psp.stripe_amounts import to_stripe, to_stripe_payout
-from connectors.psp.stripe_answers import StripeFields, answer_of_error, answer_of_intent, answer_of_movement
-from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, Decline
+from connectors.psp.stripe_answers import (
+    StripeFields,
+    answer_of_error,
+    answer_of_intent,
+    answer_of_movement,
+    unreadable,
+)
+from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, Decline, Outcome
 
 CONNECT_TIMEOUT_S: Final = 5.0
 REQUEST_ID, ORDER_ID = "millrace_request_id", "millrace_payment_order_id"
@@ -26,6 +33,24 @@ LISTED_MAX: Final = 1_000
 
 _HOUR_US: Final = 3_600_000_000
 _FEE: Final = ["latest_charge.balance_transaction"]
+
+
+Method = Callable[["StripeProvider", ConnectorRequest], Coroutine[Any, Any, Answer]]
+
+
+def _understood(method: Method) -> Method:
+    """What goes wrong becomes an answer; ProviderRefusesUs alone is raised."""
+
+    @wraps(method)
+    async def asked(self: "StripeProvider", request: ConnectorRequest) -> Answer:
+        try:
+            return await method(self, request)
+        except stripe.StripeError as error:
+            return answer_of_error(error)
+        except KeyError as missing:
+            return unreadable(f"without {missing}")
+
+    return asked
 
 
 class StripeProvider:
@@ -45,37 +70,42 @@ class StripeProvider:
         )
         self._v1 = client.v1
 
+    @_understood
     async def authorise(self, request: ConnectorRequest) -> Answer:
         return await self._pay(request, "manual")
 
+    @_understood
     async def charge(self, request: ConnectorRequest) -> Answer:
         return await self._pay(request, "automatic")
 
+    @_understood
     async def capture(self, request: ConnectorRequest) -> Answer:
         amount = to_stripe(request.amount_minor, request.currency)
         if amount is None:
             return failed(Decline.AMOUNT_UNSUPPORTED)
-        call = self._v1.payment_intents.capture_async(
-            request.provider_reference,
-            {"amount_to_capture": amount, "expand": _FEE},
-            _options(request),
-        )
-        return await self._intent(call, request.operation)
+        fields: Any = {"amount_to_capture": amount, "expand": _FEE}
+        intent = await self._v1.payment_intents.capture_async(request.provider_reference, fields, _options(request))
+        return answer_of_intent(intent.to_dict(), request.operation)
 
+    @_understood
     async def void(self, request: ConnectorRequest) -> Answer:
-        call = self._v1.payment_intents.cancel_async(request.provider_reference, {}, _options(request))
-        return await self._intent(call, request.operation)
+        intent = await self._v1.payment_intents.cancel_async(request.provider_reference, {}, _options(request))
+        return answer_of_intent(intent.to_dict(), request.operation)
 
+    @_understood
     async def refund(self, request: ConnectorRequest) -> Answer:
         amount = to_stripe(request.amount_minor, request.currency)
         if amount is None:
             return failed(Decline.AMOUNT_UNSUPPORTED)
-        call = self._v1.refunds.create_async(
-            {"payment_intent": request.provider_reference, "amount": amount, "metadata": _metadata(request)},
-            _options(request),
-        )
-        return await self._movement(call)
+        fields: Any = {
+            "payment_intent": request.provider_reference,
+            "amount": amount,
+            "metadata": _metadata(request),
+        }
+        refund = await self._v1.refunds.create_async(fields, _options(request))
+        return answer_of_movement(refund.to_dict())
 
+    @_understood
     async def payout(self, request: ConnectorRequest) -> Answer:
         """To a connected account (`acct_…`) a transfer, to a bank account of our own (`ba_…`) a payout."""
         amount = to_stripe_payout(request.amount_minor, request.currency)
@@ -88,8 +118,10 @@ class StripeProvider:
             "metadata": _metadata(request),
         }
         service = self._v1.transfers if _is_transfer(request) else self._v1.payouts
-        return await self._movement(service.create_async(fields, _options(request)))
+        movement = await service.create_async(fields, _options(request))
+        return answer_of_movement(movement.to_dict())
 
+    @_understood
     async def inquire(self, request: ConnectorRequest) -> Answer:
         match request.operation:
             case ConnectorOperation.INQUIRE if request.provider_reference:
@@ -126,61 +158,38 @@ class StripeProvider:
             "expand": _FEE,
             **_method_of(request.token),
         }
-        return await self._intent(self._v1.payment_intents.create_async(fields, _options(request)), request.operation)
+        intent = await self._v1.payment_intents.create_async(fields, _options(request))
+        return answer_of_intent(intent.to_dict(), request.operation)
 
     async def _named(self, request: ConnectorRequest, amount: int | None = None) -> Answer:
         """What a reference names, told by its prefix."""
         reference = request.provider_reference
-        match reference.partition("_")[0]:
-            case "re":
-                return await self._movement(self._v1.refunds.retrieve_async(reference))
-            case "po":
-                return await self._movement(self._v1.payouts.retrieve_async(reference))
-            case "tr":
-                return await self._movement(self._v1.transfers.retrieve_async(reference))
-        call = self._v1.payment_intents.retrieve_async(reference, {"expand": _FEE})
-        return await self._intent(call, request.operation, amount)
+        services: dict[str, Any] = {"re": self._v1.refunds, "po": self._v1.payouts, "tr": self._v1.transfers}
+        service = services.get(reference.partition("_")[0])
+        if service is not None:
+            return answer_of_movement((await service.retrieve_async(reference)).to_dict())
+        intent = await self._v1.payment_intents.retrieve_async(reference, {"expand": _FEE})
+        return answer_of_intent(intent.to_dict(), request.operation, amount)
 
     async def _searched(self, key: str, value: str, request: ConnectorRequest) -> Answer:
         quoted = value.replace("\\", "\\\\").replace("'", "\\'")
         expand = [f"data.{path}" for path in _FEE]
-        try:
-            found = await self._v1.payment_intents.search_async(
-                {"query": f"metadata['{key}']:'{quoted}'", "limit": 1, "expand": expand}
-            )
-        except stripe.StripeError as error:
-            return answer_of_error(error)
+        query: Any = {"query": f"metadata['{key}']:'{quoted}'", "limit": 1, "expand": expand}
+        found = await self._v1.payment_intents.search_async(query)
         return answer_of_intent(found.data[0].to_dict(), request.operation) if found.data else without_trace()
 
     async def _listed(self, request: ConnectorRequest, kind: str, where: StripeFields) -> Answer:
         """Of all that there is, what carries this request's id."""
         wanted, seen = request.request_id.hex(), 0
-        try:
-            page = await getattr(self._v1, kind).list_async({**where, "limit": 100})
-            async for found in page.auto_paging_iter():
-                fields = found.to_dict()
-                if fields["metadata"].get(REQUEST_ID) == wanted:
-                    return answer_of_movement(fields)
-                seen += 1
-                if seen == LISTED_MAX:
-                    return Answer(without_trace().outcome, provider_code="too_many_to_list")
-        except stripe.StripeError as error:
-            return answer_of_error(error)
+        page = await getattr(self._v1, kind).list_async({**where, "limit": 100})
+        async for found in page.auto_paging_iter():
+            fields = found.to_dict()
+            if fields["metadata"].get(REQUEST_ID) == wanted:
+                return answer_of_movement(fields)
+            seen += 1
+            if seen == LISTED_MAX:
+                return Answer(Outcome.UNKNOWN, provider_code="too_many_to_list")
         return without_trace()
-
-    async def _intent(
-        self, call: Awaitable[stripe.PaymentIntent], operation: ConnectorOperation, amount: int | None = None
-    ) -> Answer:
-        try:
-            return answer_of_intent((await call).to_dict(), operation, amount)
-        except stripe.StripeError as error:
-            return answer_of_error(error)
-
-    async def _movement(self, call: Awaitable[stripe.StripeObject]) -> Answer:
-        try:
-            return answer_of_movement((await call).to_dict())
-        except stripe.StripeError as error:
-            return answer_of_error(error)
 
 
 def _metadata(request: ConnectorRequest) -> dict[str, str]:

@@ -59,6 +59,8 @@ _DONE_BY: Final[Mapping[ConnectorOperation, frozenset[str]]] = {
 }
 """Operation on a PaymentIntent → the statuses that say it was done."""
 
+_FINAL: Final = frozenset({"succeeded", "canceled"})
+
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """Before the first byte left."""
 
@@ -78,7 +80,9 @@ def answer_of_intent(intent: StripeFields, operation: ConnectorOperation, amount
         return without_trace()._replace(provider_reference=reference)
     if status == "requires_payment_method":
         return _declined(intent.get("last_payment_error") or {}, reference)
-    return failed(Decline.WRONG_STATE, status, reference)
+    if status in _FINAL:
+        return failed(Decline.WRONG_STATE, status, reference)
+    return unreadable(status, reference)
 
 
 def answer_of_movement(movement: StripeFields) -> Answer:
@@ -90,8 +94,15 @@ def answer_of_movement(movement: StripeFields) -> Answer:
         return Answer(Outcome.PENDING, reference)
     if status == "requires_action":
         return Answer(Outcome.REQUIRES_ACTION, reference)
-    code = movement.get("failure_code") or movement.get("failure_reason") or status
-    return failed(DECLINE_OF_CODE.get(code, Decline.REQUEST_REFUSED), code, reference)
+    if status in {"failed", "canceled"}:
+        code = movement.get("failure_code") or movement.get("failure_reason") or status
+        return failed(DECLINE_OF_CODE.get(code, Decline.REQUEST_REFUSED), code, reference)
+    return unreadable(status, reference)
+
+
+def unreadable(what: str, reference: str = "") -> Answer:
+    """Stripe says something that this release does not know: a later attempt asks again."""
+    return Answer(Outcome.UNKNOWN, reference, provider_code=f"unreadable: {what}")
 
 
 def answer_of_error(error: stripe.StripeError) -> Answer:

@@ -65,8 +65,8 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "BACKOFF_S", (0, 0))
 
 
-def outcome_of(script: Script, request: ConnectorRequest, first_asked_at_us: int = START_US) -> Answer:
-    return asyncio.run(attempt(script, request, first_asked_at_us, script.clock))
+def outcome_of(script: Script, request: ConnectorRequest) -> Answer:
+    return asyncio.run(attempt(script, request._replace(first_asked_at_us=START_US), script.clock))
 
 
 def test_an_answer_ends_it() -> None:
@@ -169,23 +169,21 @@ def test_what_no_provider_could_take_is_not_sent(request_: ConnectorRequest, dec
 
 
 def test_an_unknown_attempt_is_followed_by_the_same_request_later() -> None:
-    request = charge()
-    following = next_attempt(request, unanswered("timeout"), START_US, START_US + 5)
-    assert following == request._replace(
-        attempt=2, first_asked_at_us=START_US, not_before_us=START_US + 5 + ATTEMPT_DELAYS_US[0]
-    )
+    request = charge(first_asked_at_us=START_US)
+    following = next_attempt(request, unanswered("timeout"), START_US + 5)
+    assert following == request._replace(attempt=2, not_before_us=START_US + 5 + ATTEMPT_DELAYS_US[0])
 
 
 @pytest.mark.parametrize("outcome", [Outcome.PENDING, Outcome.REQUIRES_ACTION], ids=lambda outcome: outcome.value)
 def test_what_the_provider_has_taken_is_followed_by_an_inquiry(outcome: Outcome) -> None:
-    following = next_attempt(charge(), Answer(outcome, "pi_7"), START_US, START_US)
+    following = next_attempt(charge(), Answer(outcome, "pi_7"), START_US)
     assert following is not None
     assert (following.operation, following.provider_reference) == (ConnectorOperation.INQUIRE, "pi_7")
 
 
 def test_a_final_answer_is_followed_by_nothing() -> None:
-    assert next_attempt(charge(), SUCCEEDED, START_US, START_US) is None
-    assert next_attempt(charge(), failed(Decline.CARD_DECLINED), START_US, START_US) is None
+    assert next_attempt(charge(), SUCCEEDED, START_US) is None
+    assert next_attempt(charge(), failed(Decline.CARD_DECLINED), START_US) is None
 
 
 def test_attempts_end_and_outlive_key_and_lag_and_stay_within_the_topic_s_retention() -> None:
@@ -193,7 +191,7 @@ def test_attempts_end_and_outlive_key_and_lag_and_stay_within_the_topic_s_retent
     now_us, attempts_made = START_US, 0
     while request is not None:
         attempts_made, last = attempts_made + 1, request
-        request = next_attempt(request, unanswered("timeout"), START_US, now_us)
+        request = next_attempt(request, unanswered("timeout"), now_us)
         now_us = request.not_before_us if request else now_us
     assert attempts_made == last.attempt == len(ATTEMPT_DELAYS_US) + 1
     assert 25 * HOUR_US < now_us - START_US < 7 * 24 * HOUR_US
@@ -214,8 +212,8 @@ def test_never_sent_after_its_time_and_failed_only_where_it_is_certain(
     script: list[Answer], found: Answer, operation: ConnectorOperation, late_us: int, deadline_us: int
 ) -> None:
     provider = Script(script, found, START_US + late_us)
-    request = request_of(operation, provider_reference="pi_1", deadline_us=deadline_us)
-    until_us = sent_until_us(provider, request, START_US)
+    request = request_of(operation, provider_reference="pi_1", deadline_us=deadline_us, first_asked_at_us=START_US)
+    until_us = sent_until_us(provider, request)
     answer = outcome_of(provider, request)
     assert all(at_us < until_us and key == request.idempotency_key for _, key, at_us in provider.sent)
     assert until_us <= START_US + provider.key_lifetime_us

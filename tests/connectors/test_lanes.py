@@ -69,6 +69,14 @@ def test_accounts_are_served_in_turn() -> None:
     assert started(lanes) == [0, 1, 2, 3]
 
 
+def test_a_request_counts_its_age_from_when_it_might_first_be_sent() -> None:
+    """Or one that waits for a day would be too old to be sent when its time has come."""
+    one = work(0, key=1, order=1)._replace(recorded_at_us=100)
+    assert one.dated_request.first_asked_at_us == 100
+    assert one._replace(request=charge(not_before_us=900)).dated_request.first_asked_at_us == 900
+    assert one._replace(request=charge(not_before_us=900, first_asked_at_us=50)).dated_request.first_asked_at_us == 50
+
+
 def test_what_waits_of_a_shard_that_left_is_not_started() -> None:
     lanes = Lanes(8)
     lanes.add(work(0, key=1, order=1, shard=0))

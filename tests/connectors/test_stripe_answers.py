@@ -29,6 +29,7 @@ def test_no_code_has_two_words() -> None:
         ("succeeded", VOID, Outcome.FAILED),
         ("requires_capture", CAPTURE, Outcome.UNKNOWN),
         ("requires_capture", ConnectorOperation.AUTHORISE, Outcome.SUCCEEDED),
+        ("status_of_next_year", CHARGE, Outcome.UNKNOWN),
     ],
 )
 def test_the_status_of_an_intent(status: str, operation: ConnectorOperation, outcome: Outcome) -> None:
@@ -46,6 +47,7 @@ def test_the_status_of_an_intent(status: str, operation: ConnectorOperation, out
         ("requires_action", Outcome.REQUIRES_ACTION),
         ("failed", Outcome.FAILED),
         ("canceled", Outcome.FAILED),
+        ("status_of_next_year", Outcome.UNKNOWN),
     ],
 )
 def test_the_status_of_a_refund_or_payout(status: str, outcome: Outcome) -> None:

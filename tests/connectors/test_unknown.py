@@ -49,13 +49,12 @@ async def resolved(sandbox: SandboxProcess, request: ConnectorRequest, time: Tim
     time = time or Time(sandbox)
     provider = StripeProvider(SecretStr(API_KEY), sandbox.url)
     answers = []
-    following: ConnectorRequest | None = request
-    first_asked_at_us = time.now_us()
+    following: ConnectorRequest | None = request._replace(first_asked_at_us=time.now_us())
     while following is not None:
-        answers.append(await attempt(provider, following, first_asked_at_us, time.now_us))
+        answers.append(await attempt(provider, following, time.now_us))
         if sandbox.process.poll() is not None:
             sandbox.start()
-        following = next_attempt(following, answers[-1], first_asked_at_us, time.now_us())
+        following = next_attempt(following, answers[-1], time.now_us())
         if following is not None:
             time.advance(following.not_before_us - time.now_us())
     await provider.close()
@@ -151,7 +150,7 @@ async def test_a_key_that_the_provider_has_forgotten_charges_nobody_twice(
     time.advance(25 * HOUR_US)
     late = request._replace(first_asked_at_us=asked_at_us)
     provider = StripeProvider(SecretStr(API_KEY), own_sandbox.url)
-    answer = await attempt(provider, late, asked_at_us, time.now_us)
+    answer = await attempt(provider, late, time.now_us)
     await provider.close()
     assert (answer.outcome, taken(own_sandbox, request)) == (Outcome.SUCCEEDED, 1)
 
