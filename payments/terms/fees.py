@@ -73,7 +73,7 @@ class FeeScheduleProblem(StrEnum):
     RATE_ABOVE_WHOLE = "rate_above_whole"
     """More than 10,000 basis points."""
     TOO_LARGE = "too_large"
-    """A part above `payments.money.MAX_MINOR`."""
+    """A bound or an amount above `payments.money.MAX_MINOR`."""
     MINIMUM_ABOVE_MAXIMUM = "minimum_above_maximum"
 
 
@@ -121,6 +121,7 @@ def _values_problem(schedule: FeeSchedule) -> FeeScheduleProblem | None:
     maximum_minor = MAX_MINOR if schedule.maximum_minor is None else schedule.maximum_minor
     rates = [tier.basis_points for tier in schedule.tiers]
     amounts = [tier.flat_minor for tier in schedule.tiers] + [schedule.minimum_minor, maximum_minor]
+    amounts += [tier.up_to_minor for tier in schedule.tiers if tier.up_to_minor is not None]
     if min(rates + amounts) < 0:
         return FeeScheduleProblem.NEGATIVE
     if max(rates) > BASIS_POINTS:

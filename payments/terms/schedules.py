@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from payments.terms.wall_clock import calendar, times_after, times_until, zone_names
 
+EXPRESSION_CHARS_MAX = 120
 TIMES_MAX = 100_000
 RETRIES_MAX = 10
 RETRY_HOURS_MAX = 168
@@ -97,6 +98,8 @@ def _calendar_problem(schedule: Schedule) -> ScheduleProblem | None:
     if schedule.expression is None:
         limited = schedule.ends is not None or schedule.times is not None
         return ScheduleProblem.ONCE_HAS_LIMITS if limited else None
+    if len(schedule.expression) > EXPRESSION_CHARS_MAX:
+        return ScheduleProblem.EXPRESSION_INVALID
     if calendar(schedule.expression, schedule.month_end is MonthEnd.LAST_DAY) is None:
         return ScheduleProblem.EXPRESSION_INVALID
     return ScheduleProblem.NEVER_DUE if next(walls_after(schedule, None), None) is None else None

@@ -20,7 +20,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SECOND = timedelta(seconds=1)
 
-EXPRESSION_CHARS_MAX = 120
 _NICKNAMES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -63,7 +62,7 @@ def instant_us(zone: tzinfo, wall: datetime) -> int:
 
 
 def wall_limit(zone: tzinfo, now_us: int) -> datetime:
-    """A wall-clock time that no time already reached is above: now, or later by the overlap in a doubled hour."""
+    """No wall-clock time above this one was reached: what the clock shows, in a doubled hour later by the overlap."""
     local = _local(zone, now_us)
     return local.replace(tzinfo=None) + (_offset(local.replace(fold=0)) - _offset(local.replace(fold=1)))
 
@@ -82,14 +81,14 @@ def _microseconds(duration: timedelta) -> int:
     return duration // _MICROSECOND
 
 
-@lru_cache(maxsize=1024)  # × about 300 bytes
+@lru_cache(maxsize=1024)  # × about 300 bytes: expressions are short, see payments.terms.schedules
 def calendar(expression: str, month_end_counts: bool) -> tuple[str, ...] | None:
     """The five-field expressions whose times together are those of this one; None where it is not valid.
 
     Where the month's end counts, a day named by its number is the last day of a month that does not have it.
     """
     plain = _NICKNAMES.get(expression.lower(), expression)
-    if len(plain) > EXPRESSION_CHARS_MAX or len(plain.split()) != 5:
+    if len(plain.split()) != 5:
         return None
     try:
         months = CronSim(plain, WALL_EPOCH).months

@@ -193,6 +193,8 @@ def test_a_payee_who_bears_the_fee_is_left_something(flat_minor: int, is_refused
         (PLAIN._replace(tiers=(Tier(None, 10_001),)), FeeScheduleProblem.RATE_ABOVE_WHOLE),
         (PLAIN._replace(tiers=(Tier(None, 1, MAX_MINOR + 1),)), FeeScheduleProblem.TOO_LARGE),
         (PLAIN._replace(maximum_minor=MAX_MINOR + 1), FeeScheduleProblem.TOO_LARGE),
+        (PLAIN._replace(tiers=(Tier(MAX_MINOR + 1, 1), Tier(None, 1))), FeeScheduleProblem.TOO_LARGE),
+        (PLAIN._replace(tiers=(Tier(MAX_MINOR, 1), Tier(None, 1))), None),
         (PLAIN._replace(minimum_minor=2, maximum_minor=1), FeeScheduleProblem.MINIMUM_ABOVE_MAXIMUM),
         (PLAIN._replace(minimum_minor=1, maximum_minor=1), None),
         (PLAIN._replace(tiers=(*(Tier(n, 1) for n in range(1, MAX_TIERS)), Tier(None, 1))), None),

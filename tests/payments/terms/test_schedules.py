@@ -28,6 +28,8 @@ ONCE = MONTHLY._replace(expression=None)
         (MONTHLY._replace(ends=datetime(3000, 1, 1)), ScheduleProblem.TIME_OUT_OF_RANGE),
         (MONTHLY._replace(starts=datetime(2999, 12, 31), ends=datetime(2999, 12, 31, 10)), None),
         (MONTHLY._replace(expression="monthly"), ScheduleProblem.EXPRESSION_INVALID),
+        (MONTHLY._replace(expression="0 9 " + "1," * 55 + "11 * *"), None),  # 120 characters
+        (MONTHLY._replace(expression="00 9 " + "1," * 55 + "11 * *"), ScheduleProblem.EXPRESSION_INVALID),
         (ONCE._replace(ends=START), ScheduleProblem.ONCE_HAS_LIMITS),
         (ONCE._replace(times=1), ScheduleProblem.ONCE_HAS_LIMITS),
         (MONTHLY._replace(times=0), ScheduleProblem.TIMES_OUT_OF_RANGE),
