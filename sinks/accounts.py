@@ -1,4 +1,5 @@
-"""The tables accounts and account_events: standing and overdraft limit of each account, and how they came about.
+"""The tables accounts and account_events: type, standing and overdraft limit of each account, and every decision that
+is about one account alone.
 
 Account operations are rare beside payments, so changes of standing are applied one by one, in ledger order.
 """
@@ -10,9 +11,10 @@ from uuid import UUID
 import numpy as np
 from psycopg import Connection
 
-from payments.accounts import AccountStatus
+from payments.accounts import AccountStatus, AccountType
 from payments.entries import EntryKind
 from payments.errors import InvariantViolation
+from payments.movements.details import Opening
 from sinks.copy_rows import (
     BIGINT,
     CURRENCY,
@@ -25,6 +27,7 @@ from sinks.copy_rows import (
     currency_text,
     postgres_time,
 )
+from sinks.decisions import is_about_payment
 from sinks.ledger_batch import LedgerBatch
 
 ACCOUNTS: Final = CopyTarget(
@@ -32,6 +35,7 @@ ACCOUNTS: Final = CopyTarget(
     {
         "account_id": ID,
         "currency": CURRENCY,
+        "type": SMALLINT,
         "status": SMALLINT,
         "overdraft_limit_minor": BIGINT,
         "opened_at": TIME,
@@ -54,13 +58,14 @@ ACCOUNT_EVENTS: Final = CopyTarget(
         "command_offset": BIGINT,
         "command_item": INTEGER,
     },
+    text_column="description",
 )
 _STANDING: Final = {
     EntryKind.ACCOUNT_FROZEN: AccountStatus.FROZEN,
     EntryKind.ACCOUNT_UNFROZEN: AccountStatus.OPEN,
     EntryKind.ACCOUNT_CLOSED: AccountStatus.CLOSED,
 }
-_CHANGES: Final = (*_STANDING, EntryKind.OVERDRAFT_LIMIT_SET)
+_CHANGES: Final = (*_STANDING, EntryKind.OVERDRAFT_LIMIT_SET, EntryKind.STANDING_SET)
 _SET_LIMIT: Final = "UPDATE accounts SET overdraft_limit_minor = %s, changed_at = %s WHERE account_id = %s"
 _SET_STATUS: Final = "UPDATE accounts SET status = %s, changed_at = %s WHERE account_id = %s"
 _UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,12 +73,11 @@ _UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def apply_account_operations(connection: Connection, batch: LedgerBatch) -> None:
     """Events first, then new accounts, then changes, so that an account may be opened and frozen in one batch."""
-    done = batch.is_any(EntryKind.ACCOUNT_OPENED, *_CHANGES)
-    happened = done | batch.is_any(EntryKind.REJECTED) & batch.credit_is_nil
+    happened = batch.decides & ~is_about_payment(batch)
     if not happened.any():
         return
-    ACCOUNT_EVENTS.send(connection, _event_rows(batch, happened))
-    _open(connection, batch.entries[batch.is_any(EntryKind.ACCOUNT_OPENED)])
+    ACCOUNT_EVENTS.send(connection, _event_rows(batch, happened), batch.texts_of(happened))
+    _open(connection, batch, batch.is_any(EntryKind.ACCOUNT_OPENED))
     _change(connection, batch, batch.is_any(*_CHANGES))
 
 
@@ -97,12 +101,19 @@ def _event_rows(batch: LedgerBatch, happened: Column) -> Column:
     )
 
 
-def _open(connection: Connection, entries: Column) -> None:
+def _open(connection: Connection, batch: LedgerBatch, opened: Column) -> None:
+    entries = batch.entries[opened]
+    types = np.full(batch.entry_count, int(AccountType.CHECKING))
+    for detailed in batch.detailed:
+        for detail in detailed.entry.details:
+            if isinstance(detail, Opening):
+                types[detailed.at] = detail.type
     opened_at = postgres_time(entries["decided_at_us"])
     rows = ACCOUNTS.rows(
         {
             "account_id": entries["debit_account"],
             "currency": currency_text(entries["currency"]),
+            "type": types[opened],
             "status": int(AccountStatus.OPEN),
             "overdraft_limit_minor": entries["amount_minor"],
             "opened_at": opened_at,
@@ -121,6 +132,7 @@ def _change(connection: Connection, batch: LedgerBatch, changed: Column) -> None
             if kind is EntryKind.OVERDRAFT_LIMIT_SET:
                 cursor.execute(_SET_LIMIT, (int(entry["amount_minor"]), changed_at, account))
             else:
-                cursor.execute(_SET_STATUS, (int(_STANDING[kind]), changed_at, account))
+                status = _STANDING.get(kind, int(entry["amount_minor"]))
+                cursor.execute(_SET_STATUS, (int(status), changed_at, account))
             if cursor.rowcount != 1:
                 raise InvariantViolation(f"{kind.name} of account {account}, which was never opened")

@@ -1,11 +1,13 @@
 """The table balances: running sums per account, the operator's own accounts included.
 
-Reads the entries of a batch, adds up their effect per account in numpy, and adds that to the rows in one statement, in
-order of the account ids (two writers then wait for each other and never deadlock).
+Reads the entries of a batch, adds up their effect per account in numpy (that of legs entry by entry, see
+sinks.details.effects), and adds that to the rows in one statement, in order of the account ids (two writers then wait
+for each other and never deadlock).
 Guarantees: after each batch, a balance built from amounts equals the balance that the ledger states; the sink stops
 where they differ.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,7 +16,9 @@ from psycopg import Connection
 
 from payments.entries import EntryKind
 from payments.errors import InvariantViolation
+from schemas.codec.fields import currency_bytes
 from sinks.copy_rows import BIGINT, CURRENCY, ID, SMALLINT, TIME, Column, CopyTarget, currency_text, postgres_time
+from sinks.details.effects import Effect, effects
 from sinks.ledger_batch import LedgerBatch
 
 _STAGING_TABLE: Final = """
@@ -52,9 +56,64 @@ WHERE is_stated = 1 AND available_minor <> stated_available_minor
 LIMIT 1"""
 
 
-class Legs(NamedTuple):
-    """The effect of entries on accounts, two places per entry (debit, credit), in ledger order."""
+_POSTING: Final = (EntryKind.POSTED, EntryKind.RECEIVED, EntryKind.POSTED_UNCOLLECTED, EntryKind.DEBITED)
+"""Dr debit_account, Cr credit_account, where no legs are stated."""
 
+_LEG: Final = (EntryKind.LEG_RESERVED, EntryKind.LEG_SETTLED, EntryKind.LEG_RELEASED)
+"""Of a debit, debit_account is the account and the other one nil; of a credit the other way round."""
+
+_STATED_OF_DEBIT: Final = (
+    EntryKind.RESERVED,
+    EntryKind.RETURNED,
+    EntryKind.HELD,
+    EntryKind.HOLD_RAISED,
+    EntryKind.CAPTURED,
+    EntryKind.RELEASED,
+    EntryKind.DEBITED,
+    EntryKind.ACCOUNT_OPENED,
+    *_LEG,
+)
+_STATED_OF_CREDIT: Final = (
+    EntryKind.POSTED,
+    EntryKind.RECEIVED,
+    EntryKind.POSTED_UNCOLLECTED,
+    EntryKind.COLLECTED,
+    *_LEG,
+)
+
+
+def _factors(of: dict[EntryKind, int]) -> NDArray[np.int64]:
+    """What a kind does to an available balance, as a factor of its amount: one look-up per entry."""
+    return np.array([of.get(kind, 0) for kind in EntryKind], np.int64)
+
+
+_DEBIT_AVAILABLE: Final = _factors(
+    {
+        EntryKind.RESERVED: -1,
+        EntryKind.RETURNED: 1,
+        EntryKind.HELD: -1,
+        EntryKind.HOLD_RAISED: -1,
+        EntryKind.RELEASED: 1,
+        EntryKind.DEBITED: -1,
+        EntryKind.LEG_RESERVED: -1,
+        EntryKind.LEG_RELEASED: 1,
+    }
+)
+_CREDIT_AVAILABLE: Final = _factors(
+    {
+        EntryKind.POSTED: 1,
+        EntryKind.RECEIVED: 1,
+        EntryKind.COLLECTED: 1,
+        EntryKind.DEBITED: 1,
+        EntryKind.LEG_SETTLED: 1,
+    }
+)
+
+
+class Changes(NamedTuple):
+    """The effect of entries on accounts, in ledger order. `at` is the index of the entry in the batch."""
+
+    at: NDArray[np.int64]
     account: Column
     currency: Column
     posted_delta_minor: NDArray[np.int64]
@@ -72,12 +131,15 @@ def prepare_session(connection: Connection) -> None:
     connection.commit()
 
 
-def apply_balances(connection: Connection, batch: LedgerBatch) -> None:
-    """Add the batch to the balances. Raises InvariantViolation where a sum contradicts the ledger or overflows."""
-    legs = legs_of(batch)
-    if not len(legs.account):
+def apply_balances(connection: Connection, batch: LedgerBatch, restored: Mapping[int, int]) -> None:
+    """Add the batch to the balances. `restored`: what final captures give back, by index in the batch.
+
+    Raises InvariantViolation where a sum contradicts the ledger or overflows.
+    """
+    changes = changes_of(batch, effects(batch, restored))
+    if not len(changes.account):
         return
-    BALANCE_CHANGES.send(connection, change_rows(legs))
+    BALANCE_CHANGES.send(connection, change_rows(changes))
     wrong = connection.execute(_APPLY).fetchone()
     if wrong is not None:
         account, available_minor, stated_minor = wrong
@@ -86,28 +148,57 @@ def apply_balances(connection: Connection, batch: LedgerBatch) -> None:
         )
 
 
-def legs_of(batch: LedgerBatch) -> Legs:
-    """Both sides of every entry that changes a balance or states one."""
-    entries, posted = batch.entries, batch.is_any(EntryKind.POSTED)
-    reserved, returned = batch.is_any(EntryKind.RESERVED), batch.is_any(EntryKind.RETURNED)
+def changes_of(batch: LedgerBatch, by_details: Sequence[Effect]) -> Changes:
+    """Every change or statement of a balance, in ledger order."""
+    plain = _plain_changes(batch, {effect.at for effect in by_details})
+    if not by_details:
+        return plain
+    whole = [np.concatenate(pair) for pair in zip(plain, _detailed_changes(batch, by_details), strict=True)]
+    order = np.argsort(whole[0], kind="stable")
+    return Changes(*(column[order] for column in whole))
+
+
+def _plain_changes(batch: LedgerBatch, excepted: Collection[int]) -> Changes:
+    """Of entries that their fixed fields tell, two places each (debit, credit)."""
+    entries, posts = batch.entries, batch.is_any(*_POSTING)
+    told = np.ones(batch.entry_count, bool)
+    told[list(excepted)] = False
     amount = entries["amount_minor"].astype(np.int64)
-    debit_stated = reserved | returned | batch.is_any(EntryKind.ACCOUNT_OPENED)
     # A system account has nothing reserved: what is available there moves with what is posted.
-    debit_available = (returned.astype(np.int64) - reserved - (posted & batch.debit_is_system)) * amount
-    touched = np.stack([debit_stated | posted, posted], axis=1).ravel()
+    debit_available = (_DEBIT_AVAILABLE[batch.kinds] - (posts & batch.debit_is_system)) * amount
+    debit_states, credit_states = batch.is_any(*_STATED_OF_DEBIT), batch.is_any(*_STATED_OF_CREDIT)
+    debit_touched = told & (posts | debit_states) & ~batch.debit_is_nil
+    credit_touched = told & (posts | credit_states) & ~batch.credit_is_nil
+    touched = np.stack([debit_touched, credit_touched], axis=1).ravel()
 
     def both(debit: Column, credit: Column) -> Column:
         return np.stack([debit, credit], axis=1).ravel()[touched]
 
-    stated = entries["available_after_minor"].astype(np.int64)
-    return Legs(
+    at, stated = np.arange(batch.entry_count), entries["available_after_minor"].astype(np.int64)
+    return Changes(
+        both(at, at),
         both(_sortable(entries["debit_account"]), _sortable(entries["credit_account"])),
         both(entries["currency"], entries["currency"]),
-        both(-amount * posted, amount * posted),
-        both(debit_available, amount * posted),
-        both(debit_stated, posted & ~batch.credit_is_system),
+        both(-amount * posts, amount * posts),
+        both(debit_available, _CREDIT_AVAILABLE[batch.kinds] * amount),
+        both(debit_states, credit_states & ~batch.credit_is_system),
         both(stated, stated),
         both(entries["decided_at_us"], entries["decided_at_us"]),
+    )
+
+
+def _detailed_changes(batch: LedgerBatch, found: Sequence[Effect]) -> Changes:
+    at = np.array([effect.at for effect in found])
+    entries = batch.entries[at]
+    return Changes(
+        at,
+        np.array([effect.account for effect in found], "S16"),
+        np.array([currency_bytes(effect.currency) for effect in found], "S3").view("V3"),
+        np.array([effect.posted_delta_minor for effect in found], np.int64),
+        np.array([effect.available_delta_minor for effect in found], np.int64),
+        np.array([effect.is_stated for effect in found], bool),
+        entries["available_after_minor"].astype(np.int64),
+        entries["decided_at_us"],
     )
 
 
@@ -116,22 +207,22 @@ def _sortable(ids: Column) -> Column:
     return np.ascontiguousarray(ids).view("S16")
 
 
-def change_rows(legs: Legs) -> Column:
+def change_rows(changes: Changes) -> Column:
     """One COPY row per account, in order of the account ids."""
-    order = np.argsort(legs.account, kind="stable")
-    account = legs.account[order]
+    order = np.argsort(changes.account, kind="stable")
+    account = changes.account[order]
     starts = np.flatnonzero(np.concatenate(([True], account[1:] != account[:-1])))
-    stated_at = np.where(legs.is_stated[order], np.arange(len(order)), -1)
+    stated_at = np.where(changes.is_stated[order], np.arange(len(order)), -1)
     last_stated = np.maximum.reduceat(stated_at, starts)
     return BALANCE_CHANGES.rows(
         {
             "account_id": account[starts].view("V16"),
-            "currency": currency_text(legs.currency[order][starts]),
-            "posted_delta_minor": exact_sums(legs.posted_delta_minor[order], starts),
-            "available_delta_minor": exact_sums(legs.available_delta_minor[order], starts),
+            "currency": currency_text(changes.currency[order][starts]),
+            "posted_delta_minor": exact_sums(changes.posted_delta_minor[order], starts),
+            "available_delta_minor": exact_sums(changes.available_delta_minor[order], starts),
             "is_stated": last_stated >= 0,
-            "stated_available_minor": legs.stated_available_minor[order][last_stated],
-            "changed_at": postgres_time(np.maximum.reduceat(legs.decided_at_us[order], starts)),
+            "stated_available_minor": changes.stated_available_minor[order][last_stated],
+            "changed_at": postgres_time(np.maximum.reduceat(changes.decided_at_us[order], starts)),
         }
     )
 

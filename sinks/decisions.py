@@ -1,4 +1,4 @@
-"""The tables decisions, refusals and returns: what was decided about a payment, one row per fact.
+"""The tables decisions, refusals and returns: what was decided about a payment or a hold, one row per fact.
 
 Reads the entries of a batch, writes rows once. A second row under one payment id stops the sink (primary key).
 """
@@ -52,20 +52,30 @@ RETURNS: Final = CopyTarget(
 )
 
 
+_ABOUT_PAYMENTS: Final = (
+    EntryKind.RESERVED,
+    EntryKind.POSTED,
+    EntryKind.POSTED_UNCOLLECTED,
+    EntryKind.HELD,
+    EntryKind.HOLD_RAISED,
+    EntryKind.CAPTURED,
+    EntryKind.RELEASED,
+    EntryKind.DEBITED,
+)
+
+
 def copy_decisions(connection: Connection, batch: LedgerBatch) -> None:
-    """Every payment decided at its authority: reserved, rejected, or posted at once (a deposit)."""
-    chosen = is_decision(batch)
-    rows = DECISIONS.rows(_columns(batch, chosen, "decided_at"))
-    place_of = np.cumsum(chosen) - 1
-    texts = {int(place_of[index]): text for index, text in batch.descriptions.items() if chosen[index]}
-    DECISIONS.send(connection, rows, texts)
+    """Every payment and hold decided at its authority: reserved, held, rejected, or posted at once (a deposit)."""
+    chosen = is_about_payment(batch)
+    DECISIONS.send(connection, DECISIONS.rows(_columns(batch, chosen, "decided_at")), batch.texts_of(chosen))
 
 
-def is_decision(batch: LedgerBatch) -> NDArray[np.bool_]:
-    """Which entries decide a payment: of the rejected ones those with a payee (the others are account operations)."""
-    deposits = batch.is_any(EntryKind.POSTED) & batch.debit_is_system
+def is_about_payment(batch: LedgerBatch) -> NDArray[np.bool_]:
+    """Which decisions are about a payment or a hold: of the rejected ones those with a payee. The others are about one
+    account.
+    """
     rejections = batch.is_any(EntryKind.REJECTED) & ~batch.credit_is_nil
-    return np.asarray(batch.is_any(EntryKind.RESERVED) | rejections | deposits)
+    return np.asarray(batch.decides & (batch.is_any(*_ABOUT_PAYMENTS) | rejections))
 
 
 def copy_refusals(connection: Connection, batch: LedgerBatch) -> None:

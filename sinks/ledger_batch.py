@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from payments.entries import EntryKind
+from payments.entries import NO_FINGERPRINT, Entry, EntryKind
 from payments.errors import InvariantViolation, UndecodableRecord
 from payments.identifiers import NIL
 from schemas.codec.fields import REASONS
@@ -20,6 +20,7 @@ from sinks.progress import LaneKey, ShardProgress
 
 ENTRY_DTYPE: Final = np.dtype(list(ENTRY_FIELDS))
 _SYSTEM_BELOW = 0x10  # version nibble 0 in byte 6
+_NIL = np.frombuffer(NIL, "V16")[0]
 
 
 class LedgerPlace(NamedTuple):
@@ -29,6 +30,16 @@ class LedgerPlace(NamedTuple):
     sequence: int
     offset: int
     source: int
+
+
+class DetailedEntry(NamedTuple):
+    """An entry with details, where it stands in the batch, and where in the ledger."""
+
+    at: int
+    place: LedgerPlace
+    entry_index: int
+    """Inside its record."""
+    entry: Entry
 
 
 class LedgerBatch:
@@ -44,6 +55,8 @@ class LedgerBatch:
         self.lanes: dict[LaneKey, int] = {}
         self.descriptions: dict[int, str] = {}
         """By index of the entry in the batch."""
+        self.detailed: list[DetailedEntry] = []
+        """In ledger order."""
         self.entry_count = 0
 
     def __len__(self) -> int:
@@ -56,17 +69,20 @@ class LedgerBatch:
             return  # delivered again by the client after a new start: applied already
         try:
             record = decode_ledger_record(value)
+            detailed = list(record.detailed())
         except UndecodableRecord as error:
             raise InvariantViolation(f"ledger.entries[{shard}] offset {offset}: {error}") from error
         self.after[shard] = reached.after(record.header, offset, record_hash(value))
         self.before.setdefault(shard, reached)
-        self._keep(offset, record)
+        self._keep(offset, record, detailed)
 
-    def _keep(self, offset: int, record: PackedLedgerRecord) -> None:
+    def _keep(self, offset: int, record: PackedLedgerRecord, detailed: list[tuple[int, Entry]]) -> None:
         header = record.header
+        place = LedgerPlace(header.shard, header.sequence, offset, header.source)
         self._packed.append(record.packed)
         self._counts.append(record.entry_count)
-        self._places.append(LedgerPlace(header.shard, header.sequence, offset, header.source))
+        self._places.append(place)
+        self.detailed += [DetailedEntry(self.entry_count + index, place, index, entry) for index, entry in detailed]
         for lane, peer, following in header.counters:
             self._advance_lane((header.shard, lane, peer), following)
         for index, text in record.descriptions.items():
@@ -98,6 +114,12 @@ class LedgerBatch:
         return np.asarray(self.entries["reason"] >> 1)
 
     @cached_property
+    def decides(self) -> NDArray[np.bool_]:
+        """Which entries are the one decision about their operation: payments.book.is_remembered for a column."""
+        has_fingerprint = self.entries["fingerprint"] != np.frombuffer(NO_FINGERPRINT, "V8")[0]
+        return np.asarray(has_fingerprint & ~self.is_any(EntryKind.REPLAYED, EntryKind.KEY_REUSED))
+
+    @cached_property
     def debit_is_system(self) -> NDArray[np.bool_]:
         return system_accounts(self.entries["debit_account"])
 
@@ -106,9 +128,12 @@ class LedgerBatch:
         return system_accounts(self.entries["credit_account"])
 
     @cached_property
+    def debit_is_nil(self) -> NDArray[np.bool_]:
+        return np.asarray(self.entries["debit_account"] == _NIL)
+
+    @cached_property
     def credit_is_nil(self) -> NDArray[np.bool_]:
-        nil = np.frombuffer(NIL, "V16")[0]
-        return np.asarray(self.entries["credit_account"] == nil)
+        return np.asarray(self.entries["credit_account"] == _NIL)
 
     @cached_property
     def places(self) -> dict[str, Column]:
@@ -128,6 +153,11 @@ class LedgerBatch:
             (int(key) // len(EntryKind), int(key) % len(EntryKind), int(count))
             for key, count in zip(found, counts, strict=True)
         ]
+
+    def texts_of(self, chosen: NDArray[np.bool_]) -> dict[int, str]:
+        """Descriptions of the chosen entries, by their place among these."""
+        place_of = np.cumsum(chosen) - 1
+        return {int(place_of[index]): text for index, text in self.descriptions.items() if chosen[index]}
 
     def is_any(self, *kinds: EntryKind) -> NDArray[np.bool_]:
         """Which entries are of one of these kinds."""

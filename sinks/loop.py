@@ -18,6 +18,8 @@ from runtime.kafka_reader import AssignedReader
 from sinks.accounts import apply_account_operations
 from sinks.balances import apply_balances
 from sinks.decisions import copy_decisions, copy_refusals, copy_returns
+from sinks.details.facts import copy_details
+from sinks.details.items import restored_by_captures, upsert_items
 from sinks.journal_entries import copy_journal_entries
 from sinks.ledger_batch import LedgerBatch
 from sinks.progress import ShardProgress, advance_lanes, claim, count_outcomes, notify_readers
@@ -60,22 +62,26 @@ def flush_batch(connection: Connection, batch: LedgerBatch, commit_offsets: Comm
         copy_journal_entries(connection, batch)
         copy_refusals(connection, batch)
         copy_returns(connection, batch)
+        copy_details(connection, batch)
         apply_account_operations(connection, batch)
-        # 3. Sums: lanes, counts and, last because their rows are the contended ones, balances.
+        # 3. Open items as they stand. What final captures give back is asked for before their holds are written.
+        restored = restored_by_captures(connection, batch)
+        upsert_items(connection, batch)
+        # 4. Sums: lanes, counts and, last because their rows are the contended ones, balances.
         advance_lanes(connection, batch.lanes)
         count_outcomes(connection, batch.outcome_counts())
-        apply_balances(connection, batch)
+        apply_balances(connection, batch, restored)
     except (psycopg.IntegrityError, psycopg.DataError) as error:
         raise InvariantViolation(refusal_of_row(error)) from error
-    # 4. Wake readers that wait for a position; they hear of it with the commit.
+    # 5. Wake readers that wait for a position; they hear of it with the commit.
     notify_readers(connection)
     # Crash up to here: Postgres rolls back, sink_progress is as before, and the same records are read again.
     failpoints.reach("sink_before_commit")
-    # 5. COMMIT. Cut off in it, we do not know whether it happened: the next start asks sink_progress, which does.
+    # 6. COMMIT. Cut off in it, we do not know whether it happened: the next start asks sink_progress, which does.
     connection.commit()
     # Crash here: the batch is visible and sink_progress stands behind it; the next start goes on from there.
     failpoints.reach("sink_after_commit")
-    # 6. Group offsets for lag tooling. Nothing reads them to decide anything, so a crash before this loses nothing.
+    # 7. Group offsets for lag tooling. Nothing reads them to decide anything, so a crash before this loses nothing.
     commit_offsets({shard: progress.ledger_next_offset for shard, progress in batch.after.items()})
 
 

@@ -51,7 +51,11 @@ FROM account_events
 WHERE operation_id = ANY(%(account_operations)s::uuid[]) AND decided_at < now() - interval '{REMEMBERED_HOURS} hours'"""
 
 _DONE = {kind: deed for kind, deed in DEEDS.items() if kind not in MOVEMENTS}
-"""What the row of an account operation that was done shows. A payment's kind follows from its payer."""
+"""What the row of an account operation that was done shows."""
+
+_KINDS = {kind: frozenset({EntryKind.REJECTED, deed}) for kind, deed in DEEDS.items()}
+_KINDS[CommandKind.DEPOSIT] |= {EntryKind.POSTED_UNCOLLECTED}
+"""What the row of a command may show. A hold with the same parties and amount is no transfer."""
 
 
 class EarlierDecision(NamedTuple):
@@ -66,7 +70,7 @@ class EarlierDecision(NamedTuple):
     def is_of(self, command: Command) -> bool:
         """True where the command says again what was decided; False where its key was used for something else."""
         body = command.payer, command.payee, command.amount_minor, command.currency, command.description
-        return body == self.body and self.kind in {EntryKind.REJECTED, _DONE.get(command.kind, self.kind)}
+        return body == self.body and self.kind in _KINDS[command.kind]
 
 
 Asked = tuple[bytes, CommandKind]

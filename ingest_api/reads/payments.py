@@ -20,12 +20,15 @@ _COLUMNS = """payment_id, state, reason, payer, payee, amount_minor, currency, d
     returned_at"""
 _PAYMENT = f"SELECT {_COLUMNS} FROM payments WHERE payment_id = %s"
 _WHERE = "shard, ledger_sequence, ledger_offset"
+_POSTED_AT_ONCE = f"{EntryKind.POSTED:d}, {EntryKind.POSTED_UNCOLLECTED:d}, {EntryKind.DEBITED:d}"
+_STEP = f"""CASE WHEN kind IN ({_POSTED_AT_ONCE}) THEN {EntryKind.POSTED:d}
+    WHEN kind = {EntryKind.CAPTURED:d} THEN {EntryKind.RESERVED:d} ELSE kind END"""
 _STEPS = f"""
-SELECT kind, reason, decided_at AS at, {_WHERE} FROM decisions WHERE payment_id = %(id)s
+SELECT {_STEP} AS kind, reason, decided_at AS at, {_WHERE} FROM decisions WHERE payment_id = %(id)s
 UNION ALL
 SELECT {EntryKind.POSTED:d}, {REASONS.index(Reason.NONE)}, posted_at, {_WHERE} FROM journal_entries
     WHERE journal_id = %(id)s
-    AND NOT EXISTS (SELECT FROM decisions WHERE payment_id = %(id)s AND kind = {EntryKind.POSTED:d})
+    AND NOT EXISTS (SELECT FROM decisions WHERE payment_id = %(id)s AND kind IN ({_POSTED_AT_ONCE}))
 UNION ALL
 SELECT {EntryKind.REFUSED:d}, reason, refused_at, {_WHERE} FROM refusals WHERE payment_id = %(id)s
 UNION ALL

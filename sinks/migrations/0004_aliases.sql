@@ -17,7 +17,8 @@ CREATE TABLE aliases (
 );
 CREATE UNIQUE INDEX aliases_current ON aliases (digest, subject_id, currency) WHERE valid_to IS NULL;
 CREATE INDEX aliases_of_account ON aliases (account_id, valid_from DESC, alias_id);
-CREATE INDEX aliases_of_subject ON aliases (digest, subject_id);
+CREATE INDEX aliases_of_subject ON aliases (subject_id, valid_from DESC, alias_id);
+CREATE INDEX aliases_of_claim ON aliases (digest, subject_id);
 
 -- Which accounts a call meant when it first named them by alias. request is a hash of who called with which
 -- Idempotency-Key; parties a keyed hash of how the accounts were named.

@@ -185,9 +185,16 @@ class LedgerScript:
         self._time_us += self.random.randint(1, 1_000)
         available = self.available[stated or debit]
         time_us, offset = self._time_us, 0
+        # What is decided here carries its operation's fingerprint; what follows from a credit carries none.
+        fingerprint = NO_FINGERPRINT if self._follows(kind, debit) else b"a digest"
         return Entry(
-            kind, reason, operation, debit, credit, amount, currency, available, time_us, NO_FINGERPRINT, offset, 0
+            kind, reason, operation, debit, credit, amount, currency, available, time_us, fingerprint, offset, 0
         )
+
+    def _follows(self, kind: EntryKind, debit: bytes) -> bool:
+        if kind is EntryKind.POSTED:
+            return debit in self.home
+        return kind in (EntryKind.REFUSED, EntryKind.RETURNED, EntryKind.QUARANTINED)
 
     def _operation(self, account: bytes) -> bytes:
         self._number += 1

@@ -26,6 +26,16 @@ TABLES = (
     "outcome_counts",
     "sink_progress",
     "sink_lanes",
+    "journal_legs",
+    "causes",
+    "item_events",
+    "holds",
+    "uncollected_deposits",
+    "given_back",
+    "disputes",
+    "receivables",
+    "reserved_legs",
+    "journals",
 )
 
 
