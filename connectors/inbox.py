@@ -4,6 +4,7 @@ Reads connectors.requests and the group's offsets; keeps what of each partition 
 leaves takes its undone requests along: the next owner sends them again, with the same keys.
 """
 
+import time
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -26,6 +27,9 @@ from schemas.codec.connectors import decode_request
 RECEIVE_RECORDS = 500
 """Per call: less than a window, so that one call can't overfill it by much."""
 
+POSITION_ALONE_S = 60.0
+"""Of a topic that is kept for 7 days."""
+
 
 class Inbox:
     """Owns the consumer and the windows."""
@@ -35,18 +39,24 @@ class Inbox:
         """These shards have left."""
         self._group = group
         self._topic = topic
-        self._settings = settings.model_copy(
-            update={"group_protocol": "classic"}
-        )  # whole assignments: few, quick to take
+        # Whole assignments, whatever the workers use: a rebalance here costs nothing but calls that are repeated.
+        self._settings = settings.model_copy(update={"group_protocol": "classic"})
         self._brokers = Brokers.of(settings)
         self._windows: dict[int, Window] = {}
+        self._unsaved: dict[int, float] = {}
+        """Shards whose windows have changed since they were committed, and since when."""
         self._paused: set[int] = set()
         self._consumer: Any = None
 
     def join(self) -> None:
         """After `init_transactions`: the previous incarnation is fenced before its offsets are fetched."""
-        configuration = {**consumer_configuration(self._group, self._settings), "error_cb": self._on_error}
-        self._consumer = Consumer(configuration)
+        self._consumer = Consumer(
+            {
+                **consumer_configuration(self._group, self._settings),
+                "enable.partition.eof": True,
+                "error_cb": self._on_error,
+            }
+        )
         self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoke, on_lost=self._lost)
 
     def receive(self) -> list[Work]:
@@ -55,20 +65,29 @@ class Inbox:
         first = self._consumer.poll(0)
         found = []
         for record in [] if first is None else [first, *self._consumer.consume(RECEIVE_RECORDS - 1, 0)]:
+            window = self._windows.get(record.partition())
             if record.error() is not None:
-                self._refuse(record.error())
-            elif record.partition() in self._windows and self._windows[record.partition()].take(record.offset()):
+                self._note(record, window)
+            elif window is not None and window.take(record.offset()):
                 found.append(_work(record))
         return found
 
     def finish(self, work: Work) -> None:
         """Done in the transaction that takes `positions` next."""
         self._windows[work.shard].finish(work.offset)
+        self._unsaved.setdefault(work.shard, time.monotonic())
 
-    def positions(self, shards: Collection[int]) -> list[TopicPartition]:
-        """What the transaction commits for these shards."""
-        windows = {shard: self._windows[shard] for shard in shards}
+    def positions(self) -> list[TopicPartition]:
+        """What the transaction commits: of every shard whose window has changed."""
+        windows = {shard: self._windows[shard] for shard in self._unsaved}
+        self._unsaved.clear()
         return [TopicPartition(self._topic, s, w.position, w.metadata) for s, w in windows.items()]
+
+    def is_overdue(self) -> bool:
+        """A position behind markers alone is committed in the end: once retention has deleted those, an offset in front
+        of them would look as if requests were lost.
+        """
+        return any(time.monotonic() - since_s > POSITION_ALONE_S for since_s in self._unsaved.values())
 
     def first_undone(self, shard: int) -> int:
         return self._windows[shard].position
@@ -117,7 +136,8 @@ class Inbox:
         if committed.offset < low:
             raise InvariantViolation(
                 f"{self._topic}[{committed.partition}] begins at {low} and is done up to {committed.offset}:"
-                " retention has removed requests that may never have been sent; inquire at the providers"
+                " retention has removed requests that may never have been sent; look for them at the providers, then set"
+                " the group's offset to the beginning"
             )
         return Window(committed.offset, committed.metadata or "")
 
@@ -125,13 +145,21 @@ class Inbox:
         gone = [partition.partition for partition in partitions]
         for shard in gone:
             self._windows.pop(shard, None)
+            self._unsaved.pop(shard, None)
         self._paused -= set(gone)
         self.on_gone(gone)
 
     def _lost(self, _: Any, partitions: list[TopicPartition]) -> None:
         crash(f"partitions lost, another process may own them: {[partition.partition for partition in partitions]}")
 
-    def _refuse(self, error: KafkaError) -> None:
+    def _note(self, record: Message, window: Window | None) -> None:
+        """The end of a partition, or trouble. Raises AccessRefused, KafkaException."""
+        error: Any = record.error()
+        shard, end = record.partition(), record.offset()
+        if error.code() == KafkaError._PARTITION_EOF:
+            if window is not None and shard is not None and end is not None and window.skip_to(end):
+                self._unsaved.setdefault(shard, time.monotonic())
+            return
         if is_refusal(error):
             raise AccessRefused(self._brokers.explained(error, f"read {self._topic}"))
         if error.fatal() or error.code() in (KafkaError._MAX_POLL_EXCEEDED, KafkaError._AUTO_OFFSET_RESET):

@@ -100,7 +100,7 @@ class Connectors:
         self._failpoints.reach("mid_cycle")
         # 4. to 7. in `commit`: results, later attempts and offsets become true together.
         answered += self._moved_on()
-        if answered:
+        if answered or self._inbox.is_overdue():
             self.commit(answered)
         else:
             self._producer.serve_callbacks()
@@ -118,8 +118,7 @@ class Connectors:
         self._failpoints.reach("after_flush")
         # 6. Positions and the map of what is done above them join the transaction, fenced by the membership.
         ending_s = time.monotonic()
-        shards = {work.shard for work, _ in answered}
-        self._producer.send_offsets(self._inbox.positions(shards), self._inbox.group_metadata())
+        self._producer.send_offsets(self._inbox.positions(), self._inbox.group_metadata())
         self._failpoints.reach("after_offsets")
         # 7. Commit. Crash inside: all of it or nothing; the next start reads from where the coordinator's word puts it.
         self._producer.commit()

@@ -33,6 +33,12 @@ class Window:
         self._undone[offset] = None
         return True
 
+    def skip_to(self, end: int) -> bool:
+        """Nothing but transaction markers lies below the end of the log; whether that moves the window on."""
+        moves = end > self._next
+        self._next = max(self._next, end)
+        return moves
+
     def finish(self, offset: int) -> None:
         """It is done: its result is in the transaction that commits this window."""
         del self._undone[offset]

@@ -57,6 +57,14 @@ def test_the_map_of_a_full_window_fits_an_offset_s_metadata() -> None:
     assert len(window.metadata) <= OFFSET_METADATA_MAX // 4
 
 
+def test_the_end_of_the_log_moves_a_window_without_work_behind_the_markers() -> None:
+    window = Window(5)
+    assert [window.take(5), window.skip_to(7), window.skip_to(7), window.skip_to(6)] == [True, True, False, False]
+    assert window.position == 5
+    window.finish(5)
+    assert (window.position, window.metadata) == (7, "")
+
+
 def test_an_offset_seen_twice_is_taken_once() -> None:
     window = Window(5)
     assert [window.take(offset) for offset in (5, 5, 7, 6)] == [True, False, True, False]

@@ -4,6 +4,7 @@ Method: a real broker; the connectors and the sandbox are processes that are kil
 results say is compared with the provider's own list of charges.
 """
 
+import time
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,20 @@ def test_two_processes_share_the_work_and_one_takes_over(world: World) -> None:
     assert per_request(told) == {(request.request_id, 1): 1 for request in requests}
     charged = world.sandbox.taken_of(REQUEST_ID)
     assert [charged[request.request_id.hex()] for request in requests] == [1] * 60
+
+
+def test_requests_of_transactions_are_seen_when_those_are_committed_and_markers_are_passed(world: World) -> None:
+    requests = [charge() for _ in range(6)]
+    with world.running() as process:
+        for count, request in enumerate(requests, 1):
+            with world.transaction() as producer:
+                producer.produce(world.route.requests, encode_request(request), request.request_id, 0)
+                producer.flush(30)
+                time.sleep(0.5)  # the reader meets the end of what is stable, again and again
+                assert len(world.told()) == count - 1
+            world.await_results(count)
+        world.stop(process)
+    assert per_request(world.told()) == {(request.request_id, 1): 1 for request in requests}
 
 
 def test_it_stops_in_order_with_what_is_under_way(world: World) -> None:

@@ -54,6 +54,16 @@ class World:
             self.write(shard_of(key, SHARDS), encode_request(request), key)
         assert self._producer.flush(30) == 0
 
+    @contextmanager
+    def transaction(self) -> Iterator[Producer]:
+        """As the deciding stage writes: open until the block ends, aborted where it raises."""
+        bootstrap = self._settings.kafka_bootstrap
+        producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": f"{self.name}.writer"})
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        yield producer
+        producer.commit_transaction(30)
+
     def write(self, shard: int, value: bytes, key: bytes = b"") -> None:
         self._producer.produce(self.route.requests, value, key, shard)
 
