@@ -65,19 +65,19 @@ def due(schedule: Schedule, progress: Progress, now_us: int) -> tuple[tuple[Occu
 def _fresh(schedule: Schedule, progress: Progress, now_us: int) -> Iterator[Occurrence]:
     if schedule.missed is MissedRuns.LAST and schedule.expression is not None:
         limit = wall_limit(zone_of(schedule.zone), now_us)
-        walls = _within_times(schedule, progress, walls_until(schedule, limit, progress.last))
-        reached = (each for each in _first_tries(schedule, walls) if each.due_at_us <= now_us)
-        return islice(reached, 1)
+        downwards = _first_tries(schedule, walls_until(schedule, limit, progress.last))
+        reached = (each for each in downwards if each.due_at_us <= now_us)
+        return islice(reached, 0 if _left(schedule, progress) == 0 else 1)
     return takewhile(lambda each: each.due_at_us <= now_us, _upcoming(schedule, progress))
 
 
 def _upcoming(schedule: Schedule, progress: Progress) -> Iterator[Occurrence]:
-    walls = walls_after(schedule, progress.last)
-    return _first_tries(schedule, _within_times(schedule, progress, walls))
+    return islice(_first_tries(schedule, walls_after(schedule, progress.last)), _left(schedule, progress))
 
 
-def _within_times(schedule: Schedule, progress: Progress, walls: Iterator[datetime]) -> Iterator[datetime]:
-    return walls if schedule.times is None else islice(walls, max(0, schedule.times - progress.issued))
+def _left(schedule: Schedule, progress: Progress) -> int | None:
+    """How many more occurrences may be issued; None: as many as come."""
+    return None if schedule.times is None else max(0, schedule.times - progress.issued)
 
 
 def _first_tries(schedule: Schedule, walls: Iterator[datetime]) -> Iterator[Occurrence]:

@@ -110,6 +110,16 @@ def test_a_job_run_twice_moves_money_once(case: Case, lost: set[int]) -> None:
     assert list(paid.values()) == reached
 
 
+@pytest.mark.parametrize("times", [None, 1, 2])
+def test_the_last_one_in_a_doubled_hour_is_of_its_first_pass(times: int | None) -> None:
+    """Berlin, 25 October, 02:15 for the second time: 02:50 has been, 03:00 is still to come."""
+    often = Schedule(
+        bytes(16), "Europe/Berlin", datetime(2026, 10, 25), "*/10 * * * *", times=times, missed=MissedRuns.LAST
+    )
+    found, _ = due(often, Progress(), _us(datetime(2026, 10, 25, 1, 15)))
+    assert [each.wall for each in found] == [datetime(2026, 10, 25, 2, 50)]
+
+
 def test_a_call_returns_no_more_than_its_bound_and_the_next_goes_on() -> None:
     minutely = Schedule(bytes(16), "UTC", datetime(2026, 1, 1), "* * * * *", times=250)
     now_us = _us(datetime(2027, 1, 1))
