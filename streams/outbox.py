@@ -145,7 +145,7 @@ class Outbox:
     def _send(self, topic: str, lane: Lane, outgoing: dict[int, list[Credit]]) -> list[Counter]:
         counters = []
         for destination, messages in outgoing.items():
-            for credits in _parted(messages):
+            for credits in parted(messages):
                 sequence = self.shard.next_on(lane, destination)
                 value = encode_credits(CreditBatch(self.shard.number, sequence, credits))
                 self.produce(topic, value, partition=destination)
@@ -160,7 +160,7 @@ def is_final_answer(entry: Entry) -> bool:
     return entry.kind not in _GOES_ON
 
 
-def _parted(messages: list[Credit]) -> Iterator[list[Credit]]:
+def parted(messages: list[Credit]) -> Iterator[list[Credit]]:
     """Runs of messages that fit one record, judged by what they make of the receiving shard's ledger."""
     if len(messages) * _PLAIN_MESSAGE_BYTES <= LANE_BYTES and not any(message.step for message in messages):
         yield messages
