@@ -10,7 +10,7 @@ from typing import Protocol
 from payments.accounts import Account, AccountStatus, AccountType
 from payments.entries import NO_FINGERPRINT, Entry, EntryKind
 from payments.identifiers import NIL, is_system
-from payments.movements.details import OPEN_ITEMS, Opening
+from payments.movements.details import OPEN_ITEMS, Dispute, Opening
 from payments.movements.open_items import Items, ItemsInMemory
 from payments.postings import legs_of
 
@@ -59,7 +59,8 @@ class OperationsInMemory:
 
     def __init__(self, window_hours: int = IDEMPOTENCY_WINDOW_HOURS) -> None:
         self._window_hours = window_hours
-        self._fingerprints: dict[bytes, bytes] = {}
+        self._fingerprints: dict[bytes, tuple[bytes, int]] = {}
+        """With the hour that each counts for."""
         self._hours: deque[tuple[int, list[bytes]]] = deque()
 
     def __len__(self) -> int:
@@ -67,7 +68,8 @@ class OperationsInMemory:
 
     def fingerprint_of(self, operation_id: bytes) -> bytes | None:
         """See `Operations`."""
-        return self._fingerprints.get(operation_id)
+        known = self._fingerprints.get(operation_id)
+        return known[0] if known is not None else None
 
     def remember(self, operation_id: bytes, fingerprint: bytes, hour: int) -> int:
         """See `Operations`."""
@@ -76,13 +78,16 @@ class OperationsInMemory:
             self._forget_before(hour - self._window_hours)
         newest, ids = self._hours[-1]
         ids.append(operation_id)
-        self._fingerprints[operation_id] = fingerprint
+        self._fingerprints[operation_id] = fingerprint, newest
         return newest
 
     def _forget_before(self, hour: int) -> None:
         while self._hours[0][0] < hour:
-            for operation_id in self._hours.popleft()[1]:
-                del self._fingerprints[operation_id]
+            forgotten, ids = self._hours.popleft()
+            for operation_id in ids:
+                known = self._fingerprints.get(operation_id)
+                if known is not None and known[1] == forgotten:  # else it was remembered again since
+                    del self._fingerprints[operation_id]
 
 
 class Book:
@@ -121,6 +126,8 @@ _SIDES = dict.fromkeys(
 _LEGS = frozenset({EntryKind.LEG_RESERVED, EntryKind.LEG_SETTLED, EntryKind.LEG_RELEASED})
 """These, too: of the one account that a leg has."""
 
+STATES_BALANCE = frozenset(_SIDES) | _LEGS
+
 _STANDING = {
     EntryKind.ACCOUNT_FROZEN: AccountStatus.FROZEN,
     EntryKind.ACCOUNT_UNFROZEN: AccountStatus.OPEN,
@@ -152,10 +159,11 @@ def evolve_operations(book: Book, entry: Entry) -> int:
 
 
 def is_receipt(entry: Entry) -> bool:
-    """True for a payment that may have to be given back: a merchant's, or a deposit."""
+    """True for a payment that may have to be given back: a merchant's, or a deposit. A dispute that was won is none."""
     kind = entry.kind
     if kind is EntryKind.POSTED:
-        return is_system(entry.debit_account) and entry.fingerprint != NO_FINGERPRINT
+        is_decided_here = is_system(entry.debit_account) and entry.fingerprint != NO_FINGERPRINT
+        return is_decided_here and not any(isinstance(detail, Dispute) for detail in entry.details)
     return kind is EntryKind.RECEIVED or kind is EntryKind.POSTED_UNCOLLECTED
 
 
@@ -199,7 +207,7 @@ def evolve_account(book: Book, account_id: bytes, entry: Entry) -> None:
         if isinstance(detail, OPEN_ITEMS):
             book.items.put(detail)
     kind = entry.kind
-    if kind in _SIDES or kind in _LEGS:
+    if kind in STATES_BALANCE:
         account = book.accounts[account_id]
         book.accounts[account_id] = Account(
             account.currency, entry.available_after_minor, account.overdraft_limit_minor, account.status, account.type

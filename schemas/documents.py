@@ -12,12 +12,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from payments.book import changed_account, is_remembered
+from payments.book import STATES_BALANCE, changed_account
 from payments.commands import CommandKind
 from payments.entries import Entry, EntryKind
 from payments.identifiers import NIL
 from payments.lifecycle import TRANSITIONS
-from payments.postings import MOVEMENTS, clearing_account, postings
+from payments.postings import MOVEMENTS, postings
 from payments.rejections import QUARANTINED, Reason
 from schemas.compatibility import PUBLIC_RECORDS
 from schemas.registry import latest, registered
@@ -112,27 +112,20 @@ def _type(schema: Any) -> str:
 
 
 def _entry_kinds() -> str:
-    head = ("wire value", "kind", "available balance changed", "remembered under its key", "postings", "meaning")
+    head = ("wire value", "kind", "states the available balance of", "postings", "meaning")
     docs = _member_docs(EntryKind)
     rows = []
     for kind in EntryKind:
-        entry = Entry(kind, Reason.NONE, NIL, b"D" * 16, b"C" * 16, 1, "EUR", 0, 0, bytes(8), 0, 0)
+        entry = Entry(kind, Reason.NONE, NIL, b"D" * 16, b"C" * 16, 1, "EUR", 0, 0, b"F" * 8, 0, 0)
         changed = {entry.debit_account: "debit account", entry.credit_account: "credit account"}
-        account = changed_account(entry) if _moves_balance(kind) else None
-        remembered = "yes" if is_remembered(entry) else "no"
-        if is_remembered(entry._replace(debit_account=clearing_account("EUR"))) != is_remembered(entry):
-            remembered = "for a deposit"
-        legs = "debit and credit account" if postings(entry) else ""
-        rows.append((str(kind.value), kind.name, changed.get(account or b"", ""), remembered, legs, docs[kind.name]))
+        account = changed_account(entry) if kind in STATES_BALANCE else None
+        legs = "debit and credit account, or its legs" if postings(entry) else ""
+        rows.append((str(kind.value), kind.name, changed.get(account or b"", ""), legs, docs[kind.name]))
     steps = _table(
         ("status of a payment", "entry", "becomes"),
         ((status.value, kind.name, new.value) for (status, kind), new in TRANSITIONS.items()),
     )
     return _table(head, rows) + "\n\nWhat an entry makes of a payment; every other pair is impossible:\n\n" + steps
-
-
-def _moves_balance(kind: EntryKind) -> bool:
-    return kind in {kind for _, kind in TRANSITIONS}
 
 
 def _movements() -> str:

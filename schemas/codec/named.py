@@ -77,6 +77,8 @@ def read_details(
         raise UndecodableRecord(f"the details of a {record}: {error}") from error
     if not all(0 <= place < count for place in found):
         raise UndecodableRecord(f"a detail of a {record} that belongs to nothing in it")
+    stated = [(place, detail) for place, details in found.items() for detail in details]
+    _require_canonical(encode_details(record, index, stated), buffer, at, body.tell(), record)
     return found, at + body.tell()
 
 
@@ -95,7 +97,14 @@ def read_items(buffer: memoryview, at: int) -> tuple[list[OpenItem], int]:
         found = [typed(_KINDS[name], fields) for name, fields in _read(body, "AccountsPage", "items")]
     except BROKEN as error:
         raise UndecodableRecord(f"the items of a page: {error}") from error
+    _require_canonical(encode_items(found), buffer, at, body.tell(), "AccountsPage")
     return found, at + body.tell()
+
+
+def _require_canonical(again: bytes, buffer: memoryview, at: int, length: int, record: str) -> None:
+    """Only our own agents write these arrays, always in one form; fastavro would read others as the same values."""
+    if again != buffer[at : at + length]:
+        raise UndecodableRecord(f"details of a {record} in a form that no writer of these records makes")
 
 
 def _read(body: io.BytesIO, record: str, field: str) -> list[Any]:

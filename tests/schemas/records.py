@@ -4,14 +4,31 @@ fastavro reads the fixed decimals as Decimal and the fixed numbers (times, offse
 stand here.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 from hypothesis import strategies as st
 
+from payments.accounts import AccountType
 from payments.commands import Command, CommandKind
-from payments.entries import Credit, Entry, EntryKind
+from payments.entries import Credit, Entry, EntryKind, Step
 from payments.money import EXPONENTS, MAX_MINOR
+from payments.movements.details import (
+    Cause,
+    CauseKind,
+    Dispute,
+    GivenBack,
+    Hold,
+    Journal,
+    JournalLeg,
+    Legs,
+    Opening,
+    Posting,
+    Receivable,
+    Uncollected,
+)
 from payments.rejections import Reason
 from schemas.codec.credits import CreditBatch
 from schemas.codec.ledger import Counter, Lane, LedgerHeader, SourceTopic
@@ -29,7 +46,28 @@ reasons = st.sampled_from(Reason)
 texts = st.text(max_size=40)
 
 commands = st.builds(Command, st.sampled_from(CommandKind), ids, ids, minors, currencies, eight_bytes, texts, texts)
-credits = st.builds(Credit, ids, ids, ids, minors, currencies, eight_bytes, reasons)
+codes = st.text(max_size=8)
+postings = st.builds(Posting, ids, longs, codes)
+legs = st.lists(postings, max_size=3).map(tuple)
+open_items = st.one_of(
+    st.builds(Hold, ids, ids, ids, longs, longs, codes, longs, st.booleans()),
+    st.builds(Uncollected, ids, ids, longs, codes, st.booleans()),
+    st.builds(GivenBack, ids, ids, longs, longs, longs, st.booleans()),
+    st.builds(Dispute, ids, ids, ids, ids, longs, codes, st.booleans(), st.booleans()),
+    st.builds(Receivable, ids, ids, longs, codes, st.booleans()),
+    st.builds(JournalLeg, ids, ids, ids, longs, codes, st.booleans()),
+    st.builds(Journal, ids, ids, legs, longs, reasons, eight_bytes, st.booleans()),
+)
+details = st.lists(
+    st.one_of(
+        st.builds(Legs, legs),
+        st.builds(Cause, st.sampled_from(CauseKind), ids, codes),
+        st.builds(Opening, st.sampled_from(AccountType)),
+        open_items,
+    ),
+    max_size=2,
+).map(tuple)
+credits = st.builds(Credit, ids, ids, ids, minors, currencies, eight_bytes, reasons, st.sampled_from(Step), details)
 credit_batches = st.builds(CreditBatch, ints, longs, st.lists(credits, max_size=5))
 entries = st.builds(
     Entry,
@@ -45,6 +83,7 @@ entries = st.builds(
     eight_bytes,
     longs,
     ints,
+    details,
 )
 counters = st.builds(Counter, st.sampled_from(Lane), ints, longs)
 headers = st.builds(
@@ -78,7 +117,8 @@ def command_fields(command: Command) -> Fields:
 
 
 def credit_fields(credit: Credit) -> Fields:
-    return credit._asdict() | {
+    return _without_details(credit) | {
+        "step": credit.step.name.lower(),
         "amount_minor": Decimal(credit.amount_minor),
         "currency": currency(credit.currency),
         "reason": credit.reason.value,
@@ -86,11 +126,14 @@ def credit_fields(credit: Credit) -> Fields:
 
 
 def credit_batch_fields(batch: CreditBatch) -> Fields:
-    return batch._asdict() | {"credits": [credit_fields(credit) for credit in batch.credits]}
+    return batch._asdict() | {
+        "credits": [credit_fields(credit) for credit in batch.credits],
+        "details": detail_fields("credit", batch.credits),
+    }
 
 
 def entry_fields(entry: Entry) -> Fields:
-    return entry._asdict() | {
+    return _without_details(entry) | {
         "kind": entry.kind.name.lower(),
         "reason": entry.reason.value,
         "amount_minor": Decimal(entry.amount_minor),
@@ -108,7 +151,27 @@ def ledger_fields(header: LedgerHeader, entries: list[Entry], descriptions: dict
         "counters": [counter._asdict() | {"lane": counter.lane.name.lower()} for counter in header.counters],
         "entries": [entry_fields(entry) for entry in entries],
         "descriptions": [{"entry": index, "text": text} for index, text in descriptions.items()],
+        "details": detail_fields("entry", entries),
     }
+
+
+def detail_fields(index: str, carriers: Sequence[Entry | Credit]) -> list[Fields]:
+    return [{index: at, "detail": _named(detail)} for at, carrier in enumerate(carriers) for detail in carrier.details]
+
+
+def _without_details(carrier: Entry | Credit) -> Fields:
+    return {name: value for name, value in carrier._asdict().items() if name != "details"}
+
+
+def _named(value: Any) -> Any:
+    """As fastavro reads a value of the core: records are dicts, enums their symbols."""
+    if isinstance(value, Reason):
+        return value.value
+    if isinstance(value, Enum):
+        return value.name.lower()
+    if hasattr(value, "_asdict"):
+        return {name: _named(field) for name, field in value._asdict().items()}
+    return [_named(item) for item in value] if isinstance(value, tuple) else value
 
 
 def reply_fields(replies: list[Reply]) -> Fields:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 import schemas.__main__ as lock
-from payments.accounts import AccountStatus
+from payments.accounts import AccountStatus, AccountType
 from payments.commands import CommandKind
-from payments.entries import EntryKind
+from payments.entries import EntryKind, Step
+from payments.movements.details import CauseKind
 from payments.rejections import Reason
 from schemas.codec.connectors import ConnectorOperation, Decline, Outcome
 from schemas.codec.ledger import Lane, SourceTopic
@@ -35,6 +36,9 @@ ENUMS: dict[str, list[str]] = {
     "CommandKind": [kind.name.lower() for kind in CommandKind],
     "EntryKind": [kind.name.lower() for kind in EntryKind],
     "AccountStatus": [status.name.lower() for status in AccountStatus],
+    "AccountType": [type_.name.lower() for type_ in AccountType],
+    "CauseKind": [kind.name.lower() for kind in CauseKind],
+    "Step": [step.name.lower() for step in Step],
     "SourceTopic": [topic.name.lower() for topic in SourceTopic],
     "Lane": [lane.name.lower() for lane in Lane],
     "Reason": [reason.value for reason in Reason],
@@ -92,7 +96,17 @@ def test_the_enums_of_a_schema_are_those_of_the_core(schema: Any) -> None:
 
 
 def test_wire_values_have_no_gap() -> None:
-    numbered: list[type[Enum]] = [CommandKind, EntryKind, AccountStatus, SourceTopic, Lane, ConnectorOperation]
+    numbered: list[type[Enum]] = [
+        CommandKind,
+        EntryKind,
+        AccountStatus,
+        AccountType,
+        CauseKind,
+        Step,
+        SourceTopic,
+        Lane,
+        ConnectorOperation,
+    ]
     for enum in numbered:
         assert [member.value for member in enum] == list(range(len(enum)))
 

@@ -39,8 +39,10 @@ def test_command_batch_equals_fastavro_both_ways(batch: list[Command]) -> None:
 @given(records.credit_batches)
 def test_credit_batch_equals_fastavro_both_ways(batch: credits.CreditBatch) -> None:
     value = credits.encode_credits(batch)
-    assert value == reference.encode("CreditBatch", records.credit_batch_fields(batch))
-    assert reference.decode(value) == ("CreditBatch", records.credit_batch_fields(batch))
+    fields = records.credit_batch_fields(batch)
+    assert reference.decode(value) == ("CreditBatch", fields)
+    if not any(credit.details for credit in batch.credits):  # a dict does not say which branch of the union it is
+        assert value == reference.encode("CreditBatch", fields)
     assert credits.decode_credits(value) == batch
 
 
@@ -50,8 +52,9 @@ def test_ledger_record_equals_fastavro_both_ways(
 ) -> None:
     value = ledger.encode_ledger_record(header, entries, descriptions)
     fields = records.ledger_fields(header, entries, descriptions)
-    assert value == reference.encode("LedgerRecord", fields)
     assert reference.decode(value) == ("LedgerRecord", fields)
+    if not any(entry.details for entry in entries):
+        assert value == reference.encode("LedgerRecord", fields)
     record = ledger.decode_ledger_record(value)
     assert (record.header, list(record.entries()), record.descriptions) == (header, entries, descriptions)
     assert record.entry_count == len(entries)
@@ -90,7 +93,8 @@ def test_numpy_reads_what_struct_writes(header: ledger.LedgerHeader, entries: li
 def test_the_packed_layouts_name_the_fields_of_the_schema() -> None:
     (entry_schema,) = (f["type"]["items"] for f in latest("LedgerRecord").parsed["fields"] if f["name"] == "entries")
     names = [field["name"] for field in entry_schema["fields"]]
-    assert names == list(Entry._fields) == [name for name, _ in ledger.ENTRY_FIELDS]
+    assert names == list(Entry._fields[:-1]) == [name for name, _ in ledger.ENTRY_FIELDS]
+    assert Entry._fields[-1] == "details", "what is not packed comes last"
 
 
 @given(records.longs)
