@@ -57,10 +57,11 @@ def evolve(state: RiskState, fact: Fact) -> RiskState:
         return state._replace(limits=fact.limits)
     if isinstance(fact, TierSet):
         return state._replace(tier=fact.tier)
+    newest_us = max(fact.time_us, state.habits.last_attempt_us)
     return RiskState(
         observe(state.activity, Key.ACCOUNT, fact),
         learn(state.habits, fact),
-        spend(state.usage, fact.time_us, fact.amount_minor) if fact.approved else state.usage,
+        spend(state.usage, newest_us, fact.amount_minor) if fact.approved else state.usage,
         state.limits,
         state.tier,
     )

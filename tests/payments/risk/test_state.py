@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from payments.errors import UndecodableRecord
 from payments.risk.activity import Attempted, Key
-from payments.risk.limits import UNLIMITED, Limits, Tier
+from payments.risk.limits import UNLIMITED, Limits, Tier, usage_at
 from payments.risk.state import MAX_STATE_BYTES, NEW, Fact, LimitsSet, RiskState, TierSet, decode, encode, evolve
 from payments.risk.windows import SPANS
 from tests.payments.risk.attempts import DAY_US, KEYS, NOON_US, attempted
@@ -53,6 +53,12 @@ def test_limits_and_tier_are_the_last_that_were_set_and_leave_the_rest() -> None
 def test_only_what_was_reserved_is_spent() -> None:
     state = evolved([attempted(approved=False), attempted(amount_minor=7)])
     assert state.usage.day_minor == state.usage.month_minor == 7
+
+
+def test_what_comes_late_is_spent_on_the_newest_day_even_if_that_began_with_a_refusal() -> None:
+    refused = evolve(NEW, attempted(NOON_US + DAY_US, approved=False))
+    late = evolve(refused, attempted(NOON_US, amount_minor=7))
+    assert usage_at(late.usage, NOON_US + DAY_US).day_minor == 7
 
 
 def test_a_state_as_full_as_it_gets_is_bounded() -> None:
