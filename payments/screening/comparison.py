@@ -31,6 +31,7 @@ class Difference(StrEnum):
     INITIALS_ONLY = "initials_only"
     LEGAL_FORM = "legal_form"
     IDEOGRAPH = "ideograph"
+    NOTHING_IN_COMMON = "nothing_in_common"
 
 
 class Weights(NamedTuple):
@@ -125,12 +126,16 @@ def _rejoined(words: Sequence[Word], others: Sequence[Word]) -> list[Word]:
 
 
 def half_edits(left: Word, right: Word, *, is_bare: bool) -> int:
-    """The distance of two words in half edits; a transposition is one edit. `is_bare`: by consonants alone."""
+    """The distance of two words in half edits; a transposition is one edit. `is_bare`: by consonants alone.
+
+    Never more than their letters differ by: one mistyped letter of `ch` changes the sound of both.
+    """
     if left.text == right.text:
         return 0
     if is_bare:
         return OSA.distance(consonants_of(left.text), consonants_of(right.text))
-    return OSA.distance(left.sound, right.sound) + OSA.distance(left.skeleton, right.skeleton)
+    halves = OSA.distance(left.sound, right.sound) + OSA.distance(left.skeleton, right.skeleton)
+    return halves if halves <= 2 else min(halves, 2 * OSA.distance(left.text, right.text))
 
 
 def _align(left: Sequence[Word], right: Sequence[Word], *, is_person: bool, is_bare: bool) -> _Aligned:
@@ -182,12 +187,13 @@ def _word_deductions(aligned: _Aligned, weights: Weights, *, is_person: bool, is
     found = [_pair_deduction(*pair, weights) for pair in aligned.pairs if pair[2]]
     left_over, right_over = aligned.left_over, aligned.right_over
     if left_over and right_over and (aligned.pairs or not is_person):  # a person is not known by initials alone
-        acronym = _acronym(left_over, right_over, is_person) or _acronym(right_over, left_over, is_person)
-        if acronym is not None:
-            short, spelled_out = acronym
-            left_over = [one for one in left_over if one is not short and one not in spelled_out]
-            right_over = [one for one in right_over if one is not short and one not in spelled_out]
-            found.append(Deduction(Difference.ACRONYM, short.text, _text(spelled_out), weights.acronym))
+        left_read, right_read = _acronym(left_over, right_over, is_person=is_person)
+        if left_read:
+            left_over = [one for one in left_over if one not in left_read]
+            right_over = [one for one in right_over if one not in right_read]
+            found.append(Deduction(Difference.ACRONYM, _text(left_read), _text(right_read), weights.acronym))
+    if not aligned.pairs and not found:
+        return [Deduction(Difference.NOTHING_IN_COMMON, _text(left_over), _text(right_over), SCORE_MAX)]
     found += _over_deductions(left_over, right_over, weights, is_person=is_person)
     if is_person:
         found += _thin_evidence(aligned, left_over, right_over, weights)
@@ -202,15 +208,24 @@ def _pair_deduction(left: Word, right: Word, halves: int, weights: Weights) -> D
     return Deduction(Difference.SPELLING, left.text, right.text, halves * weights.half_edit)
 
 
-def _acronym(short: Sequence[Word], long: Sequence[Word], is_person: bool) -> tuple[Word, list[Word]] | None:
-    """A word that is the initials of words which follow each other on the other side."""
+def _acronym(left: Sequence[Word], right: Sequence[Word], *, is_person: bool) -> tuple[list[Word], list[Word]]:
+    """A word of one side and the words of the other that it is the initials of, as they stand left and right."""
+    if run := _spelled_out(left, right, is_person=is_person):
+        return run
+    run = _spelled_out(right, left, is_person=is_person)
+    return run[::-1] if run else ([], [])
+
+
+def _spelled_out(
+    short: Sequence[Word], long: Sequence[Word], *, is_person: bool
+) -> tuple[list[Word], list[Word]] | None:
     fewest, most = ACRONYM_LETTERS[is_person]
     for one in short:
         letters = len(one.text)
         for at in range(len(long) - letters + 1 if fewest <= letters <= most else 0):
             run = list(long[at : at + letters])
             if "".join(other.text[0] for other in run) == one.text:
-                return one, run
+                return [one], run
     return None
 
 

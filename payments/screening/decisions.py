@@ -80,11 +80,13 @@ def screen(index: NameIndex, subject: Subject, thresholds: Thresholds = DEFAULT_
             known = best.get(found.entry.key)
             if hit.verdict is not Verdict.CLEAR and (known is None or _strength(known) < _strength(hit)):
                 best[found.entry.key] = hit
-    return sorted(best.values(), key=lambda hit: (-_strength(hit), hit.found.entry.key))
+    by_key = sorted(best.values(), key=lambda hit: hit.found.entry.key)
+    return sorted(by_key, key=_strength, reverse=True)
 
 
-def _strength(hit: Hit) -> int:
-    return hit.found.comparison.score_permille
+def _strength(hit: Hit) -> tuple[bool, int]:
+    """A match by a strong name stands before a better score of a weak one."""
+    return hit.verdict is Verdict.MATCH, hit.found.comparison.score_permille
 
 
 def not_cleared(

@@ -12,8 +12,15 @@ from xml.etree.ElementTree import Element
 from payments.screening.entries import Alias, ListEntry, Quality, Source
 from payments.screening.names import Schema
 from screening.lists.dates import birth_date
-from screening.lists.ofac import NamedFile
-from screening.lists.published import DOWNLOAD_AGAIN, ListRefused, PublishedList, Skipped, usable_alias, usable_name
+from screening.lists.published import (
+    DOWNLOAD_AGAIN,
+    ListRefused,
+    NamedFile,
+    PublishedList,
+    Skipped,
+    usable_alias,
+    usable_name,
+)
 from screening.lists.xml_records import xml_records
 
 XML_ROOT: Final = "export"

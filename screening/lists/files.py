@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from screening.lists import eu, ofac, un
-from screening.lists.ofac import NamedFile
-from screening.lists.published import ListRefused, PublishedList
+from screening.lists.published import ListRefused, NamedFile, PublishedList
 
 _HEAD_BYTES: Final = 4_096
 _XML: Final[dict[str, Callable[[NamedFile], PublishedList]]] = {

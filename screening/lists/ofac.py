@@ -9,13 +9,21 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from io import TextIOWrapper
-from typing import BinaryIO, Final, NamedTuple
+from typing import Final
 from xml.etree.ElementTree import Element
 
 from payments.screening.entries import Alias, ListEntry, Quality, Source
 from payments.screening.names import Schema
 from screening.lists.dates import birth_date
-from screening.lists.published import DOWNLOAD_AGAIN, ListRefused, PublishedList, Skipped, usable_alias, usable_name
+from screening.lists.published import (
+    DOWNLOAD_AGAIN,
+    ListRefused,
+    NamedFile,
+    PublishedList,
+    Skipped,
+    usable_alias,
+    usable_name,
+)
 from screening.lists.xml_records import text_of, texts_of, xml_records
 
 XML_ROOT: Final = "sdnList"
@@ -39,13 +47,6 @@ _PROGRAMME: Final = re.compile(r"[^\[\]]+")
 _REMARKED: Final = re.compile(r"(?:^|; )(?:alt\. )?(DOB|a\.k\.a\.|nationality|citizen) ([^;]+?)\.?(?=;|$)")
 _END_OF_FILE: Final = "\x1a"
 """Each CSV file ends with the Ctrl-Z of CP/M."""
-
-
-class NamedFile(NamedTuple):
-    """A stream and what messages call it."""
-
-    name: str
-    stream: BinaryIO
 
 
 def read_xml(file: NamedFile) -> PublishedList:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from enum import StrEnum
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from payments.screening.entries import Alias, ListEntry, Quality, Source
 from payments.screening.names import NAME_CHARACTERS_MAX
@@ -28,6 +28,13 @@ class ListRefused(Exception):
 
 
 DOWNLOAD_AGAIN = "download the file again from its publisher"
+
+
+class NamedFile(NamedTuple):
+    """A stream and what messages call it."""
+
+    name: str
+    stream: BinaryIO
 
 
 class PublishedList(NamedTuple):

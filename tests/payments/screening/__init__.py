@@ -1,0 +1,1 @@
+"""Names compared, without any list."""

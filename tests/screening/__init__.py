@@ -1,0 +1,1 @@
+"""Sanctions lists: files, tables and commands."""
