@@ -49,7 +49,7 @@ def decide(book: Book, operation_id: bytes, command: Command, source: Source) ->
     fingerprint = command.fingerprint
     available = _available(book, command.authority)
     known = book.operations.fingerprint_of(operation_id)
-    if known is not None:
+    if known is not None or _is_uncollected(book, operation_id, command):
         kind, reason = _REPLAYED if known == fingerprint else _KEY_REUSED
         return _entry(kind, reason, operation_id, command, source, fingerprint, available)
     refusal = REFUSALS[command.kind](book, command)
@@ -110,6 +110,12 @@ def take_back(book: Book, credit: Credit, source: Source) -> Entry:
 def _available(book: Book, account_id: bytes) -> int:
     account = book.accounts.get(account_id)
     return account.available_minor if account is not None else 0
+
+
+def _is_uncollected(book: Book, operation_id: bytes, command: Command) -> bool:
+    """Whether the id names a deposit that still waits: it may outlive its key, and no other may take its place."""
+    waits = command.payer in UNCOLLECTED_FROM
+    return waits and book.items.find(Uncollected, command.payee, operation_id) is not None
 
 
 DEEDS = {

@@ -13,7 +13,7 @@ from payments.entries import Credit, Entry, EntryKind, Source, Step
 from payments.lifecycle import post, take_back
 from payments.movements import deposits, disputes, holds, journals, refunds, standing, transfers
 from payments.movements.deeds import Deed, available_of
-from payments.movements.details import Cause, Dispute, Journal, Legs
+from payments.movements.details import Cause, Dispute, Hold, Journal, Legs, OpenItem, Receivable
 from payments.movements.instructions import (
     CaptureHold,
     ClearDeposit,
@@ -57,12 +57,20 @@ DECISIONS: dict[type[Instruction], Decision] = {
     PostJournal: journals.open_journal,
 }
 
+_BEGINS: dict[type[Instruction], tuple[type[OpenItem], ...]] = {
+    PlaceHold: (Hold,),
+    ReturnDeposit: (Receivable,),
+    OpenDispute: (Dispute, Receivable),
+    PostJournal: (Journal,),
+}
+"""Open items that have the id of the operation that began them."""
+
 
 def decide(book: Book, operation_id: bytes, asked: Instruction, source: Source) -> Entry:
     """The one decision about an instruction at its authority's shard. Idempotency first, then refusals, then deed."""
     fingerprint = asked.fingerprint
     known = book.operations.fingerprint_of(operation_id)
-    if known is not None:
+    if known is not None or _is_open(book, operation_id, asked):
         repeated = known == fingerprint
         kind = EntryKind.REPLAYED if repeated else EntryKind.KEY_REUSED
         reason = Reason.NONE if repeated else Reason.IDEMPOTENCY_KEY_REUSED
@@ -71,6 +79,13 @@ def decide(book: Book, operation_id: bytes, asked: Instruction, source: Source) 
     if isinstance(decided, Reason):
         decided = _refused(book, EntryKind.REJECTED, decided, asked)
     return decided.entry(operation_id, source, fingerprint)
+
+
+def _is_open(book: Book, operation_id: bytes, asked: Instruction) -> bool:
+    """Whether the id still names what was begun under it: it may outlive its key, and nothing may take its place."""
+    return any(
+        book.items.find(kind, asked.authority, operation_id) is not None for kind in _BEGINS.get(type(asked), ())
+    )
 
 
 def following(entry: Entry, reply_to: bytes = NO_REPLY) -> list[Credit]:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from payments.book import Book
 from payments.entries import NO_FINGERPRINT, Entry, EntryKind, Source
-from payments.identifiers import NIL, system_account
+from payments.identifiers import NIL, is_system, system_account
 from payments.movements.details import Detail, Legs, Posting, Receivable
 from payments.postings import SystemAccount
 from payments.rejections import Reason
@@ -52,11 +52,12 @@ def debit_involuntarily(
 ) -> Deed:
     """Debit an account for credits of one currency to accounts of the operator, whatever is there.
 
-    What the available balance does not cover is debited to receivables, and the account owes it (promise I3).
+    What the available balance does not cover is debited to receivables, and the account owes it (promise I3). An
+    account of the operator is unconstrained: it covers everything.
     """
     currency = credits[0].currency
     amount_minor = sum(leg.amount_minor for leg in credits)
-    available = available_of(book, account_id)
+    available = amount_minor if is_system(account_id) else available_of(book, account_id)
     paid = max(0, min(available, amount_minor))
     owed = amount_minor - paid
     debits = [Posting(account_id, -paid, currency)] if paid else []

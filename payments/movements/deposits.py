@@ -37,7 +37,8 @@ def send_back(book: Book, operation_id: bytes, asked: ReturnDeposit, _source: So
     paid_in = asked.clearing_account, asked.account, asked.amount_minor, asked.currency
     if book.receipts.fingerprint_of(asked.deposit_id) != receipt_fingerprint(*paid_in):
         return Reason.DEPOSIT_NOT_FOUND
-    if book.items.find(GivenBack, asked.account, asked.deposit_id) is not None:
+    before = book.items.find(GivenBack, asked.account, asked.deposit_id)
+    if before is not None and before.refunded_minor + before.disputed_minor:  # 0 after a dispute that was won
         return Reason.REFUND_EXCEEDS_PAYMENT
     given_back = GivenBack(asked.deposit_id, asked.account, asked.amount_minor, asked.amount_minor, 0)
     deposit = book.items.find(Uncollected, asked.account, asked.deposit_id)

@@ -118,9 +118,16 @@ def write_off(book: Book, _operation_id: bytes, asked: WriteOff, _source: Source
 
 
 def collect(book: Book, credit: Credit, source: Source) -> Entry:
-    """At the customer: take a provisional credit back, whatever is there."""
+    """At the customer: take a provisional credit back, whatever is there.
+
+    An account of another currency can't have taken it: there it went to unclaimed property, and is taken from it.
+    """
+    account = book.accounts.get(credit.payee)
+    debtor = credit.payee
+    if account is not None and account.currency != credit.currency:
+        debtor = system_account(SystemAccount.UNCLAIMED, credit.currency)
     legs = (Posting(credit.payer, credit.amount_minor, credit.currency),)
-    deed = debit_involuntarily(book, credit.operation_id, credit.payee, legs, credit.details)
+    deed = debit_involuntarily(book, credit.operation_id, debtor, legs, credit.details)
     return deed.entry(credit.operation_id, source)
 
 

@@ -1,0 +1,91 @@
+"""What an operation did, as its caller has to be told: the words in which model and pipeline are compared."""
+
+from typing import NamedTuple
+
+from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind
+from payments.identifiers import NIL
+from payments.movements.details import Detail, Legs, Posting
+from payments.postings import postings
+from payments.rejections import Reason
+
+
+class Parties(NamedTuple):
+    """Who pays whom how much, as an answer names it."""
+
+    debit: bytes
+    credit: bytes = NIL
+    amount: int = 0
+    currency: str = ""
+
+
+class Effect(NamedTuple):
+    """What one decision did."""
+
+    kind: EntryKind
+    parties: Parties
+    account: bytes = NIL
+    """Whose available balance the caller is told; NIL for nobody's."""
+    details: tuple[Detail, ...] = ()
+    posted: tuple[Posting, ...] = ()
+    reason: Reason = Reason.NONE
+    messages: tuple[Credit, ...] = ()
+    """What other accounts are told because of it, in order."""
+    operation_id: bytes = b""
+    """Where it is another than the operation's own."""
+
+
+class Told(NamedTuple):
+    """Everything that an entry says about an outcome."""
+
+    kind: EntryKind
+    reason: Reason
+    operation_id: bytes
+    parties: Parties
+    available: int
+    is_decision: bool
+    """Of something asked for, whose key is remembered."""
+    posted: tuple[Posting, ...]
+    details: frozenset[tuple[str, Detail]]
+
+
+def told(entry: Entry) -> Told:
+    """What an entry of the pipeline says."""
+    parties = Parties(entry.debit_account, entry.credit_account, entry.amount_minor, entry.currency)
+    return Told(
+        entry.kind,
+        entry.reason,
+        entry.operation_id,
+        parties,
+        entry.available_after_minor,
+        entry.fingerprint != NO_FINGERPRINT,
+        tuple(sorted(postings(entry))),
+        in_any_order(entry.details),
+    )
+
+
+def in_any_order(details: tuple[Detail, ...]) -> frozenset[tuple[str, Detail]]:
+    """Details and legs are sets; tuples of equal content but another kind differ."""
+    return frozenset(
+        (type(detail).__name__, Legs(tuple(sorted(detail.legs))) if isinstance(detail, Legs) else detail)
+        for detail in details
+    )
+
+
+def difference(expected: Told, found: Told) -> str:
+    """The fields in which they differ."""
+    return "; ".join(
+        f"{name}: expected {_shown(one)}, found {_shown(other)}"
+        for name, one, other in zip(Told._fields, expected, found, strict=True)
+        if one != other
+    )
+
+
+def _shown(value: object) -> str:
+    """Accounts as hexadecimal digits, kinds by name."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, EntryKind):
+        return value.name
+    if isinstance(value, tuple | frozenset):
+        return f"({', '.join(map(_shown, value))})"
+    return str(value)

@@ -1,0 +1,142 @@
+"""Journals of many legs: every account concerned is asked, then all legs are posted or none."""
+
+from dataclasses import replace
+
+from payments.commands import NO_REPLY
+from payments.entries import Credit, EntryKind, Step
+from payments.identifiers import NIL
+from payments.movements.details import Cause, CauseKind, Legs, Posting
+from payments.movements.instructions import PostJournal
+from payments.rejections import Reason
+from tests.model.effects import Effect, Parties
+from tests.model.movements import balances, cannot_give, cannot_take, is_amount
+from tests.model.state import (
+    OPERATORS,
+    Journal,
+    Leg,
+    State,
+    is_operators,
+    journal_cause,
+    journal_item,
+    leg_id,
+    leg_item,
+)
+
+
+def ask_legs(state: State, journal_id: bytes, asked: PostJournal, _: int) -> Effect | Reason:
+    """Accounts of the operator need no asking; where there are no others, it is posted at once."""
+    refusal = _malformed(asked.legs)
+    if refusal is not None:
+        return refusal
+    cause = Cause(CauseKind.JOURNAL, journal_id, asked.code)
+    customers = sum(not is_operators(leg.account) for leg in asked.legs)
+    journal = Journal(asked.legs[0].account, asked.legs, customers)
+    if customers == 0:
+        stated = (Legs(asked.legs), cause, journal_item(journal_id, journal))
+        return Effect(EntryKind.JOURNAL_POSTED, _named(journal), details=stated, posted=state.post(*asked.legs))
+    state.journals[journal_id] = journal
+    questions = _to_legs(journal_id, journal, Step.PREPARE)
+    details = (cause, journal_item(journal_id, journal))
+    return Effect(EntryKind.JOURNAL_OPENED, _named(journal), details=details, messages=questions)
+
+
+def asked_leg(state: State, message: Credit) -> Effect:
+    """A debit is set aside, a credit promised, or the leg refuses."""
+    account, amount, currency = message.payee, message.amount_minor, message.currency
+    if amount < 0:
+        refusal = cannot_give(state, account, -amount, currency)
+    else:
+        refusal = cannot_take(state, account, amount, currency)
+    answer = message._replace(step=Step.PREPARED, reason=refusal or Reason.NONE)
+    if refusal is not None:
+        return Effect(
+            EntryKind.LEG_REFUSED, _one_sided(message), account, message.details, reason=refusal, messages=(answer,)
+        )
+    cause = message.details[0]
+    assert isinstance(cause, Cause)
+    leg = state.legs[message.operation_id] = Leg(account, cause.cause_id, amount, currency)
+    state.move(account, min(amount, 0))
+    details = (cause, leg_item(message.operation_id, leg))
+    return Effect(EntryKind.LEG_RESERVED, _one_sided(message), account, details, messages=(answer,))
+
+
+def answered(state: State, message: Credit) -> Effect:
+    """The first refusal is the journal's; the last answer decides."""
+    cause = message.details[0]
+    assert isinstance(cause, Cause)
+    journal_id = cause.cause_id
+    journal = state.journals[journal_id]
+    journal.awaited -= 1
+    if journal.refusal is Reason.NONE:
+        journal.refusal = message.reason
+    item = journal_item(journal_id, journal)
+    if journal.awaited:
+        return Effect(EntryKind.NOTED, _named(journal), details=(item,))
+    del state.journals[journal_id]
+    if journal.refusal is not Reason.NONE:
+        return Effect(
+            EntryKind.JOURNAL_CANCELLED,
+            _named(journal),
+            details=(item,),
+            reason=journal.refusal,
+            messages=_to_legs(journal_id, journal, Step.CANCEL),
+            operation_id=journal_id,
+        )
+    for id_, leg in state.legs.items():
+        if leg.journal_id == journal_id:
+            state.legs[id_] = replace(leg, is_posted=True)
+    return Effect(
+        EntryKind.JOURNAL_POSTED,
+        _named(journal),
+        details=(Legs(journal.legs), item),
+        posted=state.post(*journal.legs),
+        messages=_to_legs(journal_id, journal, Step.SETTLE),
+        operation_id=journal_id,
+    )
+
+
+def ended(state: State, message: Credit) -> Effect | None:
+    """Posted: a credit is there. Cancelled: a debit is back. None where the leg itself had refused."""
+    leg = state.legs.pop(message.operation_id, None)
+    if leg is None:
+        assert message.step is Step.CANCEL, "a journal was posted without one of its legs"
+        return None
+    is_posted = message.step is Step.SETTLE
+    assert leg.is_posted == is_posted
+    state.move(leg.account, max(leg.amount, 0) if is_posted else max(-leg.amount, 0))
+    kind = EntryKind.LEG_SETTLED if is_posted else EntryKind.LEG_RELEASED
+    details = (*message.details, leg_item(message.operation_id, leg, is_open=False))
+    return Effect(kind, _one_sided(message), leg.account, details)
+
+
+def _malformed(legs: tuple[Posting, ...]) -> Reason | None:
+    if len(legs) < 2 or len(legs) > 64:
+        return Reason.LEGS_INVALID
+    for account, amount, currency in legs:
+        if account == NIL or not is_amount(abs(amount)):
+            return Reason.LEGS_INVALID
+        if is_operators(account) and OPERATORS.get(account) != currency:
+            return Reason.LEGS_INVALID
+    return None if balances(legs) else Reason.JOURNAL_UNBALANCED
+
+
+def _to_legs(journal_id: bytes, journal: Journal, step: Step) -> tuple[Credit, ...]:
+    details = (journal_cause(journal_id),)
+    return tuple(
+        Credit(leg_id(journal_id, index), journal.owner, *leg, NO_REPLY, step=step, details=details)
+        for index, leg in enumerate(journal.legs)
+        if not is_operators(leg.account)
+    )
+
+
+def _named(journal: Journal) -> Parties:
+    """What is debited in the currency of the first leg."""
+    currency = journal.legs[0].currency
+    debited = sum(-leg.amount_minor for leg in journal.legs if leg.currency == currency and leg.amount_minor < 0)
+    return Parties(journal.owner, NIL, debited, currency)
+
+
+def _one_sided(message: Credit) -> Parties:
+    amount = message.amount_minor
+    sides = (message.payee, NIL) if amount < 0 else (NIL, message.payee)
+    return Parties(*sides, abs(amount), message.currency)

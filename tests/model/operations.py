@@ -1,0 +1,483 @@
+"""Random steps over all kinds, chosen with an eye on the model's state so that they reach deep into it.
+
+Most operations are meant to succeed: they name what is open and take amounts that are there. The rest is wrong in one
+thing: an id of something else, an amount at or beyond a limit, a key that was used before. The clock mostly stands, and
+sometimes jumps to just before or onto the end of a hold, over hours, or over days.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from payments.accounts import AccountStatus, AccountType
+from payments.commands import NO_REPLY, Command, CommandKind
+from payments.identifiers import NIL, system_account
+from payments.money import MAX_MINOR
+from payments.movements.details import Posting
+from payments.movements.instructions import (
+    CaptureHold,
+    ClearDeposit,
+    Envelope,
+    Instruction,
+    NoteEvidence,
+    OpenAccount,
+    OpenDispute,
+    PlaceHold,
+    PostJournal,
+    PricedTransfer,
+    RaiseHold,
+    RecoverReceivable,
+    Refund,
+    ResolveDispute,
+    ReturnDeposit,
+    SetStanding,
+    VoidHold,
+    WriteOff,
+)
+from payments.movements.methods import METHOD_OF, Method, method_account
+from payments.postings import SystemAccount
+from tests.model.state import HOUR_US, Payment, State
+from tests.model.world import SHARDS, Ask, Deliver, Restart, Step, Tick
+
+START_US = 1_700_000_000_000_000
+ACCOUNTS, DAY_US = 12, 24 * HOUR_US
+CURRENCIES = ("EUR", "EUR", "EUR", "EUR", "USD", "JPY")
+EDGES = (0, -1, MAX_MINOR - 1, MAX_MINOR, MAX_MINOR + 1, 1 << 62, -(1 << 62))
+CODES = {
+    Method.CHECK: "A",
+    Method.PAYROLL: "R03",
+    Method.PAYPAL: "reversed_by_sender",
+    Method.ZELLE: "not_enrolled",
+    Method.DIRECT_DEBIT: "MD06",
+    Method.WIRE: "AC04",
+    Method.PRE_AUTHORISED: "R01",
+    Method.THIRD_PARTY: "recalled",
+    Method.MONEY_ORDER: "B",
+    Method.CARD: "charge_reversed",
+}
+T = TypeVar("T")
+Maker = Callable[[], Command | Instruction]
+
+
+class Operations:
+    """An endless stream of steps for one world whose state it reads."""
+
+    def __init__(self, rng: random.Random, state: State) -> None:
+        self._rng = rng
+        self._state = state
+        self._clock_us = START_US
+        self._keys = 0
+        self._accounts = [self._new_account() for _ in range(ACCOUNTS)]
+        self._stranger = self._new_account()
+        self._sent: deque[Ask] = deque(maxlen=300)
+        self._makers, self._weights = zip(*self._kinds().items(), strict=True)
+
+    def steps(self, operations: int) -> Iterator[Step]:
+        """So many operations, with what happens between them."""
+        for number in range(operations):
+            yield self._ask() if number >= ACCOUNTS else self._ask_at(self._first_account(number))
+            yield from self._meanwhile()
+
+    def _first_account(self, number: int) -> OpenAccount:
+        type_ = AccountType.MERCHANT if number % 3 == 0 else AccountType.CHECKING
+        currency = CURRENCIES[number % len(CURRENCIES)]
+        return OpenAccount(envelope=self._envelope(), account=self._accounts[number], type=type_, currency=currency)
+
+    def _ask(self) -> Ask:
+        chance = self._rng.random()
+        if chance < 0.04 and self._sent:
+            return self._ask_at(self._rng.choice(self._sent).asked)
+        [make] = self._rng.choices(self._makers, self._weights)
+        asked = make()
+        if chance < 0.06 and self._sent:
+            asked = self._with_key_of(asked, self._rng.choice(self._sent).asked)
+        ask = self._ask_at(asked)
+        self._sent.append(ask)
+        return ask
+
+    def _ask_at(self, asked: Command | Instruction) -> Ask:
+        behind_us = self._rng.randrange(2 * HOUR_US) if self._one_in(200) else 0
+        return Ask(asked, self._clock_us - behind_us)
+
+    def _meanwhile(self) -> Iterator[Step]:
+        self._clock_us += self._rng.choice((1, 1, 1_000, 1_000_000))
+        if self._one_in(40):
+            self._clock_us = max(self._clock_us, self._moment())
+        for _ in range(self._rng.choice((0, 0, 1, 1, 1, 2, 2, 3, 12))):
+            yield Deliver(self._rng.randrange(1 << 16), self._clock_us)
+        if self._one_in(50):
+            yield Tick(self._rng.randrange(SHARDS), self._clock_us)
+        if self._one_in(2_500):
+            yield Restart(self._rng.randrange(SHARDS))
+        place = self._rng.randrange(ACCOUNTS)
+        if self._one_in(20) and self._standing(self._accounts[place]) is AccountStatus.CLOSED:
+            self._accounts[place] = self._new_account()
+
+    def _moment(self) -> int:
+        """When something may change: just before or at the end of a hold, or later."""
+        if self._state.holds and self._rng.random() < 0.9:
+            ends_us = min(hold.expires_at_us for hold in self._state.holds.values())
+            return min(ends_us - self._rng.choice((0, 0, 1)), self._clock_us + 2 * HOUR_US)
+        return self._clock_us + self._rng.choice((HOUR_US, HOUR_US, 5 * HOUR_US, 3 * DAY_US, 30 * DAY_US))
+
+    def _kinds(self) -> dict[Maker, int]:
+        return {
+            self._open: 4,
+            self._deposit: 14,
+            self._transfer: 14,
+            self._command_about_account: 3,
+            self._open_account: 2,
+            self._set_standing: 4,
+            self._priced_transfer: 8,
+            self._place_hold: 8,
+            self._or(self._place_hold, "holds", self._raise_hold): 4,
+            self._or(self._place_hold, "holds", self._capture_hold): 12,
+            self._or(self._place_hold, "holds", self._void_hold): 2,
+            self._or(self._deposit, "deposits", self._clear_deposit): 4,
+            self._return_deposit: 4,
+            self._refund: 8,
+            self._open_dispute: 5,
+            self._or(self._open_dispute, "disputes", self._note_evidence): 2,
+            self._or(self._open_dispute, "disputes", self._resolve_dispute): 5,
+            self._or(self._open_dispute, "debts", self._recover_receivable): 4,
+            self._or(self._return_deposit, "debts", self._write_off): 1,
+            self._post_journal: 6,
+        }
+
+    def _or(self, begin: Maker, kept: str, go_on: Maker) -> Maker:
+        """Go on with something open; where there is nothing, mostly begin something."""
+        return lambda: go_on() if getattr(self._state, kept) or self._one_in(10) else begin()
+
+    # What the operations are made of.
+
+    def _one_in(self, count: int) -> bool:
+        return self._rng.randrange(count) == 0
+
+    def _new_account(self) -> bytes:
+        id_ = bytearray(self._rng.randbytes(16))
+        id_[6] = 0x70 | id_[6] & 0x0F
+        return bytes(id_)
+
+    def _envelope(self) -> Envelope:
+        self._keys += 1
+        return Envelope(f"key {self._keys}", description="rent" if self._one_in(10) else "")
+
+    def _command(self, kind: CommandKind, payer: bytes, payee: bytes, amount: int, currency: str) -> Command:
+        return Command(kind, payer, payee, amount, currency, NO_REPLY, *self._envelope()[::2])
+
+    def _with_key_of(self, asked: Command | Instruction, used: Command | Instruction) -> Command | Instruction:
+        """Another body under a key that was used; of the same account where chance will have it."""
+        key = used.idempotency_key if isinstance(used, Command) else used.envelope.idempotency_key
+        if isinstance(used, Command) and self._one_in(2):
+            return used._replace(amount_minor=used.amount_minor + 1)
+        if isinstance(asked, Command):
+            return asked._replace(idempotency_key=key)
+        return replace(asked, envelope=asked.envelope._replace(idempotency_key=key))
+
+    def _account(self) -> bytes:
+        return self._stranger if self._one_in(100) else self._rng.choice(self._accounts)
+
+    def _opened(self, currency: str = "") -> bytes:
+        """An account that exists, and of this currency, where there is one."""
+        accounts = self._state.accounts
+        fitting = [id_ for id_ in self._accounts if id_ in accounts and currency in ("", accounts[id_].currency)]
+        return self._rng.choice(fitting or self._accounts)
+
+    def _standing(self, account: bytes) -> AccountStatus | None:
+        known = self._state.accounts.get(account)
+        return known.standing if known is not None else None
+
+    def _payer(self) -> bytes:
+        """An account that can pay something, mostly."""
+        able = [id_ for id_ in self._accounts if self._standing(id_) is AccountStatus.OPEN]
+        rich = [id_ for id_ in able if self._state.available(id_) > 0]
+        return self._account() if not rich or self._one_in(10) else self._rng.choice(rich)
+
+    def _currency_of(self, account: bytes) -> str:
+        known = self._state.accounts.get(account)
+        return self._rng.choice(CURRENCIES) if known is None or self._one_in(60) else known.currency
+
+    def _operators(self, currency: str) -> bytes:
+        return system_account(self._rng.choice(list(SystemAccount)), currency)
+
+    def _amount(self) -> int:
+        return self._rng.choice(EDGES) if self._one_in(60) else self._rng.randint(1, 500)
+
+    def _amount_of(self, whole: int) -> int:
+        """Part or all of something, or one too much."""
+        if self._one_in(8):
+            return self._amount()
+        return self._rng.choice((whole, whole, max(1, whole // 2), max(1, whole // 3), whole + 1))
+
+    def _spendable(self, account: bytes) -> int:
+        known = self._state.accounts.get(account)
+        if known is None or self._rng.random() < 0.7:
+            return self._amount()
+        return max(1, self._amount_of(known.available + known.limit))
+
+    def _payee(self, currency: str) -> bytes:
+        chance = self._rng.randrange(30)
+        if chance == 0:
+            return self._rng.choice((NIL, system_account(999, "EUR"), self._operators("USD")))
+        if chance < 4:
+            return self._operators(currency)
+        return self._account() if chance < 7 else self._opened(currency)
+
+    def _some(self, kept: dict[bytes, T]) -> bytes:
+        """The id of something that is open, rarely of something that is not."""
+        if not kept or self._one_in(40):
+            return self._rng.choice(list(self._state.payments)[-50:] or [NIL])
+        return self._rng.choice(list(kept)[-60:])
+
+    # Commands.
+
+    def _open(self) -> Command:
+        unknown = [id_ for id_ in self._accounts if id_ not in self._state.accounts]
+        account = self._rng.choice(unknown) if unknown else self._payee("EUR")
+        currency = self._rng.choice(CURRENCIES)
+        if self._one_in(8):
+            account, currency = self._stranger, "XYZ"
+        return self._command(CommandKind.OPEN_ACCOUNT, account, NIL, self._limit(), currency)
+
+    def _deposit(self) -> Command:
+        account = self._account() if self._one_in(30) else self._opened()
+        currency = self._currency_of(account)
+        clearing = method_account(self._rng.choice(list(Method)), currency)
+        if self._one_in(20):
+            clearing = self._rng.choice((account, NIL, self._operators(currency), self._operators("USD")))
+        if self._one_in(40):
+            account = self._operators(currency)
+        amount = self._rng.randint(1, 1_500)
+        if self._one_in(60):  # the largest amounts all to one account, or everybody would have enough for everything
+            account, amount = self._accounts[0], self._rng.choice(EDGES)
+        return self._command(CommandKind.DEPOSIT, clearing, account, amount, currency)
+
+    def _transfer(self) -> Command:
+        payer = self._operators("EUR") if self._one_in(60) else self._payer()
+        currency = self._currency_of(payer)
+        return self._command(CommandKind.TRANSFER, payer, self._payee(currency), self._spendable(payer), currency)
+
+    def _command_about_account(self) -> Command:
+        kind = self._rng.choice(
+            (
+                CommandKind.FREEZE_ACCOUNT,
+                CommandKind.UNFREEZE_ACCOUNT,
+                CommandKind.UNFREEZE_ACCOUNT,
+                CommandKind.CLOSE_ACCOUNT,
+                CommandKind.SET_OVERDRAFT_LIMIT,
+                CommandKind.SET_OVERDRAFT_LIMIT,
+            )
+        )
+        account = self._account()
+        if kind is CommandKind.CLOSE_ACCOUNT and self._one_in(2):
+            empty = [id_ for id_ in self._accounts if self._state.available(id_) == 0]
+            account = self._rng.choice(empty or self._accounts)
+        if kind is CommandKind.SET_OVERDRAFT_LIMIT and self._one_in(2):
+            overdrawn = [id_ for id_ in self._accounts if self._state.available(id_) < 0]
+            account = self._rng.choice(overdrawn or self._accounts)
+        limit = self._limit() if kind is CommandKind.SET_OVERDRAFT_LIMIT else 0
+        return self._command(kind, account, NIL, limit, "")
+
+    def _limit(self) -> int:
+        return self._rng.choice(EDGES) if self._one_in(15) else self._rng.choice((0, 0, 0, 50, 300))
+
+    # Instructions.
+
+    def _open_account(self) -> OpenAccount:
+        command = self._open()
+        type_ = self._rng.choice((AccountType.MERCHANT, AccountType.MERCHANT, *AccountType))
+        return OpenAccount(
+            envelope=self._envelope(),
+            account=command.payer,
+            type=type_,
+            currency=command.currency,
+            overdraft_limit_minor=command.amount_minor,
+        )
+
+    def _set_standing(self) -> SetStanding:
+        """Most that are not open are opened again."""
+        other = [id_ for id_ in self._accounts if self._standing(id_) not in (AccountStatus.OPEN, AccountStatus.CLOSED)]
+        account, status = self._account(), self._rng.choice(list(AccountStatus))
+        if other and not self._one_in(4):
+            account, status = self._rng.choice(other), AccountStatus.OPEN
+        return SetStanding(envelope=self._envelope(), account=account, status=status)
+
+    def _priced_transfer(self) -> PricedTransfer:
+        payer, payee = self._payer(), self._opened()
+        currency, amount = self._currency_of(payer), self._spendable(payer)
+        legs = [Posting(payer, -amount, currency)]
+        if self._one_in(2):
+            fee = min(self._rng.randint(1, 9), max(1, amount - 1))
+            legs.append(Posting(system_account(SystemAccount.FEES, currency), fee, currency))
+            amount -= fee
+        other = self._currency_of(payee)
+        if other == currency:
+            legs.append(Posting(payee, amount, currency))
+        else:
+            legs += [
+                Posting(system_account(SystemAccount.FX_POSITION, currency), amount, currency),
+                Posting(system_account(SystemAccount.FX_POSITION, other), -2 * amount, other),
+                Posting(payee, 2 * amount, other),
+            ]
+        until_us = self._rng.choice((0, self._clock_us + HOUR_US, self._clock_us)) if self._one_in(8) else 0
+        return PricedTransfer(
+            envelope=self._envelope(), payer=payer, payee=payee, legs=self._spoilt(legs), valid_until_us=until_us
+        )
+
+    def _spoilt(self, legs: list[Posting]) -> tuple[Posting, ...]:
+        """As they are, or wrong in one thing."""
+        if self._one_in(25):
+            place = self._rng.randrange(len(legs))
+            wrong: list[Posting] = [
+                legs[place]._replace(amount_minor=self._amount()),
+                legs[place]._replace(currency="USD"),
+                legs[place]._replace(account=self._payee("EUR")),
+            ]
+            legs[place] = self._rng.choice(wrong)
+        elif self._one_in(60):
+            legs = self._rng.choice((legs[:1], legs[::-1], legs * 33))
+        return tuple(legs)
+
+    def _place_hold(self) -> PlaceHold:
+        payer = self._payer()
+        currency = self._currency_of(payer)
+        lasts_us = self._rng.choice((1_000_000, HOUR_US, HOUR_US, 2 * DAY_US, 31 * DAY_US))
+        if self._one_in(20):
+            lasts_us = self._rng.choice((0, -1, 31 * DAY_US + 1))
+        return PlaceHold(
+            envelope=self._envelope(),
+            payer=payer,
+            payee=self._payee(currency),
+            amount_minor=self._spendable(payer),
+            currency=currency,
+            expires_at_us=self._clock_us + lasts_us,
+        )
+
+    def _hold(self) -> tuple[bytes, bytes, int]:
+        """Payer, id and what is left of a hold."""
+        id_ = self._some(self._state.holds)
+        hold = self._state.holds.get(id_)
+        if hold is None:
+            return self._account(), id_, 1
+        return self._account() if self._one_in(40) else hold.payer, id_, hold.amount
+
+    def _raise_hold(self) -> RaiseHold:
+        payer, hold_id, _ = self._hold()
+        return RaiseHold(envelope=self._envelope(), payer=payer, hold_id=hold_id, amount_minor=self._spendable(payer))
+
+    def _capture_hold(self) -> CaptureHold:
+        payer, hold_id, left = self._hold()
+        return CaptureHold(
+            envelope=self._envelope(),
+            payer=payer,
+            hold_id=hold_id,
+            amount_minor=self._amount_of(left),
+            is_final=self._one_in(3),
+        )
+
+    def _void_hold(self) -> VoidHold:
+        payer, hold_id, _ = self._hold()
+        return VoidHold(envelope=self._envelope(), payer=payer, hold_id=hold_id)
+
+    def _clear_deposit(self) -> ClearDeposit:
+        id_ = self._some(self._state.deposits)
+        waiting = self._state.deposits.get(id_)
+        account = self._account() if waiting is None or self._one_in(40) else waiting.account
+        return ClearDeposit(envelope=self._envelope(), account=account, deposit_id=id_)
+
+    def _payment(self, wanted: Callable[[Payment], bool]) -> tuple[bytes, Payment]:
+        """A payment of the last ones, rarely of the first ones, or one that never was."""
+        ids = list(self._state.payments)
+        ids = ids[:20] if self._one_in(20) else ids[-60:]
+        fitting = [id_ for id_ in ids if wanted(self._state.payments[id_])]
+        if not fitting or self._one_in(40):
+            return NIL, Payment(self._account(), self._account(), self._amount(), "EUR")
+        id_ = self._rng.choice(fitting)
+        return id_, self._state.payments[id_]
+
+    def _return_deposit(self) -> ReturnDeposit:
+        id_, paid = self._payment(lambda payment: payment.payer in METHOD_OF)
+        method = METHOD_OF.get(paid.payer)
+        code = "?" if method is None or self._one_in(20) else CODES.get(method, "R01")
+        return ReturnDeposit(
+            envelope=self._envelope(),
+            account=paid.payee,
+            deposit_id=id_,
+            clearing_account=paid.payer,
+            amount_minor=paid.amount + self._one_in(30),
+            currency=paid.currency,
+            code=code,
+        )
+
+    def _refund_fields(self) -> dict[str, object]:
+        payment_id, paid = self._payment(lambda payment: True)
+        left = self._state.given(payment_id).left if payment_id in self._state.payments else 1
+        return {
+            "envelope": self._envelope(),
+            "merchant": paid.payee,
+            "customer": self._account() if self._one_in(40) else paid.payer,
+            "payment_id": payment_id,
+            "payment_amount_minor": paid.amount,
+            "amount_minor": self._amount_of(max(1, left)),
+            "currency": paid.currency,
+        }
+
+    def _refund(self) -> Refund:
+        return Refund(**self._refund_fields())  # type: ignore[arg-type]  # the fields of one kind, by name
+
+    def _open_dispute(self) -> OpenDispute:
+        fee = self._rng.choice((0, 15, 15, *EDGES)) if self._one_in(4) else 15
+        provisional = self._one_in(2)
+        return OpenDispute(**self._refund_fields(), fee_minor=fee, is_provisional=provisional)  # type: ignore[arg-type]
+
+    def _disputed(self) -> tuple[bytes, bytes]:
+        id_ = self._some(self._state.disputes)
+        dispute = self._state.disputes.get(id_)
+        return (self._account() if dispute is None or self._one_in(40) else dispute.merchant), id_
+
+    def _note_evidence(self) -> NoteEvidence:
+        merchant, id_ = self._disputed()
+        return NoteEvidence(
+            envelope=self._envelope(), merchant=merchant, dispute_id=id_, evidence_hash=self._rng.randbytes(16)
+        )
+
+    def _resolve_dispute(self) -> ResolveDispute:
+        merchant, id_ = self._disputed()
+        return ResolveDispute(envelope=self._envelope(), merchant=merchant, dispute_id=id_, is_won=self._one_in(2))
+
+    def _debt(self) -> tuple[bytes, bytes, int]:
+        id_ = self._some(self._state.debts)
+        debt = self._state.debts.get(id_)
+        if debt is None:
+            return self._account(), id_, 1
+        return self._account() if self._one_in(40) else debt.account, id_, debt.amount
+
+    def _recover_receivable(self) -> RecoverReceivable:
+        account, id_, owed = self._debt()
+        spendable = min(owed, max(1, self._state.available(account)))
+        return RecoverReceivable(
+            envelope=self._envelope(), account=account, receivable_id=id_, amount_minor=self._amount_of(spendable)
+        )
+
+    def _write_off(self) -> WriteOff:
+        account, id_, _ = self._debt()
+        return WriteOff(envelope=self._envelope(), account=account, receivable_id=id_)
+
+    def _post_journal(self) -> PostJournal:
+        """Some debits against some credits; both sides may be customers or the operator, the first leg as well."""
+        currency = self._rng.choice(CURRENCIES)
+        legs: list[Posting] = []
+        for sign in (-1, 1):
+            for _ in range(self._rng.randint(1, 3)):
+                ours = self._one_in(4)
+                account = self._operators(currency) if ours else self._opened("" if self._one_in(20) else currency)
+                legs.append(Posting(account, sign * self._rng.randint(1, 200), currency))
+        total = sum(leg.amount_minor for leg in legs)
+        last = legs[-1]
+        if last.amount_minor - total == 0:
+            total += 1
+        legs[-1] = last._replace(amount_minor=last.amount_minor - total)
+        self._rng.shuffle(legs)
+        return PostJournal(envelope=self._envelope(), legs=self._spoilt(legs), code="BRK-1" if self._one_in(2) else "")

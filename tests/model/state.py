@@ -1,0 +1,304 @@
+"""What the model keeps: every account, posting and open matter of the whole ledger in plain dictionaries.
+
+No shards, messages or entries shape it. Two sums are kept apart on purpose: what is *available* is moved by the rules
+of each kind, what is *posted* by the legs of its journal entries. `check` compares them: an account's available balance
+is what is posted to it, less all that is held, on its way, uncollected or promised to a journal.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from payments.accounts import AccountStatus, AccountType
+from payments.entries import Credit, Step
+from payments.identifiers import derive_consequence_id, system_account
+from payments.money import EXPONENTS
+from payments.movements import details
+from payments.movements.details import Posting
+from payments.postings import SystemAccount
+from payments.rejections import Reason
+
+HOUR_US = 3_600_000_000
+KEY_HOURS = 72
+RECEIPT_HOURS = 180 * 24
+
+OPERATORS = {system_account(code, currency): currency for code in SystemAccount for currency in EXPONENTS}
+"""The operator's own accounts with their currencies."""
+
+
+def is_operators(account: bytes) -> bool:
+    """An id of the form that no customer's account has, whether or not the operator has such an account."""
+    return account[6] >> 4 == 0
+
+
+@dataclass
+class Account:
+    """A customer's account."""
+
+    currency: str
+    limit: int
+    type: AccountType
+    standing: AccountStatus = AccountStatus.OPEN
+    available: int = 0
+
+
+@dataclass
+class Hold:
+    payer: bytes
+    payee: bytes
+    amount: int
+    """What may still be captured."""
+    captured: int
+    currency: str
+    expires_at_us: int
+
+
+@dataclass
+class Deposit:
+    """Posted and not yet available."""
+
+    account: bytes
+    amount: int
+    currency: str
+
+
+@dataclass
+class Payment:
+    """Received by a merchant, or paid in: it may have to be given back."""
+
+    payer: bytes
+    payee: bytes
+    amount: int
+    currency: str
+
+
+@dataclass
+class GivenBack:
+    """What was refunded or disputed of a payment, also where it has come back since."""
+
+    payee: bytes
+    amount: int
+    refunded: int = 0
+    disputed: int = 0
+
+    @property
+    def left(self) -> int:
+        return self.amount - self.refunded - self.disputed
+
+
+@dataclass
+class Dispute:
+    merchant: bytes
+    payment_id: bytes
+    customer: bytes
+    amount: int
+    currency: str
+    is_provisional: bool
+
+
+@dataclass
+class Debt:
+    account: bytes
+    amount: int
+    currency: str
+
+
+@dataclass
+class Leg:
+    """One leg of a journal, reserved at its account."""
+
+    account: bytes
+    journal_id: bytes
+    amount: int
+    currency: str
+    is_posted: bool = False
+
+
+@dataclass
+class Journal:
+    """Waits for the answers of its legs."""
+
+    owner: bytes
+    legs: tuple[Posting, ...]
+    awaited: int
+    refusal: Reason = Reason.NONE
+
+
+class Memory:
+    """Remembers by the hour, place by place: for `hours`, counted from the newest thing remembered at the place."""
+
+    def __init__(self, hours: int) -> None:
+        self._hours = hours
+        self._newest: Counter[int] = Counter()
+        self._kept: dict[tuple[int, bytes], int] = {}
+
+    def remember(self, place: int, id_: bytes, time_us: int) -> None:
+        self._newest[place] = max(self._newest[place], time_us // HOUR_US)
+        self._kept[place, id_] = self._newest[place]
+
+    def knows(self, place: int, id_: bytes) -> bool:
+        hour = self._kept.get((place, id_))
+        return hour is not None and hour >= self._newest[place] - self._hours
+
+    def known(self, place: int) -> set[bytes]:
+        """All that a place remembers."""
+        return {id_ for at, id_ in self._kept if at == place and self.knows(at, id_)}
+
+
+@dataclass
+class State:
+    """The whole ledger. `home` names the place where an account is decided; only memories need it."""
+
+    home: Callable[[bytes], int]
+    accounts: dict[bytes, Account] = field(default_factory=dict)
+    posted: Counter[tuple[bytes, str]] = field(default_factory=Counter)
+    holds: dict[bytes, Hold] = field(default_factory=dict)
+    deposits: dict[bytes, Deposit] = field(default_factory=dict)
+    payments: dict[bytes, Payment] = field(default_factory=dict)
+    given_back: dict[bytes, GivenBack] = field(default_factory=dict)
+    disputes: dict[bytes, Dispute] = field(default_factory=dict)
+    debts: dict[bytes, Debt] = field(default_factory=dict)
+    legs: dict[bytes, Leg] = field(default_factory=dict)
+    journals: dict[bytes, Journal] = field(default_factory=dict)
+    under_way: set[Credit] = field(default_factory=set)
+    """What one account was told of another and has not heard yet."""
+    receipts: Memory = field(default_factory=lambda: Memory(RECEIPT_HOURS))
+
+    def available(self, account: bytes) -> int:
+        """0 for the operator's accounts and for strangers."""
+        return self.accounts[account].available if account in self.accounts else 0
+
+    def move(self, account: bytes, amount: int) -> None:
+        """Change what is available, where there is such a thing."""
+        if account in self.accounts:
+            self.accounts[account].available += amount
+
+    def post(self, *legs: Posting) -> tuple[Posting, ...]:
+        """One journal entry."""
+        sums: Counter[str] = Counter()
+        for leg in legs:
+            sums[leg.currency] += leg.amount_minor
+            self.posted[leg.account, leg.currency] += leg.amount_minor
+        assert not any(sums.values()), f"does not balance: {legs}"
+        return legs
+
+    def received(self, payment_id: bytes, payment: Payment, time_us: int) -> None:
+        """Keep a payment that may have to be given back."""
+        self.payments[payment_id] = payment
+        self.receipts.remember(self.home(payment.payee), payment_id, time_us)
+
+    def give_back(self, payment_id: bytes, refunded: int = 0, disputed: int = 0) -> details.GivenBack:
+        """More of a payment is refunded or disputed, or (below 0) less."""
+        given = self.given_back[payment_id] = self.given(payment_id)
+        given.refunded += refunded
+        given.disputed += disputed
+        return given_back_item(payment_id, given)
+
+    def given(self, payment_id: bytes) -> GivenBack:
+        """What was given back of a payment so far."""
+        paid = self.payments[payment_id]
+        return self.given_back.get(payment_id) or GivenBack(paid.payee, paid.amount)
+
+    def has_open_items(self, account: bytes) -> bool:
+        """Something is begun that may still move the account's money, or that it owes."""
+        return (
+            any(hold.payer == account for hold in self.holds.values())
+            or any(deposit.account == account for deposit in self.deposits.values())
+            or any(dispute.merchant == account for dispute in self.disputes.values())
+            or any(debt.account == account for debt in self.debts.values())
+            or any(leg.account == account for leg in self.legs.values())
+            or any(journal.owner == account for journal in self.journals.values())
+        )
+
+    def items(self) -> list[details.OpenItem]:
+        """Everything open, in the words of the pipeline."""
+        return [
+            *(hold_item(id_, hold) for id_, hold in self.holds.items()),
+            *(deposit_item(id_, deposit) for id_, deposit in self.deposits.items()),
+            *(given_back_item(id_, given) for id_, given in self.given_back.items()),
+            *(dispute_item(id_, dispute) for id_, dispute in self.disputes.items()),
+            *(debt_item(id_, debt) for id_, debt in self.debts.items()),
+            *(leg_item(id_, leg) for id_, leg in self.legs.items()),
+            *(journal_item(id_, journal) for id_, journal in self.journals.items()),
+        ]
+
+    def check(self) -> None:
+        """Money is conserved, nobody is below the limit, and available and posted balances explain each other."""
+        totals: Counter[str] = Counter()
+        for (_, currency), amount in self.posted.items():
+            totals[currency] += amount
+        assert not any(totals.values()), f"the postings do not add up to zero: {dict(totals)}"
+        apart = self._apart()
+        for id_, account in self.accounts.items():
+            assert account.available >= -account.limit, f"{id_.hex()} is overdrawn: {account}"
+            expected = self.posted[id_, account.currency] - apart[id_]
+            assert account.available == expected, f"{id_.hex()}: available {account.available}, explained {expected}"
+        strange = [key for key, sum_ in self.posted.items() if sum_ and not self._holds_currency(*key)]
+        assert not strange, f"posted in another currency than the account's: {strange}"
+
+    def _apart(self) -> Counter[bytes]:
+        """Per account: what is posted and not available, or taken and not yet posted."""
+        apart: Counter[bytes] = Counter()
+        for hold in self.holds.values():
+            apart[hold.payer] += hold.amount
+        for deposit in self.deposits.values():
+            apart[deposit.account] += deposit.amount
+        for message in self.under_way:
+            if message.step is Step.CREDIT:
+                apart[message.payer] += message.amount_minor
+        for leg in self.legs.values():
+            if leg.is_posted != (leg.amount < 0):  # a debit not yet posted, or a credit posted and not yet settled
+                apart[leg.account] += abs(leg.amount)
+        return apart
+
+    def _holds_currency(self, account: bytes, currency: str) -> bool:
+        if account in self.accounts:
+            return self.accounts[account].currency == currency
+        return OPERATORS.get(account) == currency
+
+
+def journal_cause(journal_id: bytes) -> details.Cause:
+    return details.Cause(details.CauseKind.JOURNAL, journal_id)
+
+
+def leg_id(journal_id: bytes, index: int) -> bytes:
+    return derive_consequence_id(journal_id, f"leg {index}")
+
+
+def hold_item(id_: bytes, hold: Hold, is_open: bool = True) -> details.Hold:
+    amount = hold.amount if is_open else 0
+    return details.Hold(id_, hold.payer, hold.payee, amount, hold.captured, hold.currency, hold.expires_at_us, is_open)
+
+
+def deposit_item(id_: bytes, deposit: Deposit, is_open: bool = True) -> details.Uncollected:
+    return details.Uncollected(id_, deposit.account, deposit.amount, deposit.currency, is_open)
+
+
+def given_back_item(id_: bytes, given: GivenBack) -> details.GivenBack:
+    return details.GivenBack(id_, given.payee, given.amount, given.refunded, given.disputed)
+
+
+def dispute_item(id_: bytes, dispute: Dispute, is_open: bool = True) -> details.Dispute:
+    return details.Dispute(
+        id_,
+        dispute.merchant,
+        dispute.payment_id,
+        dispute.customer,
+        dispute.amount,
+        dispute.currency,
+        dispute.is_provisional,
+        is_open,
+    )
+
+
+def debt_item(id_: bytes, debt: Debt) -> details.Receivable:
+    return details.Receivable(id_, debt.account, debt.amount, debt.currency, is_open=debt.amount > 0)
+
+
+def leg_item(id_: bytes, leg: Leg, is_open: bool = True) -> details.JournalLeg:
+    return details.JournalLeg(id_, leg.account, leg.journal_id, leg.amount, leg.currency, is_open)
+
+
+def journal_item(id_: bytes, journal: Journal) -> details.Journal:
+    waits = journal.awaited > 0
+    return details.Journal(id_, journal.owner, journal.legs, journal.awaited, journal.refusal, bytes(8), waits)
