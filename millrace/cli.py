@@ -247,6 +247,14 @@ def connectors() -> None:
     run_connectors()
 
 
+@app.command()
+def ticker() -> None:
+    """Tell every shard the time, once a second, in the foreground: holds expire by it."""
+    from millrace.commands.services import run_ticker
+
+    run_ticker()
+
+
 sandbox = typer.Typer(no_args_is_help=True, help="Payment providers to try things with: they charge nobody.")
 app.add_typer(sandbox, name="sandbox")
 

@@ -47,6 +47,10 @@ def _workers(settings: Settings) -> Iterator[Service]:
         yield Service(name=f"worker-{slot}", argv=_millrace("worker"), group="workers", env=env, stop_timeout_ms=20_000)
 
 
+def _ticker(_: Settings) -> Iterator[Service]:
+    yield Service(name="ticker", argv=_millrace("ticker"), group="workers")
+
+
 def _api(settings: Settings) -> Iterator[Service]:
     for process in range(settings.api_processes):
         yield Service(
@@ -63,7 +67,17 @@ def _watch(_: Settings) -> Iterator[Service]:
     yield Service(name="watch", argv=_millrace("watch"), group="watch")
 
 
-PIPELINE: tuple[ServicesOf, ...] = (_topics, _watch, _sink, _quarantine_sink, _archive, _connectors, _workers, _api)
+PIPELINE: tuple[ServicesOf, ...] = (
+    _topics,
+    _watch,
+    _sink,
+    _quarantine_sink,
+    _archive,
+    _connectors,
+    _workers,
+    _ticker,
+    _api,
+)
 
 
 def pipeline_services(settings: Settings) -> list[Service]:

@@ -139,6 +139,11 @@ CONNECTOR = Principal(
         Grant(Resource.TOPIC, CONSUMER_OFFSETS, Operation.READ, "the start gate, for the group's own offsets"),
     ),
 )
+TICKER = Principal(
+    "millrace-ticker",
+    "`millrace ticker`",
+    _write("ticks, so that holds expire without traffic", COMMANDS),
+)
 ARCHIVE = Principal(
     "millrace-archive",
     "`millrace archive run`",
@@ -188,6 +193,7 @@ PRINCIPALS: tuple[Principal, ...] = (
     SINK,
     QUARANTINE_SINK,
     CONNECTOR,
+    TICKER,
     ARCHIVE,
     WATCH,
     OPERATOR,

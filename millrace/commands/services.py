@@ -72,6 +72,14 @@ def run_connectors() -> NoReturn:
     raise SystemExit(run(_let_in()))
 
 
+def run_ticker() -> NoReturn:
+    """Time, for shards without traffic."""
+    _log_to_stderr()
+    from streams.ticker import run
+
+    raise SystemExit(run(_let_in()))
+
+
 def run_stripe_sandbox(port: int, webhook_url: str) -> None:
     """The provider that `MILLRACE_STRIPE_URL` can point at."""
     from connectors.sandbox.__main__ import announce, webhook_of

@@ -39,6 +39,7 @@ CHANGED: dict[str, Any] = {
     "workers": 6,
     "transaction_timeout_ms": 11_000,
     "session_timeout_ms": 13_000,
+    "tick_interval_ms": 900,
     "cycle_max_ms": 51,
     "chunk_records": 999,
     "barrier_deadline_ms": 21_000,

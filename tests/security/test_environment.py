@@ -65,6 +65,7 @@ def test_each_service_knows_its_own_login_alone(secured: LocalEnvironment) -> No
         "sink": access.SINK.name,
         "quarantine-sink": access.QUARANTINE_SINK.name,
         "worker-0": access.WORKER.name,
+        "ticker": access.TICKER.name,
         "api-0": access.API.name,
     }
 

@@ -30,6 +30,7 @@ PRINCIPAL_OF_SERVICE: Mapping[str, str] = {
     "archive": access.ARCHIVE.name,
     "worker": access.WORKER.name,
     "connectors": access.CONNECTOR.name,
+    "ticker": access.TICKER.name,
     "api": access.API.name,
 }
 """Service, without the number of its slot or process → who it is for the brokers."""
