@@ -64,21 +64,22 @@ class ExpiryQueue:
 
     def __init__(self) -> None:
         self._queue: list[tuple[int, bytes, bytes]] = []
-        self._queued: set[bytes] = set()
+        self._queued: set[tuple[int, bytes, bytes]] = set()
 
     def add(self, hold: Hold) -> None:
         """An open hold; one that was added before changes nothing, because its expiry never moves."""
-        if hold.item_id not in self._queued:
-            self._queued.add(hold.item_id)
-            heapq.heappush(self._queue, (hold.expires_at_us, hold.item_id, hold.owner))
+        place = hold.expires_at_us, hold.item_id, hold.owner
+        if place not in self._queued:
+            self._queued.add(place)
+            heapq.heappush(self._queue, place)
 
     def due(self, items: Items, now_us: int, at_most: int) -> Sequence[Hold]:
         """Those that are open and due, by expiry and then by id, so that every replay meets them in the same order."""
         found: list[Hold] = []
         while self._queue and self._queue[0][0] <= now_us and len(found) < at_most:
-            _, hold_id, owner = heapq.heappop(self._queue)
-            self._queued.discard(hold_id)
+            place = expires_at_us, hold_id, owner = heapq.heappop(self._queue)
+            self._queued.discard(place)
             hold = items.find(Hold, owner, hold_id)
-            if hold is not None:
+            if hold is not None and hold.expires_at_us == expires_at_us:  # else it has ended and its id began another
                 found.append(hold)
         return found

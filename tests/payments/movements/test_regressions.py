@@ -24,6 +24,7 @@ from payments.movements.instructions import (
     ResolveDispute,
     ReturnDeposit,
     SetStanding,
+    VoidHold,
 )
 from payments.movements.methods import Method, method_account
 from payments.postings import SystemAccount, postings
@@ -307,6 +308,19 @@ def test_a_key_that_is_used_again_after_its_window_does_not_replace_what_it_bega
     again = scene.hold(10_00, key="order 7")
     assert again.reason is Reason.IDEMPOTENCY_KEY_REUSED
     assert scene.ask(check).reason is Reason.IDEMPOTENCY_KEY_REUSED
+    scene.world.come_to_rest()
+
+
+def test_a_hold_does_not_expire_when_one_that_had_its_id_would_have(scene: Scene) -> None:
+    """The first was voided; its key began another hold four days later, which ended with the first one's time."""
+    first = scene.hold(60_00, key="order 7", hours=5 * 24)
+    scene.ask(VoidHold(envelope=scene.key(), payer=ANN, hold_id=first.operation_id))
+    scene.on_day(4)
+    second = scene.hold(10_00, key="order 7", hours=5 * 24)
+    assert (second.kind, second.operation_id) == (EntryKind.HELD, first.operation_id)
+    scene.on_day(6)
+    scene.world.play(Tick(home(ANN), scene.now_us))
+    assert scene.ask(scene.capture(first.operation_id, 10_00)).kind is EntryKind.CAPTURED
     scene.world.come_to_rest()
 
 
