@@ -136,8 +136,8 @@ class Inbox:
         if committed.offset < low:
             raise InvariantViolation(
                 f"{self._topic}[{committed.partition}] begins at {low} and is done up to {committed.offset}:"
-                " retention has removed requests that may never have been sent; look for them at the providers, then set"
-                " the group's offset to the beginning"
+                " retention has removed requests that may never have been sent; look for them at the providers, then"
+                " set the group's offset to the beginning"
             )
         return Window(committed.offset, committed.metadata or "")
 

@@ -4,7 +4,6 @@ Reads the settings and the providers' keys; runs `Connectors` until SIGTERM or S
 """
 
 import asyncio
-import logging
 import signal
 import sys
 import threading
@@ -54,7 +53,6 @@ def run(settings: Settings, application: str = CONNECTORS, route: Route | None =
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    logging.getLogger("stripe").setLevel(logging.WARNING)  # below, the SDK logs what it sends
     try:
         asyncio.run(_serve(settings, application, route or Route(), stop))
     except (NothingToServe, ProviderRefusesUs, OSError) as refused:

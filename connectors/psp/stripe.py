@@ -4,6 +4,7 @@ Reads and writes Stripe's API alone. Guarantees: the request's idempotency key o
 payment order id in the metadata of what is made, and no secret in a log or an answer.
 """
 
+import logging
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Final
@@ -64,6 +65,8 @@ class StripeProvider:
     """Search is "up to an hour behind during outages"; lists are not behind. And the last call's own time."""
 
     def __init__(self, api_key: SecretStr, url: str) -> None:
+        for library in ("stripe", "httpx", "httpcore"):
+            logging.getLogger(library).setLevel(logging.WARNING)  # below, they log what is sent
         self._http = stripe.HTTPXClient(timeout=httpx.Timeout(CALL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S))
         client = stripe.StripeClient(
             api_key.get_secret_value(), base_addresses={"api": url}, http_client=self._http, max_network_retries=0

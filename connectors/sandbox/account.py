@@ -15,14 +15,21 @@ class StripeAccount:
 
     def __init__(self, store: Store, *, has_webhook: bool) -> None:
         self.store = store
-        self.advanced_s = 0
-        """The sandbox's clock can be put forward: keys then expire, and searches catch up."""
+        self.search_lag_s = 0
+        """What is younger is not found by a search yet."""
 
         self._has_webhook = has_webhook
 
     @property
     def now_s(self) -> int:
-        return int(time.time()) + self.advanced_s
+        return int(time.time()) + self._clock()["advanced_s"]
+
+    def advance(self, seconds: int) -> None:
+        """Put the clock forward, for ever: keys expire, and searches catch up."""
+        self.save(self._clock() | {"advanced_s": self._clock()["advanced_s"] + seconds})
+
+    def _clock(self) -> JsonObject:
+        return self.store.find("clock") or {"id": "clock", "object": "clock", "advanced_s": 0}
 
     def new(self, kind: str, prefix: str, **fields: object) -> JsonObject:
         """An object of this kind, not saved yet."""

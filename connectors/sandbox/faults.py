@@ -57,7 +57,6 @@ class Faults:
     """Those that are still to come."""
 
     def __init__(self) -> None:
-        self.search_lag_s = 0
         self._armed: list[Fault] = []
 
     def arm(self, fault: Fault) -> None:

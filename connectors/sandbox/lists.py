@@ -19,7 +19,12 @@ _COMPARED: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-def listing(account: StripeAccount, kind: str, params: JsonObject, filters: frozenset[str], url: str) -> JsonObject:
+def retrieve(kind: str, account: StripeAccount, params: JsonObject) -> JsonObject:
+    """GET /v1/{kind}s/{id}. Raises Refused."""
+    return account.get(kind, params["id"])
+
+
+def listing(kind: str, filters: frozenset[str], url: str, account: StripeAccount, params: JsonObject) -> JsonObject:
     """GET /v1/{kind}s. Raises Refused."""
     limit = _limit(params)
     wanted = {name: params[name] for name in filters if name in params}
@@ -32,13 +37,13 @@ def listing(account: StripeAccount, kind: str, params: JsonObject, filters: froz
     return {"object": "list", "data": page[:limit], "has_more": len(page) > limit, "url": url}
 
 
-def search(account: StripeAccount, kind: str, params: JsonObject, lag_s: int, url: str) -> JsonObject:
+def search(kind: str, url: str, account: StripeAccount, params: JsonObject) -> JsonObject:
     """GET /v1/{kind}s/search by one `metadata['key']:'value'`, as far as the index has come. Raises Refused."""
     matched = _TERM.fullmatch(str(params.get("query", "")).strip())
     if matched is None:
         raise invalid("query", "search_query_invalid", "The sandbox knows one term: metadata['key']:'value'.")
     key, value = (re.sub(r"\\(.)", r"\1", part) for part in matched.groups())
-    indexed_until_s = account.now_s - lag_s
+    indexed_until_s = account.now_s - account.search_lag_s
     found = (b for b in account.all(kind) if b["metadata"].get(key) == value and b["created"] <= indexed_until_s)
     page = list(islice(found, _limit(params)))
     return {"object": "search_result", "data": page, "has_more": False, "next_page": None, "url": url}

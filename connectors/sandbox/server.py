@@ -7,8 +7,9 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -56,7 +57,7 @@ LISTS: Final[dict[str, tuple[str, frozenset[str]]]] = {
 }
 """What is listed, and retrieved one by one → its kind and the filters of the list."""
 
-SEARCHES: Final = {"/v1/payment_intents/search": "payment_intent"}
+SEARCHES: Final = (("/v1/payment_intents/search", "payment_intent"),)
 
 Serve = Callable[[Request], Awaitable[Response]]
 
@@ -64,7 +65,7 @@ Serve = Callable[[Request], Awaitable[Response]]
 class ResettableProtocol(HttpToolsProtocol):
     """Knows its connections by the caller's address, so that one of them can be reset in the middle of a request."""
 
-    open: dict[Any, "ResettableProtocol"] = {}  # noqa: RUF012 - of all connections of the process
+    open: ClassVar[dict[Any, "ResettableProtocol"]] = {}
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -93,14 +94,9 @@ class Sandbox:
 
     def application(self) -> Starlette:
         routes = [
-            Route(path, self._serving(_search(self._faults, path, k)), methods=["GET"]) for path, k in SEARCHES.items()
-        ]
-        routes += [Route(path, self._serving(_list(path, *of)), methods=["GET"]) for path, of in LISTS.items()]
-        routes += [
-            Route(f"{path}/{{id}}", self._serving(_retrieve(of[0])), methods=["GET"]) for path, of in LISTS.items()
-        ]
-        routes += [Route(path, self._serving(made), methods=[method]) for (method, path), made in OPERATIONS.items()]
-        routes += [
+            *(self._route("GET", path, partial(lists.search, kind, path), lists.SEARCHED) for path, kind in SEARCHES),
+            *(route for path, (kind, filters) in LISTS.items() for route in self._listed(path, kind, filters)),
+            *(self._route(method, path, *endpoint) for (method, path), endpoint in OPERATIONS.items()),
             Route("/_sandbox/faults", self._arm, methods=["POST"]),
             Route("/_sandbox/faults", self._clear, methods=["DELETE"]),
             Route("/_sandbox/faults", self._met, methods=["GET"]),
@@ -112,11 +108,19 @@ class Sandbox:
         ]
         return Starlette(routes=routes, lifespan=self._delivering)
 
-    def _serving(self, endpoint: Endpoint) -> Serve:
-        async def served(request: Request) -> Response:
-            return await self._exchange.answer(request, endpoint)
+    def _listed(self, path: str, kind: str, filters: frozenset[str]) -> tuple[Route, Route]:
+        """All of a kind, and one of them."""
+        listing = partial(lists.listing, kind, filters, path)
+        return (
+            self._route("GET", path, listing, lists.LISTED | filters),
+            self._route("GET", f"{path}/{{id}}", partial(lists.retrieve, kind), _NONE),
+        )
 
-        return served
+    def _route(self, method: str, path: str, operation: Operation, params: frozenset[str]) -> Route:
+        async def served(request: Request) -> Response:
+            return await self._exchange.answer(request, Endpoint(operation, params))
+
+        return Route(path, served, methods=[method])
 
     @asynccontextmanager
     async def _delivering(self, _: Starlette) -> AsyncIterator[None]:
@@ -146,12 +150,12 @@ class Sandbox:
 
     async def _advance(self, request: Request) -> Response:
         """POST {seconds}"""
-        self._account.advanced_s += int((await request.json())["seconds"])
+        self._account.advance(int((await request.json())["seconds"]))
         return JSONResponse({"now": self._account.now_s})
 
     async def _lag(self, request: Request) -> Response:
         """POST {seconds}: how far the search index is behind."""
-        self._faults.search_lag_s = int((await request.json())["seconds"])
+        self._account.search_lag_s = int((await request.json())["seconds"])
         return JSONResponse({})
 
     def _outside(self, happen: Callable[[StripeAccount, str, JsonObject], JsonObject]) -> Serve:
@@ -178,21 +182,6 @@ def _complete(account: StripeAccount, refund_id: str, _: JsonObject) -> JsonObje
 
 def _arrive(account: StripeAccount, payout_id: str, body: JsonObject) -> JsonObject:
     return payouts.arrive(account, payout_id, is_paid=bool(body.get("paid", True)))
-
-
-def _list(path: str, kind: str, filters: frozenset[str]) -> Endpoint:
-    operation: Operation = lambda account, params: lists.listing(account, kind, params, filters, path)  # noqa: E731
-    return Endpoint(operation, lists.LISTED | filters)
-
-
-def _retrieve(kind: str) -> Endpoint:
-    operation: Operation = lambda account, params: account.get(kind, params["id"])  # noqa: E731
-    return Endpoint(operation, _NONE)
-
-
-def _search(faults: Faults, path: str, kind: str) -> Endpoint:
-    operation: Operation = lambda account, params: lists.search(account, kind, params, faults.search_lag_s, path)  # noqa: E731
-    return Endpoint(operation, lists.SEARCHED)
 
 
 def serve(port: int, state: Path, webhook: WebhookEndpoint | None, ready: Callable[[str], None]) -> None:
