@@ -14,7 +14,7 @@ from ingest_api.aliases import pins
 from ingest_api.aliases.service import Aliases, names_an_alias
 from ingest_api.http.bodies import TransferBody
 from ingest_api.problems import Fault, Problem
-from ingest_api.reads.database import WRITING, Database
+from ingest_api.reads.database import WRITING, Database, DatabaseUnavailable
 from payments.identifiers import ACCOUNT, format_id
 from payments.rejections import Reason
 from runtime.personal_data.erasure import erase
@@ -144,6 +144,16 @@ async def test_keys_of_another_database_are_noticed_before_a_name_is_looked_up(c
             await stranger.resolved("app", "k", transfer(THIRD, BY_MAIL))
     finally:
         await stranger.close()
+
+
+async def test_without_postgres_a_call_by_alias_is_told_to_come_again(keyring: Keyring) -> None:
+    cut_off = Aliases(Database("postgresql://127.0.0.1:1/nothing", 1, 10, WRITING), keyring)
+    await cut_off.open()
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            await cut_off.resolved("app", "k", transfer(THIRD, BY_MAIL))
+    finally:
+        await cut_off.close()
 
 
 async def age(connection: AsyncConnection[Any], hours: int) -> None:
