@@ -22,7 +22,7 @@ class StripeAccount:
 
     @property
     def now_s(self) -> int:
-        return int(time.time()) + self._clock()["advanced_s"]
+        return int(time.time()) + int(self._clock()["advanced_s"])
 
     def advance(self, seconds: int) -> None:
         """Put the clock forward, for ever: keys expire, and searches catch up."""
