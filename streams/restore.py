@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Message
 
-from payments.book import changed_account, evolve_account, is_remembered
+from payments.book import (
+    changed_account,
+    evolve_account,
+    evolve_operations,
+    evolve_receipts,
+    is_receipt,
+    is_remembered,
+)
 from payments.entries import Entry
 from payments.errors import InvariantViolation, UndecodableRecord
 from runtime.exactly_once.contract import ShardLog
@@ -24,18 +31,13 @@ from streams.disk.book import BookOnDisk
 from streams.disk.checkpoint import Checkpoint, CheckpointStale
 from streams.disk.database import StateDamaged, Storage
 from streams.shard import SOURCES, Shard
-from streams.snapshots import PAGES, SnapshotWriter, page_key, segment_first
+from streams.snapshots import PAGES, SnapshotWriter, is_page, segment_of
 
 LOGGER = logging.getLogger(__name__)
 
 SLACKS_MS = (5_000, 60_000)
 """How far the clocks of brokers and workers are believed to differ, at first and then; the ledger's own numbers tell
 whether it was enough. If not it is read from its beginning."""
-
-UNSAVED_MAX = 500_000
-"""Operations that a checkpoint may lie behind the segments, 160 bytes of memory each. More are read as segments."""
-
-_PAGE_KEYS = frozenset(map(page_key, range(PAGES)))
 
 
 @dataclass
@@ -44,8 +46,9 @@ class Base:
 
     head: ShardHead | None = None
     page_from: dict[int, int] = field(default_factory=dict)
-    operations_from: int = 0
-    """Operations of ledger records below this number are remembered."""
+    remembered_from: int = 0
+    """Operations and receipts of ledger records below this number are remembered: of both, because their segments are
+    written together."""
 
     saved_from: int = 0
     """… and below this number they are in segments of the snapshot topic."""
@@ -125,7 +128,9 @@ class _Restoration:
             self.book.write_part_if_large()
         self._require_head()
         saved_from = min(self.base.saved_from, self.shard.sequence)
-        appended_ms = self.base.appended_ms if self.shard.unsaved else self._last_appended_ms or self.base.appended_ms
+        appended_ms = (
+            self.base.appended_ms if self.book.has_unsaved else self._last_appended_ms or self.base.appended_ms
+        )
         self.book.write(self.restored.snapshots.checkpoint(appended_ms, saved_from))
         return self.restored
 
@@ -176,20 +181,26 @@ class _Restoration:
     def _apply(self, entry: Entry, sequence: int) -> None:
         shard, base = self.shard, self.base
         shard.time_us = max(shard.time_us, entry.decided_at_us)
-        if is_remembered(entry):
-            if sequence >= base.operations_from:
-                shard.remember(entry)
-            elif sequence >= base.saved_from:
-                self._keep_unsaved(entry)
+        if sequence >= base.remembered_from:
+            self._remember(entry)
+        elif sequence >= base.saved_from:
+            self._keep_unsaved(entry)
         account_id = changed_account(entry)
         if account_id is not None and sequence >= base.page_from.get(page_of(account_id), 0):
             evolve_account(self.book, account_id, entry)
 
+    def _remember(self, entry: Entry) -> None:
+        if is_remembered(entry):
+            evolve_operations(self.book, entry)
+        if is_receipt(entry):
+            evolve_receipts(self.book, entry)
+
     def _keep_unsaved(self, entry: Entry) -> None:
-        """An operation that the disk has and no segment. Its hour is the one that it was remembered with."""
-        hour = self.book.operations.hour_of(entry.operation_id)
-        if hour is not None:
-            self.shard.unsaved.append((hour, entry.operation_id, entry.fingerprint))
+        """The disk has remembered it already, and no segment has."""
+        if is_remembered(entry):
+            self.book.operations.keep_unsaved(entry.operation_id)
+        if is_receipt(entry):
+            self.book.receipts.keep_unsaved(entry.operation_id)
 
     def _require_head(self) -> None:
         """The ledger must reach at least as far as the snapshots or the disk do, and be the one that they speak of."""
@@ -221,7 +232,7 @@ class _Restoration:
 
 
 class _Cold(_Restoration):
-    """From the snapshots: pages of accounts in memory (36 bytes each), segments straight to the disk as they come."""
+    """From the snapshots: pages by way of memory (37 bytes an account, 80 an item), segments straight to the disk."""
 
     def run(self) -> RestoredShard:
         pages = self._load_segments()
@@ -229,47 +240,49 @@ class _Cold(_Restoration):
         base = self.base
         if base.head is not None:
             self.take_head(base.head.counters, base.head.next_offsets)
-        base.saved_from = base.operations_from
-        base.needed_from = min(self._pages_from(), base.operations_from)
+        base.saved_from = base.remembered_from
+        base.needed_from = min(self._pages_from(), base.remembered_from)
         return self.bring_forward()
 
     def _load_segments(self) -> dict[bytes, bytes]:
-        """Returns the newest value of every page; sets the head."""
+        """Returns the newest value of every page and part; sets the head."""
         pages: dict[bytes, bytes] = {}
         taken_at_us = 0
         for key, value in self.snapshots_from(0):
             if value is None:
                 continue
-            if key in _PAGE_KEYS:
+            if is_page(key):
                 pages[key] = value
                 continue
             snapshot = decode_snapshot(value)
             if isinstance(snapshot, ShardHead):
                 self.base.head = snapshot
             elif isinstance(snapshot, OperationsSegment):
-                self._load_segment(segment_first(key), snapshot)
+                self._load_segment(key, snapshot)
                 taken_at_us = snapshot.taken_at_us
         self.base.appended_ms = taken_at_us // 1_000
         return pages
 
-    def _load_segment(self, first: int, segment: OperationsSegment) -> None:
-        self.book.operations.load(segment.hour, segment.operations)
-        self.book.add_segment(first, segment.hour)
-        self.shard.remembered = max(self.shard.remembered, first + len(segment.operations))
-        self.base.operations_from = max(self.base.operations_from, segment.sequence)
+    def _load_segment(self, key: bytes, segment: OperationsSegment) -> None:
+        kind, first = segment_of(key)
+        self.book.remembered[kind].load(first, segment.hour, segment.operations)
+        self.base.remembered_from = max(self.base.remembered_from, segment.sequence)
         self.book.write_part_if_large()
 
     def _load_pages(self, pages: dict[bytes, bytes]) -> None:
         base, shard = self.base, self.shard
-        for value in pages.values():
-            page = decode_snapshot(value)
+        for key in sorted(pages):  # the first record of a page stands before its other parts
+            page = decode_snapshot(pages[key])
             if not isinstance(page, AccountsPage):
                 raise UndecodableRecord("a page that holds something else")
-            base.page_from[page.page] = page.sequence
+            if base.page_from.setdefault(page.page, page.sequence) != page.sequence:
+                continue  # a part of an earlier turn, when the page was larger
             base.appended_ms = min(base.appended_ms, page.taken_at_us // 1_000)
             shard.time_us = max(shard.time_us, page.taken_at_us)
             for account_id, account in page.accounts:
                 self.book.accounts[account_id] = account
+            for item in page.items:
+                self.book.items.put(item)
             self.book.write_part_if_large()
         self.newest_page = max(base.page_from.values(), default=0)
         ages = [base.page_from.get(page, -1) for page in range(PAGES)]
@@ -299,7 +312,6 @@ class _Warm(_Restoration):
     def _take_checkpoint(self) -> None:
         checkpoint, shard = self._checkpoint, self.shard
         shard.time_us = checkpoint.time_us
-        shard.remembered = checkpoint.remembered
         shard.entries = checkpoint.entries
         self.newest_page = checkpoint.sequence
         self.restored.snapshots.next_page = checkpoint.next_page
@@ -311,7 +323,7 @@ class _Warm(_Restoration):
                 shard.number, at, checkpoint.previous_hash, checkpoint.time_us, counters, offsets
             )
         self.base.page_from = dict.fromkeys(range(PAGES), at)
-        self.base.operations_from = at
+        self.base.remembered_from = at
         self.base.saved_from = checkpoint.saved_from
         self.base.appended_ms = checkpoint.appended_ms
 
@@ -323,7 +335,8 @@ class _Warm(_Restoration):
             snapshot = None if value is None else decode_snapshot(value)
             if isinstance(snapshot, OperationsSegment):
                 base.saved_from = max(base.saved_from, snapshot.sequence)
-                self.book.add_segment(segment_first(key), snapshot.hour)
+                kind, first = segment_of(key)
+                self.book.remembered[kind].segments.add(first, snapshot.hour)
             elif isinstance(snapshot, AccountsPage) and snapshot.sequence >= self._checkpoint.sequence:
                 self.restored.snapshots.next_page = (snapshot.page + 1) % PAGES
         base.needed_from = max(0, min(self._checkpoint.sequence - 1, base.saved_from))

@@ -3,7 +3,7 @@
 Every change of the book goes through an entry (`evolve`), every entry through a ledger record (`append`).
 """
 
-from payments.book import Book, changed_account, evolve_account, evolve_operations, is_remembered
+from payments.book import Book, evolve
 from payments.entries import Entry
 from payments.errors import InvariantViolation
 from schemas import topics
@@ -25,10 +25,6 @@ class Shard:
         self.book = Book() if book is None else book
         self.entries = 0
         """Entries since the last page was written, when the shard was restored, and all since: paces the snapshots."""
-        self.remembered = 0
-        """How many operations were ever remembered, forgotten ones included. The same number in every replay."""
-        self.unsaved: list[tuple[int, bytes, bytes]] = []
-        """Hour, id and fingerprint of the operations that are in no segment of the snapshot topic yet, in order."""
         self.time_us = 0
         """Broker time of the newest entry."""
         self.sequence = 0
@@ -38,19 +34,9 @@ class Shard:
 
     def evolve(self, entry: Entry) -> None:
         """Apply one decision that was just made."""
-        if is_remembered(entry):
-            self.remember(entry)
-        account_id = changed_account(entry)
-        if account_id is not None:
-            evolve_account(self.book, account_id, entry)
+        evolve(self.book, entry)
         self.entries += 1
         self.time_us = max(self.time_us, entry.decided_at_us)
-
-    def remember(self, entry: Entry) -> None:
-        """Remember the operation that an entry decides."""
-        hour = evolve_operations(self.book, entry)
-        self.remembered += 1
-        self.unsaved.append((hour, entry.operation_id, entry.fingerprint))
 
     def receive(self, lane: Lane, origin: int, sequence: int) -> Counter:
         """Take the next record of a lane. Raises InvariantViolation where one is missing or came twice."""

@@ -113,10 +113,7 @@ class Fill:
         assert not found, "random ids repeat only where the store is wrong"
         with tally.inserts:
             for operation_id in ids:
-                shard.unsaved.append(
-                    (operations.remember(operation_id, operation_id[:8], hour), operation_id, operation_id[:8])
-                )
-        shard.remembered += len(ids)
+                operations.remember(operation_id, operation_id[:8], hour)
         shard.entries = max(shard.entries, 1)
         self._checkpoint(restored, tally)
 

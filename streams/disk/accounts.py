@@ -13,7 +13,6 @@ from streams.disk.database import Database
 CACHED_ACCOUNTS = 250_000
 """Per shard, 250 bytes each: 62 MB. A million accounts over 4 shards all stay in memory once they are used."""
 
-_ID_BYTES = 16
 _ROW_BYTES = 53
 """Key and value."""
 
@@ -49,12 +48,8 @@ class AccountsOnDisk:
 
     def page(self, page: int) -> list[bytes]:
         """Every account of a snapshot page, packed, in order of their ids."""
-        packed = {}
-        for row in self._database.scan(self._family, bytes([page])):
-            account_id = row[:_ID_BYTES]
-            if page_of(account_id) != page:
-                break
-            packed[account_id] = row
+        rows = self._database.scan(self._family, bytes([page]))
+        packed = {key[1:]: row for key, row in rows}
         for account_id in self._changed.get(page, ()):
             packed[account_id] = pack_account(account_id, self._cached[account_id])
         return [packed[account_id] for account_id in sorted(packed)]

@@ -7,8 +7,16 @@ import msgspec
 
 from schemas.codec.ledger import Counter, Lane
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when anything on the disk changes its form: what has another number is restored from Kafka."""
+
+
+class Remembered(msgspec.Struct, frozen=True, array_like=True):
+    """How far one kind of what is remembered has come."""
+
+    newest_hour: int = -1
+    count: int = 0
+    """Ever remembered, forgotten ones included. The same number in every replay."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
@@ -23,13 +31,13 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     hint where to begin to read; being wrong costs time."""
 
     saved_from: int
-    """Operations of ledger records below this number are in segments of the snapshot topic."""
+    """Operations and receipts of ledger records below this number are in segments of the snapshot topic."""
 
     time_us: int
     lanes: dict[int, dict[int, int]]
     next_offsets: dict[str, int]
-    newest_hour: int
-    remembered: int
+    operations: Remembered
+    receipts: Remembered
     next_page: int
     entries: int
     """Since the last page was written."""

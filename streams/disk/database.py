@@ -178,16 +178,16 @@ class Database:
             raise self.refused(failure) from failure
         return value
 
-    def scan(self, family: Family, from_key: bytes = b"") -> Iterator[bytes]:
-        """Values in the order of their keys, of what is written. Raises StateDamaged.
+    def scan(self, family: Family, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Keys that begin so, in order, with their values, of what is written. Raises StateDamaged.
 
         The binding's own `values()` ends in silence where a block can't be read; `status` says so.
         """
         rows = family.rows.iter()
         try:
-            rows.seek(from_key)
-            while rows.valid():
-                yield rows.value()
+            rows.seek(prefix)
+            while rows.valid() and (key := rows.key()).startswith(prefix):
+                yield key, rows.value()
                 rows.next()
             rows.status()
         except Exception as failure:

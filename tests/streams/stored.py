@@ -3,10 +3,11 @@
 from typing import Any
 
 from payments.accounts import Account
-from payments.book import IDEMPOTENCY_WINDOW_HOURS
+from payments.movements.details import Hold, OpenItem
+from schemas.codec.named import read_items
 from schemas.codec.snapshots import unpack_account
 from streams.disk.book import BookOnDisk
-from streams.disk.operations import _VALUE
+from streams.disk.operations import _VALUE, OperationsOnDisk
 from streams.shard import Shard
 from streams.snapshots import PAGES
 
@@ -22,24 +23,48 @@ def accounts_of(shard: Shard) -> dict[bytes, Account]:
     return dict(unpack_account(row) for page in range(PAGES) for row in accounts.page(page))
 
 
+def items_of(shard: Shard) -> set[OpenItem]:
+    """Every open item of the shard."""
+    items = book_of(shard).items
+    return {read_items(memoryview(row), 0)[0][0] for page in range(PAGES) for row in items.page(page)}
+
+
+def due_of(shard: Shard) -> list[tuple[int, bytes, bytes]]:
+    """Expiry, id and owner of the open holds that wait for it, in the order in which they will expire."""
+    items = book_of(shard).items
+    return [due for due in sorted(items._expiries._queue) if items.find(Hold, due[2], due[1]) is not None]
+
+
 def operations_of(shard: Shard) -> dict[bytes, tuple[bytes, int]]:
     """Fingerprint and hour of every operation in the window."""
-    operations = book_of(shard).operations
+    return remembered_of(book_of(shard).operations)
+
+
+def remembered_of(kept: OperationsOnDisk) -> dict[bytes, tuple[bytes, int]]:
+    """Fingerprint and hour of all that is in the window."""
     found: dict[bytes, bytes] = {}
-    for family in reversed(operations._families):
+    for family in reversed(kept._families):
         found.update(dict(family.rows.items()))  # type: ignore[arg-type]
-    found.update(operations._unwritten)
-    oldest = operations.newest_hour - IDEMPOTENCY_WINDOW_HOURS
+    found.update(kept._unwritten)
     unpacked = {operation_id: _VALUE.unpack(value) for operation_id, value in found.items()}
-    return {operation_id: (value[0], value[1]) for operation_id, value in unpacked.items() if value[1] >= oldest}
+    return {
+        operation_id: (value[0], value[1]) for operation_id, value in unpacked.items() if value[1] >= kept.oldest_hour
+    }
 
 
 def state(shard: Shard) -> dict[str, Any]:
     """Everything that decides what the shard will do next."""
+    book = book_of(shard)
+    items = items_of(shard)
+    owners = {item.owner for item in items}
+    assert {item for owner in owners for item in book.items.of(owner)} == items
     return {
         "accounts": accounts_of(shard),
+        "items": items,
+        "due holds": due_of(shard),
         "operations": operations_of(shard),
-        "remembered": shard.remembered,
+        "receipts": remembered_of(book.receipts),
+        "remembered": (book.operations.count, book.receipts.count),
         "sequence": shard.sequence,
         "hash": shard.previous_hash,
         "lanes": {lane: dict(peers) for lane, peers in shard.lanes.items()},

@@ -17,6 +17,7 @@ from streams.disk.database import Storage
 from streams.restore import restore
 from streams.snapshots import PAGES
 from tests.streams.accounts import account, deposit, freeze, funded, open_account, transfer
+from tests.streams.clerk import KINDS, Clerk
 from tests.streams.stored import operations_of, state
 from tests.streams.world import Record, World, WorldLog
 
@@ -29,16 +30,19 @@ def assert_restores(world: World) -> None:
 
 
 def busy_world(payments: int, accounts: int = 60, seed: int = 1) -> World:
-    """Accounts that pay each other at random, some frozen, some unknown."""
+    """Accounts that pay each other at random, some frozen, some unknown; a dozen others do whatever can be done."""
     rng, world = random.Random(seed), World(2)
     ids = [account(number) for number in range(1, accounts)]
     funded(world, *ids, amount_minor=500)
+    clerk = Clerk(world, [account(number) for number in range(501, 513)])
+    clerk.open_accounts(500)
     for number in range(payments):
         payer, payee = rng.choice(ids), rng.choice([*ids, account(99_999)])
         world.send(transfer(payer, payee, rng.randrange(1, 200), f"k{rng.randrange(payments)}"))
+        clerk.ask(rng.choice(KINDS), rng)
         if number % 97 == 0:
             world.send(freeze(rng.choice(ids)))
-        if number % 50 == 0:
+        if number % 10 == 0:
             world.settle()
             world.now_ms += rng.randrange(10_000)
     world.settle()
@@ -46,15 +50,16 @@ def busy_world(payments: int, accounts: int = 60, seed: int = 1) -> World:
 
 
 def test_the_ledger_alone_restores_the_state() -> None:
-    world = busy_world(400)
+    world = busy_world(150)
     assert not world.records(topics.SNAPSHOTS)
     assert_restores(world)
 
 
 def step_small(patch: pytest.MonkeyPatch) -> None:
-    """Snapshots after every few entries, so that small worlds turn their pages often."""
+    """Snapshots after every few entries and pages in parts, so that small worlds turn their pages often."""
     patch.setattr(snapshots, "ENTRIES_PER_PAGE", 1)
     patch.setattr(snapshots, "PAGES_PER_STEP", 64)
+    patch.setattr(snapshots, "PART_BYTES", 100)
     patch.setattr(snapshots, "SEGMENT_OPERATIONS", 20)
     patch.setattr(snapshots, "CHECKPOINT_ENTRIES", 80)
 
@@ -168,11 +173,14 @@ def test_restarting_anywhere_changes_no_decision(seed: int, cuts: list[int]) -> 
         ids = [account(number) for number in range(1, 12)]
         world.send(*(open_account(id_, 50) for id_ in ids))
         world.send(*(deposit(id_, 200) for id_ in ids))
+        clerk = Clerk(world, [account(number) for number in range(501, 507)])
+        clerk.open_accounts(200)
         for number in range(300):
             if number in restarts:
                 world.restart(number % 2, with_disk=number % 3 > 0)
             payer, payee = rng.choice(ids), rng.choice(ids)
             world.send(transfer(payer, payee, rng.randrange(1, 90), f"k{rng.randrange(250)}"))
+            clerk.ask(rng.choice(KINDS), rng)
             if number % 7 == 0:
                 world.settle()
         world.settle()

@@ -16,9 +16,11 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from payments.commands import Command
 from payments.entries import Entry
+from payments.movements.instructions import Instruction
 from runtime.exactly_once.contract import Chunk
 from schemas import topics
 from schemas.codec.commands import encode_batch, encode_body, encode_command
+from schemas.codec.instructions import encode_instruction, encode_tick
 from schemas.codec.ledger import decode_ledger_record
 from schemas.partitioning import shard_of
 from streams.agents.authorise import authorise
@@ -30,6 +32,8 @@ from streams.tables import Tables
 START_MS = 1_700_000_000_000
 _MEMORY = Path("/dev/shm")
 """Databases open in 3 ms there, in 30 ms on a disk; a property test opens hundreds."""
+
+Asked = Command | Instruction
 
 AGENTS: dict[str, Callable[[Shard, Chunk], None]] = {
     topics.COMMANDS.name: authorise,
@@ -111,11 +115,16 @@ class World:
         log = self.logs[topic, partition]
         log.append(Record(topic, partition, len(log), key, cast(bytes, value), self.now_ms))
 
-    def send(self, *commands: Command) -> None:
-        """One record per command, on its authority's partition."""
+    def send(self, *commands: Asked) -> None:
+        """One record per command or instruction, on its authority's partition."""
         for command in commands:
+            value = encode_command(command) if isinstance(command, Command) else encode_instruction(command)
             shard = shard_of(command.authority, self.shards)
-            self.produce(topics.COMMANDS.name, encode_command(command), key=command.authority, partition=shard)
+            self.produce(topics.COMMANDS.name, value, key=command.authority, partition=shard)
+
+    def tick(self, shard: int) -> None:
+        """Let the shard know that time has passed."""
+        self.produce(topics.COMMANDS.name, encode_tick(shard), partition=shard)
 
     def send_packed(self, shard: int, commands: Sequence[Command]) -> None:
         """One packed record."""

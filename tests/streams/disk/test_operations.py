@@ -11,8 +11,9 @@ from payments.accounts import Account, AccountStatus
 from payments.book import IDEMPOTENCY_WINDOW_HOURS, OperationsInMemory
 from streams.disk import accounts as accounts_on_disk
 from streams.disk.accounts import AccountsOnDisk
+from streams.disk.checkpoint import Remembered
 from streams.disk.database import Database, Storage
-from streams.disk.operations import OperationsOnDisk
+from streams.disk.operations import OPERATIONS, RECEIPTS, OperationsOnDisk, Window
 
 STEPS = st.lists(
     st.tuples(
@@ -32,39 +33,40 @@ def number(value: int) -> bytes:
 class OnDisk:
     """Operations that are written and opened again as a worker would."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, window: Window = OPERATIONS) -> None:
         self._storage = Storage(folder)
-        self._open(-1)
+        self._window = window
+        self._open(Remembered())
 
-    def _open(self, newest_hour: int) -> None:
+    def _open(self, reached: Remembered) -> None:
         self._database: Database = self._storage.open(0)
-        self.operations = OperationsOnDisk(self._database, newest_hour)
+        self.operations = OperationsOnDisk(self._database, self._window, reached)
 
     def write(self) -> None:
         self._database.write()
         self.operations.written()
 
     def open_again(self) -> None:
-        newest_hour = self.operations.newest_hour
+        reached = self.operations.reached
         self.write()
         self._database.close()
-        self._open(newest_hour)
+        self._open(reached)
 
     def families(self) -> list[str]:
-        return [name for name in self._database.names() if name != "default"]
+        return [name for name in self._database.names() if name.startswith(f"{self._window.name}-")]
 
     def close(self) -> None:
         self._database.close()
 
 
 @settings(max_examples=60, deadline=None)
-@given(steps=STEPS)
-def test_the_disk_answers_as_the_memory_does(steps: list[tuple[int, int, str]]) -> None:
+@given(window=st.sampled_from([OPERATIONS, RECEIPTS]), steps=STEPS)
+def test_the_disk_answers_as_the_memory_does(window: Window, steps: list[tuple[int, int, str]]) -> None:
     """Property, over any order of keys and hours; a key is remembered where it is not known, as `decide` does."""
     with tempfile.TemporaryDirectory() as folder:
-        stored, memory, hour = OnDisk(Path(folder)), OperationsInMemory(), 490_000
-        for key, later_hours, then in steps:
-            hour += later_hours
+        stored, memory, hour = OnDisk(Path(folder), window), OperationsInMemory(window.hours), 490_000
+        for key, later, then in steps:
+            hour += later * window.hours // IDEMPOTENCY_WINDOW_HOURS
             known = memory.fingerprint_of(number(key))
             assert stored.operations.fingerprint_of(number(key)) == known
             if known is None:
@@ -78,7 +80,7 @@ def test_the_disk_answers_as_the_memory_does(steps: list[tuple[int, int, str]]) 
         for key in range(26):
             assert stored.operations.fingerprint_of(number(key)) == memory.fingerprint_of(number(key))
         stored.write()
-        assert len(stored.families()) <= 2
+        assert len(stored.families()) <= window.hours // window.generation_hours + 1
         stored.close()
 
 
@@ -86,7 +88,7 @@ def test_an_hour_that_comes_late_counts_as_the_newest(tmp_path: Path) -> None:
     stored = OnDisk(tmp_path)
     assert stored.operations.remember(number(1), b"first...", 500) == 500
     assert stored.operations.remember(number(2), b"second..", 300) == 500
-    assert stored.operations.hour_of(number(2)) == 500
+    assert [hour for hour, *_ in stored.operations.unsaved] == [500, 500]
     stored.close()
 
 
@@ -102,9 +104,10 @@ def test_a_generation_that_nobody_may_ask_for_is_dropped_whole(tmp_path: Path) -
 
 def test_operations_of_a_snapshot_are_taken_over_in_any_order_of_their_hours(tmp_path: Path) -> None:
     stored = OnDisk(tmp_path)
-    for hour in (500, 420, 499, 428, 100):
-        stored.operations.load(hour, [(number(hour), hour.to_bytes(8, "big"))])
+    for first, hour in enumerate((500, 420, 499, 428, 100)):
+        stored.operations.load(first, hour, [(number(hour), hour.to_bytes(8, "big"))])
     stored.open_again()
+    assert stored.operations.count == 5
     known = [hour for hour in (500, 499, 428, 420, 100) if stored.operations.fingerprint_of(number(hour)) is not None]
     assert known == [500, 499, 428]
     stored.close()

@@ -137,7 +137,7 @@ def test_another_format_is_discarded(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "FORMAT", checkpoints.FORMAT + 1)
-    assert_discarded(world, caplog, "its format is 1, this program writes 2")
+    assert_discarded(world, caplog, "its format is 2, this program writes 3")
 
 
 @pytest.mark.parametrize("name", ["CURRENT", "MANIFEST-*", "*.log"])

@@ -5,12 +5,9 @@ conserved, every payment final once, one final reply for each waiting call, lane
 live ones, and the same steps taken again by a world that never restarts write the same bytes.
 """
 
-from typing import NamedTuple
-
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from payments.commands import NO_REPLY, Command, CommandKind, account_command
 from payments.money import MAX_MINOR
@@ -20,14 +17,12 @@ from schemas.codec.commands import encode_batch, encode_body, encode_command
 from schemas.codec.replies import reply_address
 from schemas.partitioning import shard_of
 from tests.streams.accounts import account, deposit, open_account
-from tests.streams.machine.follower import INPUTS, Follower
-from tests.streams.stored import state
-from tests.streams.test_restore import step_small
-from tests.streams.world import Record, World
+from tests.streams.machine.follower import Follower
+from tests.streams.machine.stepping import Stepping, shard_numbers
+from tests.streams.world import World
 
 ACCOUNTS = [account(number) for number in range(1, 9)]
 CASH = clearing_account("EUR")
-WRITTEN = (topics.LEDGER, topics.CREDITS, topics.RETURNS, topics.REPLIES, topics.QUARANTINE)
 
 accounts = st.sampled_from(ACCOUNTS)
 payees = st.sampled_from([*ACCOUNTS, *ACCOUNTS, CASH, clearing_account("JPY")])
@@ -59,30 +54,19 @@ operations = st.one_of(
     ),
 )
 commands = st.one_of(transfers, transfers, operations)
-shard_numbers = st.integers(0, 4)
 
 
-class Step(NamedTuple):
-    """One call of an agent: what a second world needs to take the same one."""
-
-    now_ms: int
-    topic: str
-    shard: int
-    records: int
-
-
-class Machine(RuleBasedStateMachine):
+class Machine(Stepping):
     """One world, its follower, and the steps taken so far."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.patch = pytest.MonkeyPatch()
-        step_small(self.patch)
-        self.world = World(1)
         self.follower = Follower(self.world)
         self.sent: list[Command] = []
-        self.steps: list[Step] = []
         self.calls = 0
+
+    def stepped(self, shard: int) -> None:
+        self.follower.follow(shard)
 
     @initialize(shards=st.integers(1, 5), funds=st.integers(0, 500))
     def funded_world(self, shards: int, funds: int) -> None:
@@ -126,36 +110,6 @@ class Machine(RuleBasedStateMachine):
         bodies = [encode_body(mine[0]), junk, *map(encode_body, mine[1:])]
         self.poison(shard, encode_batch(bodies), 1)
 
-    @rule(topic=st.sampled_from(INPUTS), shard=shard_numbers, records=st.integers(1, 4) | st.none())
-    def decide(self, topic: str, shard: int, records: int | None) -> None:
-        shard %= self.world.shards
-        before = self.world.decided[topic, shard]
-        self.world.decide(topic, shard, records)
-        taken = self.world.decided[topic, shard] - before
-        if taken:
-            self.steps.append(Step(self.world.now_ms, topic, shard, taken))
-        self.follower.follow(shard)
-
-    @rule(shard=shard_numbers, compacted=st.booleans(), with_disk=st.booleans())
-    def restart(self, shard: int, compacted: bool, with_disk: bool) -> None:
-        shard %= self.world.shards
-        if compacted:
-            log = self.world.logs[topics.SNAPSHOTS.name, shard]
-            log[:] = {record.key(): record for record in log}.values()
-        before = state(self.world.tables[shard])
-        self.world.restart(shard, with_disk=with_disk)
-        assert state(self.world.tables[shard]) == before
-
-    @rule(minutes=st.integers(1, 45))
-    def wait(self, minutes: int) -> None:
-        self.world.now_ms += minutes * 60_000
-
-    @rule()
-    def settle(self) -> None:
-        while waiting := [(t, s) for t in INPUTS for s in range(self.world.shards) if self.waits(t, s)]:
-            for topic, shard in waiting:
-                self.decide(topic, shard, None)
-
     @invariant()
     def money_is_conserved_and_nobody_below_the_limit(self) -> None:
         self.follower.auditor.check_conservation()
@@ -169,21 +123,10 @@ class Machine(RuleBasedStateMachine):
             self.follower.check_lanes()
             self.follower.check_balances()
             for shard in range(self.world.shards):
-                self.restart(shard, compacted=False, with_disk=False)
+                self.restart(shard, compacted=False, disk="lost")
             self.check_redecided()
         finally:
             self.patch.undo()
-
-    def check_redecided(self) -> None:
-        """A world that never restarts takes the same steps and writes the same bytes to the same places."""
-        again = World(self.world.shards)
-        for shard in range(again.shards):
-            again.logs[topics.COMMANDS.name, shard] = list(self.world.logs[topics.COMMANDS.name, shard])
-        for now_ms, topic, shard, records in self.steps:
-            again.now_ms = now_ms
-            again.decide(topic, shard, records)
-        for written in WRITTEN:
-            assert list(map(content, again.records(written))) == list(map(content, self.world.records(written)))
 
     def named(self, command: Command) -> Command:
         """The command with a key of its own; somebody waits for about half of them."""
@@ -210,14 +153,6 @@ class Machine(RuleBasedStateMachine):
         """A record that is set aside whole (item -1) or in one item."""
         self.follower.poison.add((shard, len(self.world.logs[topics.COMMANDS.name, shard]), item))
         self.world.produce(topics.COMMANDS.name, value, partition=shard)
-
-    def waits(self, topic: str, shard: int) -> bool:
-        return self.world.decided[topic, shard] < len(self.world.logs[topic, shard])
-
-
-def content(record: Record) -> tuple[int, int, bytes | None, bytes]:
-    """Where a record stands and what it holds."""
-    return record.partition(), record.offset(), record.key(), record.value()
 
 
 TestWorlds = Machine.TestCase
