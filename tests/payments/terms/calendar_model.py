@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DAY_US = 86_400_000_000
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,13 @@ def zone_ahead(zone: ZoneInfo, wall: datetime) -> int:
 
 def shown_us(zone: ZoneInfo, wall: datetime) -> int:
     return (first_shown(zone, wall) - EPOCH) // timedelta(microseconds=1)
+
+
+def clock_change_us(zone: ZoneInfo, start_us: int) -> int:
+    """The hour of the three days from `start_us` in which the zone's clocks change, or the start where they don't."""
+    hours = [start_us + hour * HOUR_US for hour in range(3 * 24)]
+    offsets = [(EPOCH + timedelta(microseconds=at_us)).astimezone(zone).utcoffset() for at_us in hours]
+    return next((at_us for at_us, offset in zip(hours, offsets, strict=True) if offset != offsets[0]), start_us)
 
 
 def subsets(low: int, high: int, size_max: int) -> st.SearchStrategy[frozenset[int]]:

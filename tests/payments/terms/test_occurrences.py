@@ -26,7 +26,15 @@ from payments.terms.occurrences import (
 )
 from payments.terms.schedules import RETRIES_MAX, MissedRuns, Schedule, schedule_problem
 from payments.terms.wall_clock import zone_of
-from tests.payments.terms.calendar_model import DAY_US, EPOCH, Fields, around_changes, shown_us, subsets
+from tests.payments.terms.calendar_model import (
+    DAY_US,
+    EPOCH,
+    Fields,
+    around_changes,
+    clock_change_us,
+    shown_us,
+    subsets,
+)
 
 DAYS = 5
 MICROSECOND = timedelta(microseconds=1)
@@ -58,7 +66,11 @@ def cases(draw: st.DrawFn) -> Case:
     start_us = _us(midnight)
     end_us = start_us + (DAYS - 2) * DAY_US  # from then on the model's days no longer cover every zone
     near = [at_us for _, at_us in expected if at_us <= end_us] or [start_us]
-    asked = st.integers(start_us - DAY_US, end_us) | st.builds(_later, st.sampled_from(near), st.integers(-1, 120))
+    change_us = clock_change_us(zone, start_us)
+    around = st.integers(change_us - 2 * HOUR_US, change_us + 2 * HOUR_US)
+    asked = (
+        around | st.integers(start_us - DAY_US, end_us) | st.builds(_later, st.sampled_from(near), st.integers(-1, 120))
+    )
     return Case(schedule, expected, draw(st.lists(asked, min_size=1, max_size=12)), end_us)
 
 
