@@ -1,0 +1,235 @@
+"""Goal: the independent model (tests/model) and the core agree about random operations over all kinds, every refusal is
+reached on the way, and the model notices each fault that is planted in the core.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from payments import book, lifecycle, refusals
+from payments.book import Book
+from payments.commands import CommandKind
+from payments.entries import Credit, Entry, EntryKind, Source
+from payments.movements import deciding, deeds, disputes, holds, instructions, journals, refunds
+from payments.movements.deeds import Deed
+from payments.movements.details import GivenBack, Hold, Journal, JournalLeg, Legs
+from payments.movements.instructions import CaptureHold, Refund
+from payments.rejections import QUARANTINED, Reason
+from tests.model import __main__ as program
+from tests.model.operations import Operations
+from tests.model.run import Outcome, play_episode, run, shrunk
+from tests.model.world import World
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+OPERATIONS = 2_500
+SEEDS = (1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> list[Outcome]:
+    return [run(OPERATIONS, seed) for seed in SEEDS]
+
+
+def test_model_and_core_agree(outcomes: list[Outcome]) -> None:
+    assert [outcome.disagreements for outcome in outcomes] == [[]] * len(SEEDS)
+    assert [outcome.operations for outcome in outcomes] == [OPERATIONS] * len(SEEDS)
+
+
+def test_every_kind_is_asked_for_and_every_entry_and_reason_is_met(outcomes: list[Outcome]) -> None:
+    kinds = {kind.name.lower() for kind in CommandKind} | {kind.__name__ for kind in deciding.DECISIONS}
+    assert all(set(outcome.kinds) == kinds for outcome in outcomes)
+    entries = {entry for outcome in outcomes for entry in outcome.entries}
+    assert entries == {kind.name.lower() for kind in set(EntryKind) - {EntryKind.QUARANTINED}}
+    assert {reason for outcome in outcomes for reason in outcome.reasons} == set(Reason) - QUARANTINED
+
+
+def test_most_operations_do_something(outcomes: list[Outcome]) -> None:
+    """A generator that is refused all the time would agree about nothing."""
+    for outcome in outcomes:
+        assert outcome.entries["rejected"] < 0.4 * outcome.operations
+        for kind in ("captured", "collected", "debited", "journal_posted", "journal_cancelled", "received", "returned"):
+            assert outcome.entries[kind] > 0.004 * outcome.operations, kind
+
+
+def test_the_same_seed_plays_the_same(outcomes: list[Outcome]) -> None:
+    assert run(OPERATIONS, SEEDS[0]).entries == outcomes[0].entries
+
+
+# Faults, planted one at a time: what is patched stands where the core looks it up.
+
+
+def _patch_decision(patch: pytest.MonkeyPatch, kind: type[instructions.Instruction], wrong: Any) -> None:
+    patch.setitem(deciding.DECISIONS, kind, wrong)
+
+
+def refund_ignores_disputes(patch: pytest.MonkeyPatch) -> None:
+    def given_back(book_: Book, asked: Refund) -> GivenBack | Reason:
+        found = book_.items.find(GivenBack, asked.merchant, asked.payment_id)
+        if found is None or found.refunded_minor + asked.amount_minor > found.amount_minor:
+            return right(book_, asked)
+        return found
+
+    right = refunds.given_back
+    patch.setattr(refunds, "given_back", given_back)
+
+
+def capture_ignores_what_is_left(patch: pytest.MonkeyPatch) -> None:
+    def capture(book_: Book, operation_id: bytes, asked: CaptureHold, source: Source) -> Deed | Reason:
+        hold = book_.items.find(Hold, asked.payer, asked.hold_id)
+        decided = holds.capture(book_, operation_id, asked, source)
+        if decided is not Reason.CAPTURE_EXCEEDS_HOLD or hold is None:
+            return decided
+        available = deeds.available_of(book_, asked.payer)
+        ended = hold._replace(amount_minor=0, is_open=False)
+        captured = hold.owner, hold.payee, asked.amount_minor, hold.currency
+        return Deed(EntryKind.CAPTURED, *captured, available, (ended,))
+
+    _patch_decision(patch, CaptureHold, capture)
+
+
+def capture_ignores_the_expiry(patch: pytest.MonkeyPatch) -> None:
+    def usable(book_: Book, payer: bytes, hold_id: bytes, _: Source) -> Hold | Reason:
+        return book_.items.find(Hold, payer, hold_id) or Reason.HOLD_NOT_FOUND
+
+    patch.setattr(holds, "_usable", usable)
+
+
+def final_capture_keeps_the_rest(patch: pytest.MonkeyPatch) -> None:
+    def capture(book_: Book, operation_id: bytes, asked: CaptureHold, source: Source) -> Deed | Reason:
+        decided = holds.capture(book_, operation_id, asked, source)
+        if isinstance(decided, Reason):
+            return decided
+        return decided._replace(available_after_minor=deeds.available_of(book_, asked.payer))
+
+    _patch_decision(patch, CaptureHold, capture)
+
+
+def journal_is_posted_with_a_leg_missing(patch: pytest.MonkeyPatch) -> None:
+    def answered(book_: Book, credit: Credit, source: Source) -> Entry:
+        entry = right(book_, credit, source)
+        legs = tuple(Legs(detail.legs[:-1]) if isinstance(detail, Legs) else detail for detail in entry.details)
+        return entry._replace(details=legs)
+
+    right = journals.answered
+    patch.setattr(journals, "answered", answered)
+
+
+def journal_forgets_that_a_leg_refused(patch: pytest.MonkeyPatch) -> None:
+    right = journals.answered
+    patch.setattr(journals, "answered", lambda *args: right(args[0], args[1]._replace(reason=Reason.NONE), args[2]))
+
+
+def journal_leaves_a_leg_unsettled(patch: pytest.MonkeyPatch) -> None:
+    right = journals.questions
+    patch.setattr(journals, "questions", lambda journal, step: right(journal, step)[: 64 if journal.is_open else -1])
+
+
+def returned_refund_stays_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lifecycle, "refund_undone", lambda *_: ())
+
+
+def involuntary_debit_forgets_the_shortfall(patch: pytest.MonkeyPatch) -> None:
+    def collect(book_: Book, credit: Credit, source: Source) -> Entry:
+        entry = right(book_, credit, source)
+        kept = [detail for detail in entry.details if type(detail).__name__ != "Receivable"]
+        return entry._replace(details=tuple(kept))
+
+    right = disputes.collect
+    patch.setattr(disputes, "collect", collect)
+
+
+def provisional_credit_is_paid_twice(patch: pytest.MonkeyPatch) -> None:
+    steps = disputes._STEPS
+    patch.setitem(steps, (EntryKind.NOTED, False, True), steps[EntryKind.NOTED, False, False])
+
+
+def keys_are_forgotten_after_a_day(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(book.OperationsInMemory.__init__, "__defaults__", (24,))
+
+
+def key_with_another_body_is_a_repeat(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lifecycle, "_KEY_REUSED", lifecycle._REPLAYED)
+
+
+def a_closed_account_may_have_holds(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(refusals, "HINDERS_CLOSING", (Journal,))
+
+
+def an_entry_is_applied_and_most_of_its_items_are_not(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(book, "OPEN_ITEMS", (Journal, JournalLeg))
+
+
+def sales_are_not_remembered(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(book, "is_receipt", lambda entry: entry.kind is EntryKind.POSTED_UNCOLLECTED)
+
+
+def a_frozen_account_pays(patch: pytest.MonkeyPatch) -> None:
+    right = refusals.REFUSALS[CommandKind.TRANSFER]
+    patch.setitem(
+        refusals.REFUSALS,
+        CommandKind.TRANSFER,
+        lambda *args: None if (found := right(*args)) is Reason.ACCOUNT_FROZEN else found,
+    )
+
+
+FAULTS: list[Plant] = [
+    refund_ignores_disputes,
+    capture_ignores_what_is_left,
+    capture_ignores_the_expiry,
+    final_capture_keeps_the_rest,
+    journal_is_posted_with_a_leg_missing,
+    journal_forgets_that_a_leg_refused,
+    journal_leaves_a_leg_unsettled,
+    returned_refund_stays_counted,
+    involuntary_debit_forgets_the_shortfall,
+    provisional_credit_is_paid_twice,
+    keys_are_forgotten_after_a_day,
+    key_with_another_body_is_a_repeat,
+    a_closed_account_may_have_holds,
+    an_entry_is_applied_and_most_of_its_items_are_not,
+    sales_are_not_remembered,
+    a_frozen_account_pays,
+]
+
+
+@pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
+def test_a_planted_fault_is_noticed(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without shrinking, which would take most of the time."""
+    plant(monkeypatch)
+    monkeypatch.setattr("tests.model.run.SHRINKING_PLAYS", 0)
+    [found] = run(4 * OPERATIONS, seed=1).disagreements
+    assert found.what.startswith("Disagreement: ")
+
+
+def test_a_disagreement_is_shrunk_to_the_few_steps_that_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    capture_ignores_what_is_left(monkeypatch)
+    outcome = run(OPERATIONS, seed=1)
+    [found] = outcome.disagreements
+    assert "CAPTURE_EXCEEDS_HOLD" not in found.what
+    assert "capture_exceeds_hold" in found.what
+    assert 3 <= len(found.steps) <= 8, "open, fund, hold, capture"
+    again = Outcome(seed=1)
+    play_episode(again, found.episode, found.operation)
+    assert again.disagreements[0].what == found.what
+    assert found.command.endswith(f"--seed 1 --episode 0 --operations {found.operation}")
+
+
+def test_steps_that_agree_are_not_shrunk() -> None:
+    steps = list(Operations(random.Random(1), World().watcher.ledger.state).steps(5))
+    assert shrunk(steps) == steps
+
+
+@pytest.mark.parametrize("arguments", [["--json"], []])
+def test_the_command_reports_and_fails_on_a_disagreement(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tests.model.run.SHRINKING_PLAYS", 10)
+    monkeypatch.setattr("sys.argv", ["model", "--operations", "200", "--seed", "7", *arguments])
+    assert program.main() == 0
+    a_frozen_account_pays(monkeypatch)
+    monkeypatch.setattr("sys.argv", ["model", "--operations", "3000", "--seed", "7", *arguments])
+    assert program.main() == 1
+    assert "--seed 7 --episode 0" in capsys.readouterr().out
