@@ -1,8 +1,7 @@
-"""The process `millrace ticker`: writes a tick to every shard's commands each second, so that holds expire without
-traffic.
+"""The process `millrace ticker`: tells every shard the time each second, so that holds expire without traffic.
 
-Writes payments.commands. The time of a tick is the broker's, so several tickers do no harm, and none is missed for long:
-the next tick, or the next command, finds whatever is due.
+Writes payments.commands. The time of a tick is the broker's, so several tickers do no harm, and a tick that is lost is
+made up for by the next.
 """
 
 import logging

@@ -1,0 +1,1 @@
+"""What deciding costs, without Kafka, Postgres or HTTP: CPU µs in one process."""

@@ -1,0 +1,216 @@
+"""CPU µs of each kind of decision: everything that follows from it included, applied to the book, nothing encoded.
+
+Keeps one book in memory. A transfer is the authorisation and the posting, a journal all of its answers.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+from payments.accounts import AccountType
+from payments.book import Book, evolve
+from payments.commands import NO_REPLY, Command, CommandKind
+from payments.entries import Credit, Entry, EntryKind, Source
+from payments.identifiers import derive_operation_id, system_account
+from payments.lifecycle import decide as decide_command
+from payments.movements.deciding import arrive, decide, following
+from payments.movements.details import Posting
+from payments.movements.instructions import (
+    CaptureHold,
+    ClearDeposit,
+    Envelope,
+    Instruction,
+    OpenAccount,
+    OpenDispute,
+    PlaceHold,
+    PostJournal,
+    PricedTransfer,
+    Refund,
+    ResolveDispute,
+    VoidHold,
+)
+from payments.movements.methods import Method, method_account
+from payments.postings import SystemAccount, clearing_account
+
+ROUNDS, CALLS = 7, 2_000
+_START_US = 1_795_000_000_000_000
+_CUSTOMERS = [bytes([0x71, number % 251, number // 251]) + b"\x70" * 13 for number in range(1_000)]
+_SHOPS = [bytes([0x72, number]) + b"\x70" * 14 for number in range(50)]
+_FEES = system_account(SystemAccount.FEES, "EUR")
+
+Asked = Command | Instruction
+Prepare = Callable[["Core"], list[Asked]]
+"""Makes what a round asks; whatever it refers to is decided before."""
+
+
+class Core:
+    """A book of a thousand customers and fifty merchants who have enough."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+        self._number = 0
+        for account in (*_CUSTOMERS, *_SHOPS):
+            type_ = AccountType.MERCHANT if account in _SHOPS else AccountType.CHECKING
+            self.ask(OpenAccount(account=account, type=type_, currency="EUR", envelope=self.envelope()))
+            self.ask(self.command(CommandKind.DEPOSIT, clearing_account("EUR"), account, 10**12))
+
+    def envelope(self) -> Envelope:
+        """A key of its own."""
+        self._number += 1
+        return Envelope(f"key {self._number}")
+
+    def command(self, kind: CommandKind, payer: bytes, payee: bytes, amount_minor: int = 10) -> Command:
+        """A transfer or deposit with a key of its own."""
+        return Command(kind, payer, payee, amount_minor, "EUR", NO_REPLY, self.envelope().idempotency_key)
+
+    def ask(self, asked: Asked) -> Entry:
+        """Decide and apply it with all that follows; its own entry."""
+        self._number += 1
+        source = Source(self._number, 0, _START_US + self._number)
+        if isinstance(asked, Command):
+            operation_id = derive_operation_id(asked.authority, asked.idempotency_key, 0)
+            entry = decide_command(self.book, operation_id, asked, source)
+        else:
+            operation_id = derive_operation_id(asked.authority, asked.envelope.idempotency_key, 0)
+            entry = decide(self.book, operation_id, asked, source)
+        assert entry.kind is not EntryKind.REJECTED, entry.reason
+        self._apply(entry, source)
+        return entry
+
+    def _apply(self, entry: Entry, source: Source) -> None:
+        evolve(self.book, entry)
+        for message in following(entry):
+            self._arrive(message, source)
+
+    def _arrive(self, message: Credit, source: Source) -> None:
+        entry, answer = arrive(self.book, message, source)
+        if entry is not None:
+            self._apply(entry, source)
+        if answer is not None:
+            self._arrive(answer, source)
+
+    def pairs(self) -> Iterator[tuple[bytes, bytes]]:
+        """A customer and a merchant, as many as one round asks."""
+        for number in range(CALLS):
+            yield _CUSTOMERS[number % len(_CUSTOMERS)], _SHOPS[number % len(_SHOPS)]
+
+
+def kinds() -> dict[str, Prepare]:
+    """By name: how a round of each kind is prepared."""
+    return {
+        "transfer": lambda core: [core.command(CommandKind.TRANSFER, one, _next(one)) for one, _ in core.pairs()],
+        "transfer to a merchant": lambda core: [
+            core.command(CommandKind.TRANSFER, one, shop) for one, shop in core.pairs()
+        ],
+        "transfer with a fee": _priced,
+        "deposit": lambda core: [
+            core.command(CommandKind.DEPOSIT, clearing_account("EUR"), one) for one, _ in core.pairs()
+        ],
+        "check deposited": lambda core: list(_checks(core)),
+        "check cleared": lambda core: [
+            ClearDeposit(account=check.payee, deposit_id=core.ask(check).operation_id, envelope=core.envelope())
+            for check in _checks(core)
+        ],
+        "hold placed": lambda core: list(_holds(core)),
+        "hold captured": lambda core: [_captured(core, hold) for hold in _holds(core)],
+        "hold voided": lambda core: [
+            VoidHold(payer=hold.payer, hold_id=core.ask(hold).operation_id, envelope=core.envelope())
+            for hold in _holds(core)
+        ],
+        "refund": lambda core: [_refund(core, one, shop) for one, shop in core.pairs()],
+        "dispute opened": lambda core: [_dispute(core, one, shop) for one, shop in core.pairs()],
+        "dispute won": lambda core: [_won(core, one, shop) for one, shop in core.pairs()],
+        "journal of four legs": lambda core: [_journal(core, one, shop) for one, shop in core.pairs()],
+    }
+
+
+def measured(prepare: Prepare) -> float:
+    """CPU µs of one, in the quickest round: what makes the others slower is the rest of the machine."""
+    core, rounds = Core(), []
+    for _ in range(ROUNDS):
+        asked = prepare(core)
+        began_ns = time.process_time_ns()
+        for each in asked:
+            core.ask(each)
+        rounds.append((time.process_time_ns() - began_ns) / 1_000 / len(asked))
+    return round(min(rounds), 1)
+
+
+def _next(customer: bytes) -> bytes:
+    return _CUSTOMERS[(_CUSTOMERS.index(customer) + 1) % len(_CUSTOMERS)]
+
+
+def _priced(core: Core) -> list[Asked]:
+    return [
+        PricedTransfer(
+            payer=one,
+            payee=shop,
+            legs=(Posting(one, -100, "EUR"), Posting(shop, 99, "EUR"), Posting(_FEES, 1, "EUR")),
+            envelope=core.envelope(),
+        )
+        for one, shop in core.pairs()
+    ]
+
+
+def _checks(core: Core) -> Iterator[Command]:
+    for one, _ in core.pairs():
+        yield core.command(CommandKind.DEPOSIT, method_account(Method.CHECK, "EUR"), one)
+
+
+def _holds(core: Core) -> Iterator[PlaceHold]:
+    for one, shop in core.pairs():
+        yield PlaceHold(
+            payer=one,
+            payee=shop,
+            amount_minor=10,
+            currency="EUR",
+            expires_at_us=_START_US + 86_400_000_000,
+            envelope=core.envelope(),
+        )
+
+
+def _captured(core: Core, hold: PlaceHold) -> CaptureHold:
+    hold_id = core.ask(hold).operation_id
+    return CaptureHold(payer=hold.payer, hold_id=hold_id, amount_minor=5, is_final=True, envelope=core.envelope())
+
+
+def _refund(core: Core, one: bytes, shop: bytes) -> Refund:
+    paid = core.ask(core.command(CommandKind.TRANSFER, one, shop))
+    return Refund(
+        merchant=shop,
+        customer=one,
+        payment_id=paid.operation_id,
+        payment_amount_minor=10,
+        amount_minor=6,
+        currency="EUR",
+        envelope=core.envelope(),
+    )
+
+
+def _dispute(core: Core, one: bytes, shop: bytes) -> OpenDispute:
+    paid = core.ask(core.command(CommandKind.TRANSFER, one, shop))
+    return OpenDispute(
+        merchant=shop,
+        customer=one,
+        payment_id=paid.operation_id,
+        payment_amount_minor=10,
+        amount_minor=10,
+        currency="EUR",
+        fee_minor=1,
+        is_provisional=True,
+        envelope=core.envelope(),
+    )
+
+
+def _won(core: Core, one: bytes, shop: bytes) -> ResolveDispute:
+    dispute_id = core.ask(_dispute(core, one, shop)).operation_id
+    return ResolveDispute(merchant=shop, dispute_id=dispute_id, is_won=True, envelope=core.envelope())
+
+
+def _journal(core: Core, one: bytes, shop: bytes) -> PostJournal:
+    legs = (
+        Posting(one, -20, "EUR"),
+        Posting(_next(one), -30, "EUR"),
+        Posting(shop, 49, "EUR"),
+        Posting(_FEES, 1, "EUR"),
+    )
+    return PostJournal(legs=legs, envelope=core.envelope())
