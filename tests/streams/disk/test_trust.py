@@ -1,6 +1,7 @@
 """Goal: a disk is believed only where it is a whole state of this ledger, and never holds what was not committed."""
 
 import logging
+import random
 import resource
 import shutil
 import subprocess
@@ -21,7 +22,8 @@ from streams.disk.book import BookOnDisk
 from streams.disk.database import StateDamaged, StateRefused, Storage
 from streams.restore import RestoredShard, restore
 from tests.streams.accounts import account, deposit, funded
-from tests.streams.stored import accounts_of, book_of, operations_of, state
+from tests.streams.clerk import Clerk
+from tests.streams.stored import accounts_of, book_of, items_of, operations_of, remembered_of, state
 from tests.streams.test_restore import busy_world, step_small
 from tests.streams.world import AGENTS, Record, World, WorldLog
 
@@ -64,7 +66,11 @@ def test_nothing_uncommitted_reaches_the_disk(world: World) -> None:
     """Decided and snapshotted, the transaction still open: the disk is what it was at the last commit."""
     owned = world.tables._owned[0]
     owned.book.write(owned.snapshots.checkpoint(world.now_ms))
-    accounts, known = accounts_of(owned.shard), operations_of(owned.shard)
+    accounts, known, items = accounts_of(owned.shard), operations_of(owned.shard), items_of(owned.shard)
+    received = remembered_of(owned.book.receipts)
+    clerk, rng = Clerk(world, [account(number) for number in range(1, 50)]), random.Random(5)
+    for _ in range(50):
+        clerk.ask("hold", rng)
     world.send(*(deposit(account(number % 50 + 1), 1, f"uncommitted-{number}") for number in range(200)))
     waiting = world.logs[topics.COMMANDS.name, 0][world.decided[topics.COMMANDS.name, 0] :]
     chunk = Chunk(topics.COMMANDS.name, 0, cast(Any, waiting), lambda *_, **__: None)
@@ -72,11 +78,15 @@ def test_nothing_uncommitted_reaches_the_disk(world: World) -> None:
     world.tables.before_commit([0], lambda *_, **__: None)
     assert owned.snapshots.checkpoint_due
     assert operations_of(owned.shard).keys() > known.keys()
+    assert remembered_of(owned.book.receipts).keys() > received.keys()
     assert accounts_of(owned.shard) != accounts
+    assert items_of(owned.shard) > items
     world.tables.forget(0)
     found = RestoredShard(0, world.shards, BookOnDisk(Storage(world.folder), 0, world.shards))
     assert accounts_of(found.shard) == accounts
     assert operations_of(found.shard) == known
+    assert remembered_of(found.book.receipts) == received
+    assert items_of(found.shard) == items
     found.book.close()
 
 
