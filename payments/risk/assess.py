@@ -42,6 +42,8 @@ def assess(state: RiskState | None, attempt: Attempt, rules: RuleSet) -> Verdict
     if not is_watched(state, rules):
         return UNWATCHED
     state = state or NEW
+    if attempt.time_us < state.habits.last_attempt_us:  # as in `evolve`: time never runs backwards
+        attempt = attempt._replace(time_us=state.habits.last_attempt_us)
     tier_limits = rules.tier_limits(state.tier, attempt.currency)
     limits = lower(state.limits, tier_limits)
     denials = _denials(state, limits, tier_limits, attempt)

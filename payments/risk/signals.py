@@ -54,9 +54,9 @@ UNKNOWN_COUNTRIES = Countries()
 
 
 def learn(habits: Habits, attempted: Attempted) -> Habits:
-    """The habits after one attempt; one that comes late counts at the newest time."""
+    """The habits after one attempt, which is no earlier than the last (state.evolve sees to it)."""
     last_us, woke_at_us, rested_us, payees, just_under = habits
-    now_us = max(attempted.time_us, last_us)
+    now_us = attempted.time_us
     if last_us and now_us - last_us >= DORMANT_DAYS_MIN * _DAY_US:
         woke_at_us, rested_us = now_us, now_us - last_us
     if attempted.approved:

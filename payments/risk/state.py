@@ -52,16 +52,20 @@ NEW = RiskState()
 
 
 def evolve(state: RiskState, fact: Fact) -> RiskState:
-    """The state after a recorded fact: the only way it changes, live and on replay alike."""
+    """The state after a recorded fact: the only way it changes, live and on replay alike.
+
+    For an account time never runs backwards: what comes late counts at the newest time.
+    """
     if isinstance(fact, LimitsSet):
         return state._replace(limits=fact.limits)
     if isinstance(fact, TierSet):
         return state._replace(tier=fact.tier)
-    newest_us = max(fact.time_us, state.habits.last_attempt_us)
+    if fact.time_us < state.habits.last_attempt_us:
+        fact = fact._replace(time_us=state.habits.last_attempt_us)
     return RiskState(
         observe(state.activity, Key.ACCOUNT, fact),
         learn(state.habits, fact),
-        spend(state.usage, newest_us, fact.amount_minor) if fact.approved else state.usage,
+        spend(state.usage, fact.time_us, fact.amount_minor) if fact.approved else state.usage,
         state.limits,
         state.tier,
     )

@@ -87,12 +87,9 @@ def total(buckets: tuple[int, ...], index: int) -> int:
 def inside(window: bytes, span: Span, now_us: int) -> tuple[int, ...]:
     """The fields of all buckets that the window holds now, one after the other.
 
-    A now before the newest attempt is the time of that attempt.
+    A now before the newest attempt is as good as its time: `add` has dropped what was too old then.
     """
-    if not window:
-        return ()
-    newest: int = _BUCKET.unpack_from(window, len(window) - _BYTES)[0]
-    expired = _expired_bytes(window, max(now_us // span.bucket_us, newest) - BUCKETS)
+    expired = _expired_bytes(window, now_us // span.bucket_us - BUCKETS)
     return _BY_COUNT[(len(window) - expired) // _BYTES].unpack_from(window, expired)
 
 

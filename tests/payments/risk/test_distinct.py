@@ -57,6 +57,14 @@ def test_a_key_that_is_not_known_counts_for_nothing() -> None:
     assert not is_remembered(number(1), b"")
 
 
+def test_a_payee_is_forgotten_after_64_others() -> None:
+    remembered = b""
+    for value in range(REMEMBERED_MAX + 1):
+        remembered = remember(remembered, number(value))
+    assert [is_remembered(remembered, number(value)) for value in (0, 1, REMEMBERED_MAX)] == [False, True, True]
+    assert len(remembered) == 512
+
+
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 100).map(number) | st.sampled_from(OVERLAPPING), max_size=300))
 def test_the_payees_of_last_are_remembered(keys: list[bytes]) -> None:

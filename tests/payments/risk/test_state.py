@@ -61,6 +61,13 @@ def test_what_comes_late_is_spent_on_the_newest_day_even_if_that_began_with_a_re
     assert usage_at(late.usage, NOON_US + DAY_US).day_minor == 7
 
 
+def test_time_never_runs_backwards() -> None:
+    """A late attempt is the same as one at the newest time, in every part of the state."""
+    state = evolved([attempted(NOON_US), attempted(NOON_US + 90 * DAY_US)])
+    late = Attempted(NOON_US + 30 * DAY_US, 9_500_00, KEYS, approved=True, just_under_threshold=True)
+    assert evolve(state, late) == evolve(state, late._replace(time_us=NOON_US + 90 * DAY_US))
+
+
 def test_a_state_as_full_as_it_gets_is_bounded() -> None:
     state = NEW
     for number in range(12 * 24 * 31):
