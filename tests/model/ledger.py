@@ -32,9 +32,9 @@ from payments.movements.instructions import (
     WriteOff,
 )
 from payments.rejections import Reason
-from tests.model import holds, journals, movements, reversals
-from tests.model.effects import Effect, Parties, Told, in_any_order
-from tests.model.state import KEY_HOURS, Memory, State
+from tests.model.rules import holds, journals, movements, reversals
+from tests.model.rules.effects import Effect, Parties, Told, in_any_order
+from tests.model.rules.state import KEY_HOURS, Memory, State
 
 RULES: dict[type[Command | Instruction], Callable[[State, bytes, Any, int], Effect | Reason]] = {
     Command: movements.command,

@@ -1,13 +1,12 @@
-"""Random steps over all kinds, chosen with an eye on the model's state so that they reach deep into it.
+"""Random operations over all kinds, chosen with an eye on the model's state so that they reach deep into it.
 
-Most operations are meant to succeed: they name what is open and take amounts that are there. The rest is wrong in one
-thing: an id of something else, an amount at or beyond a limit, a key that was used before. The clock mostly stands, and
-sometimes jumps to just before or onto the end of a hold, over hours, or over days.
+Most are meant to succeed: they name what is open and take amounts that are there. The rest is wrong in one thing: an id
+of something else, an amount at or beyond a limit, a key that was used before.
 """
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -38,13 +37,12 @@ from payments.movements.instructions import (
 )
 from payments.movements.methods import METHOD_OF, Method, method_account
 from payments.postings import SystemAccount
-from tests.model.state import HOUR_US, Payment, State
-from tests.model.world import SHARDS, Ask, Deliver, Restart, Step, Tick
+from tests.model.rules.state import HOUR_US, Payment, State
 
 START_US = 1_700_000_000_000_000
 ACCOUNTS, DAY_US = 12, 24 * HOUR_US
 CURRENCIES = ("EUR", "EUR", "EUR", "EUR", "USD", "JPY")
-EDGES = (0, -1, MAX_MINOR - 1, MAX_MINOR, MAX_MINOR + 1, 1 << 62, -(1 << 62))
+EDGES = (0, -1, MAX_MINOR - 1, MAX_MINOR, MAX_MINOR + 1, 1 << 61, -(1 << 61))
 CODES = {
     Method.CHECK: "A",
     Method.PAYROLL: "R03",
@@ -62,65 +60,46 @@ Maker = Callable[[], Command | Instruction]
 
 
 class Operations:
-    """An endless stream of steps for one world whose state it reads."""
+    """An endless stream of operations for one world whose state it reads."""
 
-    def __init__(self, rng: random.Random, state: State) -> None:
+    def __init__(self, rng: random.Random, state: State, name: str = "key") -> None:
+        self.now_us = START_US
+        """Whoever plays the operations moves it."""
         self._rng = rng
         self._state = state
-        self._clock_us = START_US
+        self._name = name
         self._keys = 0
         self._accounts = [self._new_account() for _ in range(ACCOUNTS)]
         self._stranger = self._new_account()
-        self._sent: deque[Ask] = deque(maxlen=300)
+        self._to_open = deque(self._accounts)
+        self._sent: deque[Command | Instruction] = deque(maxlen=300)
         self._makers, self._weights = zip(*self._kinds().items(), strict=True)
 
-    def steps(self, operations: int) -> Iterator[Step]:
-        """So many operations, with what happens between them."""
-        for number in range(operations):
-            yield self._ask() if number >= ACCOUNTS else self._ask_at(self._first_account(number))
-            yield from self._meanwhile()
-
-    def _first_account(self, number: int) -> OpenAccount:
-        type_ = AccountType.MERCHANT if number % 3 == 0 else AccountType.CHECKING
-        currency = CURRENCIES[number % len(CURRENCIES)]
-        return OpenAccount(envelope=self._envelope(), account=self._accounts[number], type=type_, currency=currency)
-
-    def _ask(self) -> Ask:
+    def next(self) -> Command | Instruction:
+        """The first ones open accounts."""
+        if self._to_open:
+            return self._first_account(self._to_open.popleft())
+        self._replace_a_closed_account()
         chance = self._rng.random()
         if chance < 0.04 and self._sent:
-            return self._ask_at(self._rng.choice(self._sent).asked)
+            return self._rng.choice(self._sent)
         [make] = self._rng.choices(self._makers, self._weights)
-        asked = make()
+        asked: Command | Instruction = make()
         if chance < 0.06 and self._sent:
-            asked = self._with_key_of(asked, self._rng.choice(self._sent).asked)
-        ask = self._ask_at(asked)
-        self._sent.append(ask)
-        return ask
+            asked = self._with_key_of(asked, self._rng.choice(self._sent))
+        self._sent.append(asked)
+        return asked
 
-    def _ask_at(self, asked: Command | Instruction) -> Ask:
-        behind_us = self._rng.randrange(2 * HOUR_US) if self._one_in(200) else 0
-        return Ask(asked, self._clock_us - behind_us)
+    def _first_account(self, account: bytes) -> OpenAccount:
+        number = self._keys
+        type_ = AccountType.MERCHANT if number % 3 == 0 else AccountType.CHECKING
+        currency = CURRENCIES[number % len(CURRENCIES)]
+        return OpenAccount(envelope=self._envelope(), account=account, type=type_, currency=currency)
 
-    def _meanwhile(self) -> Iterator[Step]:
-        self._clock_us += self._rng.choice((1, 1, 1_000, 1_000_000))
-        if self._one_in(40):
-            self._clock_us = max(self._clock_us, self._moment())
-        for _ in range(self._rng.choice((0, 0, 1, 1, 1, 2, 2, 3, 12))):
-            yield Deliver(self._rng.randrange(1 << 16), self._clock_us)
-        if self._one_in(50):
-            yield Tick(self._rng.randrange(SHARDS), self._clock_us)
-        if self._one_in(2_500):
-            yield Restart(self._rng.randrange(SHARDS))
+    def _replace_a_closed_account(self) -> None:
         place = self._rng.randrange(ACCOUNTS)
         if self._one_in(20) and self._standing(self._accounts[place]) is AccountStatus.CLOSED:
             self._accounts[place] = self._new_account()
-
-    def _moment(self) -> int:
-        """When something may change: just before or at the end of a hold, or later."""
-        if self._state.holds and self._rng.random() < 0.9:
-            ends_us = min(hold.expires_at_us for hold in self._state.holds.values())
-            return min(ends_us - self._rng.choice((0, 0, 1)), self._clock_us + 2 * HOUR_US)
-        return self._clock_us + self._rng.choice((HOUR_US, HOUR_US, 5 * HOUR_US, 3 * DAY_US, 30 * DAY_US))
 
     def _kinds(self) -> dict[Maker, int]:
         return {
@@ -162,10 +141,12 @@ class Operations:
 
     def _envelope(self) -> Envelope:
         self._keys += 1
-        return Envelope(f"key {self._keys}", description="rent" if self._one_in(10) else "")
+        reply_to = NO_REPLY if self._one_in(2) else self._keys.to_bytes(8, "big")
+        return Envelope(f"{self._name} {self._keys}", reply_to, "rent" if self._one_in(10) else "")
 
     def _command(self, kind: CommandKind, payer: bytes, payee: bytes, amount: int, currency: str) -> Command:
-        return Command(kind, payer, payee, amount, currency, NO_REPLY, *self._envelope()[::2])
+        key = self._envelope()
+        return Command(kind, payer, payee, amount, currency, key.reply_to, key.idempotency_key, key.description)
 
     def _with_key_of(self, asked: Command | Instruction, used: Command | Instruction) -> Command | Instruction:
         """Another body under a key that was used; of the same account where chance will have it."""
@@ -321,7 +302,7 @@ class Operations:
                 Posting(system_account(SystemAccount.FX_POSITION, other), -2 * amount, other),
                 Posting(payee, 2 * amount, other),
             ]
-        until_us = self._rng.choice((0, self._clock_us + HOUR_US, self._clock_us)) if self._one_in(8) else 0
+        until_us = self._rng.choice((0, self.now_us + HOUR_US, self.now_us)) if self._one_in(8) else 0
         return PricedTransfer(
             envelope=self._envelope(), payer=payer, payee=payee, legs=self._spoilt(legs), valid_until_us=until_us
         )
@@ -352,7 +333,7 @@ class Operations:
             payee=self._payee(currency),
             amount_minor=self._spendable(payer),
             currency=currency,
-            expires_at_us=self._clock_us + lasts_us,
+            expires_at_us=self.now_us + lasts_us,
         )
 
     def _hold(self) -> tuple[bytes, bytes, int]:
@@ -440,7 +421,7 @@ class Operations:
     def _note_evidence(self) -> NoteEvidence:
         merchant, id_ = self._disputed()
         return NoteEvidence(
-            envelope=self._envelope(), merchant=merchant, dispute_id=id_, evidence_hash=self._rng.randbytes(16)
+            envelope=self._envelope(), merchant=merchant, dispute_id=id_, evidence_hash=self._rng.randbytes(32)
         )
 
     def _resolve_dispute(self) -> ResolveDispute:

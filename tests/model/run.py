@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 
 from payments.commands import Command
 from payments.errors import MillraceError
-from tests.model.operations import Operations
+from tests.model.interleaving import Interleaving
 from tests.model.world import Ask, Step, World
 
 EPISODE_OPERATIONS = 5_000
@@ -60,7 +60,7 @@ def run(operations: int, seed: int, progress: Callable[[Outcome], None] = lambda
 def play_episode(outcome: Outcome, episode: int, operations: int) -> None:
     """Add one episode to the outcome."""
     world, played = World(), []
-    made = Operations(random.Random(f"{outcome.seed}/{episode}"), world.watcher.ledger.state)
+    made = Interleaving(random.Random(f"{outcome.seed}/{episode}"), world.watcher.ledger.state)
     try:
         for step in made.steps(operations):
             played.append(step)
@@ -90,7 +90,7 @@ def shrunk(steps: Sequence[Step]) -> Sequence[Step]:
     """Fewer steps that still end in a disagreement: halves, quarters … are left out as long as it stays."""
     size, plays = len(steps) // 2, 0
     while size:
-        start = 0
+        start, before = 0, len(steps)
         while start < len(steps) and plays < SHRINKING_PLAYS:
             fewer = [*steps[:start], *steps[start + size :]]
             plays += 1
@@ -98,7 +98,8 @@ def shrunk(steps: Sequence[Step]) -> Sequence[Step]:
                 steps = fewer
             else:
                 start += size
-        size //= 2
+        if size > 1 or len(steps) == before:  # single ones until none can go
+            size //= 2
     return steps
 
 

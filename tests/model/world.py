@@ -127,12 +127,12 @@ class World:
         source = Source(len(shard.log), 0, step.time_us)
         if isinstance(asked, Command):
             operation_id = derive_operation_id(account, asked.idempotency_key, shard.number)
-            entry = decide(shard.book, operation_id, asked, source)
+            entry, reply_to = decide(shard.book, operation_id, asked, source), asked.reply_to
         else:
             operation_id = derive_operation_id(account, asked.envelope.idempotency_key, shard.number)
-            entry = deciding.decide(shard.book, operation_id, asked, source)
+            entry, reply_to = deciding.decide(shard.book, operation_id, asked, source), asked.envelope.reply_to
         sent = Sent()
-        settle(shard, sent, entry, source)
+        settle(shard, sent, entry, source, reply_to)
         self.watcher.asked(asked, step.time_us, sent.entries)
         self._send(shard.number, sent)
 

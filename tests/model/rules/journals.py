@@ -2,15 +2,14 @@
 
 from dataclasses import replace
 
-from payments.commands import NO_REPLY
 from payments.entries import Credit, EntryKind, Step
 from payments.identifiers import NIL
 from payments.movements.details import Cause, CauseKind, Legs, Posting
 from payments.movements.instructions import PostJournal
 from payments.rejections import Reason
-from tests.model.effects import Effect, Parties
-from tests.model.movements import balances, cannot_give, cannot_take, is_amount
-from tests.model.state import (
+from tests.model.rules.effects import Effect, Parties
+from tests.model.rules.movements import balances, cannot_give, cannot_take, is_amount
+from tests.model.rules.state import (
     OPERATORS,
     Journal,
     Leg,
@@ -30,7 +29,7 @@ def ask_legs(state: State, journal_id: bytes, asked: PostJournal, _: int) -> Eff
         return refusal
     cause = Cause(CauseKind.JOURNAL, journal_id, asked.code)
     customers = sum(not is_operators(leg.account) for leg in asked.legs)
-    journal = Journal(asked.legs[0].account, asked.legs, customers)
+    journal = Journal(asked.legs[0].account, asked.legs, customers, asked.envelope.reply_to)
     if customers == 0:
         stated = (Legs(asked.legs), cause, journal_item(journal_id, journal))
         return Effect(EntryKind.JOURNAL_POSTED, _named(journal), details=stated, posted=state.post(*asked.legs))
@@ -123,7 +122,7 @@ def _malformed(legs: tuple[Posting, ...]) -> Reason | None:
 def _to_legs(journal_id: bytes, journal: Journal, step: Step) -> tuple[Credit, ...]:
     details = (journal_cause(journal_id),)
     return tuple(
-        Credit(leg_id(journal_id, index), journal.owner, *leg, NO_REPLY, step=step, details=details)
+        Credit(leg_id(journal_id, index), journal.owner, *leg, journal.reply_to, step=step, details=details)
         for index, leg in enumerate(journal.legs)
         if not is_operators(leg.account)
     )

@@ -18,10 +18,10 @@ from payments.movements.instructions import (
 from payments.movements.methods import TERMS
 from payments.postings import SystemAccount
 from payments.rejections import Reason
-from tests.model import state as states
-from tests.model.effects import Effect, Parties
-from tests.model.movements import CLEARING, cannot_give, cannot_pay, send
-from tests.model.state import Debt, Payment, State, debt_item, deposit_item, dispute_item, is_operators
+from tests.model.rules import state as states
+from tests.model.rules.effects import Effect, Parties
+from tests.model.rules.movements import CLEARING, cannot_give, cannot_pay, send
+from tests.model.rules.state import Debt, Payment, State, debt_item, deposit_item, dispute_item, is_operators
 
 
 def clear(state: State, _: bytes, asked: ClearDeposit, __: int) -> Effect | Reason:
@@ -69,7 +69,7 @@ def refund(state: State, operation_id: bytes, asked: Refund, _: int) -> Effect |
         return refusal
     cause = Cause(CauseKind.REFUND, asked.payment_id)
     item = state.give_back(asked.payment_id, refunded=asked.amount_minor)
-    message = send(state, operation_id, parties, cause)
+    message = send(state, operation_id, parties, asked.envelope.reply_to, cause)
     return Effect(EntryKind.RESERVED, parties, asked.merchant, (cause, item), messages=(message,))
 
 

@@ -5,9 +5,9 @@ from payments.money import MAX_MINOR
 from payments.movements.details import Cause, CauseKind
 from payments.movements.instructions import CaptureHold, PlaceHold, RaiseHold, VoidHold
 from payments.rejections import Reason
-from tests.model.effects import Effect, Parties
-from tests.model.movements import cannot_give, cannot_pay, credit_of
-from tests.model.state import Hold, State, hold_item
+from tests.model.rules.effects import Effect, Parties
+from tests.model.rules.movements import cannot_give, cannot_pay, credit_of
+from tests.model.rules.state import Hold, State, hold_item
 
 LONGEST_US = 31 * 86_400 * 1_000_000
 AT_ONCE = 500
@@ -60,7 +60,7 @@ def capture(state: State, operation_id: bytes, asked: CaptureHold, time_us: int)
         del state.holds[asked.hold_id]
     cause = Cause(CauseKind.CAPTURE, asked.hold_id)
     parties = Parties(hold.payer, hold.payee, asked.amount_minor, hold.currency)
-    message = credit_of(operation_id, parties, cause)
+    message = credit_of(operation_id, parties, asked.envelope.reply_to, cause)
     item = hold_item(asked.hold_id, hold, is_open=not ends)
     return Effect(EntryKind.CAPTURED, parties, hold.payer, (cause, item), messages=(message,))
 

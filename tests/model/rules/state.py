@@ -121,6 +121,7 @@ class Journal:
     owner: bytes
     legs: tuple[Posting, ...]
     awaited: int
+    reply_to: bytes
     refusal: Reason = Reason.NONE
 
 
@@ -301,4 +302,4 @@ def leg_item(id_: bytes, leg: Leg, is_open: bool = True) -> details.JournalLeg:
 
 def journal_item(id_: bytes, journal: Journal) -> details.Journal:
     waits = journal.awaited > 0
-    return details.Journal(id_, journal.owner, journal.legs, journal.awaited, journal.refusal, bytes(8), waits)
+    return details.Journal(id_, journal.owner, journal.legs, journal.awaited, journal.refusal, journal.reply_to, waits)

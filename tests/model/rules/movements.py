@@ -1,7 +1,7 @@
 """Accounts, deposits and transfers as the documents describe them: what each does, or why it is refused."""
 
 from payments.accounts import AccountStatus, AccountType
-from payments.commands import NO_REPLY, Command, CommandKind
+from payments.commands import Command, CommandKind
 from payments.entries import Credit, EntryKind
 from payments.identifiers import NIL, system_account
 from payments.money import EXPONENTS, MAX_MINOR
@@ -10,8 +10,8 @@ from payments.movements.instructions import OpenAccount, PricedTransfer, SetStan
 from payments.movements.methods import TERMS, Method
 from payments.postings import SystemAccount
 from payments.rejections import Reason
-from tests.model.effects import Effect, Parties
-from tests.model.state import OPERATORS, Account, Deposit, Payment, State, deposit_item, is_operators
+from tests.model.rules.effects import Effect, Parties
+from tests.model.rules.state import OPERATORS, Account, Deposit, Payment, State, deposit_item, is_operators
 
 CLEARING: dict[bytes, Method] = {
     system_account(terms.clearing, currency): method for method, terms in TERMS.items() for currency in EXPONENTS
@@ -74,14 +74,15 @@ def cannot_pay(state: State, parties: Parties) -> Reason | None:
     return cannot_give(state, payer, amount, currency)
 
 
-def send(state: State, operation_id: bytes, parties: Parties, *details: Detail) -> Credit:
+def send(state: State, operation_id: bytes, parties: Parties, reply_to: bytes, *details: Detail) -> Credit:
     """Take the amount from the payer and send it on its way."""
     state.move(parties.debit, -parties.amount)
-    return credit_of(operation_id, parties, *details)
+    return credit_of(operation_id, parties, reply_to, *details)
 
 
-def credit_of(operation_id: bytes, parties: Parties, *details: Detail) -> Credit:
-    return Credit(operation_id, *parties, NO_REPLY, details=details)
+def credit_of(operation_id: bytes, parties: Parties, reply_to: bytes, *details: Detail) -> Credit:
+    """On its way; who waits for the answer is told at its end."""
+    return Credit(operation_id, *parties, reply_to, details=details)
 
 
 def command(state: State, operation_id: bytes, asked: Command, time_us: int) -> Effect | Reason:
@@ -89,7 +90,7 @@ def command(state: State, operation_id: bytes, asked: Command, time_us: int) -> 
     parties = Parties(asked.payer, asked.payee, asked.amount_minor, asked.currency)
     match asked.kind:
         case CommandKind.TRANSFER:
-            return transfer(state, operation_id, parties)
+            return transfer(state, operation_id, parties, asked.reply_to)
         case CommandKind.DEPOSIT:
             return deposit(state, operation_id, parties, time_us)
         case CommandKind.OPEN_ACCOUNT:
@@ -100,13 +101,13 @@ def command(state: State, operation_id: bytes, asked: Command, time_us: int) -> 
             return _standing(state, asked.kind, parties)
 
 
-def transfer(state: State, operation_id: bytes, parties: Parties, *legs: Posting) -> Effect | Reason:
+def transfer(state: State, operation_id: bytes, parties: Parties, reply_to: bytes, *legs: Posting) -> Effect | Reason:
     """What the payer gives is on its way; `legs` where more than two accounts share in it."""
     refusal = cannot_pay(state, parties)
     if refusal is not None:
         return refusal
     details = (Legs(legs),) if legs else ()
-    message = send(state, operation_id, parties, *details)
+    message = send(state, operation_id, parties, reply_to, *details)
     return Effect(EntryKind.RESERVED, parties, parties.debit, details, messages=(message,))
 
 
@@ -128,7 +129,7 @@ def priced(state: State, operation_id: bytes, asked: PricedTransfer, time_us: in
             return Reason.LEGS_INVALID
     if not balances(asked.legs):
         return Reason.JOURNAL_UNBALANCED
-    return transfer(state, operation_id, named(asked), *asked.legs)
+    return transfer(state, operation_id, named(asked), asked.envelope.reply_to, *asked.legs)
 
 
 def named(asked: PricedTransfer) -> Parties:

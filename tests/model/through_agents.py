@@ -1,0 +1,65 @@
+"""The real agents with the real codec and the state on disk (tests/streams/world.py), followed by the model.
+
+What is asked, how many records an agent takes at a time, and when a shard restarts is random; everything that the model
+learns, it learns from the topics.
+"""
+
+import random
+
+from payments.commands import Command
+from schemas import topics
+from schemas.codec.commands import encode_batch, encode_body
+from schemas.codec.instructions import encode_instruction, encode_tick
+from schemas.partitioning import shard_of
+from tests.model.follow import Follower, Record
+from tests.model.ledger import authority
+from tests.model.operations import Operations
+from tests.streams.world import AGENTS, World
+
+
+class Agents:
+    """A world of agents and what the topics say about it."""
+
+    def __init__(self, seed: int, shards: int = 3) -> None:
+        self._rng = random.Random(f"agents {seed}")
+        self.world = World(shards)
+        self.follower = Follower(shards, self._input_at)
+        self._operations = Operations(self._rng, self.follower.watcher.ledger.state)
+        self._read = [0] * shards
+
+    def play(self, operations: int) -> None:
+        """Raises Disagreement."""
+        for _ in range(operations):
+            self._ask()
+            if self._rng.randrange(3) == 0:
+                topic, shard = self._rng.choice(list(AGENTS)), self._rng.randrange(self.world.shards)
+                self.world.decide(topic, shard, self._rng.choice((1, 3, None)))
+                self._follow()
+            if self._rng.randrange(400) == 0:
+                self.world.restart(self._rng.randrange(self.world.shards), with_disk=self._rng.random() < 0.5)
+        self.world.settle()
+        self._follow()
+        self.follower.finish()
+
+    def _ask(self) -> None:
+        self.world.now_ms += self._rng.choice((0, 0, 1, 1_000, 60_000))
+        self._operations.now_us = self.world.now_ms * 1_000
+        if self._rng.randrange(50) == 0:
+            shard = self._rng.randrange(self.world.shards)
+            self.world.produce(topics.COMMANDS.name, encode_tick(shard), partition=shard)
+        asked = self._operations.next()
+        packed = encode_batch([encode_body(asked)]) if isinstance(asked, Command) else encode_instruction(asked)
+        shard = shard_of(authority(asked), self.world.shards)
+        self.world.produce(topics.COMMANDS.name, packed, key=authority(asked), partition=shard)
+
+    def _follow(self) -> None:
+        for shard, read in enumerate(self._read):
+            log = self.world.logs[topics.LEDGER.name, shard]
+            for record in log[read:]:
+                self.follower.read(shard, record.value())
+            self._read[shard] = len(log)
+        self.follower.advance()
+
+    def _input_at(self, topic: str, shard: int, offset: int) -> Record | None:
+        record = self.world.logs[topic, shard][offset]
+        return Record(record.value(), record.timestamp()[1] * 1_000)
