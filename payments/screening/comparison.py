@@ -7,6 +7,7 @@ behind WEIGHTS: docs/screening.md.
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from rapidfuzz.distance import OSA, Levenshtein
@@ -110,19 +111,14 @@ def _cheaper(one: list[Deduction], other: list[Deduction] | None) -> list[Deduct
     return one if other is None or _cost(one) <= _cost(other) else other
 
 
-def _rejoined(words: Sequence[Word], others: Sequence[Word]) -> list[Word]:
+def _rejoined(words: Sequence[Word], others: Sequence[Word]) -> Sequence[Word]:
     """`patr ushev` → `patrushev` where the other name has it, and has neither part."""
-    known, joined, at = {other.text for other in others}, [], 0
-    while at < len(words):
-        parts = words[at : at + 2]
-        together = "".join(part.text for part in parts)
-        if len(parts) == 2 and together in known and known.isdisjoint(part.text for part in parts):
-            joined.append(word(together))
-            at += 2
-        else:
-            joined.append(words[at])
-            at += 1
-    return joined
+    known = {other.text for other in others}
+    for at, (one, other) in enumerate(pairwise(words)):
+        together = one.text + other.text
+        if together in known and one.text not in known and other.text not in known:
+            return [*words[:at], word(together), *_rejoined(words[at + 2 :], others)]
+    return words
 
 
 def half_edits(left: Word, right: Word, *, is_bare: bool) -> int:
@@ -253,20 +249,27 @@ def _thin_evidence(
     aligned: _Aligned, left_over: Sequence[Word], right_over: Sequence[Word], weights: Weights
 ) -> list[Deduction]:
     """A person's full name is not shown by a single word of it, nor by initials."""
-    found = []
-    texts = _text(one for one, _, _ in aligned.pairs), _text(other for _, other, _ in aligned.pairs)
+    thin = []
     if len(aligned.pairs) == 1 and bool(left_over) != bool(right_over):
-        found.append(Deduction(Difference.ONE_WORD_ONLY, *texts, weights.one_word_only))
-    spelled_out = any(len(one.text) > 1 and len(other.text) > 1 for one, other, _ in aligned.pairs)
-    if aligned.pairs and not spelled_out and texts[0] != texts[1]:
-        found.append(Deduction(Difference.INITIALS_ONLY, *texts, weights.initials_only))
-    return found
+        thin.append((Difference.ONE_WORD_ONLY, weights.one_word_only))
+    if all(len(one.text) == 1 or len(other.text) == 1 for one, other, _ in aligned.pairs) and _differ(aligned):
+        thin.append((Difference.INITIALS_ONLY, weights.initials_only))
+    if not thin:
+        return []
+    texts = _text(one for one, _, _ in aligned.pairs), _text(other for _, other, _ in aligned.pairs)
+    return [Deduction(difference, *texts, permille) for difference, permille in thin]
+
+
+def _differ(aligned: _Aligned) -> bool:
+    return any(one is not other for one, other, _ in aligned.pairs)
 
 
 def _whole_name_deductions(left: Name, right: Name, weights: Weights, *, is_bare: bool) -> list[Deduction] | None:
     """Spaces in other places, or a short word that changed: the names written as one word each."""
-    halves = half_edits(left.whole, right.whole, is_bare=is_bare)
-    if halves > WHOLE_NAME_HALF_EDITS_MAX or 2 * halves >= max(len(left.whole.text), len(right.whole.text)):
+    if abs(len(left.whole) - len(right.whole)) > WHOLE_NAME_HALF_EDITS_MAX:  # not worth the time to look closer
+        return None
+    halves = half_edits(word(left.whole), word(right.whole), is_bare=is_bare)
+    if halves > WHOLE_NAME_HALF_EDITS_MAX or 2 * halves >= max(len(left.whole), len(right.whole)):
         return None
     whole = _text(left.words), _text(right.words)
     return [Deduction(Difference.SPELLING, *whole, halves * weights.half_edit)] if halves else []

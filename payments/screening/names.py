@@ -48,7 +48,8 @@ class Name(NamedTuple):
     text: str
     is_person: bool
     words: tuple[Word, ...]
-    whole: Word
+    whole: str
+    """All words as one."""
     legal_forms: frozenset[str]
     ideographs: str
     is_loosely_vowelled: bool
@@ -70,7 +71,7 @@ def read_name(text: str, schema: Schema) -> Name:
         text,
         is_person,
         tuple(map(word, words)),
-        word("".join(words)),
+        "".join(words),
         legal_forms,
         ideographs_of(native),
         is_loosely_vowelled(text),

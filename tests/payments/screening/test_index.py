@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from benchmarks.made_up_names import disguised, made_up_entries
+from benchmarks.screening.made_up_names import disguised, made_up_entries
 from payments.screening.comparison import compare
 from payments.screening.decisions import DEFAULT_THRESHOLDS
 from payments.screening.entries import Alias, EntryKey, ListEntry, Quality, Source

@@ -1,0 +1,1 @@
+"""What screening costs, and what its index loses."""
