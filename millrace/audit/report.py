@@ -25,7 +25,7 @@ class Invariant(StrEnum):
 PROMISES: dict[Invariant, str] = {
     Invariant.ONE_OUTCOME: "every decided command and every reserved payment ends once",
     Invariant.CONSERVATION: "postings balance per currency; money in accounts, in flight and in the system is zero",
-    Invariant.LIMITS: "no account below its limit at any entry",
+    Invariant.LIMITS: "no account below its limit at any entry; no hold, refund or dispute beyond its amount",
     Invariant.IDEMPOTENCY: "no operation moved money twice",
     Invariant.TABLES: "Postgres equals the fold of the ledger",
     Invariant.TRACE: "the hash chain, the sequence numbers and the lanes have no gap",
@@ -78,7 +78,12 @@ class AuditReport:
     in_flight: int = 0
     deposits: int = 0
     deposits_rejected: int = 0
+    holds: int = 0
+    """Placed; their captures are payments."""
+    other_journals: int = 0
+    """Journal entries that post neither a payment nor a deposit: involuntary debits, disputes, journals of n legs."""
     account_operations: int = 0
+    """Decisions about one account alone."""
     replayed: int = 0
     key_reused: int = 0
     quarantined: int = 0

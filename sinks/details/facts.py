@@ -7,6 +7,7 @@ from psycopg import Connection
 
 from payments.movements.details import OPEN_ITEMS, Cause
 from schemas.codec.fields import REASONS
+from sinks.details.items import ITEM_TABLES
 from sinks.details.rows import send_rows, time_of
 from sinks.ledger_batch import DetailedEntry, LedgerBatch
 
@@ -28,7 +29,7 @@ def copy_details(connection: Connection, batch: LedgerBatch) -> None:
         for detail in one.entry.details:
             if isinstance(detail, Cause):
                 causes.append(_cause_row(one, detail))
-            elif isinstance(detail, OPEN_ITEMS):
+            elif isinstance(detail, OPEN_ITEMS) and type(detail) in ITEM_TABLES:
                 events.append(_event_row(one, OPEN_ITEMS.index(type(detail)), detail.item_id, detail.owner))
     send_rows(connection, _CAUSES, causes)
     send_rows(connection, _ITEM_EVENTS, events)

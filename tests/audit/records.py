@@ -36,7 +36,7 @@ def opened(account: bytes, limit: int = 0) -> Entry:
 
 
 def deposited(account: bytes, amount: int, after: int, operation: int = 80) -> Entry:
-    return entry(EntryKind.POSTED, operation, CLEARING, account, amount, after)
+    return entry(EntryKind.POSTED, operation, CLEARING, account, amount, after)._replace(fingerprint=b"a digest")
 
 
 def record(*entries: Entry) -> PackedLedgerRecord:

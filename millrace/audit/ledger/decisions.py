@@ -11,14 +11,17 @@ from typing import NamedTuple
 from confluent_kafka import Message
 
 from payments.book import Book, evolve
-from payments.commands import Command
-from payments.entries import Credit, Entry, EntryKind, Source, quarantined
+from payments.commands import NO_REPLY, Command
+from payments.entries import Credit, Entry, Source, quarantined
 from payments.errors import UndecodableRecord
 from payments.identifiers import derive_operation_id, is_system
-from payments.lifecycle import decide, post, take_back
+from payments.lifecycle import decide
+from payments.movements import deciding
+from payments.movements.holds import expire
+from payments.movements.instructions import Instruction
 from payments.rejections import Reason
 from schemas.codec.commands import decode_body, form_refusal, items
-from schemas.codec.ledger import SourceTopic
+from schemas.codec.instructions import decode_instruction, decode_tick, instruction_refusal, is_instruction, is_tick
 from schemas.codec.quarantine import kept_key, kept_value
 from schemas.partitioning import shard_of
 
@@ -49,22 +52,41 @@ class Decisions:
         self._shards = shards
 
     def command_record(self, message: Message) -> None:
-        """Every command of one record, packed or not."""
+        """A tick, an instruction, or every command of one record, packed or not."""
         value = message.value() or b""
         source = source_of(message, 0)
         try:
-            bodies = list(items(value))
+            if is_tick(value):
+                self._tick(message, source, value)
+            elif is_instruction(value):
+                self._instruction(message, source, value)
+            else:
+                for item, body in enumerate(list(items(value))):
+                    self._command_body(message, source._replace(item=item), body)
         except UndecodableRecord:
             self._set_aside(Reason.MALFORMED, message, source, value)
-            return
-        for item, body in enumerate(bodies):
-            self._command_body(message, source._replace(item=item), body)
 
-    def credit_record(self, source_topic: SourceTopic, message: Message, credits: list[Credit]) -> None:
-        """Every credit of one packed record, which is a return where it comes from payments.returns."""
-        settle = self._post if source_topic is SourceTopic.CREDITS else self._take_back
+    def credit_record(self, message: Message, credits: list[Credit]) -> None:
+        """Every message of one packed record between two shards."""
         for item, credit in enumerate(credits):
-            settle(credit, source_of(message, item))
+            self._arrive(credit, source_of(message, item))
+
+    def _tick(self, message: Message, source: Source, value: bytes) -> None:
+        if decode_tick(value) != self._shard:
+            self._set_aside(Reason.WRONG_PARTITION, message, source, value)
+            return
+        for entry in expire(self._book, source):
+            self._settle(entry, source)
+
+    def _instruction(self, message: Message, source: Source, value: bytes) -> None:
+        asked = decode_instruction(value)
+        refusal = self._misplaced(asked) or instruction_refusal(asked)
+        if refusal is not None:
+            self._set_aside(refusal, message, source, value)
+            return
+        key, reply_to, description = asked.envelope
+        entry = deciding.decide(self._book, self._operation(asked, key), asked, source)
+        self._settle(entry, source, reply_to, description)
 
     def _command_body(self, message: Message, source: Source, body: bytes) -> None:
         try:
@@ -72,44 +94,46 @@ class Decisions:
         except UndecodableRecord:
             self._set_aside(Reason.MALFORMED, message, source, body)
             return
-        refusal = form_refusal(command)
-        if shard_of(command.authority, self._shards) != self._shard:
-            refusal = Reason.WRONG_PARTITION
+        refusal = self._misplaced(command) or form_refusal(command)
         if refusal is not None:
             self._set_aside(refusal, message, source, body)
-        else:
-            self._decide(command, source)
-
-    def _decide(self, command: Command, source: Source) -> None:
-        operation_id = derive_operation_id(command.authority, command.idempotency_key, self._shard)
-        entry = decide(self._book, operation_id, command, source)
-        if command.description:
-            self.descriptions[len(self.entries)] = command.description
-        self._add(entry)
-        if entry.kind is not EntryKind.RESERVED:
             return
-        _, payer, payee, amount_minor, currency, reply_to, _, _ = command
-        credit = Credit(operation_id, payer, payee, amount_minor, currency, reply_to)
-        destination = self._shard if is_system(payee) else shard_of(payee, self._shards)
-        if destination == self._shard:
-            self._post(credit, source)
-        else:
-            self.credits[destination].append(credit)
+        entry = decide(self._book, self._operation(command, command.idempotency_key), command, source)
+        self._settle(entry, source, command.reply_to, command.description)
 
-    def _post(self, credit: Credit, source: Source) -> None:
-        entry = post(self._book, credit, source)
+    def _operation(self, asked: Command | Instruction, key: str) -> bytes:
+        return derive_operation_id(asked.authority, key, self._shard)
+
+    def _misplaced(self, asked: Command | Instruction) -> Reason | None:
+        return None if shard_of(asked.authority, self._shards) == self._shard else Reason.WRONG_PARTITION
+
+    def _settle(self, entry: Entry, source: Source, reply_to: bytes = NO_REPLY, description: str = "") -> None:
+        """An entry and all that follows from it: in this shard at once, elsewhere by a message."""
+        if description:
+            self.descriptions[len(self.entries)] = description
         self._add(entry)
-        if entry.kind is not EntryKind.REFUSED:
-            return
-        refused = credit._replace(reason=entry.reason)
-        destination = shard_of(credit.payer, self._shards)
-        if destination == self._shard:
-            self._take_back(refused, source)
-        else:
-            self.returns[destination].append(refused)
+        for message in deciding.following(entry, reply_to):
+            self._forward(message, source)
 
-    def _take_back(self, credit: Credit, source: Source) -> None:
-        self._add(take_back(self._book, credit, source))
+    def _arrive(self, message: Credit, source: Source) -> None:
+        entry, answer = deciding.arrive(self._book, message, source)
+        if entry is not None:
+            self._settle(entry, source, message.reply_to)
+        if answer is not None:
+            self._forward(answer, source)
+
+    def _forward(self, message: Credit, source: Source) -> None:
+        if deciding.is_answer(message):
+            destination, outgoing = shard_of(message.payer, self._shards), self.returns
+        else:
+            # Accounts of the operator belong to no shard: whoever pays them posts it.
+            is_operators = is_system(message.payee)
+            destination = self._shard if is_operators else shard_of(message.payee, self._shards)
+            outgoing = self.credits
+        if destination == self._shard:
+            self._arrive(message, source)
+        else:
+            outgoing[destination].append(message)
 
     def _add(self, entry: Entry) -> None:
         evolve(self._book, entry)

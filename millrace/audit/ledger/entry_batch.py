@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from payments.entries import EntryKind
+from payments.entries import NO_FINGERPRINT, Entry, EntryKind
 from payments.identifiers import NIL
 from schemas.codec.ledger import ENTRY_FIELDS, PackedLedgerRecord
 
@@ -18,13 +18,17 @@ BATCH_ENTRIES = 20_000
 """20,000 × 97 bytes = 2 MB; the fixed cost of a numpy call is then below 1 % of the work."""
 
 ENTRY_DTYPE = np.dtype(list(ENTRY_FIELDS))
-ACCOUNT_OPERATIONS = (
-    EntryKind.ACCOUNT_OPENED,
-    EntryKind.ACCOUNT_FROZEN,
-    EntryKind.ACCOUNT_UNFROZEN,
-    EntryKind.ACCOUNT_CLOSED,
-    EntryKind.OVERDRAFT_LIMIT_SET,
+ABOUT_PAYMENTS = (
+    EntryKind.RESERVED,
+    EntryKind.POSTED,
+    EntryKind.HELD,
+    EntryKind.HOLD_RAISED,
+    EntryKind.CAPTURED,
+    EntryKind.RELEASED,
+    EntryKind.POSTED_UNCOLLECTED,
+    EntryKind.DEBITED,
 )
+"""What was decided about payments and holds, where it was decided and not refused."""
 
 Column = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -59,6 +63,24 @@ class EntryBatch:
         return np.isin(self.kinds, [int(kind) for kind in kinds])
 
     @cached_property
+    def decides(self) -> Mask:
+        """Which entries are the one decision about their operation: those that carry its fingerprint, once."""
+        has_fingerprint = self.entries["fingerprint"] != np.frombuffer(NO_FINGERPRINT, "V8")[0]
+        return np.asarray(has_fingerprint & ~self.is_any(EntryKind.REPLAYED, EntryKind.KEY_REUSED))
+
+    @cached_property
+    def decides_payment(self) -> Mask:
+        """Which decisions are about a payment or a hold; the others are about one account."""
+        rejections = self.is_any(EntryKind.REJECTED) & ~self.credit_is_nil
+        return np.asarray(self.decides & (self.is_any(*ABOUT_PAYMENTS) | rejections))
+
+    @cached_property
+    def has_details(self) -> Mask:
+        found = np.zeros(len(self.entries), bool)
+        found[[at for at, _, _ in self.detailed()]] = True
+        return found
+
+    @cached_property
     def debit_is_system(self) -> Mask:
         octets = np.ascontiguousarray(self.entries["debit_account"]).view(np.uint8).reshape(-1, 16)
         return np.asarray(octets[:, 6] < 0x10)
@@ -77,6 +99,14 @@ class EntryBatch:
         starts = np.cumsum(self._counts) - self._counts
         spread["index"] = np.arange(len(self.entries)) - np.repeat(starts, self._counts)
         return spread
+
+    def detailed(self) -> Iterator[tuple[int, tuple[int, int, int, int], Entry]]:
+        """Index in the batch, place (shard, sequence, offset, entry) and entry of those with details, in order."""
+        start = 0
+        for place, (_, record) in zip(self._places, self._records, strict=True):
+            for index, entry in record.detailed():
+                yield start + index, (place.shard, place.sequence, place.offset, index), entry
+            start += record.entry_count
 
     def descriptions(self) -> Iterator[tuple[int, str]]:
         """Index in the batch and text of each description, in order."""

@@ -73,7 +73,7 @@ def prove_log(reader: LogReader, report: AuditReport) -> None:
         report.undecided += replay.undecided
     _say_replayed(reader, report, replayed)
     _conclude_fold(fold, report)
-    _prove_joins(reader, report, settlement, lanes)
+    _prove_joins(reader, report, settlement, lanes, fold)
     _prove_quarantine(reader, report, replayed)
 
 
@@ -103,6 +103,7 @@ def _conclude_fold(fold: Fold, report: AuditReport) -> None:
     for difference in fold.below_limit.values():
         raise difference
     report.proved(Invariant.LIMITS, f"{report.accounts} accounts at each of {report.ledger_entries} entries")
+    report.proved(Invariant.LIMITS, f"{len(fold.items.stated)} holds, deposits, refunds, disputes, debts and journals")
     postings, held = fold.sums()
     report.postings_sum_minor = sum(map(abs, postings.values()))
     for currency in sorted(postings):
@@ -110,18 +111,19 @@ def _conclude_fold(fold: Fold, report: AuditReport) -> None:
             raise Differs(Invariant.CONSERVATION, f"postings in {currency}", "a sum of 0", postings[currency])
         report.proved(
             Invariant.CONSERVATION,
-            f"{currency}: postings add up to 0, and so does what is available, in flight and owed by the system",
+            f"{currency}: postings add up to 0, and so does what is available, held, in flight and owed by the system",
         )
         if held[currency]:
-            place = f"available, in flight and system balances in {currency}"
+            place = f"available, held, in flight and system balances in {currency}"
             raise Differs(Invariant.CONSERVATION, place, "a sum of 0", held[currency])
 
 
-def _prove_joins(reader: LogReader, report: AuditReport, settlement: Settlement, lanes: LaneLog) -> None:
+def _prove_joins(reader: LogReader, report: AuditReport, settlement: Settlement, lanes: LaneLog, fold: Fold) -> None:
     """Shards are read one after the other, so payments that move meanwhile may be seen at one end alone."""
     try:
         settlement.conclude(report)
         lanes.compare()
+        fold.items.conclude(at_rest=not report.undecided)
     except Differs as differs:
         if not reader.moved_on():
             raise
@@ -131,7 +133,8 @@ def _prove_joins(reader: LogReader, report: AuditReport, settlement: Settlement,
         return
     ended = report.posted + report.returned
     report.proved(Invariant.ONE_OUTCOME, f"{ended} reserved payments ended once, {report.in_flight} are in flight")
-    moves = ended + report.in_flight + report.deposits
+    report.proved(Invariant.ONE_OUTCOME, f"{len(fold.items.journal_ends)} journals ended for all legs or for none")
+    moves = ended + report.in_flight + report.deposits + report.other_journals
     report.proved(
         Invariant.IDEMPOTENCY, f"{moves} operations moved money, each once; {report.replayed} repeats did not"
     )

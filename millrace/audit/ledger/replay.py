@@ -19,6 +19,7 @@ from millrace.audit.report import Differs, Invariant
 from payments.book import Book, evolve
 from payments.entries import Entry
 from payments.errors import MillraceError, UndecodableRecord
+from payments.movements.details import Detail
 from schemas.codec.credits import CreditBatch, decode_credits
 from schemas.codec.ledger import (
     GENESIS_HASH,
@@ -31,6 +32,7 @@ from schemas.codec.ledger import (
     encode_ledger_record,
     record_hash,
 )
+from streams.outbox import parted
 
 RECEIVED = {SourceTopic.CREDITS: Lane.CREDITS_RECEIVED, SourceTopic.RETURNS: Lane.RETURNS_RECEIVED}
 
@@ -143,7 +145,7 @@ class ShardReplay:
                     decisions.command_record(message)
                 else:
                     batch = self._received(RECEIVED[header.source], message, received)
-                    decisions.credit_record(header.source, message, batch.credits)
+                    decisions.credit_record(message, batch.credits)
         except MillraceError as error:
             raise Differs(Invariant.REPLAY, place, "inputs that can be decided", error) from error
         counters = [*received.values(), *self._sent(decisions)]
@@ -181,11 +183,13 @@ class ShardReplay:
             (Lane.CREDITS_SENT, decisions.credits),
             (Lane.RETURNS_SENT, decisions.returns),
         ):
-            for destination, credits in outgoing.items():
-                sequence = self._lanes.get((lane, destination), 0)
-                self._lane_log.send(LaneKey(lane, self.shard, destination), sequence, credits)
-                self._lanes[lane, destination] = sequence + 1
-                yield Counter(lane, destination, sequence + 1)
+            for destination, messages in outgoing.items():
+                following = self._lanes.get((lane, destination), 0)
+                for credits in parted(messages):
+                    self._lane_log.send(LaneKey(lane, self.shard, destination), following, credits)
+                    following += 1
+                self._lanes[lane, destination] = following
+                yield Counter(lane, destination, following)
 
     def _count_undecided(self) -> None:
         for source, inputs in self._inputs.items():
@@ -222,16 +226,32 @@ def _first_difference(record: PackedLedgerRecord, decisions: Decisions, place: s
 
 
 def _shown(expected: Entry | None, found: Entry | None) -> tuple[str, str]:
-    """Both entries, cut to the fields that differ."""
+    """Both entries, cut to the fields that differ; of details, to the first one that does."""
     if expected is None or found is None:
         return ("no entry" if expected is None else _named(expected)), ("no entry" if found is None else _named(found))
-    differing = [name for name in Entry._fields if getattr(expected, name) != getattr(found, name)]
-    return _fields(expected, differing), _fields(found, differing)
+    differing = [name for name in Entry._fields[:-1] if getattr(expected, name) != getattr(found, name)]
+    texts = [[_field(name, getattr(entry, name)) for name in differing] for entry in (expected, found)]
+    if expected.details != found.details:
+        for side, text in zip(texts, _details_shown(expected.details, found.details), strict=True):
+            side.append(text)
+    return ", ".join(texts[0]), ", ".join(texts[1])
 
 
-def _fields(entry: Entry, names: list[str]) -> str:
-    values = ((name, getattr(entry, name)) for name in names)
-    return ", ".join(f"{name} {value.hex() if isinstance(value, bytes) else value}" for name, value in values)
+def _details_shown(expected: tuple[Detail, ...], found: tuple[Detail, ...]) -> tuple[str, str]:
+    at, (one, other) = next((at, pair) for at, pair in enumerate(zip_longest(expected, found)) if pair[0] != pair[1])
+    if one is None or other is None or type(one) is not type(other):
+        return f"detail {at} {_kind(one)}", f"detail {at} {_kind(other)}"
+    fields = [name for name in one._fields if getattr(one, name) != getattr(other, name)]
+    first, second = (", ".join(_field(name, getattr(side, name)) for name in fields) for side in (one, other))
+    return f"detail {at} {_kind(one)}: {first}", f"detail {at} {_kind(other)}: {second}"
+
+
+def _kind(detail: Detail | None) -> str:
+    return "missing" if detail is None else type(detail).__name__
+
+
+def _field(name: str, value: object) -> str:
+    return f"{name} {value.hex() if isinstance(value, bytes) else value}"
 
 
 def _named(entry: Entry) -> str:

@@ -7,7 +7,8 @@ by sorting in numpy. With the book of the shard being replayed an audit peaks at
 import numpy as np
 from numpy.typing import NDArray
 
-from millrace.audit.ledger.entry_batch import ACCOUNT_OPERATIONS, EntryBatch, Mask
+from millrace.audit.ledger.entry_batch import EntryBatch, Mask
+from millrace.audit.ledger.rules import POSTING
 from millrace.audit.report import AuditReport, Differs, Invariant
 from payments.entries import EntryKind
 from schemas.codec.ledger import ENTRY
@@ -23,22 +24,26 @@ Movements = NDArray[np.bytes_]
 
 
 class Settlement:
-    """Collects reservations, deposits and ends; `conclude` joins them."""
+    """Collects reservations (captures of holds are some), deposits and ends; `conclude` joins them."""
 
     def __init__(self) -> None:
         self._reserved: list[Movements] = []
         self._deposits: list[Movements] = []
         self._posted: list[Movements] = []
         self._returned: list[Movements] = []
+        self._other_journals: list[Movements] = []
 
     def add(self, batch: EntryBatch, report: AuditReport) -> None:
         """Count the entries of a batch and keep their movements."""
         movements = np.frombuffer(batch.entries, _MOVEMENT)["movement"]
-        posted = batch.is_any(EntryKind.POSTED)
-        self._keep(self._reserved, movements, batch.is_any(EntryKind.RESERVED))
-        self._keep(self._deposits, movements, posted & batch.debit_is_system)
-        self._keep(self._posted, movements, posted & ~batch.debit_is_system)
+        arrived = batch.is_any(EntryKind.POSTED, EntryKind.RECEIVED) & ~batch.debit_is_system
+        at_once = batch.is_any(EntryKind.POSTED) & batch.debit_is_system & batch.decides & ~batch.has_details
+        deposits = at_once | batch.is_any(EntryKind.POSTED_UNCOLLECTED)
+        self._keep(self._reserved, movements, batch.is_any(EntryKind.RESERVED, EntryKind.CAPTURED))
+        self._keep(self._deposits, movements, deposits)
+        self._keep(self._posted, movements, arrived)
         self._keep(self._returned, movements, batch.is_any(EntryKind.RETURNED))
+        self._keep(self._other_journals, movements, batch.is_any(*POSTING) & ~arrived & ~deposits)
         _count(report, batch)
 
     @staticmethod
@@ -54,7 +59,9 @@ class Settlement:
         report.deposits = len(deposits)
         report.in_flight = len(reserved) - len(ends)
         report.payments = len(reserved) + report.rejected
-        moved = np.sort(np.concatenate([_ids(reserved), _ids(deposits)]))
+        others = _sorted(self._other_journals)
+        report.other_journals = len(others)
+        moved = np.sort(np.concatenate([_ids(reserved), _ids(deposits), _ids(others)]))
         _require_once(moved, Invariant.IDEMPOTENCY, "moves of money")
         _require_once(_ids(ends), Invariant.ONE_OUTCOME, "ends")
         unknown = ends[~np.isin(ends, reserved, assume_unique=True)]
@@ -73,7 +80,8 @@ def _count(report: AuditReport, batch: EntryBatch) -> None:
     report.ledger_entries += len(batch.entries)
     report.rejected += _number(rejected & of_payment & ~batch.debit_is_system)
     report.deposits_rejected += _number(rejected & of_payment & batch.debit_is_system)
-    report.account_operations += _number(batch.is_any(*ACCOUNT_OPERATIONS) | rejected & ~of_payment)
+    report.account_operations += _number(batch.decides & ~batch.decides_payment)
+    report.holds += _number(batch.is_any(EntryKind.HELD))
     report.replayed += _number(batch.is_any(EntryKind.REPLAYED))
     report.key_reused += _number(batch.is_any(EntryKind.KEY_REUSED))
     report.quarantined += _number(batch.is_any(EntryKind.QUARANTINED))

@@ -1,4 +1,4 @@
-"""Tables that state facts: decisions, journal_entries, refusals, returns and account_events, row by row.
+"""Tables that state facts of fixed width: decisions, journal_entries, refusals, returns, account_events, row by row.
 
 Each is streamed in ledger order beside the rows that the ledger makes, so memory is one batch whatever their size. The
 mapping from entries to rows is written here once more and not taken from the sink.
@@ -11,7 +11,9 @@ from uuid import UUID
 
 import numpy as np
 
-from millrace.audit.ledger.entry_batch import ACCOUNT_OPERATIONS, EntryBatch, Mask
+from millrace.audit.ledger.entry_batch import EntryBatch, Mask
+from millrace.audit.ledger.rules import POSTING, stated_legs
+from millrace.audit.postgres.detail_rows import DetailTables
 from millrace.audit.postgres.row_stream import (
     BIGINT,
     CURRENCY,
@@ -48,6 +50,7 @@ JOURNAL_ENTRIES = Table(
         **_LEDGER,
         "entry_index": INTEGER,
         **_SOURCE,
+        "stated_legs": SMALLINT,
     },
     ("shard", "ledger_sequence", "entry_index"),
 )
@@ -69,6 +72,8 @@ ACCOUNT_EVENTS = Table(
 )
 FACTS = (DECISIONS, JOURNAL_ENTRIES, REFUSALS, RETURNS, ACCOUNT_EVENTS)
 
+_DESCRIBED = {DECISIONS: "payment_id", ACCOUNT_EVENTS: "operation_id"}
+
 Texts = Iterator[tuple[UUID, str]]
 
 
@@ -77,46 +82,58 @@ class FactTables:
 
     def __init__(self, snapshot: DatabaseSnapshot, stack: ExitStack) -> None:
         self._streams = {table.name: RowStream(snapshot.connect(stack), table, stack) for table in FACTS}
-        self._texts: Texts = snapshot.rows(
-            "SELECT payment_id, description FROM decisions WHERE description IS NOT NULL ORDER BY "
-            + ", ".join(_BY_COMMAND),
-            stack,
-        )
+        self._texts: dict[str, Texts] = {
+            table.name: snapshot.rows(
+                f"SELECT {key}, description FROM {table.name} WHERE description IS NOT NULL ORDER BY "
+                + ", ".join(_BY_COMMAND),
+                stack,
+            )
+            for table, key in _DESCRIBED.items()
+        }
+        self._details = DetailTables(snapshot, stack)
 
     def expect(self, batch: EntryBatch) -> None:
         """Raises Differs at the first row that is not as the batch makes it."""
-        posted, payee = batch.is_any(EntryKind.POSTED), ~batch.credit_is_nil
-        rejected = batch.is_any(EntryKind.REJECTED)
-        decided = batch.is_any(EntryKind.RESERVED) | rejected & payee | posted & batch.debit_is_system
+        decided, others = batch.decides_payment, batch.decides & ~batch.decides_payment
         self._compare(DECISIONS, batch, decided)
-        self._compare(JOURNAL_ENTRIES, batch, posted)
+        self._compare(JOURNAL_ENTRIES, batch, batch.is_any(*POSTING))
         self._compare(REFUSALS, batch, batch.is_any(EntryKind.REFUSED))
         self._compare(RETURNS, batch, batch.is_any(EntryKind.RETURNED))
-        self._compare(ACCOUNT_EVENTS, batch, batch.is_any(*ACCOUNT_OPERATIONS) | rejected & ~payee)
+        self._compare(ACCOUNT_EVENTS, batch, others)
         for index, text in batch.descriptions():
-            if decided[index]:
-                self._compare_text(UUID(bytes=bytes(batch.entries["operation_id"][index])), text)
+            for table, chosen in ((DECISIONS, decided), (ACCOUNT_EVENTS, others)):
+                if chosen[index]:
+                    self._compare_text(table, UUID(bytes=bytes(batch.entries["operation_id"][index])), text)
+        self._details.expect(batch)
 
     def finish(self) -> dict[str, int]:
         """Rows compared by table. Raises Differs where a table has more."""
         for stream in self._streams.values():
             stream.finish()
-        for payment_id, _ in self._texts:
-            raise Differs(Invariant.TABLES, f"table decisions, payment_id {payment_id}", "no description", "one")
-        return {name: stream.compared for name, stream in self._streams.items()}
+        for table, key in _DESCRIBED.items():
+            for id_, _ in self._texts[table.name]:
+                raise Differs(Invariant.TABLES, f"table {table.name}, {key} {id_}", "no description", "one")
+        return {name: stream.compared for name, stream in self._streams.items()} | self._details.finish()
 
     def _compare(self, table: Table, batch: EntryBatch, chosen: Mask) -> None:
         if chosen.any():
             self._streams[table.name].expect(table.rows(_columns(batch, chosen)))
 
-    def _compare_text(self, payment_id: UUID, text: str) -> None:
+    def _compare_text(self, table: Table, id_: UUID, text: str) -> None:
         # PostgreSQL's text holds every character but U+0000; the sink shows it as U+FFFD.
-        expected = payment_id, text.replace("\0", "\ufffd")
-        found = next(self._texts, None)
+        expected = id_, text.replace("\0", "\ufffd")
+        found = next(self._texts[table.name], None)
         if found != expected:
-            place = f"table decisions, payment_id {payment_id}"
-            shown = "no description" if found is None else f"description {found[1]!r} of payment {found[0]}"
-            raise Differs(Invariant.TABLES, place, f"description {expected[1]!r}", shown)
+            key = _DESCRIBED[table]
+            shown = "no description" if found is None else f"description {found[1]!r} of {key} {found[0]}"
+            raise Differs(Invariant.TABLES, f"table {table.name}, {key} {id_}", f"description {expected[1]!r}", shown)
+
+
+def _stated_legs(batch: EntryBatch) -> np.ndarray[Any, Any]:
+    found = np.zeros(len(batch.entries), np.int64)
+    for at, _, entry in batch.detailed():
+        found[at] = len(stated_legs(entry))
+    return found
 
 
 def _columns(batch: EntryBatch, chosen: Mask) -> dict[str, np.ndarray[Any, Any]]:
@@ -133,6 +150,7 @@ def _columns(batch: EntryBatch, chosen: Mask) -> dict[str, np.ndarray[Any, Any]]
         "ledger_offset": places["offset"],
         "entry_index": places["index"],
         "source": places["source"],
+        "stated_legs": _stated_legs(batch)[chosen],
     }
     columns |= dict.fromkeys(("payment_id", "journal_id", "operation_id"), entries["operation_id"])
     columns |= dict.fromkeys(("payer", "debit_account", "account_id"), entries["debit_account"])

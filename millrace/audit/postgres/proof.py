@@ -14,6 +14,7 @@ from millrace.audit.ledger.fold import Fold
 from millrace.audit.ledger.proof import LogReader
 from millrace.audit.ledger.replay import decoded
 from millrace.audit.postgres.facts import FactTables
+from millrace.audit.postgres.item_tables import compare_items
 from millrace.audit.postgres.snapshot import AppliedTo, DatabaseSnapshot
 from millrace.audit.postgres.sums import compare_keyed, compare_sums, selected
 from millrace.audit.report import AuditReport, Differs, Invariant
@@ -79,6 +80,7 @@ def prove_tables(reader: LogReader, snapshot: DatabaseSnapshot, report: AuditRep
         compared = facts.finish()
     with ExitStack() as stack:
         compare_sums(snapshot, applied.fold, applied.counts, report, stack)
+        compare_items(snapshot, applied.fold.items, stack)
         lanes = selected(snapshot, "sink_lanes", SINK_LANES, stack)
         compare_keyed("sink_lanes", SINK_LANES, applied.lanes, lanes, keys=3)
     _say(report, applied, compared)
@@ -90,8 +92,9 @@ def _say(report: AuditReport, applied: Applied, compared: dict[str, int]) -> Non
     report.proved(Invariant.TABLES, f"{rows}: every column of every row, streamed in ledger order")
     report.proved(
         Invariant.TABLES,
-        f"{len(applied.fold.accounts)} accounts, {len(applied.fold.positions())} balances, outcome_counts, sink_lanes,"
-        " sink_progress: compared by key; drift 0",
+        f"{len(applied.fold.accounts)} accounts, {len(applied.fold.positions())} balances,"
+        f" {len(applied.fold.items.stated)} open items, outcome_counts, sink_lanes, sink_progress: compared by key;"
+        " drift 0",
     )
     report.proved(Invariant.TRACE, "every row names the ledger record, and by it the command, that it comes from")
     if applied.unapplied:

@@ -14,7 +14,7 @@ from millrace.audit.ledger.fold import Fold
 from millrace.audit.postgres.snapshot import DatabaseSnapshot
 from millrace.audit.report import AuditReport, Differs, Invariant
 
-ACCOUNTS = ("account_id", "currency", "status", "overdraft_limit_minor", "opened_at", "changed_at")
+ACCOUNTS = ("account_id", "currency", "type", "status", "overdraft_limit_minor", "opened_at", "changed_at")
 BALANCES = ("account_id", "currency", "posted_minor", "available_minor", "changed_at")
 OUTCOME_COUNTS = ("shard", "kind", "entries")
 
@@ -29,6 +29,7 @@ def compare_sums(
     accounts = {
         UUID(bytes=id_): (
             account.currency,
+            int(account.type),
             int(account.status),
             account.limit,
             _time(account.opened_at_us),

@@ -1,0 +1,76 @@
+"""Tables of open items, compared by key with the newest statement of each item: holds to journals."""
+
+from contextlib import ExitStack
+from typing import Any
+from uuid import UUID
+
+from millrace.audit.ledger.items import Items, Stated
+from millrace.audit.postgres.detail_rows import time_of
+from millrace.audit.postgres.snapshot import DatabaseSnapshot
+from millrace.audit.postgres.sums import compare_keyed, selected
+from payments.movements.details import (
+    Dispute,
+    GivenBack,
+    Hold,
+    Journal,
+    JournalLeg,
+    OpenItem,
+    Posting,
+    Receivable,
+    Uncollected,
+)
+from payments.rejections import Reason
+from schemas.codec.fields import REASONS
+
+_DEPOSIT = ("account_id", "amount_minor", "currency", "is_open")
+_TABLES: dict[type[OpenItem], tuple[str, ...]] = {
+    Hold: (
+        *("holds", "hold_id", "payer", "payee", "remaining_minor", "captured_minor"),
+        *("currency", "expires_at", "is_open"),
+    ),
+    Uncollected: ("uncollected_deposits", "deposit_id", *_DEPOSIT),
+    GivenBack: ("given_back", "payment_id", "account_id", "amount_minor", "refunded_minor", "disputed_minor"),
+    Dispute: (
+        *("disputes", "dispute_id", "merchant", "payment_id", "customer"),
+        *("amount_minor", "currency", "is_provisional", "is_open"),
+    ),
+    Receivable: ("receivables", "receivable_id", *_DEPOSIT),
+    JournalLeg: ("reserved_legs", "leg_id", "account_id", "journal_id", "amount_minor", "currency", "is_open"),
+    Journal: ("journals", "journal_id", "account_id", "legs", "awaited", "refusal", "is_open"),
+}
+"""Table, then its columns in the order of the item's fields."""
+
+_NOT_SHOWN = {GivenBack: "is_open", Journal: "reply_to"}
+_PLACE = ("opened_at", "changed_at", "shard", "ledger_sequence", "entry_index")
+
+
+def compare_items(snapshot: DatabaseSnapshot, items: Items, stack: ExitStack) -> None:
+    """Raises Differs at the first item that is not shown as it stands."""
+    for kind, (table, *names) in _TABLES.items():
+        columns = (*names, *_PLACE)
+        expected = {
+            UUID(bytes=item_id): _row(stated)[1:] for (found, item_id), stated in items.stated.items() if found is kind
+        }
+        compare_keyed(table, columns, expected, selected(snapshot, table, columns, stack))
+
+
+def _row(stated: Stated) -> tuple[Any, ...]:
+    item = stated.item
+    own = [_shown(name, value) for name, value in item._asdict().items() if name != _NOT_SHOWN.get(type(item))]
+    return *own, time_of(stated.opened_at_us), time_of(stated.changed_at_us), *stated.place
+
+
+def _shown(name: str, value: Any) -> Any:
+    match value:
+        case bytes():
+            return UUID(bytes=value)
+        case Reason():
+            return REASONS.index(value)
+        case tuple():
+            return [_leg(leg) for leg in value]
+        case _:
+            return time_of(value) if name == "expires_at_us" else value
+
+
+def _leg(leg: Posting) -> list[str | int]:
+    return [str(UUID(bytes=leg.account)), leg.amount_minor, leg.currency]
