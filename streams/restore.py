@@ -232,7 +232,7 @@ class _Restoration:
 
 
 class _Cold(_Restoration):
-    """From the snapshots: pages by way of memory (37 bytes an account, 80 an item), segments straight to the disk."""
+    """From the snapshots: pages by way of memory (38 bytes an account, 40 to 80 an item), segments straight to disk."""
 
     def run(self) -> RestoredShard:
         pages = self._load_segments()

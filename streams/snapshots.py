@@ -41,8 +41,8 @@ ENTRIES_PER_PAGE = 500
 
 PART_BYTES = 400_000
 """Of accounts, and as much of items, in one record: with its header below the 900,000 bytes that a stage may write at
-once. A page of more than 10,800 accounts (37 bytes) or about 5,000 items (80 bytes; a journal of 64 legs has 1,900) is
-written in parts. It has no bound, but costs: 100,000 refunds of one merchant are 8 MB in each turn."""
+once. A page of more than 10,800 accounts (37 bytes) or 10,000 refunds (40; a hold has 66, a dispute 74, a journal of 64
+legs 1,520) is written in parts. It has no bound, but costs: 100,000 refunds of one merchant are 4 MB in each turn."""
 
 PAGES_PER_STEP = 16
 SEGMENT_OPERATIONS = 4_096

@@ -21,8 +21,8 @@ _KINDS: dict[type, bytes] = {kind: bytes([number]) for number, kind in enumerate
 _KIND_AT = 17
 """Place of the kind in a key, behind page and owner."""
 
-_ROW_BYTES = 140
-"""Key and value; a journal of 64 legs has 1,900."""
+_ROW_BYTES = 100
+"""Key and value; a journal of 64 legs has 1,560."""
 
 
 class ItemsOnDisk:

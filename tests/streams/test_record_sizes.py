@@ -3,19 +3,31 @@
 The inputs are the largest that the contract allows: full batches, longest keys, longest texts in four-byte letters.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
+from payments.accounts import Account
 from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, Command
 from payments.entries import EntryKind
+from payments.identifiers import NIL
+from payments.movements.details import GivenBack, Posting
+from payments.movements.holds import EXPIRIES_A_TICK
+from payments.movements.instructions import ClearDeposit, Envelope, Instruction, PlaceHold, PostJournal
+from payments.movements.journals import MAX_LEGS
 from payments.rejections import Reason
 from schemas import topics
 from schemas.codec.commands import MAX_ITEMS, encode_batch, encode_body
+from schemas.codec.instructions import MAX_CODE_CHARS
 from schemas.codec.ledger import PackedLedgerRecord, decode_ledger_record
 from schemas.codec.replies import reply_address
-from streams.outbox import MAX_ENTRIES
-from tests.streams.accounts import account_on, freeze, funded, open_account, transfer
+from schemas.codec.snapshots import AccountsPage, decode_snapshot
+from streams import snapshots
+from streams.outbox import FULL_BYTES, LANE_BYTES, MAX_ENTRIES, MAX_LEDGER_BYTES
+from tests.streams.accounts import CURRENCY, account, account_on, deposit, freeze, funded, open_account, transfer
+from tests.streams.clerk import CHECKS
+from tests.streams.stored import items_of
+from tests.streams.test_restore import assert_restores
 from tests.streams.world import World
 
 WRITE_LIMIT_BYTES = 900_000
@@ -142,3 +154,118 @@ def test_a_batch_of_nonsense_is_set_aside_piece_by_piece_within_the_bound() -> N
     assert len(world.records(topics.QUARANTINE)) == MAX_ITEMS
     assert [entry.source_item for entry in world.entries(0)] == list(range(MAX_ITEMS))
     assert largest_bytes(world) < WRITE_LIMIT_BYTES
+
+
+def asked(make: Callable[[Envelope], Instruction], count: int, text: str = "") -> list[Instruction]:
+    """Instructions that all wait for a reply."""
+    return [make(Envelope(f"asked-{number}", reply_address(1, 1 + number), text)) for number in range(count)]
+
+
+def journal(legs: Sequence[bytes]) -> Callable[[Envelope], Instruction]:
+    """The first account pays all others."""
+    amounts = [1 - len(legs), *[1] * (len(legs) - 1)]
+    postings = tuple(Posting(account, amount, CURRENCY) for account, amount in zip(legs, amounts, strict=True))
+    return lambda envelope: PostJournal(envelope=envelope, legs=postings, code="x" * MAX_CODE_CHARS)
+
+
+def test_the_largest_journals_inside_one_shard_fit() -> None:
+    """64 answers, each of which restates 64 legs, in one ledger record; behind them the record is cut."""
+    world = World(1)
+    legs = [account(number) for number in range(1, MAX_LEGS + 1)]
+    funded(world, *legs, amount_minor=1_000_000)
+    world.send(*asked(journal(legs), 10, LONGEST["emoji"]))
+    before = len(ledger(world))
+    world.settle()
+    records = ledger(world, since=before)
+    assert sum(entry.kind is EntryKind.JOURNAL_POSTED for record in records for entry in record.entries()) == 10
+    assert len(records) < 10, "several fit into one"
+    sizes = sorted(len(record.value()) for record in world.logs[topics.LEDGER.name, 0][before:])
+    assert FULL_BYTES / 2 < sizes[-1] < MAX_LEDGER_BYTES
+    assert largest_bytes(world) < WRITE_LIMIT_BYTES
+
+
+@pytest.mark.parametrize("is_refused", [False, True], ids=["posted", "cancelled"])
+def test_a_lane_full_of_answers_fits_the_coordinators_ledger(is_refused: bool) -> None:
+    """Every PREPARED makes an entry that restates the whole journal: lane records are cut by what they will become."""
+    world = World(2)
+    first = account_on(0, 2)
+    legs = [first, *(account_on(1, 2, nth) for nth in range(MAX_LEGS - 1))]
+    funded(world, *legs, amount_minor=1_000_000)
+    if is_refused:
+        world.send(freeze(legs[-1]))
+        world.settle()
+    world.send(*asked(journal(legs), 8))
+    world.settle()
+    ended = EntryKind.JOURNAL_CANCELLED if is_refused else EntryKind.JOURNAL_POSTED
+    assert sum(entry.kind is ended for entry in world.entries(0)) == 8
+    largest = max(len(record.value()) for record in world.logs[topics.LEDGER.name, 0])
+    assert LANE_BYTES / 2 < largest < MAX_LEDGER_BYTES, "the lane was full, and what it became fits"
+    assert largest_bytes(world) < WRITE_LIMIT_BYTES
+
+
+def test_five_hundred_holds_that_expire_at_one_tick_fit() -> None:
+    world = World(1)
+    payer, payee = account(1), account(2)
+    funded(world, payer, payee, amount_minor=1_000_000)
+    expires_at_us = (world.now_ms + 60_000) * 1_000
+    for batch in range(4):
+        world.send(
+            *(
+                PlaceHold(
+                    envelope=Envelope(f"{batch}-{number}"),
+                    payer=payer,
+                    payee=payee,
+                    amount_minor=1,
+                    currency=CURRENCY,
+                    expires_at_us=expires_at_us,
+                )
+                for number in range(EXPIRIES_A_TICK // 2)
+            )
+        )
+    world.settle()
+    world.now_ms += 60_000
+    for released in (EXPIRIES_A_TICK, EXPIRIES_A_TICK, 0):
+        before = len(ledger(world))
+        world.tick(0)
+        world.settle()
+        entries = [entry for record in ledger(world, since=before) for entry in record.entries()]
+        assert [entry.kind for entry in entries] == [EntryKind.RELEASED] * released
+    assert largest_bytes(world) < WRITE_LIMIT_BYTES / 2
+
+
+def test_a_page_with_more_than_a_record_may_hold_is_written_in_parts() -> None:
+    """30,000 accounts and 20,000 refunds of one of them: 1.1 and 0.8 MB."""
+    world = World(1)
+    shard = world.tables[0]
+    accounts = {number.to_bytes(15, "big") + b"\0": Account("EUR", number) for number in range(30_000)}
+    refunds = {GivenBack(number.to_bytes(16, "big"), NIL, 1 << 50, 1, 1 << 40) for number in range(20_000)}
+    for account_id, held in accounts.items():
+        shard.book.accounts[account_id] = held
+    for refund in refunds:
+        shard.book.items.put(refund)
+    shard.entries = snapshots.ENTRIES_PER_PAGE
+    world.tables.before_commit([0], world.produce)
+    assert largest_bytes(world) < WRITE_LIMIT_BYTES
+    written = [decode_snapshot(record.value()) for record in world.records(topics.SNAPSHOTS)]
+    parts = [page for page in written if isinstance(page, AccountsPage)]
+    assert len(parts) == 3
+    assert [account for part in parts for account in part.accounts] == list(accounts.items())
+    assert {item for part in parts for item in part.items} == refunds
+
+
+def test_parts_that_a_smaller_page_leaves_behind_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "ENTRIES_PER_PAGE", 1)
+    monkeypatch.setattr(snapshots, "PAGES_PER_STEP", snapshots.PAGES)
+    monkeypatch.setattr(snapshots, "PART_BYTES", 500)
+    world = World(1)
+    funded(world, PAYER)
+    world.send(*(deposit(PAYER, 1, f"d{number}")._replace(payer=CHECKS) for number in range(300)))
+    world.settle()
+    for item in list(world.tables[0].book.items.of(PAYER))[5:]:
+        world.send(ClearDeposit(envelope=Envelope(item.item_id.hex()), account=PAYER, deposit_id=item.item_id))
+    world.settle()
+    newest = {record.key() or b"": decode_snapshot(record.value()) for record in world.records(topics.SNAPSHOTS)}
+    parts = [page for page in newest.values() if isinstance(page, AccountsPage) and page.page == PAYER[-1]]
+    assert sum(len(part.items) for part in parts) > len(items_of(world.tables[0])) == 5
+    assert len({part.sequence for part in parts}) > 1
+    assert_restores(world)

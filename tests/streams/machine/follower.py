@@ -1,25 +1,24 @@
-"""Reads what the agents of a world wrote, record by record, and hands every input with its entries to the auditor.
+"""Reads what the agents of a world wrote, record by record, and hands every input with its entries to the model.
 
 Keeps its own places in the ledgers. Asserts on the way that no ledger record, no input and no entry is missing, comes
-twice or stands in another order, and that the hash chain holds; what the entries mean is the auditor's business.
+twice or stands in another order, and that the hash chain holds; what the entries mean is the business of tests/model.
 """
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from functools import partial
 
 from payments.commands import NO_REPLY, Command
 from payments.entries import Credit, Entry, EntryKind
-from payments.identifiers import is_system
 from schemas import topics
 from schemas.codec.commands import decode_body, items
 from schemas.codec.credits import decode_credits
 from schemas.codec.ledger import Lane, decode_ledger_record
 from schemas.codec.replies import Reply, decode_replies
 from schemas.partitioning import shard_of
+from tests.model.watcher import Watcher
 from tests.streams.stored import accounts_of
-from tests.streams.world import World
-from tests.support.auditor import Auditor
+from tests.streams.world import Record, World
 
 INPUTS = (topics.COMMANDS.name, topics.CREDITS.name, topics.RETURNS.name)
 """Topic of each wire value of a ledger record's source."""
@@ -33,7 +32,7 @@ class Follower:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.auditor = Auditor()
+        self.watcher = Watcher(partial(shard_of, shards=world.shards))
         self.poison: set[Place] = set()
         self.waiting: dict[bytes, bytes] = {}
         """Reply address → operation id of each command that somebody waits for."""
@@ -67,57 +66,46 @@ class Follower:
             self._follow_inputs(source, shard, range(header.first_offset, header.next_offset), entries)
 
     def _follow_inputs(self, source: str, shard: int, offsets: range, entries: list[Entry]) -> None:
-        coming = iter(entries)
+        places = [(entry.source_offset, entry.source_item) for entry in entries]
+        assert places == sorted(places), "entries out of the order of their inputs"
+        found: defaultdict[tuple[int, int], list[Entry]] = defaultdict(list)
+        for place, entry in zip(places, entries, strict=True):
+            found[place].append(entry)
         for offset in offsets:
-            value = self.world.logs[source, shard][offset].value()
+            record = self.world.logs[source, shard][offset]
             if source == topics.COMMANDS.name:
-                self._commands(shard, offset, value, coming)
+                self._commands(shard, offset, record, found)
                 continue
-            for item, credit in enumerate(decode_credits(value).credits):
-                entry = next(coming)
-                assert (entry.source_offset, entry.source_item) == (offset, item)
-                self._settled(credit, entry, is_return=source == topics.RETURNS.name)
-        assert next(coming, None) is None, "an entry without an input"
+            for item, credit in enumerate(decode_credits(record.value()).credits):
+                self._settled(shard, credit, record, found.pop((offset, item)))
+        assert not found, "an entry without an input"
 
-    def _commands(self, shard: int, offset: int, value: bytes, coming: Iterator[Entry]) -> None:
-        bodies = [value] if (shard, offset, -1) in self.poison else list(items(value))
+    def _commands(self, shard: int, offset: int, record: Record, found: dict[tuple[int, int], list[Entry]]) -> None:
+        bodies = [record.value()] if (shard, offset, -1) in self.poison else list(items(record.value()))
         for item, body in enumerate(bodies):
-            entry = next(coming)
-            assert (entry.source_offset, entry.source_item) == (offset, item)
+            entries = found.pop((offset, item))
             if {(shard, offset, item), (shard, offset, -1)} & self.poison:
-                assert entry.kind is EntryKind.QUARANTINED
+                assert [entry.kind for entry in entries] == [EntryKind.QUARANTINED]
                 continue
-            self._decided(shard, decode_body(body), entry, coming)
+            self._decided(decode_body(body), record, entries)
 
-    def _decided(self, shard: int, command: Command, entry: Entry, coming: Iterator[Entry]) -> None:
-        self.auditor.command(command, entry)
+    def _decided(self, command: Command, record: Record, entries: list[Entry]) -> None:
+        self.watcher.asked(command, _time_us(record), entries)
         if command.reply_to != NO_REPLY:
             assert command.reply_to not in self.waiting, "one address, two commands"
-            self.waiting[command.reply_to] = entry.operation_id
-        if entry.kind in (EntryKind.REPLAYED, EntryKind.KEY_REUSED):
-            self._repeats[command.reply_to] = entry.kind
+            self.waiting[command.reply_to] = entries[0].operation_id
+        if entries[0].kind in (EntryKind.REPLAYED, EntryKind.KEY_REUSED):
+            self._repeats[command.reply_to] = entries[0].kind
             return
-        self.last[entry.operation_id] = entry.kind
-        stays = is_system(command.payee) or shard_of(command.payee, self.world.shards) == shard
-        if entry.kind is not EntryKind.RESERVED or not stays:
-            return
-        credit = Credit(
-            entry.operation_id,
-            command.payer,
-            command.payee,
-            command.amount_minor,
-            command.currency,
-            command.reply_to,
-        )
-        answer = next(coming)
-        self._settled(credit, answer)
-        if answer.kind is EntryKind.REFUSED:
-            self._settled(credit._replace(reason=answer.reason), next(coming), is_return=True)
+        self._remember_the_last(entries)
 
-    def _settled(self, credit: Credit, entry: Entry, is_return: bool = False) -> None:
-        assert entry.operation_id == credit.operation_id
-        (self.auditor.give_back if is_return else self.auditor.credit)(credit, entry)
-        self.last[credit.operation_id] = entry.kind
+    def _settled(self, shard: int, credit: Credit, record: Record, entries: list[Entry]) -> None:
+        self.watcher.arrived(shard, credit, _time_us(record), entries)
+        self._remember_the_last(entries)
+
+    def _remember_the_last(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            self.last[entry.operation_id] = entry.kind
 
     def check_replies(self) -> None:
         """At rest: each waiting command has one reply, on its process's partition, with the outcome of its payment."""
@@ -151,14 +139,26 @@ class Follower:
         assert self.lanes == expected
 
     def check_balances(self) -> None:
-        """At rest: the shards hold the auditor's accounts, each at the partition of its key."""
+        """At rest: all was heard, and the shards hold the model's accounts, each at the partition of its key."""
+        state = self.watcher.ledger.state
+        state.check()
+        assert not state.under_way
         held = {}
         for shard in range(self.world.shards):
             for account_id, account in accounts_of(self.world.tables[shard]).items():
                 assert shard_of(account_id, self.world.shards) == shard
-                held[account_id] = (account.currency, account.available_minor, account.overdraft_limit_minor)
-                assert account.status.name.lower() == self.auditor.accounts[account_id].standing
-        assert held == {id_: (a.currency, a.available, a.limit) for id_, a in self.auditor.accounts.items()}
+                held[account_id] = (
+                    account.currency,
+                    account.available_minor,
+                    account.overdraft_limit_minor,
+                    account.status,
+                )
+        expected = {id_: (a.currency, a.available, a.limit, a.standing) for id_, a in state.accounts.items()}
+        assert held == expected
+
+
+def _time_us(record: Record) -> int:
+    return record.timestamp()[1] * 1_000
 
 
 _ENDS = {
