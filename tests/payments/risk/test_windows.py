@@ -20,7 +20,7 @@ def window_of(listed: list[Event], span: Span) -> bytes:
 @settings(deadline=None)
 @given(events(), st.sampled_from(SPANS), STEPS_US)
 def test_a_window_is_a_list_gone_through(listed: list[Event], span: Span, wait_us: int) -> None:
-    now_us = (listed[-1].time_us if listed else NOON_US) + wait_us
+    now_us = max([NOON_US, *(event.time_us for event in listed)]) + wait_us
     held = inside(listed, span, now_us)
     approved = [event for event in held if event.approved]
     window = window_of(listed, span)
