@@ -83,6 +83,16 @@ async def test_many_calls_with_one_key_mean_one_account_while_the_alias_changes_
     assert len(set(found)) == 1
 
 
+async def test_of_many_pins_of_one_call_the_first_counts_for_all(aliases: Aliases) -> None:
+    """Tries of one call that resolved its alias on either side of a change."""
+    request = pins.request_digest(b"alias pin", "app", "k")
+    wanted = [pins.Pin(b"p", bytes([number]) * 16, THIRD) for number in range(1, 9)]
+    found = await asyncio.gather(*(aliases._pins.pin(request, pin, payer_by_alias=True) for pin in wanted))
+    assert len(set(found)) == 1
+    assert found[0] in wanted
+    assert await aliases._pins.find(request) == found[0]
+
+
 async def test_another_way_to_name_the_parties_is_another_body(clerk: Clerk, aliases: Aliases) -> None:
     """Even where it stands for the same account; another spelling of one name is the same name."""
     await clerk.registers(FIRST)

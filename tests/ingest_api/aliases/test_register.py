@@ -5,6 +5,7 @@ a name.
 import asyncio
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -71,9 +72,15 @@ async def test_many_registrations_under_one_id_are_one(clerk: Clerk, aliases: Al
     assert len({one.alias for one in registered}) == 1
 
 
-async def test_a_name_that_somebody_has_proved_is_nobody_elses(clerk: Clerk, aliases: Aliases) -> None:
+async def test_a_name_that_somebody_has_proved_is_nobody_elses(
+    clerk: Clerk, aliases: Aliases, connection: AsyncConnection[Any]
+) -> None:
     first = await clerk.registers(FIRST)
     assert await clerk.tries(SECOND, subject=BERTA) is Refusal.TAKEN
+    kept = await connection.execute(
+        "SELECT subject_id FROM personal_values UNION SELECT subject_id FROM personal_index"
+    )
+    assert await kept.fetchall() == [{"subject_id": UUID(bytes=ANNA)}], "something of a refused claim was kept"
     claimed = await clerk.registers(SECOND, subject=BERTA, verified=False)
     assert not claimed.alias.verified
     assert await clerk.tries(SECOND, subject=BERTA) is Refusal.TAKEN
