@@ -24,7 +24,7 @@ REMEMBERED_MAX = 64
 
 _SEEN = Struct(">8sI")
 _BYTES = _SEEN.size
-_TIMES = tuple(Struct(">" + "8xI" * count) for count in range(KEYS_MAX + 2))
+_TIMES = tuple(Struct(">" + "8xI" * keys) for keys in range(KEYS_MAX + 2))
 """When each of so many keys was last seen, unpacked at once."""
 
 _UNIT_US = 300 * 10**6

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 import yaml
 
-from payments.money import AmountProblem, to_minor
+from payments.money import EXPONENTS, AmountProblem, to_minor
 from payments.risk.limits import NO_LIMIT, Limits, Tier
 
 MAX_RULES = 64
@@ -36,9 +36,9 @@ class Problem(NamedTuple):
 
 Problems = list[Problem]
 
-_Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")]
-_Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")]
-_RuleId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+_Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?\Z")]
+_Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}\Z")]
+_RuleId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}\Z")]
 
 
 class RuleText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,35 +98,41 @@ def read_document(text: str) -> Document | Problems:
 
 
 def _document(written: _DocumentText, places: "_Places") -> Document | Problems:
-    problems: Problems = []
-
-    def minor(amount: str | None, currency: str, *path: str | int) -> int:
-        if amount is None:
-            return NO_LIMIT
-        found = to_minor(Decimal(amount), currency) if Decimal(amount) else 0
-        if isinstance(found, AmountProblem):
-            problems.append(places.problem(path, f"{amount} {currency}: {found.value}"))
-            return 0
-        return found
-
+    amounts = _Amounts(places)
     tiers = {
         Tier[name.upper()]: {
-            currency: Limits(
-                *(
-                    minor(amount, currency, "tiers", name, currency, field)
-                    for field, amount in msgspec.structs.asdict(limits).items()
-                )
-            )
+            currency: Limits(*amounts.minor(msgspec.structs.asdict(limits), currency, "tiers", name, currency))
             for currency, limits in by_currency.items()
         }
         for name, by_currency in written.tiers.items()
     }
     thresholds = {
-        currency: minor(amount, currency, "reporting_thresholds", currency)
+        currency: next(amounts.minor({currency: amount}, currency, "reporting_thresholds"))
         for currency, amount in written.reporting_thresholds.items()
     }
     lines = tuple(places.line(("rules", index)) for index in range(len(written.rules)))
-    return problems or Document(written.version, written.rules, lines, tiers, thresholds)
+    return amounts.problems or Document(written.version, written.rules, lines, tiers, thresholds)
+
+
+class _Amounts:
+    """Decimal texts as minor units; what is wrong with them is gathered."""
+
+    def __init__(self, places: "_Places") -> None:
+        self.problems: Problems = []
+        self._places = places
+
+    def minor(self, named: Mapping[str, str | None], currency: str, *path: str) -> Iterator[int]:
+        """Of each amount under this path; NO_LIMIT where there is none."""
+        if currency not in EXPONENTS:
+            self._refuse(path, f"{currency} is no currency that is paid in (ISO 4217)")
+        for name, amount in named.items():
+            found = to_minor(Decimal(amount), currency) if amount and Decimal(amount) else 0
+            if isinstance(found, AmountProblem) and currency in EXPONENTS:
+                self._refuse((*path, name), f"{amount} {currency}: {found.value}")
+            yield NO_LIMIT if amount is None or isinstance(found, AmountProblem) else found
+
+    def _refuse(self, path: Sequence[str], message: str) -> None:
+        self.problems.append(self._places.problem(path, message))
 
 
 def _place_and_message(complaint: str) -> tuple[Sequence[str | int], str]:
@@ -169,12 +175,14 @@ class _Places:
 
     def repeated_keys(self) -> Problems:
         """Keys that stand twice in one mapping, of which YAML would keep the last."""
-        return [
-            Problem(key.start_mark.line + 1, "", f"`{key.value}` stands here twice: keep one")
-            for mapping in self._mappings()
-            for index, (key, _) in enumerate(mapping.value)
-            if any(key.value == earlier.value for earlier, _ in mapping.value[:index])
-        ]
+        found: Problems = []
+        for mapping in self._mappings():
+            seen = set[str]()
+            for key, _ in mapping.value:
+                if key.value in seen:
+                    found.append(Problem(key.start_mark.line + 1, "", f"`{key.value}` stands here twice: keep one"))
+                seen.add(key.value)
+        return found
 
     def _rule(self, path: Sequence[str | int]) -> str:
         if list(path[:1]) != ["rules"] or len(path) < 2:
