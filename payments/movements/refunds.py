@@ -42,7 +42,8 @@ def given_back(book: Book, asked: Refund) -> GivenBack | Reason:
     if book.receipts.fingerprint_of(asked.payment_id) != receipt_fingerprint(*paid):
         return Reason.PAYMENT_NOT_REFUNDABLE
     found = book.items.find(GivenBack, asked.merchant, asked.payment_id)
-    so_far = found or GivenBack(asked.payment_id, asked.merchant, asked.payment_amount_minor, 0, 0)
+    given = (found.refunded_minor, found.disputed_minor) if found is not None else (0, 0)
+    so_far = GivenBack(asked.payment_id, asked.merchant, asked.payment_amount_minor, *given)
     if so_far.refunded_minor + so_far.disputed_minor + asked.amount_minor > so_far.amount_minor:
         return Reason.REFUND_EXCEEDS_PAYMENT
     return so_far

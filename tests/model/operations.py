@@ -394,7 +394,7 @@ class Operations:
 
     def _refund_fields(self) -> dict[str, object]:
         payment_id, paid = self._payment(lambda payment: True)
-        left = self._state.given(payment_id).left if payment_id in self._state.payments else 1
+        left = self._state.left_of(payment_id) if payment_id in self._state.payments else 1
         return {
             "envelope": self._envelope(),
             "merchant": paid.payee,

@@ -178,7 +178,7 @@ def _cannot_give_back(state: State, asked: Refund) -> Reason | None:
     paid = _known(state, asked.payment_id, asked.customer, asked.merchant, asked.payment_amount_minor, asked.currency)
     if paid is None:
         return Reason.PAYMENT_NOT_REFUNDABLE
-    return Reason.REFUND_EXCEEDS_PAYMENT if asked.amount_minor > state.given(asked.payment_id).left else None
+    return Reason.REFUND_EXCEEDS_PAYMENT if asked.amount_minor > state.left_of(asked.payment_id) else None
 
 
 def _known(state: State, payment_id: bytes, payer: bytes, payee: bytes, amount: int, currency: str) -> Payment | None:

@@ -81,10 +81,6 @@ class GivenBack:
     refunded: int = 0
     disputed: int = 0
 
-    @property
-    def left(self) -> int:
-        return self.amount - self.refunded - self.disputed
-
 
 @dataclass
 class Dispute:
@@ -191,6 +187,8 @@ class State:
     def give_back(self, payment_id: bytes, refunded: int = 0, disputed: int = 0) -> details.GivenBack:
         """More of a payment is refunded or disputed, or (below 0) less."""
         given = self.given_back[payment_id] = self.given(payment_id)
+        if refunded > 0 or disputed > 0:
+            given.amount = self.payments[payment_id].amount  # another, where a key was used again after its time
         given.refunded += refunded
         given.disputed += disputed
         return given_back_item(payment_id, given)
@@ -199,6 +197,11 @@ class State:
         """What was given back of a payment so far."""
         paid = self.payments[payment_id]
         return self.given_back.get(payment_id) or GivenBack(paid.payee, paid.amount)
+
+    def left_of(self, payment_id: bytes) -> int:
+        """What may still be given back."""
+        given = self.given(payment_id)
+        return self.payments[payment_id].amount - given.refunded - given.disputed
 
     def has_open_items(self, account: bytes) -> bool:
         """Something is begun that may still move the account's money, or that it owes."""

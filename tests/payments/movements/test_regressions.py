@@ -113,6 +113,7 @@ class Scene:
         """So many days after the start; something is received there, or nothing would be forgotten."""
         self.now_us = START_US + number * 24 * HOUR_US
         self.deposit(ANN, 1)
+        self.deposit(MERCHANT, 1)
 
     def hold(self, amount: int = 60_00, key: str = "", hours: int = 1) -> Entry:
         return self.ask(
@@ -335,6 +336,20 @@ def test_a_payment_that_was_received_twice_is_forgotten_after_the_second(scene: 
     assert scene.ask(scene.returned(operation_id, ANN, 10_00)).kind is EntryKind.DEBITED
     scene.on_day(185)
     assert scene.ask(scene.returned(operation_id, ANN, 10_00)).reason is Reason.DEPOSIT_NOT_FOUND
+    scene.world.come_to_rest()
+
+
+def test_a_payment_whose_key_was_used_again_can_be_given_back_as_it_is_now(scene: Scene) -> None:
+    """Four days after its first use the key stood for a larger payment, of which the first one's amount was all that
+    could be refunded."""
+    for day, amount in ((0, 10_00), (4, 30_00)):
+        scene.on_day(day)
+        scene.ask(Command(CommandKind.DEPOSIT, CARD, MERCHANT, amount, "USD", NO_REPLY, "order 7"))
+        operation_id = derive_operation_id(MERCHANT, "order 7", home(MERCHANT))
+        assert scene.ask(scene.refund(operation_id, 5_00, of=amount, customer=CARD)).kind is EntryKind.RESERVED
+    assert scene.ask(scene.refund(operation_id, 20_00, of=30_00, customer=CARD)).kind is EntryKind.RESERVED
+    too_much = scene.ask(scene.refund(operation_id, 1, of=30_00, customer=CARD))
+    assert too_much.reason is Reason.REFUND_EXCEEDS_PAYMENT
     scene.world.come_to_rest()
 
 

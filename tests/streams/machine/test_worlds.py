@@ -1,6 +1,6 @@
 """Real agents and the real codec under any interleaving of commands, deliveries, poison and restarts.
 
-Every entry is compared with the independent model's answer (tests/model) as soon as it is written. A run ends at rest: money
+Every entry is compared with the model's answer (tests/model) as soon as it is written. A run ends at rest: money
 conserved, every payment final once, one final reply for each waiting call, lanes gapless, restored shards equal to the
 live ones, and the same steps taken again by a world that never restarts write the same bytes.
 """
