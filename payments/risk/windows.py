@@ -89,8 +89,11 @@ def inside(window: bytes, span: Span, now_us: int) -> tuple[int, ...]:
 
     A now before the newest attempt is as good as its time: `add` has dropped what was too old then.
     """
-    expired = _expired_bytes(window, now_us // span.bucket_us - BUCKETS)
-    return _BY_COUNT[(len(window) - expired) // _BYTES].unpack_from(window, expired)
+    buckets = _BY_COUNT[len(window) // _BYTES].unpack(window)
+    oldest, expired = now_us // span.bucket_us - BUCKETS, 0
+    while expired < len(buckets) and buckets[expired] < oldest:
+        expired += _FIELDS
+    return buckets[expired:]
 
 
 def _expired_bytes(window: bytes, oldest: int) -> int:
