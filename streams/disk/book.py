@@ -84,6 +84,7 @@ class BookOnDisk(Book):
         self.items.write()
         self._database.write()
         self.accounts.shrink()
+        self.items.shrink()
         for kept in self.remembered.values():
             kept.written()
 

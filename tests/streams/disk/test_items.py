@@ -11,6 +11,7 @@ from payments.movements.details import OPEN_ITEMS, GivenBack, Hold, OpenItem
 from payments.movements.open_items import ItemsInMemory
 from schemas.codec.named import read_items
 from streams.disk import book as book_on_disk
+from streams.disk import items as items_on_disk
 from streams.disk.accounts import page_of
 from streams.disk.database import Storage
 from streams.disk.items import ItemsOnDisk, joined
@@ -48,6 +49,7 @@ class OnDisk:
     def write(self) -> None:
         self.items.write()
         self._database.write()
+        self.items.shrink()
 
     def open_again(self) -> None:
         self.write()
@@ -74,9 +76,10 @@ def assert_equal(stored: ItemsOnDisk, memory: ItemsInMemory) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(steps=steps)
-def test_the_disk_holds_what_the_memory_holds(steps: list[tuple[OpenItem, str]]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+@given(steps=steps, cached=st.sampled_from([0, 3, items_on_disk.CACHED_ITEMS]))
+def test_the_disk_holds_what_the_memory_holds(steps: list[tuple[OpenItem, str]], cached: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(items_on_disk, "CACHED_ITEMS", cached)
         stored, memory = OnDisk(Path(folder)), ItemsInMemory()
         for item, then in steps:
             stored.items.put(item)
