@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from payments.risk.activity import Attempted, Key
 from payments.risk.distinct import remember
-from payments.risk.windows import DAY, add, totals
+from payments.risk.windows import APPROVALS, DAY, add, inside, total
 
 JUST_UNDER_PERCENT = 90
 """An amount from 90 % of a reporting threshold to just below it is just under it."""
@@ -85,7 +85,7 @@ def is_just_under(amount_minor: int, threshold_minor: int | None) -> bool:
 
 def just_under_24h(habits: Habits, now_us: int) -> int:
     """Approved payments just under the reporting threshold."""
-    return totals(habits.just_under_threshold, DAY, now_us).approvals
+    return total(inside(habits.just_under_threshold, DAY, now_us), APPROVALS)
 
 
 def distinct_countries(countries: Countries) -> int:

@@ -57,6 +57,10 @@ class Totals(NamedTuple):
     approved_minor: int = 0
 
 
+APPROVALS = Totals._fields.index("approvals")
+"""For `total`."""
+
+
 def add(window: bytes, span: Span, time_us: int, amount_minor: int, *, approved: bool) -> bytes:
     """The window after one attempt; what has left it is dropped."""
     number = time_us // span.bucket_us
