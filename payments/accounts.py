@@ -38,6 +38,8 @@ class Account(NamedTuple):
     overdraft_limit_minor: int = 0
     status: AccountStatus = AccountStatus.OPEN
     type: AccountType = AccountType.CHECKING
+    is_limited: bool = False
+    """It has limits of its own: every payment of it is assessed, whether or not there are rules."""
 
 
 _DEBIT_REFUSALS = {

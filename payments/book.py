@@ -10,9 +10,13 @@ from typing import Protocol
 from payments.accounts import Account, AccountStatus, AccountType
 from payments.entries import NO_FINGERPRINT, Entry, EntryKind
 from payments.identifiers import NIL, is_system
-from payments.movements.details import OPEN_ITEMS, Dispute, Opening
+from payments.movements.details import OPEN_ITEMS, RULES_OWNER, Assessed, Dispute, Opening, RiskTerms, Rules
 from payments.movements.open_items import Items, ItemsInMemory
+from payments.movements.profiles import attempt_of, learn, rule_set_of
 from payments.postings import legs_of
+from payments.risk.limits import UNLIMITED, Limits
+from payments.risk.rules import NO_RULES, RuleSet
+from payments.risk.state import LimitsSet, TierSet
 
 IDEMPOTENCY_WINDOW_HOURS = 72
 """A key is remembered for at least this long after its decision; older repeats over HTTP are answered from Postgres."""
@@ -105,6 +109,13 @@ class Book:
         self.items: Items = ItemsInMemory() if items is None else items
         self.receipts: Operations = OperationsInMemory(RECEIPT_WINDOW_HOURS) if receipts is None else receipts
         """Payment id → `receipt_fingerprint` of what merchants received and customers paid in."""
+        self.rules: RuleSet = NO_RULES
+        """In force: compiled from the item `Rules`."""
+
+    def take_up_rules(self) -> None:
+        """Compile the rule set that the items hold. To be called when they were restored."""
+        found = self.items.find(Rules, RULES_OWNER, RULES_OWNER)
+        self.rules = NO_RULES if found is None else rule_set_of(found.text)
 
 
 _SIDES = dict.fromkeys(
@@ -133,7 +144,9 @@ _STANDING = {
     EntryKind.ACCOUNT_UNFROZEN: AccountStatus.OPEN,
     EntryKind.ACCOUNT_CLOSED: AccountStatus.CLOSED,
 }
-_TERMS = frozenset({EntryKind.ACCOUNT_OPENED, EntryKind.OVERDRAFT_LIMIT_SET, EntryKind.STANDING_SET, *_STANDING})
+_TERMS = frozenset(
+    {EntryKind.ACCOUNT_OPENED, EntryKind.OVERDRAFT_LIMIT_SET, EntryKind.STANDING_SET, EntryKind.LIMITS_SET, *_STANDING}
+)
 _ANSWERED_BEFORE = frozenset({EntryKind.REPLAYED, EntryKind.KEY_REUSED})
 
 
@@ -197,23 +210,44 @@ def changed_account(entry: Entry) -> bytes | None:
     elif kind in _LEGS:
         account_id = entry.credit_account if entry.debit_account == NIL else entry.debit_account
     else:
-        return next((detail.owner for detail in entry.details if isinstance(detail, OPEN_ITEMS)), None)
+        return _owner(entry)
     return None if is_system(account_id) else account_id
+
+
+def _owner(entry: Entry) -> bytes | None:
+    """Of an entry that states no balance: the owner of its items, or whose refused attempt it records."""
+    for detail in entry.details:
+        if isinstance(detail, OPEN_ITEMS):
+            return detail.owner
+        if isinstance(detail, Assessed):
+            return entry.debit_account
+    return None
 
 
 def evolve_account(book: Book, account_id: bytes, entry: Entry) -> None:
     """Apply an entry to the account that it changes, and to its items."""
-    for detail in entry.details:
-        if isinstance(detail, OPEN_ITEMS):
-            book.items.put(detail)
+    if entry.details:
+        _evolve_items(book, account_id, entry)
     kind = entry.kind
     if kind in STATES_BALANCE:
-        account = book.accounts[account_id]
+        currency, _, overdraft_limit_minor, status, type_, is_limited = book.accounts[account_id]
         book.accounts[account_id] = Account(
-            account.currency, entry.available_after_minor, account.overdraft_limit_minor, account.status, account.type
+            currency, entry.available_after_minor, overdraft_limit_minor, status, type_, is_limited
         )
     elif kind in _TERMS:
         _evolve_terms(book, account_id, entry)
+
+
+def _evolve_items(book: Book, account_id: bytes, entry: Entry) -> None:
+    for detail in entry.details:
+        if isinstance(detail, OPEN_ITEMS):
+            book.items.put(detail)
+            if isinstance(detail, Rules):
+                book.take_up_rules()
+        elif isinstance(detail, Assessed):
+            learn(book.items, account_id, attempt_of(entry, detail))
+        elif isinstance(detail, RiskTerms):
+            learn(book.items, account_id, LimitsSet(Limits(*detail[:3])), TierSet(detail.tier))
 
 
 def _evolve_terms(book: Book, account_id: bytes, entry: Entry) -> None:
@@ -223,6 +257,10 @@ def _evolve_terms(book: Book, account_id: bytes, entry: Entry) -> None:
         book.accounts[account_id] = Account(entry.currency, 0, entry.amount_minor, type=type_)
         return
     account = book.accounts[account_id]
+    if kind is EntryKind.LIMITS_SET:
+        is_limited = any(isinstance(detail, RiskTerms) and detail[:3] != UNLIMITED for detail in entry.details)
+        book.accounts[account_id] = account._replace(is_limited=is_limited)
+        return
     if kind is EntryKind.OVERDRAFT_LIMIT_SET:
         book.accounts[account_id] = account._replace(overdraft_limit_minor=entry.amount_minor)
         return

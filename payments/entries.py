@@ -69,6 +69,10 @@ class EntryKind(IntEnum):
     """The account's status is now the value in `amount_minor`."""
     NOTED = 29
     """Something about a payment became known, and moved nothing."""
+    LIMITS_SET = 30
+    """The account's own limits and its KYC tier are now those of its detail."""
+    RULES_SET = 31
+    """The shard decides by the rule set of its detail from here on."""
 
 
 class Entry(NamedTuple):

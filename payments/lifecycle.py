@@ -15,7 +15,10 @@ from payments.commands import Command, CommandKind
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind, Source
 from payments.errors import InvariantViolation
 from payments.identifiers import is_system, system_account
+from payments.movements.assessing import assessed, is_watched
+from payments.movements.deeds import Deed
 from payments.movements.details import Cause, CauseKind, Uncollected
+from payments.movements.instructions import Headline
 from payments.movements.methods import UNCOLLECTED_FROM
 from payments.movements.refunds import refund_undone
 from payments.postings import SystemAccount, legs_of
@@ -53,6 +56,12 @@ def decide(book: Book, operation_id: bytes, command: Command, source: Source) ->
         kind, reason = _REPLAYED if known == fingerprint else _KEY_REUSED
         return _entry(kind, reason, operation_id, command, source, fingerprint, available)
     refusal = REFUSALS[command.kind](book, command)
+    if command.kind is CommandKind.TRANSFER and is_watched(book, command.payer):
+        paid = Headline(command.payer, command.payee, command.amount_minor, command.currency)
+        reserved = Deed(EntryKind.RESERVED, *paid, available - command.amount_minor)
+        decided = assessed(book, operation_id, paid, reserved if refusal is None else refusal, source)
+        if isinstance(decided, Deed):
+            return decided.entry(operation_id, source, fingerprint)
     if refusal is not None:
         return _entry(EntryKind.REJECTED, refusal, operation_id, command, source, fingerprint, available)
     # From here on the command must succeed.

@@ -52,6 +52,18 @@ class Reason(StrEnum):
     JOURNAL_UNBALANCED = "journal_unbalanced"
     STANDING_INVALID = "standing_invalid"
     QUOTE_EXPIRED = "quote_expired"
+    PER_TRANSACTION_LIMIT_EXCEEDED = "per_transaction_limit_exceeded"
+    DAILY_LIMIT_EXCEEDED = "daily_limit_exceeded"
+    MONTHLY_LIMIT_EXCEEDED = "monthly_limit_exceeded"
+    VERIFICATION_REQUIRED = "verification_required"
+    DENIED_BY_RULE = "denied_by_rule"
+    REVIEW_BY_RULE = "review_by_rule"
+    RULE_FAILED = "rule_failed"
+    REVIEW_DECLINED = "review_declined"
+    REVIEW_EXPIRED = "review_expired"
+    REVIEW_NOT_FOUND = "review_not_found"
+    REVIEWER_REPEATED = "reviewer_repeated"
+    RULES_INVALID = "rules_invalid"
 
 
 QUARANTINED: frozenset[Reason] = frozenset(

@@ -54,6 +54,9 @@ INSTRUCTIONS = (
     "RecoverReceivable",
     "WriteOff",
     "PostJournal",
+    "SetLimits",
+    "SetRules",
+    "DecideReview",
 )
 """Records of the kinds of money movement beyond transfers and deposits."""
 

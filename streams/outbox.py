@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from payments.commands import NO_REPLY
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind, Step
-from payments.movements.details import Detail, Journal, Legs
+from payments.movements.details import Assessed, Detail, Journal, Legs, Review, Rules
 from payments.movements.journals import MAX_LEGS
 from runtime.exactly_once.contract import Chunk
 from schemas import topics
@@ -179,4 +179,8 @@ def parted(messages: list[Credit]) -> Iterator[list[Credit]]:
 
 def _bytes_of(detail: Detail) -> int:
     """At most what a detail takes in a record."""
-    return 150 + _LEG_BYTES * len(detail.legs) if isinstance(detail, (Legs, Journal)) else 150
+    if isinstance(detail, (Legs, Journal, Review)):
+        return 150 + _LEG_BYTES * len(detail.legs)
+    if isinstance(detail, Rules):
+        return 150 + len(detail.text.encode())
+    return 150 + len(detail.verdict) if isinstance(detail, Assessed) else 150

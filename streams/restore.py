@@ -127,6 +127,7 @@ class _Restoration:
             self._last_appended_ms = message.timestamp()[1]
             self.book.write_part_if_large()
         self._require_head()
+        self.book.take_up_rules()
         saved_from = min(self.base.saved_from, self.shard.sequence)
         appended_ms = (
             self.base.appended_ms if self.book.has_unsaved else self._last_appended_ms or self.base.appended_ms

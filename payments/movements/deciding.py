@@ -11,12 +11,14 @@ from payments.book import Book
 from payments.commands import NO_REPLY
 from payments.entries import Credit, Entry, EntryKind, Source, Step
 from payments.lifecycle import post, take_back
-from payments.movements import deposits, disputes, holds, journals, refunds, standing, transfers
+from payments.movements import deposits, disputes, holds, journals, refunds, reviews, standing, transfers
+from payments.movements.assessing import assessed
 from payments.movements.deeds import Deed, available_of
-from payments.movements.details import Cause, Dispute, Hold, Journal, Legs, OpenItem, Receivable
+from payments.movements.details import Cause, CauseKind, Dispute, Hold, Journal, Legs, OpenItem, Receivable
 from payments.movements.instructions import (
     CaptureHold,
     ClearDeposit,
+    DecideReview,
     Instruction,
     NoteEvidence,
     OpenAccount,
@@ -29,6 +31,8 @@ from payments.movements.instructions import (
     Refund,
     ResolveDispute,
     ReturnDeposit,
+    SetLimits,
+    SetRules,
     SetStanding,
     VoidHold,
     WriteOff,
@@ -55,7 +59,13 @@ DECISIONS: dict[type[Instruction], Decision] = {
     RecoverReceivable: disputes.recover,
     WriteOff: disputes.write_off,
     PostJournal: journals.open_journal,
+    SetLimits: reviews.set_limits,
+    SetRules: reviews.set_rules,
+    DecideReview: reviews.decide_review,
 }
+
+ASSESSED = (PricedTransfer, PlaceHold)
+"""On these limits and rules have a say, as on every plain transfer."""
 
 _BEGINS: dict[type[Instruction], tuple[type[OpenItem], ...]] = {
     PlaceHold: (Hold,),
@@ -76,6 +86,8 @@ def decide(book: Book, operation_id: bytes, asked: Instruction, source: Source) 
         reason = Reason.NONE if repeated else Reason.IDEMPOTENCY_KEY_REUSED
         return _refused(book, kind, reason, asked).entry(operation_id, source, fingerprint)
     decided = DECISIONS[type(asked)](book, operation_id, asked, source)
+    if isinstance(asked, ASSESSED):
+        decided = assessed(book, operation_id, asked.headline, decided, source, asked.envelope.attributes)
     if isinstance(decided, Reason):
         decided = _refused(book, EntryKind.REJECTED, decided, asked)
     return decided.entry(operation_id, source, fingerprint)
@@ -131,8 +143,10 @@ def is_answer(message: Credit) -> bool:
 
 
 def _credit(entry: Entry, reply_to: bytes) -> Credit:
+    """What was held for a review is posted as the payment that it was, not as the analyst's decision."""
+    reviewed = (d.cause_id for d in entry.details if isinstance(d, Cause) and d.kind is CauseKind.REVIEW)
     return Credit(
-        entry.operation_id,
+        next(reviewed, entry.operation_id) if entry.details else entry.operation_id,
         entry.debit_account,
         entry.credit_account,
         entry.amount_minor,

@@ -5,10 +5,11 @@ whole, so that nothing is computed twice and whoever reads the ledger needs no r
 """
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from payments.accounts import AccountType
 from payments.rejections import Reason
+from payments.risk.limits import Tier
 
 
 class Posting(NamedTuple):
@@ -34,6 +35,7 @@ class CauseKind(IntEnum):
     DISPUTE = 3
     RECEIVABLE = 4
     JOURNAL = 5
+    REVIEW = 6
 
 
 class Cause(NamedTuple):
@@ -51,6 +53,22 @@ class Opening(NamedTuple):
     type: AccountType
 
 
+class Assessed(NamedTuple):
+    """The verdict of limits and rules on a payment: enough to explain it, and to evolve the account's profile."""
+
+    verdict: bytes
+    """payments.risk.verdict.encode."""
+
+
+class RiskTerms(NamedTuple):
+    """An account's own limits, in minor units of its currency, and its KYC tier."""
+
+    per_transaction_minor: int
+    daily_minor: int
+    monthly_minor: int
+    tier: Tier
+
+
 class Hold(NamedTuple):
     """An amount set aside for one payee. `amount_minor` is what may still be captured."""
 
@@ -63,6 +81,8 @@ class Hold(NamedTuple):
     currency: str
     expires_at_us: int
     is_open: bool
+    is_review: bool = False
+    """It waits for an analyst, not for its payee."""
 
 
 class Uncollected(NamedTuple):
@@ -141,13 +161,63 @@ class Journal(NamedTuple):
     is_open: bool
 
 
-OpenItem = Hold | Uncollected | GivenBack | Dispute | Receivable | JournalLeg | Journal
+class Review(NamedTuple):
+    """A payment that a rule holds until people have decided."""
+
+    item_id: bytes
+    """The hold that sets its amount aside."""
+    owner: bytes
+    legs: tuple[Posting, ...]
+    """What it will post, where legs were stated."""
+    approvals_needed: int
+    """Two from the reporting threshold on: four eyes."""
+    approved_by: tuple[bytes, ...]
+    """Analysts, each once."""
+    is_open: bool
+
+
+class Rules(NamedTuple):
+    """The rule set in force at a shard."""
+
+    item_id: bytes
+    owner: bytes
+    """RULES_OWNER: no account."""
+    version: int
+    text: str
+    is_open: bool = True
+
+
+class RiskProfile(NamedTuple):
+    """What is kept of an account for its limits and rules: evolved from what entries record, never stated by one."""
+
+    item_id: bytes
+    owner: bytes
+    state: bytes
+    """payments.risk.state.encode."""
+    is_open: bool = True
+
+
+OpenItem = Hold | Uncollected | GivenBack | Dispute | Receivable | JournalLeg | Journal | Review | Rules | RiskProfile
 """`owner` is the account at whose shard, and in whose snapshot page, the item is kept."""
 
-OPEN_ITEMS: tuple[type[OpenItem], ...] = (Hold, Uncollected, GivenBack, Dispute, Receivable, JournalLeg, Journal)
+OPEN_ITEMS: tuple[type[OpenItem], ...] = (
+    Hold,
+    Uncollected,
+    GivenBack,
+    Dispute,
+    Receivable,
+    JournalLeg,
+    Journal,
+    Review,
+    Rules,
+    RiskProfile,
+)
 """The place is part of an item's key: append only."""
 
 HINDERS_CLOSING = (Hold, Uncollected, JournalLeg, Journal, Receivable, Dispute)
 """Items of an account that can't be closed while it has one."""
 
-Detail = Legs | Cause | Opening | OpenItem
+Detail = Legs | Cause | Opening | Assessed | RiskTerms | OpenItem
+
+RULES_OWNER: Final = bytes(15) + b"\1"
+"""Owner of the rule set in a shard's book. Of the form of the operator's accounts, and none of them."""

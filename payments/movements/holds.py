@@ -11,8 +11,9 @@ from payments.book import Book
 from payments.entries import Entry, EntryKind, Source
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of
-from payments.movements.details import Cause, CauseKind, Hold
+from payments.movements.details import Cause, CauseKind, Hold, Review
 from payments.movements.instructions import CaptureHold, PlaceHold, RaiseHold, VoidHold
+from payments.movements.reviews import ended
 from payments.refusals import transfer_refusal
 from payments.rejections import Reason
 
@@ -78,18 +79,25 @@ def capture(book: Book, _operation_id: bytes, asked: CaptureHold, source: Source
 def void(book: Book, _operation_id: bytes, asked: VoidHold, _source: Source) -> Deed | Reason:
     """Give back what is left. An expired hold that no tick has met yet may be voided as well."""
     hold = book.items.find(Hold, asked.payer, asked.hold_id)
-    return Reason.HOLD_NOT_FOUND if hold is None else _release(book, hold, Reason.NONE)
+    return Reason.HOLD_NOT_FOUND if hold is None or hold.is_review else _release(book, hold, Reason.NONE)
 
 
 def expire(book: Book, source: Source) -> Iterator[Entry]:
     """The entries of holds whose time has come. Evolve each before asking for the next: an account may have several."""
     for hold in book.items.due_holds(source.time_us, EXPIRIES_A_TICK):
-        yield _release(book, hold, Reason.HOLD_EXPIRED).entry(hold.item_id, source)
+        yield _expired(book, hold).entry(hold.item_id, source)
+
+
+def _expired(book: Book, hold: Hold) -> Deed:
+    review = book.items.find(Review, hold.owner, hold.item_id) if hold.is_review else None
+    if review is None:
+        return _release(book, hold, Reason.HOLD_EXPIRED)
+    return ended(book, hold, review, Reason.REVIEW_EXPIRED, Cause(CauseKind.REVIEW, hold.item_id))
 
 
 def _usable(book: Book, payer: bytes, hold_id: bytes, source: Source) -> Hold | Reason:
     hold = book.items.find(Hold, payer, hold_id)
-    if hold is None:
+    if hold is None or hold.is_review:
         return Reason.HOLD_NOT_FOUND
     return Reason.HOLD_EXPIRED if hold.expires_at_us <= source.time_us else hold
 

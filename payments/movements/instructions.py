@@ -12,7 +12,23 @@ from typing import NamedTuple
 from payments.accounts import AccountStatus, AccountType
 from payments.commands import NO_REPLY
 from payments.identifiers import NIL
-from payments.movements.details import Posting
+from payments.movements.details import RULES_OWNER, Posting
+from payments.risk.limits import Tier
+
+
+class Attributes(NamedTuple):
+    """What is known of how a payment was asked for, for the risk rules; empty where it is not known.
+
+    The keys are keyed hashes of eight bytes, made where the payment is taken in; countries are ISO 3166-1 alpha-2.
+    """
+
+    card_key: bytes = b""
+    device_key: bytes = b""
+    ip_key: bytes = b""
+    payer_country: str = ""
+    payee_country: str = ""
+    card_country: str = ""
+    ip_country: str = ""
 
 
 class Envelope(NamedTuple):
@@ -21,6 +37,7 @@ class Envelope(NamedTuple):
     idempotency_key: str
     reply_to: bytes = NO_REPLY
     description: str = ""
+    attributes: Attributes = Attributes()
 
 
 class Headline(NamedTuple):
@@ -306,3 +323,45 @@ class PostJournal(Instruction):
     @property
     def authority(self) -> bytes:
         return self.legs[0].account if self.legs else NIL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetLimits(Instruction):
+    """The account's own limits and its KYC tier. payments.risk.limits.NO_LIMIT where there is none."""
+
+    account: bytes
+    per_transaction_minor: int
+    daily_minor: int
+    monthly_minor: int
+    tier: Tier
+
+    @property
+    def authority(self) -> bytes:
+        return self.account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRules(Instruction):
+    """Decide by this rule set from here on, at one shard: written once to each."""
+
+    shard: int
+    text: str
+    """The YAML document of payments.risk.document."""
+
+    @property
+    def authority(self) -> bytes:
+        return RULES_OWNER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideReview(Instruction):
+    """An analyst approves or declines a payment that a rule holds."""
+
+    payer: bytes
+    hold_id: bytes
+    analyst: bytes
+    is_approved: bool
+
+    @property
+    def authority(self) -> bytes:
+        return self.payer

@@ -7,8 +7,10 @@ from payments.errors import UndecodableRecord
 from payments.identifiers import NIL
 from payments.movements.details import Posting
 from payments.movements.instructions import (
+    Attributes,
     CaptureHold,
     ClearDeposit,
+    DecideReview,
     Envelope,
     Instruction,
     NoteEvidence,
@@ -22,6 +24,8 @@ from payments.movements.instructions import (
     Refund,
     ResolveDispute,
     ReturnDeposit,
+    SetLimits,
+    SetRules,
     SetStanding,
     VoidHold,
     WriteOff,
@@ -52,6 +56,9 @@ INSTRUCTIONS: dict[str, type[Instruction]] = {
         RecoverReceivable,
         WriteOff,
         PostJournal,
+        SetLimits,
+        SetRules,
+        DecideReview,
     )
 }
 """By the name of their Avro record."""
@@ -59,8 +66,13 @@ INSTRUCTIONS: dict[str, type[Instruction]] = {
 MAX_CODE_CHARS = 64
 """Reason codes of networks have 4 letters, break ids 30."""
 
-MAX_NUMBER = 1 << 62
-"""Far above every amount and time; keeps each sum and sign change inside 64 bits."""
+MAX_RULES_BYTES = 300_000
+"""Of a rule set: with its entry it fits one ledger record, and with the page one snapshot."""
+
+KEY_BYTES = 8
+
+MAX_NUMBER = (1 << 63) - 1
+"""Of 64 bits only the number is left out whose sign can't be changed."""
 
 _TICK = latest("Tick").schema_id
 _IDS = frozenset(schema_id for record in INSTRUCTIONS for schema_id in ids_of(record))
@@ -74,7 +86,7 @@ def is_instruction(value: bytes) -> bool:
 def encode_instruction(asked: Instruction) -> bytes:
     """A whole record value."""
     stated = {field.name: plain(getattr(asked, field.name)) for field in fields(asked) if field.name != "envelope"}
-    return reference.encode(type(asked).__name__, stated | asked.envelope._asdict())
+    return reference.encode(type(asked).__name__, stated | plain(asked.envelope))
 
 
 def decode_instruction(value: bytes) -> Instruction:
@@ -82,7 +94,7 @@ def decode_instruction(value: bytes) -> Instruction:
     record, stated = reference.decode(value)
     kind = INSTRUCTIONS[record]
     try:
-        envelope = Envelope(*(stated[name] for name in Envelope._fields))
+        envelope = Envelope(**typed_fields(Envelope, stated))
         return kind(envelope=envelope, **typed_fields(kind, stated))
     except BROKEN as error:
         raise UndecodableRecord(f"not a {record}: {error}") from error
@@ -93,9 +105,17 @@ def instruction_refusal(asked: Instruction) -> Reason | None:
     refusal = texts_refusal(asked.envelope.idempotency_key, asked.envelope.description)
     if refusal is not None:
         return refusal
-    if asked.authority == NIL:
+    if asked.authority == NIL or not _are_attributes(asked.envelope.attributes):
         return Reason.MALFORMED
     return next((found for field in fields(asked) if (found := _misfit(field.name, getattr(asked, field.name)))), None)
+
+
+def _are_attributes(attributes: Attributes) -> bool:
+    """Keys of eight bytes and countries of two letters, or nothing."""
+    keys, countries = attributes[:3], attributes[3:]
+    return all(len(key) in (0, KEY_BYTES) for key in keys) and all(
+        text == "" or (len(text) == 2 and text.isascii() and text.isupper()) for text in countries
+    )
 
 
 def _misfit(name: str, value: Any) -> Reason | None:
@@ -103,6 +123,8 @@ def _misfit(name: str, value: Any) -> Reason | None:
         return None if len(value) == 3 and value.isascii() and value.isalpha() else Reason.MALFORMED
     if name == "code":
         return Reason.TEXT_TOO_LONG if len(value) > MAX_CODE_CHARS else Reason.MALFORMED if "\0" in value else None
+    if name == "text":
+        return Reason.TEXT_TOO_LONG if len(value.encode()) > MAX_RULES_BYTES else None
     if name == "legs":
         return next((found for leg in value if (found := _leg_misfit(leg))), None)
     return Reason.MALFORMED if isinstance(value, int) and abs(value) > MAX_NUMBER else None

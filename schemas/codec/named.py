@@ -13,13 +13,15 @@ from typing import Any, get_args, get_origin, get_type_hints
 import fastavro
 
 from payments.errors import UndecodableRecord
-from payments.movements.details import OPEN_ITEMS, Cause, Detail, Legs, Opening, OpenItem
+from payments.movements.details import OPEN_ITEMS, Assessed, Cause, Detail, Legs, Opening, OpenItem, RiskTerms
 from schemas.registry import latest
 
 BROKEN = (EOFError, IndexError, KeyError, ValueError, TypeError, UnicodeDecodeError, OverflowError)
 """All that fastavro and the enums raise on bytes that are no record."""
 
-_KINDS: dict[str, type[Detail]] = {f"millrace.{kind.__name__}": kind for kind in (Legs, Cause, Opening, *OPEN_ITEMS)}
+_KINDS: dict[str, type[Detail]] = {
+    f"millrace.{kind.__name__}": kind for kind in (Legs, Cause, Opening, Assessed, RiskTerms, *OPEN_ITEMS)
+}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 

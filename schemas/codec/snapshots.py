@@ -14,7 +14,7 @@ from schemas.codec.ledger import Counter, Lane
 from schemas.codec.named import encode_items, read_items
 from schemas.registry import ids_of, latest
 
-_ACCOUNT = Struct(">16s3sqqBB")
+_ACCOUNT = Struct(">16s3sqqBBB")
 _PLAIN_ACCOUNT = Struct(">16s3sqqB")
 """Of version 1, in which every account was a checking account and had no items."""
 
@@ -74,9 +74,11 @@ def encode_packed_page(page: AccountsPage, packed: list[bytes]) -> bytes:
 
 
 def pack_account(account_id: bytes, account: Account) -> bytes:
-    """One account as it stands in a page: 37 bytes, the id first."""
-    currency, available_minor, limit_minor, status, type_ = account
-    return _ACCOUNT.pack(account_id, currency_bytes(currency), available_minor, limit_minor, status << 1, type_ << 1)
+    """One account as it stands in a page: 38 bytes, the id first."""
+    currency, available_minor, limit_minor, status, type_, is_limited = account
+    return _ACCOUNT.pack(
+        account_id, currency_bytes(currency), available_minor, limit_minor, status << 1, type_ << 1, is_limited
+    )
 
 
 def unpack_account(packed: bytes) -> tuple[bytes, Account]:
@@ -135,10 +137,23 @@ def _framed(schema_id: int, numbers: Iterable[int], packed: list[bytes]) -> byte
 
 
 def _account(
-    account_id: bytes, currency: bytes, available_minor: int, limit_minor: int, status: int, type_: int = 0
+    account_id: bytes,
+    currency: bytes,
+    available_minor: int,
+    limit_minor: int,
+    status: int,
+    type_: int = 0,
+    is_limited: int = 0,
 ) -> tuple[bytes, Account]:
+    if is_limited > 1:
+        raise UndecodableRecord("a boolean that is neither 0 nor 1")
     account = Account(
-        currency_code(currency), available_minor, limit_minor, account_status_of(status), account_type_of(type_)
+        currency_code(currency),
+        available_minor,
+        limit_minor,
+        account_status_of(status),
+        account_type_of(type_),
+        bool(is_limited),
     )
     return account_id, account
 
@@ -146,4 +161,7 @@ def _account(
 def _decode_head(value: bytes) -> ShardHead:
     _, fields = reference.decode(value)
     counters = [Counter(Lane[c["lane"].upper()], c["shard"], c["next"]) for c in fields["counters"]]
-    return ShardHead(**(fields | {"counters": counters}))
+    head = ShardHead(**(fields | {"counters": counters}))
+    if encode_head(head) != value:  # fastavro reads other forms, numbers of more than 64 bits among them, as equal
+        raise UndecodableRecord("a head in a form that no writer of these records makes")
+    return head

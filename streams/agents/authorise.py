@@ -14,7 +14,7 @@ from payments.identifiers import derive_operation_id
 from payments.lifecycle import decide
 from payments.movements import deciding
 from payments.movements.holds import expire
-from payments.movements.instructions import Instruction
+from payments.movements.instructions import Instruction, SetRules
 from payments.rejections import Reason
 from runtime.exactly_once.contract import Chunk
 from schemas.codec.commands import decode_body, form_refusal, items
@@ -95,4 +95,6 @@ def _authorise_item(shard: Shard, outbox: Outbox, message: Message, source: Sour
 
 
 def _misplaced(shard: Shard, asked: Command | Instruction) -> Reason | None:
+    if isinstance(asked, SetRules):
+        return None if asked.shard == shard.number else Reason.WRONG_PARTITION
     return Reason.WRONG_PARTITION if shard_of(asked.authority, shard.shards) != shard.number else None

@@ -16,6 +16,7 @@ from payments.commands import Command, CommandKind
 from payments.entries import Credit, Entry, EntryKind, Step
 from payments.money import EXPONENTS, MAX_MINOR
 from payments.movements.details import (
+    Assessed,
     Cause,
     CauseKind,
     Dispute,
@@ -27,9 +28,14 @@ from payments.movements.details import (
     Opening,
     Posting,
     Receivable,
+    Review,
+    RiskProfile,
+    RiskTerms,
+    Rules,
     Uncollected,
 )
 from payments.rejections import Reason
+from payments.risk.limits import Tier
 from schemas.codec.credits import CreditBatch
 from schemas.codec.ledger import Counter, Lane, LedgerHeader, SourceTopic
 from schemas.codec.replies import Reply
@@ -50,19 +56,24 @@ codes = st.text(max_size=8)
 postings = st.builds(Posting, ids, longs, codes)
 legs = st.lists(postings, max_size=3).map(tuple)
 open_items = st.one_of(
-    st.builds(Hold, ids, ids, ids, longs, longs, codes, longs, st.booleans()),
+    st.builds(Hold, ids, ids, ids, longs, longs, codes, longs, st.booleans(), st.booleans()),
     st.builds(Uncollected, ids, ids, longs, codes, st.booleans()),
     st.builds(GivenBack, ids, ids, longs, longs, longs, st.booleans()),
     st.builds(Dispute, ids, ids, ids, ids, longs, codes, st.booleans(), st.booleans()),
     st.builds(Receivable, ids, ids, longs, codes, st.booleans()),
     st.builds(JournalLeg, ids, ids, ids, longs, codes, st.booleans()),
     st.builds(Journal, ids, ids, legs, longs, reasons, eight_bytes, st.booleans()),
+    st.builds(Review, ids, ids, legs, longs, st.lists(ids, max_size=2).map(tuple), st.booleans()),
+    st.builds(Rules, ids, ids, longs, codes, st.booleans()),
+    st.builds(RiskProfile, ids, ids, st.binary(max_size=8), st.booleans()),
 )
 details = st.lists(
     st.one_of(
         st.builds(Legs, legs),
         st.builds(Cause, st.sampled_from(CauseKind), ids, codes),
         st.builds(Opening, st.sampled_from(AccountType)),
+        st.builds(Assessed, st.binary(max_size=8)),
+        st.builds(RiskTerms, longs, longs, longs, st.sampled_from(Tier)),
         open_items,
     ),
     max_size=2,

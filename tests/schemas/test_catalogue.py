@@ -16,6 +16,7 @@ from payments.commands import CommandKind
 from payments.entries import EntryKind, Step
 from payments.movements.details import CauseKind
 from payments.rejections import Reason
+from payments.risk.limits import Tier
 from schemas.codec.connectors import ConnectorOperation, Decline, Outcome
 from schemas.codec.ledger import Lane, SourceTopic
 from schemas.registry import by_id, latest, registered
@@ -39,6 +40,7 @@ ENUMS: dict[str, list[str]] = {
     "AccountType": [type_.name.lower() for type_ in AccountType],
     "CauseKind": [kind.name.lower() for kind in CauseKind],
     "Step": [step.name.lower() for step in Step],
+    "Tier": [tier.name.lower() for tier in Tier],
     "SourceTopic": [topic.name.lower() for topic in SourceTopic],
     "Lane": [lane.name.lower() for lane in Lane],
     "Reason": [reason.value for reason in Reason],
@@ -103,6 +105,7 @@ def test_wire_values_have_no_gap() -> None:
         AccountType,
         CauseKind,
         Step,
+        Tier,
         SourceTopic,
         Lane,
         ConnectorOperation,

@@ -12,12 +12,21 @@ from payments.errors import UndecodableRecord
 from payments.identifiers import NIL
 from payments.movements.deciding import DECISIONS
 from payments.movements.details import Posting
-from payments.movements.instructions import CaptureHold, Envelope, Instruction, PlaceHold, PostJournal, ReturnDeposit
+from payments.movements.instructions import (
+    Attributes,
+    CaptureHold,
+    Envelope,
+    Instruction,
+    PlaceHold,
+    PostJournal,
+    ReturnDeposit,
+    SetRules,
+)
 from payments.rejections import Reason
 from schemas import topics, wire
 from schemas.codec import instructions
 from schemas.codec.commands import encode_command
-from schemas.codec.instructions import INSTRUCTIONS, MAX_CODE_CHARS, MAX_NUMBER
+from schemas.codec.instructions import INSTRUCTIONS, MAX_CODE_CHARS, MAX_NUMBER, MAX_RULES_BYTES
 from schemas.registry import latest
 from tests.schemas import records
 
@@ -39,7 +48,9 @@ TYPES: dict[Any, st.SearchStrategy[Any]] = {bytes: records.ids, int: records.lon
 
 
 def built(kind: type[Instruction]) -> st.SearchStrategy[Instruction]:
-    envelopes = st.builds(Envelope, records.texts, records.eight_bytes, records.texts)
+    key = st.sampled_from([b"", b"K" * 8])
+    attributes = st.builds(Attributes, key, key, key, records.codes, records.codes, records.codes, records.codes)
+    envelopes = st.builds(Envelope, records.texts, records.eight_bytes, records.texts, attributes)
     hints = {name: hint for name, hint in get_type_hints(kind).items() if name != "envelope"}
     parts = {name: FIELDS.get(name, TYPES.get(hint, st.from_type(hint))) for name, hint in hints.items()}
     parts |= {name: records.legs for name in parts if name == "legs"}
@@ -99,10 +110,16 @@ def test_a_tick_names_its_shard(shard: int) -> None:
         (Reason.TEXT_TOO_LONG, replace(HOLD, envelope=Envelope("k", description="d" * (MAX_DESCRIPTION_CHARS + 1)))),
         (Reason.MALFORMED, replace(HOLD, envelope=Envelope("k\0"))),
         (Reason.MALFORMED, replace(HOLD, payer=NIL)),
+        (None, replace(HOLD, envelope=Envelope("k", attributes=Attributes(device_key=b"D" * 8, ip_country="DE")))),
+        (Reason.MALFORMED, replace(HOLD, envelope=Envelope("k", attributes=Attributes(device_key=b"D")))),
+        (Reason.MALFORMED, replace(HOLD, envelope=Envelope("k", attributes=Attributes(ip_country="de")))),
+        (None, SetRules(shard=1, text="x" * MAX_RULES_BYTES, envelope=ENVELOPE)),
+        (Reason.TEXT_TOO_LONG, SetRules(shard=1, text="x" * (MAX_RULES_BYTES + 1), envelope=ENVELOPE)),
         (Reason.MALFORMED, replace(HOLD, currency="EURO")),
         (Reason.MALFORMED, replace(HOLD, currency="")),
         (Reason.MALFORMED, replace(HOLD, currency="E€R")),
-        (Reason.MALFORMED, replace(HOLD, amount_minor=MAX_NUMBER + 1)),
+        (Reason.MALFORMED, replace(HOLD, amount_minor=-MAX_NUMBER - 1)),
+        (None, replace(HOLD, amount_minor=MAX_NUMBER)),
         (Reason.MALFORMED, replace(HOLD, expires_at_us=-(2**63))),
         (Reason.TEXT_TOO_LONG, replace(RETURN, code="R" * (MAX_CODE_CHARS + 1))),
         (Reason.MALFORMED, replace(RETURN, code="R\0")),

@@ -27,7 +27,7 @@ from schemas.registry import latest
 from schemas.topics import SNAPSHOTS
 from tests.schemas import records
 
-ACCOUNT_BYTES = 16 + 3 + 8 + 8 + 1 + 1
+ACCOUNT_BYTES = 16 + 3 + 8 + 8 + 1 + 1 + 1
 
 currencies = st.sampled_from(["EUR", "JPY", "XYZ", ""])
 accounts = st.builds(
@@ -37,6 +37,7 @@ accounts = st.builds(
     st.integers(0, MAX_MINOR),
     st.sampled_from(AccountStatus),
     st.sampled_from(AccountType),
+    st.booleans(),
 )
 pages = st.builds(
     AccountsPage,
@@ -71,7 +72,7 @@ def page(*accounts: tuple[bytes, Account], sequence: int = 9) -> AccountsPage:
     return AccountsPage(1, 2, sequence, 1_700_000_000_000_000, list(accounts), [])
 
 
-STATUS_AT = -4
+STATUS_AT = -5
 ONE = page((b"A" * 16, Account("EUR", -5, 500, AccountStatus.FROZEN)))
 
 
@@ -121,7 +122,7 @@ def test_a_segment_is_what_fastavro_writes(taken: OperationsSegment) -> None:
 def test_a_status_that_nobody_knows_is_refused(byte: int) -> None:
     """Regression: an IndexError, which is no error of a record; an odd byte was read as the status before it."""
     value = bytearray(encode_page(ONE))
-    assert value[STATUS_AT] == AccountStatus.FROZEN << 1, "behind it stand the type and the ends of two arrays"
+    assert value[STATUS_AT] == AccountStatus.FROZEN << 1, "behind it: type, is_limited, the ends of two arrays"
     value[STATUS_AT] = byte
     with pytest.raises(UndecodableRecord, match="status"):
         decode_snapshot(bytes(value))
@@ -179,6 +180,14 @@ def test_a_damaged_head_is_refused_or_another_head(taken: ShardHead, choice: st.
     except UndecodableRecord:
         return
     assert found != taken, "no byte of a head is without meaning"
+
+
+def test_a_number_of_more_than_64_bits_in_a_head_is_refused() -> None:
+    """Regression: fastavro drops the bits above, so another head was read as this one."""
+    value = bytearray(encode_head(ShardHead(64, 2**62, bytes(32), 0, [], {})))
+    value[wire.FRAME_BYTES + 2 + 9] ^= 2
+    with pytest.raises(UndecodableRecord):
+        decode_snapshot(bytes(value))
 
 
 def test_every_kind_of_snapshot_is_on_the_topic_of_snapshots() -> None:
