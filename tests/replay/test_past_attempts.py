@@ -71,7 +71,7 @@ def test_a_rule_set_is_tried_on_a_real_ledger(pipeline: Pipeline, settings: Sett
     expected, payments = Counter[str](), 0
     for message in records_of(pipeline.bootstrap, pipeline.topics.ledger):
         for entry in decode_ledger_record(message.value() or b"").entries():
-            if entry.kind is EntryKind.RESERVED:
+            if entry.kind in (EntryKind.RESERVED, EntryKind.HELD):
                 payments += 1
                 expected[entry.currency] += entry.amount_minor * (entry.amount_minor >= 500)
     seen: list[tuple[int, int]] = []
@@ -81,7 +81,7 @@ def test_a_rule_set_is_tried_on_a_real_ledger(pipeline: Pipeline, settings: Sett
     assert payments > 100
     assert found.attempts >= payments
     assert found.amounts_minor == {(currency, Change.STOPPED): minor for currency, minor in expected.items() if minor}
-    assert seen[-1][0] == seen[-1][1]
+    assert seen == sorted(seen) != []
 
 
 TRIED = Backtest(4, 1_234, Counter(EUR=1_000_00, USD=5))
