@@ -45,6 +45,7 @@ JOURNAL_ENTRIES: Final = CopyTarget(
         "source_offset": BIGINT,
         "source_item": INTEGER,
         "stated_legs": SMALLINT,
+        "kind": SMALLINT,
     },
 )
 JOURNAL_LEGS: Final = (
@@ -83,6 +84,7 @@ def _copy_headlines(connection: Connection, batch: LedgerBatch, posted: Column, 
             "source_offset": entries["source_offset"],
             "source_item": entries["source_item"],
             "stated_legs": stated_legs[posted],
+            "kind": batch.kinds[posted],
         }
     )
     JOURNAL_ENTRIES.send(connection, rows)

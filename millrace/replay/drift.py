@@ -17,7 +17,7 @@ from millrace.replay.comparison import Comparison, compare
 from millrace.replay.ledger import FoldedLedger, Link
 from millrace.replay.point import Ledger, shown_time
 from millrace.replay.rebuild import applied_offsets, require_not_ahead
-from millrace.replay.tables import shown_balances
+from millrace.replay.tables import open_holds, shown_balances
 from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 
@@ -116,6 +116,7 @@ class DriftWatch:
             for block in shown_balances(snapshot.connect(stack)):
                 columns = block["posted_minor"], block["available_minor"]
                 folded.balances.adopt(block["account_id"], block["currency"].view("S3"), *columns)
+            folded.balances.adopt_holds(open_holds(snapshot.connect(stack)))
             for shard, row in snapshot.progress().items():
                 folded.links[shard] = Link(row.ledger_next_offset, row.ledger_sequence, row.last_hash, 0)
             self._trusted = folded.next_offsets

@@ -141,7 +141,7 @@ def _compare_there(
     is_newest = shared == applied
     folded.advance(shared)
     connection = snapshot.connect(stack)
-    report.compared_with = "balances" if is_newest else "decisions, journal_entries, returns and account_events"
+    report.compared_with = "balances" if is_newest else "the facts that balances are summed from"
     report.compared_to = shared
     blocks = shown_balances(connection) if is_newest else summed_balances(connection, shared)
     report.comparison = compare(folded.balances, blocks)

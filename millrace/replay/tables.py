@@ -1,7 +1,8 @@
 """Balances as Postgres shows them: the table balances, or its facts summed up to the same point of the ledger.
 
 Reads Postgres by binary COPY in blocks of BLOCK_ROWS, whatever the size of the tables. Of a past point, what counts is
-read from decisions, journal_entries, returns and account_events, which say of each row where it stands in the ledger.
+read from the tables that say of each row where it stands in the ledger: decisions, journal_entries, journal_legs,
+returns, account_events and item_events.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from millrace.audit.ledger.entry_batch import Column
 from millrace.audit.postgres.row_stream import BIGINT, CURRENCY, ID, Table
 from millrace.replay.ledger import NextOffsets
 from payments.entries import EntryKind
+from payments.movements.details import OPEN_ITEMS, Uncollected
 
 BLOCK_ROWS = 16_384
 """53 bytes a row: 0.9 MB."""
@@ -31,26 +33,72 @@ _SHOWN = "SELECT account_id, currency, posted_minor, available_minor FROM balanc
 _SUMMED = f"""
 WITH upto AS (
     SELECT * FROM unnest(%(shards)s::smallint[], %(next_offsets)s::bigint[]) AS point (shard, next_offset)
-), moves AS (
-    SELECT credit_account AS account_id, currency, amount_minor AS posted_minor, amount_minor AS available_minor
-    FROM journal_entries JOIN upto USING (shard) WHERE ledger_offset < next_offset
+), journals AS (
+    SELECT journal_entries.* FROM journal_entries JOIN upto USING (shard) WHERE ledger_offset < next_offset
+), changed AS (
+    SELECT item_events.* FROM item_events JOIN upto USING (shard) WHERE ledger_offset < next_offset
+), legs AS (
+    SELECT debit_account AS account_id, currency, -amount_minor AS amount_minor,
+        kind = {EntryKind.DEBITED:d} AS is_available
+    FROM journals WHERE stated_legs = 0
     UNION ALL
-    SELECT debit_account, currency, -amount_minor,
-        CASE WHEN get_byte(uuid_send(debit_account), 6) < 16 THEN -amount_minor ELSE 0 END
-    FROM journal_entries JOIN upto USING (shard) WHERE ledger_offset < next_offset
+    SELECT credit_account, currency, amount_minor, kind <> {EntryKind.POSTED_UNCOLLECTED:d}
+    FROM journals WHERE stated_legs = 0
+    UNION ALL
+    SELECT account_id, leg.currency, leg.amount_minor, CASE kind
+        WHEN {EntryKind.DEBITED:d} THEN account_id = debit_account
+        WHEN {EntryKind.JOURNAL_POSTED:d} THEN false
+        ELSE account_id = credit_account END
+    FROM journals JOIN journal_legs AS leg USING (journal_id)
+), ended_holds AS (
+    -- What a final capture gave back: all that was ever held, less all that was captured.
+    SELECT payer AS account_id, currency, sum(CASE kind
+        WHEN {EntryKind.CAPTURED:d} THEN -event.amount_minor ELSE event.amount_minor END) AS amount_minor
+    FROM holds JOIN changed AS event ON item_id = hold_id
+    WHERE NOT is_open
+    GROUP BY hold_id
+    HAVING (array_agg(kind ORDER BY event.ledger_sequence DESC, event.entry_index DESC))[1] = {EntryKind.CAPTURED:d}
+        AND bool_or((event.ledger_sequence, event.entry_index) = (holds.ledger_sequence, holds.entry_index))
+), moves AS (
+    SELECT account_id, currency, amount_minor AS posted_minor,
+        CASE WHEN is_available OR get_byte(uuid_send(account_id), 6) < 16 THEN amount_minor ELSE 0 END
+        AS available_minor
+    FROM legs
     UNION ALL
     SELECT payer, currency, 0, -amount_minor
-    FROM decisions JOIN upto USING (shard) WHERE ledger_offset < next_offset AND kind = {int(EntryKind.RESERVED)}
+    FROM decisions JOIN upto USING (shard) WHERE ledger_offset < next_offset AND kind = {EntryKind.RESERVED:d}
     UNION ALL
     SELECT payer, currency, 0, amount_minor
     FROM returns JOIN upto USING (shard) WHERE ledger_offset < next_offset
     UNION ALL
-    SELECT account_id, currency, 0, 0
+    SELECT account_id, currency, 0, CASE kind WHEN {EntryKind.COLLECTED:d} THEN amount_minor ELSE 0 END
     FROM account_events JOIN upto USING (shard)
-    WHERE ledger_offset < next_offset AND kind = {int(EntryKind.ACCOUNT_OPENED)}
+    WHERE ledger_offset < next_offset AND kind IN ({EntryKind.ACCOUNT_OPENED:d}, {EntryKind.COLLECTED:d})
+    UNION ALL
+    SELECT owner, currency, 0, CASE kind WHEN {EntryKind.RELEASED:d} THEN event.amount_minor
+        WHEN {EntryKind.CAPTURED:d} THEN 0 ELSE -event.amount_minor END
+    FROM changed AS event JOIN holds ON hold_id = item_id
+    UNION ALL
+    SELECT account_id, currency, 0, amount_minor FROM ended_holds
+    UNION ALL
+    SELECT owner, currency, 0, event.amount_minor
+    FROM changed AS event JOIN uncollected_deposits ON deposit_id = item_id
+    WHERE kind = {EntryKind.DEBITED:d} AND item_kind = {OPEN_ITEMS.index(Uncollected)}
+    UNION ALL
+    SELECT owner, currency, 0, CASE kind
+        WHEN {EntryKind.LEG_RESERVED:d} THEN least(leg.amount_minor, 0)
+        WHEN {EntryKind.LEG_RELEASED:d} THEN -least(leg.amount_minor, 0)
+        ELSE greatest(leg.amount_minor, 0) END
+    FROM changed AS event JOIN reserved_legs AS leg ON leg_id = item_id
 )
 SELECT account_id, min(currency)::char(3), sum(posted_minor)::bigint, sum(available_minor)::bigint
 FROM moves GROUP BY account_id"""
+
+
+def open_holds(connection: Connection) -> dict[bytes, int]:
+    """What is left of every open hold, by its id."""
+    rows = connection.execute("SELECT hold_id, remaining_minor FROM holds WHERE is_open")
+    return {hold_id.bytes: remaining_minor for hold_id, remaining_minor in rows}
 
 
 def shown_balances(connection: Connection) -> Iterator[Column]:

@@ -16,8 +16,8 @@ _CAUSES: Final = (
     " FROM STDIN"
 )
 _ITEM_EVENTS: Final = (
-    "COPY item_events (shard, ledger_sequence, entry_index, item_kind, item_id, owner, operation_id, kind, reason,"
-    " amount_minor, decided_at) FROM STDIN"
+    "COPY item_events (shard, ledger_sequence, entry_index, ledger_offset, item_kind, item_id, owner, operation_id,"
+    " kind, reason, amount_minor, decided_at) FROM STDIN"
 )
 
 
@@ -45,7 +45,7 @@ def _event_row(one: DetailedEntry, item_kind: int, item_id: bytes, owner: bytes)
     entry = one.entry
     ids = (UUID(bytes=id_) for id_ in (item_id, owner, entry.operation_id))
     reason = REASONS.index(entry.reason)
-    return *_place(one), item_kind, *ids, int(entry.kind), reason, entry.amount_minor, time_of(entry)
+    return *_place(one), one.place.offset, item_kind, *ids, int(entry.kind), reason, entry.amount_minor, time_of(entry)
 
 
 def _place(one: DetailedEntry) -> tuple[int, int, int]:

@@ -9,6 +9,9 @@ ALTER TABLE account_events ADD COLUMN description text;
 -- 0: the two legs are debit_account and credit_account of the row. Otherwise so many rows of journal_legs are the legs,
 -- and the row is their headline (credit_account is nil where a journal names no one account that is paid).
 ALTER TABLE journal_entries ADD COLUMN stated_legs smallint NOT NULL DEFAULT 0;
+-- The kind of the entry that posts: 2 posted, 17 posted and not collected, 19 an involuntary debit, 20 received by a
+-- merchant, 26 a journal of n legs.
+ALTER TABLE journal_entries ADD COLUMN kind smallint NOT NULL DEFAULT 2;
 
 CREATE TABLE journal_legs (
     journal_id uuid NOT NULL,
@@ -47,6 +50,7 @@ CREATE INDEX causes_of_operation ON causes (operation_id, kind);
 CREATE TABLE item_events (
     shard smallint NOT NULL,
     ledger_sequence bigint NOT NULL,
+    ledger_offset bigint NOT NULL,
     entry_index integer NOT NULL,
     item_kind smallint NOT NULL,
     item_id uuid NOT NULL,

@@ -18,20 +18,23 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from millrace.audit.ledger.partition_log import AuditedTopics, Extent, PartitionLog, extents
 from payments.commands import NO_REPLY, Command, CommandKind, account_command
 from payments.identifiers import NIL, derive_account_id
+from payments.movements.instructions import Instruction
 from payments.postings import clearing_account
 from runtime.exactly_once.contract import Chunk
 from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 from schemas import topics as catalogue
 from schemas.codec.commands import encode_batch, encode_body, encode_command
+from schemas.codec.instructions import encode_instruction, encode_tick
 from schemas.partitioning import shard_of
 from sinks.service import Sink
 from streams.agents.authorise import authorise
 from streams.agents.post import post
 from streams.agents.take_back import take_back
 from streams.shard import Shard
+from tests.sinks.every_kind import SHARDS as SHARDS
+from tests.sinks.every_kind import EveryKind
 
-SHARDS = 3
 ACCOUNTS = [derive_account_id("audit", str(number)) for number in range(14)]
 FROZEN, CLOSED, DOLLARS, STRANGER = ACCOUNTS[-4:]
 CLEARING = clearing_account("EUR")
@@ -64,6 +67,7 @@ class Pipeline:
             catalogue.QUARANTINE.name: self.topics.quarantine,
         }
         self._positions: dict[tuple[str, int], int] = {}
+        self._asked: list[Command | Instruction] = []
         self._producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": secrets.token_hex(5)})
         self._producer.init_transactions(30)
 
@@ -84,6 +88,28 @@ class Pipeline:
         self._producer.begin_transaction()
         self._write(shard, key, value)
         self._producer.commit_transaction(30)
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1_000
+
+    def ask(self, asked: Command | Instruction) -> None:
+        """Written with the next `settle`."""
+        self._asked.append(asked)
+
+    def settle(self) -> None:
+        """Write what was asked, and decide everything."""
+        self._producer.begin_transaction()
+        for asked in self._asked:
+            value = encode_command(asked) if isinstance(asked, Command) else encode_instruction(asked)
+            self._write(shard_of(asked.authority, SHARDS), asked.authority, value)
+        self._producer.commit_transaction(30)
+        self._asked.clear()
+        self.decide()
+
+    def tick_at(self, time_us: int) -> None:
+        time.sleep(max(0, time_us - self.now_us()) / 1_000_000)
+        for shard in range(SHARDS):
+            self.send_raw(shard, encode_tick(shard))
 
     def _write(self, shard: int, key: bytes, value: bytes) -> None:
         self._producer.produce(self.topics.commands, value, key, shard)
@@ -158,7 +184,7 @@ def _records_applied(database: str) -> int:
 
 
 def payments_of_every_kind(pipeline: Pipeline, seed: int) -> None:
-    """Accounts, deposits, and a few hundred payments that end in every way there is."""
+    """Accounts, deposits, a few hundred payments that end in every way there is, and every other kind of movement."""
     numbers = count()
     chance = random.Random(seed)
 
@@ -183,6 +209,7 @@ def payments_of_every_kind(pipeline: Pipeline, seed: int) -> None:
     pipeline.send([transfers[7]._replace(amount_minor=1)])
     _malformed(pipeline, transfers[0])
     pipeline.decide()
+    EveryKind(pipeline).run()
 
 
 def _malformed(pipeline: Pipeline, command: Command) -> None:

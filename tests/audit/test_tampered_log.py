@@ -1,6 +1,7 @@
 """Forged copies of each topic: a byte changed, a record left out, repeated or exchanged, a whole chain written anew."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from millrace.audit.ledger.partition_log import AuditedTopics
 from millrace.audit.report import AuditReport, Difference, Invariant
 from millrace.audit.verify import verify
 from payments.entries import Entry, EntryKind
+from payments.movements.details import Cause, Detail, GivenBack, Hold, JournalLeg, Legs, Receivable
 from payments.rejections import Reason
 from runtime.settings import Settings
 from schemas.codec.commands import decode_body, encode_command, items
@@ -118,6 +120,66 @@ def test_a_description_changed_with_the_chain_written_anew(pipeline: Pipeline, a
 
     difference = first_difference(pipeline, audited, "ledger", reword)
     assert (difference.invariant, difference.found) == (Invariant.REPLAY, "others")
+
+
+def first_detailed(partitions: Partitions, kind: type[Detail]) -> tuple[int, ForgedRecord, int]:
+    """Partition, record and entry of the first such detail."""
+    return next(
+        (partition, record, at)
+        for partition, records in enumerate(partitions)
+        for record in records
+        for at, entry in enumerate(entries_of(record))
+        if any(isinstance(detail, kind) for detail in entry.details)
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "shown"),
+    [
+        (Legs, "legs", "legs"),
+        (Hold, "amount_minor", "amount_minor"),
+        (GivenBack, "refunded_minor", "refunded_minor"),
+        (Receivable, "amount_minor", "amount_minor"),
+        (JournalLeg, "journal_id", "journal_id"),
+        (Cause, "code", "code"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else None,
+)
+def test_a_detail_changed_with_the_chain_written_anew(
+    pipeline: Pipeline, audited: Settings, kind: type[Detail], field: str, shown: str
+) -> None:
+    places: list[str] = []
+
+    def change(partitions: Partitions) -> None:
+        partition, record, at = first_detailed(partitions, kind)
+        entries = entries_of(record)
+        details = [with_other(detail, field) if isinstance(detail, kind) else detail for detail in entries[at].details]
+        entries[at] = entries[at]._replace(details=tuple(details))
+        with_entries(record, entries)
+        relinked(partitions[partition])
+        places.append(f"[{partition}] offset {record.offset} entry {at}")
+
+    difference = first_difference(pipeline, audited, "ledger", change)
+    assert difference.invariant is Invariant.REPLAY
+    assert difference.place.endswith(places[0])
+    for side in (difference.expected, difference.found):
+        assert re.fullmatch(rf"detail \d {kind.__name__}: {shown} .*", side)
+
+
+def with_other(detail: Detail, field: str) -> Detail:
+    """With another value of one field: one leg, one id, one amount, one code."""
+    value: Any = getattr(detail, field)
+    match value:
+        case tuple():
+            other: Any = (value[0]._replace(amount_minor=value[0].amount_minor - 1), *value[1:])
+        case bytes():
+            other = bytes([value[0] ^ 1]) + value[1:]
+        case int():
+            other = value + 1
+        case _:
+            other = f"{value}X"
+    changed: Detail = detail._replace(**{field: other})
+    return changed
 
 
 def leave_out(partitions: Partitions) -> None:

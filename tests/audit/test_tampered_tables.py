@@ -118,6 +118,69 @@ CHANGED_ROWS = [
         r"posted_minor -?\d+",
     ),
     Tampering(
+        "UPDATE accounts SET type = 0 WHERE type = 3",
+        r"table accounts, account_id .*",
+        r"type 3",
+        r"type 0",
+    ),
+    Tampering(
+        "UPDATE journal_legs SET amount_minor = amount_minor + 1 WHERE (journal_id, leg_index) IN"
+        " (SELECT journal_id, leg_index FROM journal_legs LIMIT 1)",
+        r"table journal_legs, journal_id .*",
+        r"amount_minor -?\d+",
+        r"amount_minor -?\d+",
+    ),
+    Tampering(
+        "UPDATE causes SET code = 'R02' WHERE code = 'R01'",
+        r"table causes, operation_id .*",
+        r"code R01",
+        r"code R02",
+    ),
+    Tampering(
+        "UPDATE item_events SET owner = item_id WHERE (item_id, ledger_sequence) IN"
+        " (SELECT item_id, ledger_sequence FROM item_events WHERE item_kind = 0 LIMIT 1)",
+        r"table item_events, item_id .*",
+        r"owner .*",
+        r"owner .*",
+    ),
+    Tampering(
+        "UPDATE holds SET remaining_minor = 112 WHERE remaining_minor = 111",
+        r"table holds, hold_id .*",
+        r"remaining_minor 111",
+        r"remaining_minor 112",
+    ),
+    Tampering(
+        "UPDATE given_back SET refunded_minor = 0 WHERE refunded_minor = 1600",
+        r"table given_back, payment_id .*",
+        r"refunded_minor 1600",
+        r"refunded_minor 0",
+    ),
+    Tampering(
+        "UPDATE disputes SET is_open = false WHERE is_open",
+        r"table disputes, dispute_id .*",
+        r"is_open True",
+        r"is_open False",
+    ),
+    Tampering(
+        "UPDATE receivables SET amount_minor = 1 WHERE receivable_id IN"
+        " (SELECT receivable_id FROM receivables WHERE is_open LIMIT 1)",
+        r"table receivables, receivable_id .*",
+        r"amount_minor \d+",
+        r"amount_minor 1",
+    ),
+    Tampering(
+        "UPDATE journals SET legs = '[]' WHERE refusal > 0",
+        r"table journals, journal_id .*",
+        r"legs \[\[.*",
+        r"legs \[\]",
+    ),
+    Tampering(
+        "UPDATE reserved_legs SET currency = 'CHF' WHERE leg_id IN (SELECT leg_id FROM reserved_legs LIMIT 1)",
+        r"table reserved_legs, leg_id .*",
+        r"currency (EUR|USD)",
+        r"currency CHF",
+    ),
+    Tampering(
         "UPDATE outcome_counts SET entries = entries + 1 WHERE shard = 1 AND kind = 2",
         r"table outcome_counts, shard 1, kind 2",
         r"entries \d+",
@@ -150,7 +213,8 @@ CHANGED_ROWS = [
     ),
 ]
 TABLES = ["decisions", "journal_entries", "refusals", "returns", "account_events", "accounts", "balances"]
-TABLES += ["outcome_counts", "sink_lanes"]
+TABLES += ["outcome_counts", "sink_lanes", "journal_legs", "causes", "item_events", "holds", "uncollected_deposits"]
+TABLES += ["given_back", "disputes", "receivables", "reserved_legs", "journals"]
 
 
 def difference_after(statement: str, url: str, settings: Settings, topics: AuditedTopics) -> Difference:

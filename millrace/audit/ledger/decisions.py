@@ -84,9 +84,9 @@ class Decisions:
         if refusal is not None:
             self._set_aside(refusal, message, source, value)
             return
-        key, reply_to, description = asked.envelope
-        entry = deciding.decide(self._book, self._operation(asked, key), asked, source)
-        self._settle(entry, source, reply_to, description)
+        envelope = asked.envelope
+        entry = deciding.decide(self._book, self._operation(asked, envelope.idempotency_key), asked, source)
+        self._settle(entry, source, envelope.reply_to, envelope.description)
 
     def _command_body(self, message: Message, source: Source, body: bytes) -> None:
         try:

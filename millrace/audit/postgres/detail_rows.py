@@ -42,7 +42,10 @@ JOURNAL_LEGS = DetailTable(
 CAUSES = DetailTable("causes", (*_PLACE, "operation_id", "kind", "cause_kind", "cause_id", "code", "decided_at"), 3, 1)
 ITEM_EVENTS = DetailTable(
     "item_events",
-    (*_PLACE, "item_kind", "item_id", "owner", "operation_id", "kind", "reason", "amount_minor", "decided_at"),
+    (
+        *(*_PLACE, "item_kind", "item_id", "ledger_offset", "owner", "operation_id"),
+        *("kind", "reason", "amount_minor", "decided_at"),
+    ),
     4,
     1,
 )
@@ -63,7 +66,7 @@ class DetailTables:
                 self._rows[JOURNAL_LEGS].expect((*place, *leg_row))
             for cause in (detail for detail in entry.details if isinstance(detail, Cause)):
                 self._rows[CAUSES].expect((*place, *_cause_row(entry, cause)))
-            for event_row in sorted(_event_rows(entry)):
+            for event_row in sorted(_event_rows(entry, offset)):
                 self._rows[ITEM_EVENTS].expect((*place, *event_row))
 
     def finish(self) -> dict[str, int]:
@@ -126,11 +129,12 @@ def _cause_row(entry: Entry, cause: Cause) -> Row:
     return operation, int(entry.kind), int(cause.kind), cause_id, cause.code, time_of(entry.decided_at_us)
 
 
-def _event_rows(entry: Entry) -> Iterator[Row]:
+def _event_rows(entry: Entry, offset: int) -> Iterator[Row]:
     reason, decided_at = REASONS.index(entry.reason), time_of(entry.decided_at_us)
     for item in followed(entry):
-        ids = (UUID(bytes=id_) for id_ in (item.item_id, item.owner, entry.operation_id))
-        yield OPEN_ITEMS.index(type(item)), *ids, int(entry.kind), reason, entry.amount_minor, decided_at
+        item_id, *ids = (UUID(bytes=id_) for id_ in (item.item_id, item.owner, entry.operation_id))
+        item_kind = OPEN_ITEMS.index(type(item))
+        yield item_kind, item_id, offset, *ids, int(entry.kind), reason, entry.amount_minor, decided_at
 
 
 def time_of(unix_us: int) -> datetime:

@@ -51,6 +51,7 @@ JOURNAL_ENTRIES = Table(
         "entry_index": INTEGER,
         **_SOURCE,
         "stated_legs": SMALLINT,
+        "kind": SMALLINT,
     },
     ("shard", "ledger_sequence", "entry_index"),
 )
