@@ -1,4 +1,4 @@
-"""`python -m tests.model --operations 1000000 --seed N [--json]`: exit 1 on a disagreement.
+"""`python -m tests.model --operations 1000000 --seed N [--kafka] [--json]`: exit 1 on a disagreement.
 
 People get a table, and progress on stderr; programs get {operations, kinds, disagreements …} as JSON.
 """
@@ -10,12 +10,15 @@ from collections import Counter
 import msgspec
 
 from tests.model.run import EPISODE_OPERATIONS, Outcome, play_episode, run
+from tests.model.through_kafka import run_through_kafka
 
 
 def main() -> int:
     """Parse the arguments, run, report."""
     arguments = _arguments()
-    if arguments.episode is None:
+    if arguments.kafka:
+        outcome = run_through_kafka(arguments.operations, arguments.seed, _progress)
+    elif arguments.episode is None:
         outcome = run(arguments.operations, arguments.seed, _progress)
     else:
         outcome = Outcome(arguments.seed)
@@ -34,7 +37,9 @@ def _json(outcome: Outcome) -> str:
 
 
 def _table(outcome: Outcome) -> str:
-    lines = [f"\n{outcome.operations:,} operations of seed {outcome.seed} in {outcome.seconds} s"]
+    lines = [
+        f"\n{outcome.operations:,} operations of seed {outcome.seed} in {outcome.seconds} s, {outcome.kills} kills"
+    ]
     for title, counts in (("asked", outcome.kinds), ("entries", outcome.entries), ("reasons", outcome.reasons)):
         lines += ["", title, *_rows(counts)]
     for found in outcome.disagreements:
@@ -53,6 +58,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--operations", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--episode", type=int, help="only this one of the run, with at most so many operations")
+    parser.add_argument("--kafka", action="store_true", help="through a whole installation whose processes are killed")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 

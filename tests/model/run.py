@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from payments.commands import Command
 from payments.errors import MillraceError
 from tests.model.interleaving import Interleaving
+from tests.model.watcher import Watcher
 from tests.model.world import Ask, Step, World
 
 EPISODE_OPERATIONS = 5_000
@@ -42,7 +43,20 @@ class Outcome:
     """What they became."""
     reasons: Counter[str] = field(default_factory=Counter)
     disagreements: list[Disagreed] = field(default_factory=list)
+    kills: int = 0
     seconds: int = 0
+
+    def add(self, watcher: Watcher) -> None:
+        """What a world has seen, to what others have."""
+        self.operations += watcher.kinds.total()
+        self.kinds += watcher.kinds
+        self.entries += watcher.entries
+        self.reasons += watcher.reasons
+
+    def count(self, watcher: Watcher) -> None:
+        """What one world has seen so far, alone."""
+        self.operations, self.kinds = watcher.kinds.total(), watcher.kinds
+        self.entries, self.reasons = watcher.entries, watcher.reasons
 
 
 def run(operations: int, seed: int, progress: Callable[[Outcome], None] = lambda _: None) -> Outcome:
@@ -68,11 +82,7 @@ def play_episode(outcome: Outcome, episode: int, operations: int) -> None:
         world.come_to_rest()
     except FAILURES as failure:
         outcome.disagreements.append(_disagreed(outcome.seed, episode, played, failure))
-    watcher = world.watcher
-    outcome.operations += watcher.kinds.total()
-    outcome.kinds += watcher.kinds
-    outcome.entries += watcher.entries
-    outcome.reasons += Counter({str(reason): count for reason, count in watcher.reasons.items()})
+    outcome.add(world.watcher)
 
 
 def _disagreed(seed: int, episode: int, played: list[Step], failure: Exception) -> Disagreed:

@@ -14,7 +14,6 @@ from payments.identifiers import derive_operation_id, is_system
 from payments.movements.deciding import is_answer
 from payments.movements.details import OPEN_ITEMS
 from payments.movements.instructions import Instruction
-from payments.rejections import Reason
 from tests.model.ledger import Answer, Ledger, authority
 from tests.model.rules.effects import Told, difference, told
 
@@ -30,7 +29,7 @@ class Watcher:
         self.ledger = Ledger(home)
         self.kinds: Counter[str] = Counter()
         """Commands and instructions asked for, by kind."""
-        self.reasons: Counter[Reason] = Counter()
+        self.reasons: Counter[str] = Counter()
         self.entries: Counter[str] = Counter()
         self._home = home
 
@@ -85,7 +84,7 @@ class Watcher:
             raise Disagreement(f"no entry, expected {expected.kind.name} {expected.operation_id.hex()}")
         found = told(entry)
         self.entries[found.kind.name.lower()] += 1
-        self.reasons[found.reason] += 1
+        self.reasons[str(found.reason)] += 1
         if found != expected:
             kind = f"{expected.kind.name} {expected.operation_id.hex()}"
             raise Disagreement(f"{kind} {expected.reason}: {difference(expected, found)}")
