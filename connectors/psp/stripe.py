@@ -13,7 +13,7 @@ import httpx
 import stripe
 from pydantic import SecretStr
 
-from connectors.attempt import CALL_TIMEOUT_S
+from connectors import attempt
 from connectors.contract import Answer, failed, without_trace
 from connectors.psp.stripe_amounts import to_stripe, to_stripe_payout
 from connectors.psp.stripe_answers import (
@@ -67,7 +67,7 @@ class StripeProvider:
     def __init__(self, api_key: SecretStr, url: str) -> None:
         for library in ("stripe", "httpx", "httpcore"):
             logging.getLogger(library).setLevel(logging.WARNING)  # below, they log what is sent
-        self._http = stripe.HTTPXClient(timeout=httpx.Timeout(CALL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S))
+        self._http = stripe.HTTPXClient(timeout=httpx.Timeout(attempt.CALL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S))
         client = stripe.StripeClient(
             api_key.get_secret_value(), base_addresses={"api": url}, http_client=self._http, max_network_retries=0
         )

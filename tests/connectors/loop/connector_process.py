@@ -1,4 +1,4 @@
-"""`python -m tests.connectors.loop.connector_process NAME WINDOW_OFFSETS`: the connectors as a child process.
+"""`python -m tests.connectors.loop.connector_process NAME WINDOW_OFFSETS CALL_TIMEOUT_S`: the connectors as a process.
 
 A test may kill it; its waits are short.
 """
@@ -23,9 +23,12 @@ def route_of(name: str) -> Route:
     return Route(f"{name}.requests", f"{name}.results")
 
 
-def start(settings: Settings, name: str, failpoint: str = "", window_offsets: int = 2_048) -> subprocess.Popen[str]:
+def start(
+    settings: Settings, name: str, failpoint: str = "", window_offsets: int = 2_048, call_timeout_s: int = 2
+) -> subprocess.Popen[str]:
     """A child with its log on stderr."""
-    command = [sys.executable, "-m", "tests.connectors.loop.connector_process", name, str(window_offsets)]
+    module = "tests.connectors.loop.connector_process"
+    command = [sys.executable, "-m", module, name, str(window_offsets), str(call_timeout_s)]
     environment = os.environ | {
         "KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "MILLRACE_SLOT": str(settings.slot),
@@ -40,7 +43,7 @@ def start(settings: Settings, name: str, failpoint: str = "", window_offsets: in
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
-    attempt.CALL_TIMEOUT_S = 2.0  # type: ignore[misc]
+    attempt.CALL_TIMEOUT_S = int(sys.argv[3])  # type: ignore[misc]
     attempt.BACKOFF_S = (0.05, 0.1)  # type: ignore[misc]
     attempt.ATTEMPT_DELAYS_US = (FIRST_DELAY_US, *[1_000_000] * 7)  # type: ignore[misc]
     window.WINDOW_OFFSETS = int(sys.argv[2])  # type: ignore[misc]
