@@ -99,7 +99,7 @@ def _used_account() -> RiskState:
     """Every bucket of every window is in use, and every memory of keys is full; no limit of its tier."""
     state, hours = NEW._replace(tier=Tier.ENHANCED), 24 * 31
     for number in range(hours * BUCKETS):
-        time_us = _NOW_US - (hours * BUCKETS - number) * 300 * 10**6
+        time_us = _NOW_US - (hours * BUCKETS - 1 - number) * 300 * 10**6
         keys = tuple([number.to_bytes(8, "big")] * len(_KEYS))
         state = evolve(state, Attempted(time_us, _AMOUNT_MINOR, keys, approved=True))
     return state
