@@ -16,12 +16,12 @@ from payments.screening.entries import ListEntry, Quality
 from payments.screening.names import Name, Schema, read_name
 from payments.screening.spelling import consonants_of
 
-CANDIDATES: Final = 64
-"""Names compared for one question: 64 × about 20 µs = 1.3 ms. Twice as many find nothing more (docs/screening.md)."""
+CANDIDATES: Final = 128
+"""Names compared for one question: 128 × about 15 µs = 2 ms. Four times as many find hardly more (docs/screening.md)."""
 
 _ACRONYM_LETTERS: Final = range(3, 9)
-_SHORT_NAME: Final = 20
-"""Bits that a short listed name lacks before all of it counts as found."""
+_RARITY_LEAST: Final = 3
+"""Keys that more than a quarter of the names have are left out: half the work, and hardly any help."""
 
 
 class Found(NamedTuple):
@@ -48,9 +48,10 @@ class NameIndex:
         for at, listed in enumerate(self._listed):
             for key in _keys(listed.name):
                 postings[key].append(at)
-        self._postings = {key: np.array(at, np.int32) for key, at in postings.items()}
-        self._weights = {key: _rarity(len(at), len(self._listed)) for key, at in postings.items()}
-        totals = (sum(self._weights[key] for key in _keys(listed.name)) for listed in self._listed)
+        weights = {key: _rarity(len(at), len(self._listed)) for key, at in postings.items()}
+        self._weights = {key: weight for key, weight in weights.items() if weight >= _RARITY_LEAST}
+        self._postings = {key: np.array(postings[key], np.int32) for key in self._weights}
+        totals = (sum(self._weights.get(key, 0) for key in _keys(listed.name)) for listed in self._listed)
         self._totals = np.fromiter(totals, np.int64, len(self._listed))
 
     def __len__(self) -> int:
@@ -76,16 +77,16 @@ class NameIndex:
 
     def _candidates(self, keys: set[str], most: int) -> Sequence[int]:
         """The names that share most with these keys, for what either of the two has: one may be longer."""
-        known = [key for key in keys if key in self._postings]
+        if len(self._listed) <= most:
+            return range(len(self._listed))
+        known = [key for key in keys if key in self._weights]
         if not known:
             return []
         at = np.concatenate([self._postings[key] for key in known])
         weights = np.repeat([self._weights[key] for key in known], [len(self._postings[key]) for key in known])
         shared = np.bincount(at, weights, len(self._listed))
         asked = sum(self._weights[key] for key in known)
-        likeness = shared / (np.minimum(self._totals, asked) + _SHORT_NAME)
-        if len(likeness) <= most:
-            return [int(one) for one in np.flatnonzero(shared)]
+        likeness = shared / np.minimum(np.maximum(self._totals, 1), asked)
         return [int(one) for one in np.argpartition(likeness, -most)[-most:]]
 
 

@@ -16,7 +16,13 @@ _APOSTROPHES: Final = re.compile("['`’‘ʿʾ´\"ʻʼ″“”«»]")
 _ARABIC_ARTICLE: Final = re.compile(r"\bال(?=\w{2})")
 _SYLLABLE: Final = re.compile("(?<=[a-z])(?=[A-Z])")
 _IDEOGRAPH: Final = re.compile("[㐀-鿿가-힣]")
-_LOOSELY_VOWELLED: Final = re.compile("[\u0590-\u08ff\u3040-\u30ff]")
+_HANGUL: Final = re.compile("[가-힣]")
+_AS_ON_LISTS: Final = re.compile("[Ee][ou]|^[GDB]")
+_KOREAN: Final = {"eo": "o", "Eo": "O", "eu": "u", "Eu": "U", "G": "K", "D": "T", "B": "P"}
+"""Revised romanisation (`Gim Jeong`) → McCune-Reischauer without its marks, as lists write names (`Kim Jong`)."""
+
+_LOOSELY_VOWELLED: Final = re.compile("[\u0590-\u109f\u1780-\u17ff\u3040-\u30ff]")
+"""Hebrew, Arabic and Syriac; the Indic scripts, Thai to Burmese and Khmer (each consonant has an `a` in it); kana."""
 
 _SOUNDS: Final = {
     written: sound
@@ -86,6 +92,8 @@ def latin(text: str) -> str:
         return _APOSTROPHES.sub("", text).lower()
     plain = _ARABIC_ARTICLE.sub("ال ", unicodedata.normalize("NFKC", text))
     romanised = anyascii(plain)
+    if _HANGUL.search(plain):
+        romanised = _AS_ON_LISTS.sub(lambda found: _KOREAN[found[0]], romanised)
     if _IDEOGRAPH.search(plain):
         romanised = _SYLLABLE.sub(" ", romanised)
     return _APOSTROPHES.sub("", romanised).lower()
@@ -100,7 +108,7 @@ def word(text: str) -> Word:
 
 @lru_cache(maxsize=WORDS_REMEMBERED)
 def consonants_of(text: str) -> str:
-    """For comparing with a script that writes few vowels (Arabic, Hebrew) or adds some (kana)."""
+    """For comparing with a script that leaves vowels out or adds some."""
     return sound_of(text.translate(_WRITTEN_VOWELS)).translate(_VOWELS).translate(_LIKE_ARABIC)
 
 

@@ -39,6 +39,8 @@ EQUAL = [
     ("Brigade Forty Four", "Brigade 44", ORG),
     ("MV Aurora III", "MV Aurora 3", V),
     ("株式会社明星", "明星", ORG),
+    ("금정은", "Kum Jong Un", P),
+    ("王小明", "Wang Xiaoming", P),
 ]
 
 
@@ -102,7 +104,13 @@ def test_two_letters_are_not_the_initials_of_somebody_else() -> None:
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [("طارق بن سعيد", "Tariq bin Said"), ("عبد الكريم", "Abd al-Karim"), ("タリク・オスマン", "Tariq Osman")],
+    [
+        ("طارق بن سعيد", "Tariq bin Said"),
+        ("عبد الكريم", "Abd al-Karim"),
+        ("タリク・オスマン", "Tariq Osman"),
+        ("तारिक उस्मान", "Tarik Usman"),
+        ("ตาริก", "Tarik"),
+    ],
 )
 def test_a_script_without_vowels_meets_one_with_them(left: str, right: str) -> None:
     assert compared(left, right, P).score_permille >= DEFAULT_THRESHOLDS.match
