@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 
 from payments.accounts import AccountType
-from payments.book import Book, evolve
+from payments.book import Book
 from payments.commands import NO_REPLY, Command, CommandKind
-from payments.entries import Credit, Entry, EntryKind, Source
+from payments.entries import Entry, EntryKind, Source
 from payments.identifiers import derive_operation_id, system_account
 from payments.lifecycle import decide as decide_command
-from payments.movements.deciding import arrive, decide, following
+from payments.movements.deciding import decide, settled
 from payments.movements.details import Posting
 from payments.movements.instructions import (
     CaptureHold,
@@ -73,20 +73,9 @@ class Core:
             operation_id = derive_operation_id(asked.authority, asked.envelope.idempotency_key, 0)
             entry = decide(self.book, operation_id, asked, source)
         assert entry.kind is not EntryKind.REJECTED, entry.reason
-        self._apply(entry, source)
+        for _ in settled(self.book, entry, source):
+            pass
         return entry
-
-    def _apply(self, entry: Entry, source: Source) -> None:
-        evolve(self.book, entry)
-        for message in following(entry):
-            self._arrive(message, source)
-
-    def _arrive(self, message: Credit, source: Source) -> None:
-        entry, answer = arrive(self.book, message, source)
-        if entry is not None:
-            self._apply(entry, source)
-        if answer is not None:
-            self._arrive(answer, source)
 
     def pairs(self) -> Iterator[tuple[bytes, bytes]]:
         """A customer and a merchant, as many as one round asks."""

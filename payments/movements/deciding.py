@@ -4,10 +4,10 @@
 it evolves the book with each entry before the next decision.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from payments.book import Book
+from payments.book import Book, evolve
 from payments.commands import NO_REPLY
 from payments.entries import Credit, Entry, EntryKind, Source, Step
 from payments.lifecycle import post, take_back
@@ -135,6 +135,22 @@ def arrive(book: Book, message: Credit, source: Source) -> tuple[Entry | None, C
             return journals.answered(book, message, source), None
         case Step.SETTLE | Step.CANCEL:
             return journals.end(book, message, source), None
+
+
+def settled(book: Book, entry: Entry, source: Source) -> Iterator[Entry]:
+    """An entry and all that follows from it, applied to a book that holds every account: no shards, no waiting."""
+    evolve(book, entry)
+    yield entry
+    for message in following(entry):
+        yield from _arrived(book, message, source)
+
+
+def _arrived(book: Book, message: Credit, source: Source) -> Iterator[Entry]:
+    entry, answer = arrive(book, message, source)
+    if entry is not None:
+        yield from settled(book, entry, source)
+    if answer is not None:
+        yield from _arrived(book, answer, source)
 
 
 def is_answer(message: Credit) -> bool:

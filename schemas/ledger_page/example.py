@@ -1,15 +1,14 @@
 """A book of its own on which one kind of movement is played: every entry is the core's own decision."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from payments.accounts import AccountType
-from payments.book import Book, evolve
+from payments.book import Book
 from payments.commands import NO_REPLY, Command, CommandKind
-from payments.entries import Credit, Entry, EntryKind, Source
+from payments.entries import Entry, EntryKind, Source
 from payments.identifiers import derive_operation_id
 from payments.lifecycle import decide as decide_command
-from payments.movements.deciding import arrive, decide, following
+from payments.movements.deciding import decide, settled
 from payments.movements.instructions import Envelope, Instruction, OpenAccount
 from payments.movements.methods import Method, method_account
 
@@ -74,25 +73,15 @@ class Example:
     def _pay(self, kind: CommandKind, payer: bytes, payee: bytes, minor: int) -> list[Entry]:
         command = Command(kind, payer, payee, minor, "EUR", NO_REPLY, self._envelope().idempotency_key)
         operation_id = derive_operation_id(command.authority, command.idempotency_key, 0)
-        return list(self._settled(decide_command(self.book, operation_id, command, self._source())))
+        return self._settled(decide_command(self.book, operation_id, command, self._source()))
 
     def _ask(self, asked: Instruction) -> list[Entry]:
         operation_id = derive_operation_id(asked.authority, asked.envelope.idempotency_key, 0)
-        return list(self._settled(decide(self.book, operation_id, asked, self._source())))
+        return self._settled(decide(self.book, operation_id, asked, self._source()))
 
-    def _settled(self, entry: Entry) -> Iterator[Entry]:
+    def _settled(self, entry: Entry) -> list[Entry]:
         assert entry.kind is not EntryKind.REJECTED, entry
-        evolve(self.book, entry)
-        yield entry
-        for message in following(entry):
-            yield from self._arrived(message)
-
-    def _arrived(self, message: Credit) -> Iterator[Entry]:
-        entry, answer = arrive(self.book, message, self._source())
-        if entry is not None:
-            yield from self._settled(entry)
-        if answer is not None:
-            yield from self._arrived(answer)
+        return list(settled(self.book, entry, self._source()))
 
     def _source(self) -> Source:
         return Source(self._keys, 0, START_US + self._keys)
