@@ -23,6 +23,7 @@ from payments.movements.details import (
     OpenItem,
     Posting,
     Receivable,
+    Review,
     Uncollected,
 )
 from payments.rejections import Reason
@@ -72,6 +73,7 @@ ITEM_TABLES: Final[dict[type[OpenItem], ItemTable]] = {
         "currency text",
         "expires_at timestamptz expires_at_us",
         "is_open boolean",
+        "is_review boolean",
     ),
     Uncollected: _table(
         "uncollected_deposits",
@@ -126,7 +128,17 @@ ITEM_TABLES: Final[dict[type[OpenItem], ItemTable]] = {
         "refusal smallint",
         "is_open boolean",
     ),
+    Review: _table(
+        "reviews",
+        "hold_id uuid item_id",
+        "payer uuid owner",
+        "legs jsonb",
+        "approvals_needed smallint",
+        "approved_by jsonb",
+        "is_open boolean",
+    ),
 }
+"""Items that money rests on; rule sets and profiles are no concern of these tables."""
 
 
 class _Stated(NamedTuple):
@@ -140,7 +152,7 @@ class _Stated(NamedTuple):
 def upsert_items(connection: Connection, batch: LedgerBatch) -> None:
     """The newest statement of every item of the batch."""
     newest: dict[tuple[type[OpenItem], bytes], _Stated] = {}
-    for one, item in items_of(batch):
+    for one, item in items_of(batch):  # of all kinds: what has no table is left out below
         key = type(item), item.item_id
         opened_at = newest[key].opened_at if key in newest else time_of(one.entry)
         newest[key] = _Stated(item, opened_at, one)
@@ -195,13 +207,16 @@ def _shown(column: ItemColumn, value: Any) -> Any:
         case Reason():
             return REASONS.index(value)
         case tuple():
-            return json.dumps([_leg(leg) for leg in value])
+            return json.dumps([_listed(one) for one in value])
         case _:
             return moment(value) if column.type == "timestamptz" else value
 
 
-def _leg(leg: Posting) -> tuple[str, int, str]:
-    return str(UUID(bytes=leg.account)), leg.amount_minor, leg.currency
+def _listed(one: Posting | bytes) -> Any:
+    """A leg as [account, amount, currency], an id as its text."""
+    if isinstance(one, bytes):
+        return str(UUID(bytes=one))
+    return str(UUID(bytes=one.account)), one.amount_minor, one.currency
 
 
 def _upsert(table: ItemTable) -> str:

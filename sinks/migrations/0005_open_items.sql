@@ -29,7 +29,7 @@ CREATE TABLE journal_legs (
 CREATE INDEX journal_legs_of_account ON journal_legs (account_id, posted_at DESC, journal_id);
 
 -- What an entry follows from: a capture from its hold (0), a refund from its payment (1), from a deposit (2), a dispute
--- (3), a receivable (4), a journal (5). code: the network's reason code, or how a dispute ended.
+-- (3), a receivable (4), a journal (5), a review (6). code: the network's reason code, or how a dispute ended.
 CREATE TABLE causes (
     shard smallint NOT NULL,
     ledger_sequence bigint NOT NULL,
@@ -46,7 +46,7 @@ CREATE INDEX causes_of ON causes (cause_id, decided_at);
 CREATE INDEX causes_of_operation ON causes (operation_id, kind);
 
 -- Which entries changed an item, in order. item_kind: 0 hold, 1 uncollected deposit, 2 given back, 3 dispute,
--- 4 receivable, 5 leg of a journal, 6 journal.
+-- 4 receivable, 5 leg of a journal, 6 journal, 7 review.
 CREATE TABLE item_events (
     shard smallint NOT NULL,
     ledger_sequence bigint NOT NULL,
@@ -67,7 +67,7 @@ CREATE INDEX item_events_of ON item_events (item_id, shard, ledger_sequence, ent
 -- In each of the following: opened_at and changed_at are the times of the first and the newest entry that state the
 -- item, shard to entry_index the place of the newest one.
 
--- remaining_minor may still be captured.
+-- remaining_minor may still be captured. is_review: it waits for an analyst (see reviews), not for its payee.
 CREATE TABLE holds (
     hold_id uuid PRIMARY KEY,
     payer uuid NOT NULL,
@@ -77,6 +77,7 @@ CREATE TABLE holds (
     currency char(3) NOT NULL,
     expires_at timestamptz NOT NULL,
     is_open boolean NOT NULL,
+    is_review boolean NOT NULL,
     opened_at timestamptz NOT NULL,
     changed_at timestamptz NOT NULL,
     shard smallint NOT NULL,
@@ -186,6 +187,23 @@ CREATE TABLE journals (
 );
 CREATE INDEX journals_of_account ON journals (account_id, opened_at DESC);
 
+-- Payments that a rule holds until people have decided; the hold of the same id sets the amount aside. legs: what will
+-- be posted, where legs were stated. approved_by: analysts, in order.
+CREATE TABLE reviews (
+    hold_id uuid PRIMARY KEY,
+    payer uuid NOT NULL,
+    legs jsonb NOT NULL,
+    approvals_needed smallint NOT NULL,
+    approved_by jsonb NOT NULL,
+    is_open boolean NOT NULL,
+    opened_at timestamptz NOT NULL,
+    changed_at timestamptz NOT NULL,
+    shard smallint NOT NULL,
+    ledger_sequence bigint NOT NULL,
+    entry_index integer NOT NULL
+);
+CREATE INDEX reviews_open ON reviews (opened_at, hold_id) WHERE is_open;
+
 -- What of an account is spoken for, and what is to come: held_minor has left the available balance and is not posted,
 -- incoming_minor is not available yet. Accounts without either have no row.
 CREATE VIEW account_holdings AS
@@ -223,7 +241,8 @@ FROM journal_legs AS leg JOIN journal_entries AS headline USING (journal_id);
 
 -- A payment with the furthest step it has come to. The journal entry of a payment carries the payment's id. Of the
 -- decisions that are payments: reserved (0), rejected (1), posted (2), captured (15), an uncollected deposit (17), an
--- involuntary debit (19). Those of holds stand in the table holds.
+-- involuntary debit (19), and held (13) where it waits for a review: reserved until people have decided, rejected where
+-- they declined (it is then released, 16). Other decisions of holds stand in the table holds.
 CREATE OR REPLACE VIEW payments AS
 SELECT
     decision.payment_id,
@@ -231,9 +250,16 @@ SELECT
         WHEN journal.journal_id IS NOT NULL THEN 2
         WHEN returned.payment_id IS NOT NULL THEN 4
         WHEN decision.kind = 15 THEN 0
+        WHEN decision.kind = 13 THEN CASE WHEN held.is_open OR held.captured_minor > 0 THEN 0 ELSE 1 END
         ELSE decision.kind
     END)::smallint AS state,
-    coalesce(returned.reason, decision.reason) AS reason,
+    coalesce(
+        returned.reason,
+        CASE WHEN NOT held.is_open THEN CASE WHEN held.captured_minor > 0 THEN 0::smallint ELSE (
+            SELECT event.reason FROM item_events AS event WHERE event.item_id = held.hold_id AND event.kind = 16 LIMIT 1
+        ) END END,
+        decision.reason
+    ) AS reason,
     decision.payer,
     decision.payee,
     decision.amount_minor,
@@ -257,9 +283,13 @@ SELECT
     decision.kind AS decided_kind,
     cause.cause_kind,
     cause.cause_id,
-    cause.code AS cause_code
+    cause.code AS cause_code,
+    coalesce(held.is_open, false) AS is_in_review
 FROM decisions AS decision
 LEFT JOIN journal_entries AS journal ON journal.journal_id = decision.payment_id
 LEFT JOIN returns AS returned ON returned.payment_id = decision.payment_id
 LEFT JOIN causes AS cause ON cause.operation_id = decision.payment_id AND cause.kind = decision.kind
-WHERE decision.kind IN (0, 1, 2, 15, 17, 19);
+LEFT JOIN holds AS held ON decision.kind = 13 AND held.hold_id = decision.payment_id AND held.is_review
+WHERE decision.kind IN (0, 1, 2, 17, 19)
+    OR (decision.kind = 15 AND cause.cause_kind <> 6)
+    OR (decision.kind = 13 AND held.hold_id IS NOT NULL);

@@ -33,7 +33,7 @@ from streams.agents.post import post
 from streams.agents.take_back import take_back
 from streams.shard import Shard
 from tests.sinks.every_kind import SHARDS as SHARDS
-from tests.sinks.every_kind import EveryKind
+from tests.sinks.every_kind import EveryKind, shard_meant
 
 ACCOUNTS = [derive_account_id("audit", str(number)) for number in range(14)]
 FROZEN, CLOSED, DOLLARS, STRANGER = ACCOUNTS[-4:]
@@ -101,7 +101,7 @@ class Pipeline:
         self._producer.begin_transaction()
         for asked in self._asked:
             value = encode_command(asked) if isinstance(asked, Command) else encode_instruction(asked)
-            self._write(shard_of(asked.authority, SHARDS), asked.authority, value)
+            self._write(shard_meant(asked), asked.authority, value)
         self._producer.commit_transaction(30)
         self._asked.clear()
         self.decide()

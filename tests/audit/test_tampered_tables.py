@@ -214,7 +214,7 @@ CHANGED_ROWS = [
 ]
 TABLES = ["decisions", "journal_entries", "refusals", "returns", "account_events", "accounts", "balances"]
 TABLES += ["outcome_counts", "sink_lanes", "journal_legs", "causes", "item_events", "holds", "uncollected_deposits"]
-TABLES += ["given_back", "disputes", "receivables", "reserved_legs", "journals"]
+TABLES += ["given_back", "disputes", "receivables", "reserved_legs", "journals", "reviews"]
 
 
 def difference_after(statement: str, url: str, settings: Settings, topics: AuditedTopics) -> Difference:

@@ -148,7 +148,8 @@ def test_a_changed_fact_is_found_from_its_point_on_and_not_before(pipeline: Pipe
     with psycopg.connect(changeable.database_url) as connection:
         row = connection.execute(
             "UPDATE journal_entries SET amount_minor = amount_minor + 3 WHERE journal_id = (SELECT journal_id"
-            " FROM journal_entries WHERE shard = 0 ORDER BY ledger_offset DESC LIMIT 1) RETURNING ledger_offset"
+            " FROM journal_entries WHERE shard = 0 AND kind = 2 AND stated_legs = 0"
+            " ORDER BY ledger_offset DESC LIMIT 1) RETURNING ledger_offset"
         ).fetchone()
     assert row is not None
     ends = vectors(pipeline)[-1]

@@ -15,6 +15,7 @@ from payments.movements.details import Posting
 from payments.movements.instructions import (
     CaptureHold,
     ClearDeposit,
+    DecideReview,
     Envelope,
     Instruction,
     NoteEvidence,
@@ -28,18 +29,33 @@ from payments.movements.instructions import (
     Refund,
     ResolveDispute,
     ReturnDeposit,
+    SetLimits,
+    SetRules,
     SetStanding,
     VoidHold,
     WriteOff,
 )
 from payments.movements.methods import Method, method_account
 from payments.postings import SystemAccount
+from payments.risk.limits import NO_LIMIT, Tier
 from schemas.partitioning import shard_of
 
 SHARDS = 3
 EXPIRY_US = 3_000_000
+RULES = """
+version: 1
+reporting_thresholds: {EUR: 25.00}
+rules:
+  - {id: large, when: amount_minor > 10000, verdict: deny, reason: too much}
+  - {id: unusual, when: amount_minor > 2000, verdict: review, reason: look at it}
+"""
 KINDS = frozenset(EntryKind) - {EntryKind.QUARANTINED, EntryKind.OVERDRAFT_LIMIT_SET, EntryKind.ACCOUNT_UNFROZEN}
 """What the script makes; the others are no movements beyond transfers."""
+
+
+def shard_meant(asked: Command | Instruction) -> int:
+    """Rules are written once to each shard; all else to that of its authority."""
+    return asked.shard if isinstance(asked, SetRules) else shard_of(asked.authority, SHARDS)
 
 
 class Drive(Protocol):
@@ -93,6 +109,7 @@ class EveryKind:
             self.journals,
             self.priced,
             self.standings,
+            self.reviews,
         ):
             part()
             self._drive.settle()
@@ -257,6 +274,29 @@ class EveryKind:
         self._drive.ask(again)
         self._drive.ask(again)
         self._drive.ask(SetStanding(envelope=Envelope("again"), account=CARL, status=AccountStatus.OPEN))
+
+    def reviews(self) -> None:
+        """Held by a rule: approved by two, declined, left waiting; denied by a rule and by a limit."""
+        for shard in range(SHARDS):
+            self._ask(SetRules, shard=shard, text=RULES)
+        limits = {"per_transaction_minor": 900, "daily_minor": NO_LIMIT, "monthly_minor": NO_LIMIT}
+        self._ask(SetLimits, account=CARL, **limits, tier=Tier.BASIC)
+        self._ask(SetStanding, account=CARL, status=AccountStatus.OPEN)
+        self._drive.settle()
+        self.approved = self._pay(BERT, SHOP, 3_000)
+        self.declined, self.waiting = self._pay(BERT, CARL, 2_001), self._pay(BERT, SHOP, 2_002)
+        for amount in (1_999, 12_000):
+            self._pay(BERT, ANNA, amount)
+        self._pay(CARL, ANNA, 901)
+        self._pay(CARL, ANNA, 899)
+        self._drive.settle()
+        for hold, analyst, is_approved in (
+            (self.approved, b"1" * 16, True),
+            (self.approved, b"1" * 16, True),
+            (self.approved, b"2" * 16, True),
+            (self.declined, b"1" * 16, False),
+        ):
+            self._ask(DecideReview, payer=BERT, hold_id=hold, analyst=analyst, is_approved=is_approved)
 
 
 def _leg(account: bytes, amount_minor: int, currency: str = "EUR") -> Posting:

@@ -14,11 +14,11 @@ from schemas import topics
 from schemas.codec.commands import encode_command
 from schemas.codec.instructions import encode_instruction, encode_tick
 from schemas.codec.ledger import decode_ledger_record
-from schemas.partitioning import shard_of
 from streams.agents.authorise import authorise
 from streams.agents.post import post
 from streams.agents.take_back import take_back
 from streams.shard import Shard
+from tests.sinks.every_kind import shard_meant
 
 _AGENTS: dict[str, Callable[[Shard, Chunk], None]] = {
     topics.COMMANDS.name: authorise,
@@ -67,7 +67,7 @@ class ShardsInMemory:
 
     def ask(self, asked: Command | Instruction) -> None:
         value = encode_command(asked) if isinstance(asked, Command) else encode_instruction(asked)
-        self._produce(topics.COMMANDS.name, value, partition=shard_of(asked.authority, len(self.shards)))
+        self._produce(topics.COMMANDS.name, value, partition=shard_meant(asked))
 
     def tick_at(self, time_us: int) -> None:
         self._now_ms = time_us // 1_000

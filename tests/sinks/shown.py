@@ -36,6 +36,7 @@ TABLES = (
     "receivables",
     "reserved_legs",
     "journals",
+    "reviews",
 )
 
 

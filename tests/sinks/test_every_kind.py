@@ -27,9 +27,11 @@ from payments.movements.details import (
     Uncollected,
 )
 from payments.postings import postings
+from payments.rejections import Reason
 from runtime import migrate
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.postgres import connect
+from schemas.codec.fields import REASONS
 from schemas.codec.ledger import decode_ledger_record, encode_ledger_record
 from sinks.balances import prepare_session
 from sinks.details.items import ITEM_TABLES
@@ -223,11 +225,32 @@ def test_captures_and_chargebacks_are_payments_and_holds_are_not(played: Played,
     states = dict(rows(connection, "SELECT decided_kind, array_agg(DISTINCT state) FROM payments GROUP BY 1"))
     posted = [int(EntryKind.POSTED)]
     assert states[EntryKind.CAPTURED] == states[EntryKind.DEBITED] == states[EntryKind.POSTED_UNCOLLECTED] == posted
-    assert not {EntryKind.HELD, EntryKind.HOLD_RAISED, EntryKind.RELEASED} & states.keys()
+    assert not {EntryKind.HOLD_RAISED, EntryKind.RELEASED} & states.keys()
     provisional = [entry for entry in played.entries() if entry.kind is EntryKind.POSTED and is_from_dispute(entry)]
     assert len(provisional) == 3
     ids = [UUID(bytes=entry.operation_id) for entry in provisional]
     assert rows(connection, "SELECT FROM payments WHERE payment_id = ANY(%s)", ids) == []
+
+
+def test_a_payment_under_review_is_one_payment(played: Played, connection: Connection) -> None:
+    apply(connection, played.ledgers)
+    found = {
+        id_.bytes: shown
+        for id_, *shown in rows(
+            connection, "SELECT payment_id, state, reason, is_in_review FROM payments WHERE decided_kind = 13"
+        )
+    }
+    script = played.script
+    assert found == {
+        script.approved: [int(EntryKind.POSTED), REASONS.index(Reason.NONE), False],
+        script.declined: [int(EntryKind.REJECTED), REASONS.index(Reason.REVIEW_DECLINED), False],
+        script.waiting: [int(EntryKind.RESERVED), REASONS.index(Reason.REVIEW_BY_RULE), True],
+    }
+    query = "SELECT approved_by FROM reviews WHERE hold_id = %s"
+    assert rows(connection, query, UUID(bytes=script.approved)) == [
+        ([str(UUID(bytes=id_ * 16)) for id_ in (b"1", b"2")],)
+    ]
+    assert rows(connection, "SELECT FROM payments WHERE cause_kind = %s", int(CauseKind.REVIEW)) == []
 
 
 def is_from_dispute(entry: Entry) -> bool:

@@ -18,7 +18,7 @@ from payments.identifiers import derive_operation_id, is_system
 from payments.lifecycle import decide
 from payments.movements import deciding
 from payments.movements.holds import expire
-from payments.movements.instructions import Instruction
+from payments.movements.instructions import Instruction, SetRules
 from payments.rejections import Reason
 from schemas.codec.commands import decode_body, form_refusal, items
 from schemas.codec.instructions import decode_instruction, decode_tick, instruction_refusal, is_instruction, is_tick
@@ -105,7 +105,8 @@ class Decisions:
         return derive_operation_id(asked.authority, key, self._shard)
 
     def _misplaced(self, asked: Command | Instruction) -> Reason | None:
-        return None if shard_of(asked.authority, self._shards) == self._shard else Reason.WRONG_PARTITION
+        meant = asked.shard if isinstance(asked, SetRules) else shard_of(asked.authority, self._shards)
+        return None if meant == self._shard else Reason.WRONG_PARTITION
 
     def _settle(self, entry: Entry, source: Source, reply_to: bytes = NO_REPLY, description: str = "") -> None:
         """An entry and all that follows from it: in this shard at once, elsewhere by a message."""

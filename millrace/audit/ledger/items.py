@@ -25,6 +25,7 @@ from payments.movements.details import (
     OpenItem,
     Posting,
     Receivable,
+    Review,
     Uncollected,
 )
 from payments.postings import SystemAccount
@@ -139,7 +140,8 @@ def _listed(legs: Counter[Posting]) -> str:
 def _hold(entry: Entry, before: Hold | None, after: Hold, place: str) -> None:
     if entry.kind is EntryKind.HELD:
         parties = entry.operation_id, entry.debit_account, entry.credit_account
-        before = Hold(*parties, 0, 0, entry.currency, after.expires_at_us, is_open=True)
+        is_review = any(isinstance(detail, Review) for detail in entry.details)
+        before = Hold(*parties, 0, 0, entry.currency, after.expires_at_us, is_open=True, is_review=is_review)
     before = _open(before, place)
     left, captured, amount, is_open = before.amount_minor, before.captured_minor, entry.amount_minor, True
     if entry.kind is EntryKind.CAPTURED:
@@ -232,6 +234,21 @@ def _journal(entry: Entry, before: Journal | None, after: Journal, place: str) -
         raise Differs(Invariant.ONE_OUTCOME, place, "a cancelled journal that a leg refused", "none that did")
 
 
+def _review(entry: Entry, before: Review | None, after: Review, place: str) -> None:
+    if entry.kind is EntryKind.HELD:
+        so_far = Review(entry.operation_id, entry.debit_account, after.legs, after.approvals_needed, (), is_open=True)
+    else:
+        so_far = _open(before, place)
+    approves = entry.kind in (EntryKind.NOTED, EntryKind.CAPTURED)
+    approved_by = (*so_far.approved_by, *after.approved_by[-1:]) if approves else so_far.approved_by
+    is_open = entry.kind in (EntryKind.HELD, EntryKind.NOTED)
+    _require(place, "a review", so_far._replace(approved_by=approved_by, is_open=is_open), after)
+    if len(set(approved_by)) < len(approved_by):
+        raise Differs(Invariant.LIMITS, place, "analysts who approve once each", _text(approved_by))
+    if entry.kind is EntryKind.CAPTURED and len(approved_by) != after.approvals_needed:
+        raise Differs(Invariant.LIMITS, place, f"{after.approvals_needed} approvals", len(approved_by))
+
+
 def _open(before: Item | None, place: str) -> Item:
     if before is None or not before.is_open:
         raise Differs(
@@ -272,4 +289,5 @@ _CHECKS: dict[type[OpenItem], Callable[[Entry, Any, Any, str], None]] = {
     Receivable: _receivable,
     JournalLeg: _journal_leg,
     Journal: _journal,
+    Review: _review,
 }

@@ -11,6 +11,7 @@ from millrace.audit.ledger.entry_batch import EntryBatch, Mask
 from millrace.audit.ledger.rules import POSTING
 from millrace.audit.report import AuditReport, Differs, Invariant
 from payments.entries import EntryKind
+from payments.movements.details import Cause, CauseKind
 from schemas.codec.ledger import ENTRY
 
 _MOVEMENT_BYTES = 59
@@ -35,7 +36,7 @@ class Settlement:
 
     def add(self, batch: EntryBatch, report: AuditReport) -> None:
         """Count the entries of a batch and keep their movements."""
-        movements = np.frombuffer(batch.entries, _MOVEMENT)["movement"]
+        movements = _movements(batch)
         arrived = batch.is_any(EntryKind.POSTED, EntryKind.RECEIVED) & ~batch.debit_is_system
         at_once = batch.is_any(EntryKind.POSTED) & batch.debit_is_system & batch.decides & ~batch.has_details
         deposits = at_once | batch.is_any(EntryKind.POSTED_UNCOLLECTED)
@@ -73,6 +74,23 @@ class Settlement:
                 "a reservation with the same accounts, amount and currency",
                 "none" if operation not in _ids(reserved) else "one that differs",
             )
+
+
+def _movements(batch: EntryBatch) -> Movements:
+    """Of every entry. What was held for a review is posted as the payment that it was: the review's cause names it."""
+    movements = np.frombuffer(batch.entries, _MOVEMENT)["movement"]
+    reviewed = {
+        at: detail.cause_id
+        for at, _, entry in batch.detailed()
+        if entry.kind is EntryKind.CAPTURED
+        for detail in entry.details
+        if isinstance(detail, Cause) and detail.kind is CauseKind.REVIEW
+    }
+    if reviewed:
+        movements = movements.copy()
+        for at, payment_id in reviewed.items():
+            movements[at] = payment_id + bytes(movements[at])[16:]
+    return movements
 
 
 def _count(report: AuditReport, batch: EntryBatch) -> None:

@@ -17,6 +17,7 @@ from payments.movements.details import (
     OpenItem,
     Posting,
     Receivable,
+    Review,
     Uncollected,
 )
 from payments.rejections import Reason
@@ -26,7 +27,7 @@ _DEPOSIT = ("account_id", "amount_minor", "currency", "is_open")
 _TABLES: dict[type[OpenItem], tuple[str, ...]] = {
     Hold: (
         *("holds", "hold_id", "payer", "payee", "remaining_minor", "captured_minor"),
-        *("currency", "expires_at", "is_open"),
+        *("currency", "expires_at", "is_open", "is_review"),
     ),
     Uncollected: ("uncollected_deposits", "deposit_id", *_DEPOSIT),
     GivenBack: ("given_back", "payment_id", "account_id", "amount_minor", "refunded_minor", "disputed_minor"),
@@ -37,6 +38,7 @@ _TABLES: dict[type[OpenItem], tuple[str, ...]] = {
     Receivable: ("receivables", "receivable_id", *_DEPOSIT),
     JournalLeg: ("reserved_legs", "leg_id", "account_id", "journal_id", "amount_minor", "currency", "is_open"),
     Journal: ("journals", "journal_id", "account_id", "legs", "awaited", "refusal", "is_open"),
+    Review: ("reviews", "hold_id", "payer", "legs", "approvals_needed", "approved_by", "is_open"),
 }
 """Table, then its columns in the order of the item's fields."""
 
@@ -67,10 +69,12 @@ def _shown(name: str, value: Any) -> Any:
         case Reason():
             return REASONS.index(value)
         case tuple():
-            return [_leg(leg) for leg in value]
+            return [_listed(one) for one in value]
         case _:
             return time_of(value) if name == "expires_at_us" else value
 
 
-def _leg(leg: Posting) -> list[str | int]:
-    return [str(UUID(bytes=leg.account)), leg.amount_minor, leg.currency]
+def _listed(one: Posting | bytes) -> Any:
+    if isinstance(one, bytes):
+        return str(UUID(bytes=one))
+    return [str(UUID(bytes=one.account)), one.amount_minor, one.currency]
