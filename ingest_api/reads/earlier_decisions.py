@@ -39,9 +39,12 @@ _PROBE_EVERY_S = 1
 # An index probe per id, whatever the plan was made for: a table that was empty then may have grown since.
 _OPTIONS = f"{SESSION_OPTIONS} -c enable_seqscan=off -c jit=off"
 
+# A transfer that a rule held for a review is one that was reserved; any other hold is no transfer.
+_KIND = f"""CASE WHEN kind = {EntryKind.HELD:d} AND EXISTS (SELECT FROM holds WHERE hold_id = payment_id AND is_review)
+    THEN {EntryKind.RESERVED:d} ELSE kind END"""
 _FIND = f"""
-SELECT payment_id AS operation_id, kind, payer, payee, amount_minor, currency, description, decided_at, shard,
-    command_offset
+SELECT payment_id AS operation_id, {_KIND} AS kind, payer, payee, amount_minor, currency, description, decided_at,
+    shard, command_offset
 FROM decisions
 WHERE payment_id = ANY(%(payments)s::uuid[]) AND decided_at < now() - interval '{REMEMBERED_HOURS} hours'
 UNION ALL

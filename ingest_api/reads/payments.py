@@ -22,7 +22,7 @@ _PAYMENT = f"SELECT {_COLUMNS} FROM payments WHERE payment_id = %s"
 _WHERE = "shard, ledger_sequence, ledger_offset"
 _POSTED_AT_ONCE = f"{EntryKind.POSTED:d}, {EntryKind.POSTED_UNCOLLECTED:d}, {EntryKind.DEBITED:d}"
 _STEP = f"""CASE WHEN kind IN ({_POSTED_AT_ONCE}) THEN {EntryKind.POSTED:d}
-    WHEN kind = {EntryKind.CAPTURED:d} THEN {EntryKind.RESERVED:d} ELSE kind END"""
+    WHEN kind IN ({EntryKind.CAPTURED:d}, {EntryKind.HELD:d}) THEN {EntryKind.RESERVED:d} ELSE kind END"""
 _STEPS = f"""
 SELECT {_STEP} AS kind, reason, decided_at AS at, {_WHERE} FROM decisions WHERE payment_id = %(id)s
 UNION ALL
