@@ -84,5 +84,5 @@ class EveryKind(Stepping):
 
 TestEveryKind = EveryKind.TestCase
 TestEveryKind.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
