@@ -21,7 +21,7 @@ from ingest_api.http.bodies import (
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe
 from ingest_api.http.preferences import DEFAULT_WAIT_S, preferred_wait_s, required_key
-from ingest_api.http.resources import Payment, PaymentState, encode, payment_of
+from ingest_api.http.resources import STATUS_OF, Payment, PaymentState, encode, payment_of
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.problems import FieldError, field_problem, refused
@@ -110,7 +110,7 @@ async def _answer(database: Database, command: Command, outcome: Outcome, header
     return payment_answer(payment, headers | {"Idempotency-Replayed": "true"}, 200)
 
 
-_MOVES = frozenset({EntryKind.RESERVED, EntryKind.POSTED, EntryKind.REJECTED, EntryKind.REFUSED, EntryKind.RETURNED})
+_MOVES = frozenset(STATUS_OF)
 
 
 def payment_answer(payment: Payment, headers: dict[str, str], done_status: int) -> Answer:

@@ -1,8 +1,9 @@
 """The life of a payment as data, and the decisions that move it on.
 
 received ─▶ authorised ─▶ posted            decided at the authority, then at the receiver
-    │            └──────▶ returned          the receiver could not take it; the payer has it back
-    └─────▶ rejected
+    │  │         ▲   └──▶ returned          the receiver could not take it; the payer has it back
+    │  └▶ in review ─┐                      a rule holds it until people have decided
+    └─────▶ rejected ◀
 
 Every refusal stands before the reservation. `decide`, `post` and `take_back` read the book and change nothing.
 """
@@ -30,6 +31,7 @@ class PaymentStatus(StrEnum):
     """The status words of the canonical routes (other documents' words are mapped from these in the HTTP layer)."""
 
     RECEIVED = "received"
+    IN_REVIEW = "in_review"
     AUTHORISED = "authorised"
     POSTED = "posted"
     REJECTED = "rejected"
@@ -40,7 +42,12 @@ TRANSITIONS: dict[tuple[PaymentStatus, EntryKind], PaymentStatus] = {
     (PaymentStatus.RECEIVED, EntryKind.RESERVED): PaymentStatus.AUTHORISED,
     (PaymentStatus.RECEIVED, EntryKind.REJECTED): PaymentStatus.REJECTED,
     (PaymentStatus.RECEIVED, EntryKind.POSTED): PaymentStatus.POSTED,  # a deposit: one hop
+    (PaymentStatus.RECEIVED, EntryKind.POSTED_UNCOLLECTED): PaymentStatus.POSTED,
+    (PaymentStatus.RECEIVED, EntryKind.HELD): PaymentStatus.IN_REVIEW,
+    (PaymentStatus.IN_REVIEW, EntryKind.CAPTURED): PaymentStatus.AUTHORISED,
+    (PaymentStatus.IN_REVIEW, EntryKind.RELEASED): PaymentStatus.REJECTED,
     (PaymentStatus.AUTHORISED, EntryKind.POSTED): PaymentStatus.POSTED,
+    (PaymentStatus.AUTHORISED, EntryKind.RECEIVED): PaymentStatus.POSTED,  # by a merchant
     (PaymentStatus.AUTHORISED, EntryKind.REFUSED): PaymentStatus.AUTHORISED,  # the return is in flight
     (PaymentStatus.AUTHORISED, EntryKind.RETURNED): PaymentStatus.RETURNED,
 }

@@ -21,7 +21,8 @@ from schemas.codec.replies import Reply
 STATUS_OF: dict[EntryKind, PaymentStatus] = {kind: status for (_, kind), status in TRANSITIONS.items()}
 """Where a payment stands after the furthest of its entries."""
 
-_PENDING = frozenset(kind for kind, status in STATUS_OF.items() if status not in FINAL)
+_PENDING = frozenset(kind for kind, status in STATUS_OF.items() if status is PaymentStatus.AUTHORISED)
+"""What waits for people is answered as it stands: no call waits as long as they may."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -220,6 +221,9 @@ def account_text(account: bytes) -> str:
     return format_id(ACCOUNT, account)
 
 
+_DECIDED = frozenset({PaymentStatus.IN_REVIEW, PaymentStatus.AUTHORISED, PaymentStatus.REJECTED})
+
+
 def payment_of(operation_id: bytes, command: Command, reply: Reply | None) -> Payment:
     """The payment as its own command and latest reply tell it, without a look at Postgres."""
     status = STATUS_OF[reply.kind] if reply is not None else PaymentStatus.RECEIVED
@@ -236,7 +240,7 @@ def payment_of(operation_id: bytes, command: Command, reply: Reply | None) -> Pa
         description=command.description,
         reason=str(reply.reason) if reply is not None and reply.reason is not Reason.NONE else None,
         journal_id=format_id(JOURNAL, operation_id) if status is PaymentStatus.POSTED else None,
-        decided_at=at if status in {PaymentStatus.AUTHORISED, PaymentStatus.REJECTED} else None,
+        decided_at=at if status in _DECIDED else None,
         posted_at=at if status is PaymentStatus.POSTED else None,
         returned_at=at if status is PaymentStatus.RETURNED else None,
     )

@@ -19,6 +19,9 @@ from millrace.environment import LocalEnvironment, ports
 from millrace.environment.layout import Home
 from runtime.settings import Settings
 
+_NO_TICKS_MS = 3_600_000
+"""Tests compare the ends of topics: nothing may be written that they did not ask for."""
+
 _GONE_TIMEOUT_S = 10
 """A process that was killed is gone in milliseconds."""
 
@@ -30,7 +33,8 @@ def throw_away_settings(home: Path, *, brokers: int = 1) -> Settings:
     postgres_port = ports.free_base([])
     while postgres_port in {kafka_port + offset for offset in (0, *kafka_offsets)}:
         postgres_port = ports.free_base([])
-    return Settings(home=home, kafka_port=kafka_port, postgres_port=postgres_port)
+    settings = Settings(home=home, kafka_port=kafka_port, postgres_port=postgres_port)
+    return settings.model_copy(update={"tick_interval_ms": _NO_TICKS_MS})
 
 
 @contextmanager

@@ -47,6 +47,11 @@ SHOWN: list[tuple[EntryKind, Reason, str, bool, set[str]]] = [
     (EntryKind.POSTED, Reason.NONE, "posted", True, {"posted_at", "journal_id"}),
     (EntryKind.REFUSED, Reason.PAYEE_FROZEN, "authorised", False, {"decided_at", "reason"}),
     (EntryKind.RETURNED, Reason.PAYEE_FROZEN, "returned", True, {"returned_at", "reason"}),
+    (EntryKind.POSTED_UNCOLLECTED, Reason.NONE, "posted", True, {"posted_at", "journal_id"}),
+    (EntryKind.RECEIVED, Reason.NONE, "posted", True, {"posted_at", "journal_id"}),
+    (EntryKind.HELD, Reason.REVIEW_BY_RULE, "in_review", False, {"decided_at", "reason"}),
+    (EntryKind.CAPTURED, Reason.NONE, "authorised", False, {"decided_at"}),
+    (EntryKind.RELEASED, Reason.REVIEW_DECLINED, "rejected", True, {"decided_at", "reason"}),
 ]
 STATUS_IDS = [row[0].name.lower() for row in SHOWN]
 ALWAYS = {"id", "status", "final", "from_account", "to_account", "amount", "amount_minor", "currency", "description"}
@@ -86,8 +91,8 @@ def test_the_table_covers_every_reply_that_a_payment_can_get() -> None:
 @pytest.mark.parametrize("kind", list(EntryKind))
 def test_a_caller_waits_on_only_where_another_reply_follows(kind: EntryKind) -> None:
     """Repeats, quarantine and account operations are answered once."""
-    assert is_final(kind) == (kind not in {EntryKind.RESERVED, EntryKind.REFUSED})
-    if kind in STATUS_OF:
+    assert is_final(kind) == (kind not in {EntryKind.RESERVED, EntryKind.REFUSED, EntryKind.CAPTURED})
+    if kind in STATUS_OF and kind is not EntryKind.HELD:  # in review: not over, and nobody knows for how long
         assert is_final(kind) == (STATUS_OF[kind] in FINAL)
 
 
@@ -146,9 +151,10 @@ def test_an_account_is_named_the_same_wherever_it_appears() -> None:
 
 
 def test_standings_are_words() -> None:
-    assert [account_status_word(status) for status in range(3)] == ["open", "frozen", "closed"]
-    with pytest.raises(ValueError, match="3"):
-        account_status_word(3)
+    words = ["open", "frozen", "closed", "debits_frozen", "dormant"]
+    assert [account_status_word(status) for status in range(len(words))] == words
+    with pytest.raises(ValueError, match="5"):
+        account_status_word(5)
 
 
 def test_what_is_not_known_yet_is_left_out_and_zero_is_not() -> None:
