@@ -26,6 +26,7 @@ check: $(READY)  ## Format, lint, types, import rule, house style; needs no serv
 	@$(BIN)/python -m schemas check
 	@$(BIN)/python -m schemas.access_page --check
 	@$(BIN)/python -m schemas.ledger_page --check
+	@$(BIN)/python -m millrace.risk_page --check
 	@$(BIN)/python -m ingest_api.http.documents --check
 	@$(BIN)/python -m pytest tests/tidy
 
