@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from millrace.personal_data.app import app as personal_data
+from millrace.rules.app import app as rules
 from millrace.screening.app import app as screening
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING, EXIT_ALARM = 1, 2, 3, 4
@@ -354,8 +355,7 @@ def discard(
 
 
 app.add_typer(personal_data, name="personal-data")
-
-
+app.add_typer(rules, name="rules")
 app.add_typer(screening, name="screening")
 
 

@@ -1,0 +1,1 @@
+"""`millrace rules`: the rule set of risk, checked and put in force."""
