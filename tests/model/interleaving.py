@@ -19,7 +19,7 @@ class Interleaving:
     def __init__(self, rng: random.Random, state: State) -> None:
         self._rng = rng
         self._state = state
-        self._operations = Operations(rng, state)
+        self._operations = Operations(rng, state, SHARDS)
 
     def steps(self, operations: int) -> Iterator[Step]:
         """So many operations, with what happens between them."""

@@ -11,9 +11,11 @@ from typing import Any
 
 from payments.commands import Command, CommandKind
 from payments.entries import Credit, EntryKind, Step
+from payments.movements.details import RULES_OWNER
 from payments.movements.instructions import (
     CaptureHold,
     ClearDeposit,
+    DecideReview,
     Envelope,
     Instruction,
     NoteEvidence,
@@ -27,12 +29,14 @@ from payments.movements.instructions import (
     Refund,
     ResolveDispute,
     ReturnDeposit,
+    SetLimits,
+    SetRules,
     SetStanding,
     VoidHold,
     WriteOff,
 )
 from payments.rejections import Reason
-from tests.model.rules import holds, journals, movements, reversals
+from tests.model.rules import holds, journals, movements, reversals, risk
 from tests.model.rules.effects import Effect, Parties, Told, in_any_order
 from tests.model.rules.state import KEY_HOURS, Memory, State
 
@@ -54,6 +58,9 @@ RULES: dict[type[Command | Instruction], Callable[[State, bytes, Any, int], Effe
     RecoverReceivable: reversals.recover,
     WriteOff: reversals.write_off,
     PostJournal: journals.ask_legs,
+    SetLimits: risk.set_limits,
+    SetRules: risk.set_rules,
+    DecideReview: risk.decide_review,
 }
 
 Answer = tuple[Told | None, tuple[Credit, ...]]
@@ -70,7 +77,7 @@ class Ledger:
 
     def ask(self, operation_id: bytes, asked: Command | Instruction, time_us: int) -> Answer:
         """The first time it is decided; under the same key again, the first decision stands."""
-        account, place = authority(asked), self.state.home(authority(asked))
+        account, place = authority(asked), place_of(asked, self.state.home)
         if self.keys.knows(place, operation_id):
             return self._again(operation_id, asked, self._bodies[operation_id] == body(asked)), ()
         if self._names_what_is_open(operation_id, asked):
@@ -78,6 +85,8 @@ class Ledger:
         self.keys.remember(place, operation_id, time_us)
         self._bodies[operation_id] = body(asked)
         effect = RULES[type(asked)](self.state, operation_id, asked, time_us)
+        if _is_assessed(asked):
+            effect = risk.assessed(self.state, operation_id, parties(asked), effect, time_us)
         if isinstance(effect, Reason):
             effect = Effect(EntryKind.REJECTED, parties(asked), account, reason=effect)
         return self._told(effect, operation_id, is_decision=True), self._sent(effect)
@@ -155,8 +164,10 @@ def authority(asked: Command | Instruction) -> bytes:
     if isinstance(asked, Command):
         return asked.payee if asked.kind is CommandKind.DEPOSIT else asked.payer
     match asked:
-        case PricedTransfer() | PlaceHold() | RaiseHold() | VoidHold():
+        case PricedTransfer() | PlaceHold() | RaiseHold() | VoidHold() | DecideReview():
             return asked.payer
+        case SetRules():
+            return RULES_OWNER
         case Refund() | NoteEvidence() | ResolveDispute():
             return asked.merchant
         case PostJournal():
@@ -164,6 +175,17 @@ def authority(asked: Command | Instruction) -> bytes:
         case _:
             account: bytes = asked.account  # type: ignore[attr-defined]  # every other kind is about one account
             return account
+
+
+def place_of(asked: Command | Instruction, home: Callable[[bytes], int]) -> int:
+    """Where it is decided: rules are set at each place by itself."""
+    return asked.shard if isinstance(asked, SetRules) else home(authority(asked))
+
+
+def _is_assessed(asked: Command | Instruction) -> bool:
+    if isinstance(asked, Command):
+        return asked.kind is CommandKind.TRANSFER
+    return isinstance(asked, PricedTransfer | PlaceHold)
 
 
 def body(asked: Command | Instruction) -> object:

@@ -18,6 +18,7 @@ from payments.movements.details import Posting
 from payments.movements.instructions import (
     CaptureHold,
     ClearDeposit,
+    DecideReview,
     Envelope,
     Instruction,
     NoteEvidence,
@@ -31,18 +32,25 @@ from payments.movements.instructions import (
     Refund,
     ResolveDispute,
     ReturnDeposit,
+    SetLimits,
+    SetRules,
     SetStanding,
     VoidHold,
     WriteOff,
 )
 from payments.movements.methods import METHOD_OF, Method, method_account
 from payments.postings import SystemAccount
+from payments.risk.limits import NO_LIMIT, Tier
+from tests.model.rules.risk import RuleSet
 from tests.model.rules.state import HOUR_US, Payment, State
 
 START_US = 1_700_000_000_000_000
 ACCOUNTS, DAY_US = 12, 24 * HOUR_US
 CURRENCIES = ("EUR", "EUR", "EUR", "EUR", "USD", "JPY")
 EDGES = (0, -1, MAX_MINOR - 1, MAX_MINOR, MAX_MINOR + 1, 1 << 61, -(1 << 61))
+FAILS_AT = 77
+"""Minor units at which one rule divides by zero."""
+
 CODES = {
     Method.CHECK: "A",
     Method.PAYROLL: "R03",
@@ -55,6 +63,7 @@ CODES = {
     Method.MONEY_ORDER: "B",
     Method.CARD: "charge_reversed",
 }
+UNLIMITED = (NO_LIMIT, NO_LIMIT, NO_LIMIT)
 T = TypeVar("T")
 Maker = Callable[[], Command | Instruction]
 
@@ -62,12 +71,12 @@ Maker = Callable[[], Command | Instruction]
 class Operations:
     """An endless stream of operations for one world whose state it reads."""
 
-    def __init__(self, rng: random.Random, state: State, name: str = "key") -> None:
+    def __init__(self, rng: random.Random, state: State, shards: int) -> None:
         self.now_us = START_US
         """Whoever plays the operations moves it."""
         self._rng = rng
         self._state = state
-        self._name = name
+        self._shards = shards
         self._keys = 0
         self._accounts = [self._new_account() for _ in range(ACCOUNTS)]
         self._stranger = self._new_account()
@@ -98,7 +107,7 @@ class Operations:
 
     def _replace_a_closed_account(self) -> None:
         place = self._rng.randrange(ACCOUNTS)
-        if self._one_in(20) and self._standing(self._accounts[place]) is AccountStatus.CLOSED:
+        if self._one_in(40) and self._standing(self._accounts[place]) is AccountStatus.CLOSED:
             self._accounts[place] = self._new_account()
 
     def _kinds(self) -> dict[Maker, int]:
@@ -123,6 +132,9 @@ class Operations:
             self._or(self._open_dispute, "debts", self._recover_receivable): 4,
             self._or(self._return_deposit, "debts", self._write_off): 1,
             self._post_journal: 6,
+            self._set_limits: 1,
+            self._set_rules: 1,
+            self._or(self._transfer, "reviews", self._decide_review): 5,
         }
 
     def _or(self, begin: Maker, kept: str, go_on: Maker) -> Maker:
@@ -142,7 +154,7 @@ class Operations:
     def _envelope(self) -> Envelope:
         self._keys += 1
         reply_to = NO_REPLY if self._one_in(2) else self._keys.to_bytes(8, "big")
-        return Envelope(f"{self._name} {self._keys}", reply_to, "rent" if self._one_in(10) else "")
+        return Envelope(f"key {self._keys}", reply_to, "rent" if self._one_in(10) else "")
 
     def _command(self, kind: CommandKind, payer: bytes, payee: bytes, amount: int, currency: str) -> Command:
         key = self._envelope()
@@ -184,7 +196,9 @@ class Operations:
         return system_account(self._rng.choice(list(SystemAccount)), currency)
 
     def _amount(self) -> int:
-        return self._rng.choice(EDGES) if self._one_in(60) else self._rng.randint(1, 500)
+        if self._one_in(40):
+            return FAILS_AT if self._one_in(3) else self._rng.choice(EDGES)
+        return self._rng.randint(1, 500)
 
     def _amount_of(self, whole: int) -> int:
         """Part or all of something, or one too much."""
@@ -246,6 +260,7 @@ class Operations:
                 CommandKind.FREEZE_ACCOUNT,
                 CommandKind.UNFREEZE_ACCOUNT,
                 CommandKind.UNFREEZE_ACCOUNT,
+                CommandKind.CLOSE_ACCOUNT,
                 CommandKind.CLOSE_ACCOUNT,
                 CommandKind.SET_OVERDRAFT_LIMIT,
                 CommandKind.SET_OVERDRAFT_LIMIT,
@@ -462,3 +477,51 @@ class Operations:
         legs[-1] = last._replace(amount_minor=last.amount_minor - total)
         self._rng.shuffle(legs)
         return PostJournal(envelope=self._envelope(), legs=self._spoilt(legs), code="BRK-1" if self._one_in(2) else "")
+
+    # Risk.
+
+    def _set_limits(self) -> SetLimits:
+        """Most limits that were set are taken away again."""
+        limited = [id_ for id_ in self._accounts if self._limits_of(id_) != UNLIMITED]
+        account, limits = self._account(), tuple(self._rng.choice((NO_LIMIT, NO_LIMIT, 400, 5_000)) for _ in range(3))
+        if limited and not self._one_in(4):
+            account, limits = self._rng.choice(limited), UNLIMITED
+        if self._one_in(20):
+            limits = (-1, *limits[1:])
+        return SetLimits(
+            envelope=self._envelope(),
+            account=account,
+            per_transaction_minor=limits[0],
+            daily_minor=limits[1],
+            monthly_minor=limits[2],
+            tier=self._rng.choice(list(Tier)),
+        )
+
+    def _limits_of(self, account: bytes) -> tuple[int, ...]:
+        known = self._state.accounts.get(account)
+        return known.limits if known is not None else UNLIMITED
+
+    def _set_rules(self) -> SetRules:
+        """Mostly a newer one; a shard decides without rules until its first."""
+        shard = self._rng.randrange(self._shards)
+        version = self._state.rules.get(shard, (0, ""))[0] + (0 if self._one_in(5) else 1)
+        rules = RuleSet(
+            max(1, version),
+            self._rng.choice((450, 2_000, 9_000)),
+            self._rng.choice((400, 1_000, 9_000)),
+            FAILS_AT,
+            self._rng.choice((300, 700)),
+            self._rng.choice((0, 0, 9_000)),
+        )
+        return SetRules(envelope=self._envelope(), shard=shard, text="rules" if self._one_in(10) else rules.text)
+
+    def _decide_review(self) -> DecideReview:
+        id_ = self._some(self._state.reviews)
+        review = self._state.reviews.get(id_)
+        return DecideReview(
+            envelope=self._envelope(),
+            payer=self._account() if review is None or self._one_in(40) else review.payer,
+            hold_id=id_,
+            analyst=self._rng.choice((b"\1", b"\2", b"\3")) * 16,
+            is_approved=self._rng.randrange(4) > 0,
+        )

@@ -10,9 +10,8 @@ from payments.commands import Command
 from schemas import topics
 from schemas.codec.commands import encode_batch, encode_body
 from schemas.codec.instructions import encode_instruction, encode_tick
-from schemas.partitioning import shard_of
 from tests.model.follow import Follower, Record
-from tests.model.ledger import authority
+from tests.model.ledger import authority, place_of
 from tests.model.operations import Operations
 from tests.streams.world import AGENTS, World
 
@@ -24,7 +23,7 @@ class Agents:
         self._rng = random.Random(f"agents {seed}")
         self.world = World(shards)
         self.follower = Follower(shards, self._input_at)
-        self._operations = Operations(self._rng, self.follower.watcher.ledger.state)
+        self._operations = Operations(self._rng, self.follower.watcher.ledger.state, shards)
         self._read = [0] * shards
 
     def play(self, operations: int) -> None:
@@ -49,7 +48,7 @@ class Agents:
             self.world.produce(topics.COMMANDS.name, encode_tick(shard), partition=shard)
         asked = self._operations.next()
         packed = encode_batch([encode_body(asked)]) if isinstance(asked, Command) else encode_instruction(asked)
-        shard = shard_of(authority(asked), self.world.shards)
+        shard = place_of(asked, self.follower.watcher.ledger.state.home)
         self.world.produce(topics.COMMANDS.name, packed, key=authority(asked), partition=shard)
 
     def _follow(self) -> None:

@@ -18,10 +18,9 @@ from schemas import topics
 from schemas.codec.commands import encode_command
 from schemas.codec.instructions import encode_instruction
 from schemas.codec.ledger import decode_ledger_record
-from schemas.partitioning import shard_of
 from tests.faults.installation import Installation, running
 from tests.model.follow import INPUTS, Follower, Record
-from tests.model.ledger import authority
+from tests.model.ledger import authority, place_of
 from tests.model.operations import Operations
 from tests.model.run import FAILURES, Disagreed, Outcome
 from tests.model.watcher import Disagreement
@@ -106,7 +105,7 @@ class Run:
         self._topics = Topics(installation.env)
         self._watcher = self._topics.follower.watcher
         self._rng = random.Random(f"kafka {outcome.seed}")
-        self._operations = Operations(self._rng, self._watcher.ledger.state)
+        self._operations = Operations(self._rng, self._watcher.ledger.state, installation.env.settings.shards)
         self._producer = Producer(
             {"bootstrap.servers": installation.env.kafka_bootstrap, "enable.idempotence": True, "log_level": 0}
         )
@@ -141,7 +140,7 @@ class Run:
             self._operations.now_us = time.time_ns() // 1_000
             asked = self._operations.next()
             value = encode_command(asked) if isinstance(asked, Command) else encode_instruction(asked)
-            shard = shard_of(authority(asked), self._installation.env.settings.shards)
+            shard = place_of(asked, self._watcher.ledger.state.home)
             self._producer.produce(topics.COMMANDS.name, value, authority(asked), shard)
         self._producer.poll(0)
         self._asked += count

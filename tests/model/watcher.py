@@ -12,10 +12,10 @@ from payments.commands import Command
 from payments.entries import Credit, Entry
 from payments.identifiers import derive_operation_id, is_system
 from payments.movements.deciding import is_answer
-from payments.movements.details import OPEN_ITEMS
+from payments.movements.details import RULES_OWNER, RiskProfile, Rules
 from payments.movements.instructions import Instruction
-from tests.model.ledger import Answer, Ledger, authority
-from tests.model.rules.effects import Told, difference, told
+from tests.model.ledger import Answer, Ledger, authority, place_of
+from tests.model.rules.effects import Judged, Told, difference, told
 
 
 class Disagreement(AssertionError):
@@ -36,7 +36,7 @@ class Watcher:
     def asked(self, asked: Command | Instruction, time_us: int, entries: Iterable[Entry]) -> None:
         """A command or instruction was decided by these entries."""
         account = authority(asked)
-        shard = self._home(account)
+        shard = place_of(asked, self._home)
         key = asked.idempotency_key if isinstance(asked, Command) else asked.envelope.idempotency_key
         self.kinds[asked.kind.name.lower() if isinstance(asked, Command) else type(asked).__name__] += 1
         answer = self.ledger.ask(derive_operation_id(account, key, shard), asked, time_us)
@@ -85,6 +85,9 @@ class Watcher:
         found = told(entry)
         self.entries[found.kind.name.lower()] += 1
         self.reasons[str(found.reason)] += 1
+        for _, detail in found.details:
+            if isinstance(detail, Judged):
+                self.reasons.update(map(str, detail.reasons[1:]))
         if found != expected:
             kind = f"{expected.kind.name} {expected.operation_id.hex()}"
             raise Disagreement(f"{kind} {expected.reason}: {difference(expected, found)}")
@@ -105,11 +108,15 @@ class Watcher:
             for owner in owners
             if self._home(owner) == shard
             for item in book.items.of(owner)
-            if isinstance(item, OPEN_ITEMS)
+            if not isinstance(item, RiskProfile)
         }
         for shard, book in enumerate(books):
             self._compare_memory(self.ledger.keys.known(shard), book.operations)
             self._compare_memory(state.receipts.known(shard), book.receipts)
+            rules = book.items.find(Rules, RULES_OWNER, RULES_OWNER)
+            in_force = (rules.version, rules.text) if rules is not None else None
+            if in_force != state.rules.get(shard) or book.rules.version != (in_force or (0,))[0]:
+                raise Disagreement(f"rules of shard {shard}: expected {state.rules.get(shard)}, found {in_force}")
         if found_items != expected:
             raise Disagreement(f"open items: {found_items ^ expected}")
 

@@ -19,7 +19,7 @@ from schemas.partitioning import shard_of
 from streams.agents.settle import settle, settle_message
 from streams.outbox import Outbox
 from streams.shard import Shard
-from tests.model.ledger import authority
+from tests.model.ledger import authority, place_of
 from tests.model.watcher import Disagreement, Watcher
 
 SHARDS = 3
@@ -123,7 +123,7 @@ class World:
     def _ask(self, step: Ask) -> None:
         asked = step.asked
         account = authority(asked)
-        shard = self.shards[home(account)]
+        shard = self.shards[place_of(asked, home)]
         source = Source(len(shard.log), 0, step.time_us)
         if isinstance(asked, Command):
             operation_id = derive_operation_id(account, asked.idempotency_key, shard.number)

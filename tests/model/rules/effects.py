@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind
 from payments.identifiers import NIL
-from payments.movements.details import Detail, Legs, Posting
+from payments.movements.details import Assessed, Detail, Legs, Posting
 from payments.postings import postings
 from payments.rejections import Reason
+from payments.risk.limits import RiskReason
+from payments.risk.verdict import Outcome, decode
 
 
 class Parties(NamedTuple):
@@ -18,6 +20,13 @@ class Parties(NamedTuple):
     currency: str = ""
 
 
+class Judged(NamedTuple):
+    """What a verdict says; not by which values, which is a matter of the rules alone."""
+
+    outcome: Outcome
+    reasons: tuple[RiskReason, ...]
+
+
 class Effect(NamedTuple):
     """What one decision did."""
 
@@ -25,7 +34,7 @@ class Effect(NamedTuple):
     parties: Parties
     account: bytes = NIL
     """Whose available balance the caller is told; NIL for nobody's."""
-    details: tuple[Detail, ...] = ()
+    details: tuple[Detail | Judged, ...] = ()
     posted: tuple[Posting, ...] = ()
     reason: Reason = Reason.NONE
     messages: tuple[Credit, ...] = ()
@@ -45,7 +54,7 @@ class Told(NamedTuple):
     is_decision: bool
     """Of something asked for, whose key is remembered."""
     posted: tuple[Posting, ...]
-    details: frozenset[tuple[str, Detail]]
+    details: frozenset[tuple[str, Detail | Judged]]
 
 
 def told(entry: Entry) -> Told:
@@ -63,12 +72,19 @@ def told(entry: Entry) -> Told:
     )
 
 
-def in_any_order(details: tuple[Detail, ...]) -> frozenset[tuple[str, Detail]]:
+def in_any_order(details: tuple[Detail | Judged, ...]) -> frozenset[tuple[str, Detail | Judged]]:
     """Details and legs are sets; tuples of equal content but another kind differ."""
-    return frozenset(
-        (type(detail).__name__, Legs(tuple(sorted(detail.legs))) if isinstance(detail, Legs) else detail)
-        for detail in details
-    )
+    found = (_comparable(detail) for detail in details)
+    return frozenset((type(detail).__name__, detail) for detail in found)
+
+
+def _comparable(detail: Detail | Judged) -> Detail | Judged:
+    if isinstance(detail, Legs):
+        return Legs(tuple(sorted(detail.legs)))
+    if isinstance(detail, Assessed):
+        verdict = decode(detail.verdict)
+        return Judged(verdict.outcome, verdict.reasons)
+    return detail
 
 
 def difference(expected: Told, found: Told) -> str:

@@ -7,6 +7,7 @@ from payments.movements.instructions import CaptureHold, PlaceHold, RaiseHold, V
 from payments.rejections import Reason
 from tests.model.rules.effects import Effect, Parties
 from tests.model.rules.movements import cannot_give, cannot_pay, credit_of
+from tests.model.rules.risk import ended
 from tests.model.rules.state import Hold, State, hold_item
 
 LONGEST_US = 31 * 86_400 * 1_000_000
@@ -68,7 +69,7 @@ def capture(state: State, operation_id: bytes, asked: CaptureHold, time_us: int)
 def void(state: State, _: bytes, asked: VoidHold, __: int) -> Effect | Reason:
     """At any time before it ends."""
     hold = state.holds.get(asked.hold_id)
-    if hold is None or hold.payer != asked.payer:
+    if hold is None or hold.payer != asked.payer or hold.is_review:
         return Reason.HOLD_NOT_FOUND
     return _give_back(state, asked.hold_id, Reason.NONE)
 
@@ -81,13 +82,15 @@ def due(state: State, place: int, time_us: int) -> list[bytes]:
 
 
 def expired(state: State, hold_id: bytes) -> Effect:
-    """Its time has come."""
+    """Its time has come; a review that nobody has decided ends with it."""
+    if state.holds[hold_id].is_review:
+        return ended(state, hold_id, Reason.REVIEW_EXPIRED, Cause(CauseKind.REVIEW, hold_id))
     return _give_back(state, hold_id, Reason.HOLD_EXPIRED)
 
 
 def _open_hold(state: State, payer: bytes, hold_id: bytes, time_us: int) -> Hold | Reason:
     hold = state.holds.get(hold_id)
-    if hold is None or hold.payer != payer:
+    if hold is None or hold.payer != payer or hold.is_review:
         return Reason.HOLD_NOT_FOUND
     return hold if time_us < hold.expires_at_us else Reason.HOLD_EXPIRED
 

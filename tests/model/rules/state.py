@@ -17,6 +17,7 @@ from payments.movements import details
 from payments.movements.details import Posting
 from payments.postings import SystemAccount
 from payments.rejections import Reason
+from payments.risk.limits import NO_LIMIT, Tier
 
 HOUR_US = 3_600_000_000
 KEY_HOURS = 72
@@ -40,6 +41,12 @@ class Account:
     type: AccountType
     standing: AccountStatus = AccountStatus.OPEN
     available: int = 0
+    limits: tuple[int, int, int] = (NO_LIMIT, NO_LIMIT, NO_LIMIT)
+    """At once, in a day, in a month."""
+    tier: Tier = Tier.UNVERIFIED
+    newest_attempt_us: int = 0
+    spent: list[tuple[int, int]] = field(default_factory=list)
+    """Time and amount of what was assessed and set aside."""
 
 
 @dataclass
@@ -51,6 +58,17 @@ class Hold:
     captured: int
     currency: str
     expires_at_us: int
+    is_review: bool = False
+
+
+@dataclass
+class Review:
+    """A payment that waits for people; it has the id of its hold."""
+
+    payer: bytes
+    legs: tuple[Posting, ...]
+    needed: int
+    approved_by: tuple[bytes, ...] = ()
 
 
 @dataclass
@@ -157,6 +175,9 @@ class State:
     debts: dict[bytes, Debt] = field(default_factory=dict)
     legs: dict[bytes, Leg] = field(default_factory=dict)
     journals: dict[bytes, Journal] = field(default_factory=dict)
+    reviews: dict[bytes, Review] = field(default_factory=dict)
+    rules: dict[int, tuple[int, str]] = field(default_factory=dict)
+    """Place → version and text of the rule set in force."""
     under_way: set[Credit] = field(default_factory=set)
     """What one account was told of another and has not heard yet."""
     receipts: Memory = field(default_factory=lambda: Memory(RECEIPT_HOURS))
@@ -223,6 +244,7 @@ class State:
             *(dispute_item(id_, dispute) for id_, dispute in self.disputes.items()),
             *(debt_item(id_, debt) for id_, debt in self.debts.items()),
             *(leg_item(id_, leg) for id_, leg in self.legs.items()),
+            *(review_item(id_, review) for id_, review in self.reviews.items()),
             *(journal_item(id_, journal) for id_, journal in self.journals.items()),
         ]
 
@@ -271,7 +293,21 @@ def leg_id(journal_id: bytes, index: int) -> bytes:
 
 def hold_item(id_: bytes, hold: Hold, is_open: bool = True) -> details.Hold:
     amount = hold.amount if is_open else 0
-    return details.Hold(id_, hold.payer, hold.payee, amount, hold.captured, hold.currency, hold.expires_at_us, is_open)
+    return details.Hold(
+        id_,
+        hold.payer,
+        hold.payee,
+        amount,
+        hold.captured,
+        hold.currency,
+        hold.expires_at_us,
+        is_open,
+        hold.is_review,
+    )
+
+
+def review_item(id_: bytes, review: Review, is_open: bool = True) -> details.Review:
+    return details.Review(id_, review.payer, review.legs, review.needed, review.approved_by, is_open)
 
 
 def deposit_item(id_: bytes, deposit: Deposit, is_open: bool = True) -> details.Uncollected:

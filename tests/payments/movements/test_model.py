@@ -12,11 +12,23 @@ from payments import book, lifecycle, refusals
 from payments.book import Book
 from payments.commands import CommandKind
 from payments.entries import Credit, Entry, EntryKind, Source
-from payments.movements import deciding, deeds, disputes, holds, instructions, journals, refunds
+from payments.movements import (
+    assessing,
+    deciding,
+    deeds,
+    disputes,
+    holds,
+    instructions,
+    journals,
+    profiles,
+    refunds,
+    reviews,
+)
 from payments.movements.deeds import Deed
 from payments.movements.details import GivenBack, Hold, Journal, JournalLeg, Legs
 from payments.movements.instructions import CaptureHold, Refund
 from payments.rejections import QUARANTINED, Reason
+from payments.risk.limits import RiskReason
 from tests.model import __main__ as program
 from tests.model.interleaving import Interleaving
 from tests.model.run import Outcome, play_episode, run, shrunk
@@ -26,7 +38,7 @@ from tests.model.world import World
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 OPERATIONS = 2_500
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2, 3, 4)
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +56,16 @@ def test_every_kind_is_asked_for_and_every_entry_and_reason_is_met(outcomes: lis
     assert all(set(outcome.kinds) == kinds for outcome in outcomes)
     entries = {entry for outcome in outcomes for entry in outcome.entries}
     assert entries == {kind.name.lower() for kind in set(EntryKind) - {EntryKind.QUARANTINED}}
-    assert {reason for outcome in outcomes for reason in outcome.reasons} == set(Reason) - QUARANTINED
+    reasons = {reason for outcome in outcomes for reason in outcome.reasons}
+    assert reasons == set(Reason) - QUARANTINED | set(RiskReason)
 
 
 def test_most_operations_do_something(outcomes: list[Outcome]) -> None:
     """A generator that is refused all the time would agree about nothing."""
     for outcome in outcomes:
-        assert outcome.entries["rejected"] < 0.4 * outcome.operations
+        assert outcome.entries["rejected"] < 0.45 * outcome.operations
         for kind in ("captured", "collected", "debited", "journal_posted", "journal_cancelled", "received", "returned"):
-            assert outcome.entries[kind] > 0.004 * outcome.operations, kind
+            assert outcome.entries[kind] > 0.003 * outcome.operations, kind
 
 
 def test_the_same_seed_plays_the_same(outcomes: list[Outcome]) -> None:
@@ -184,7 +197,34 @@ def a_frozen_account_pays(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def refused_payments_count_as_spent(patch: pytest.MonkeyPatch) -> None:
+    right = profiles.attempt_of
+    patch.setattr(book, "attempt_of", lambda *args: right(*args)._replace(approved=True))
+
+
+def one_analyst_is_enough(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(assessing, "_approvals_needed", lambda *_: 1)
+
+
+def a_review_that_expires_keeps_its_money(patch: pytest.MonkeyPatch) -> None:
+    right = reviews.ended
+
+    def ended(book_: Book, hold: Hold, *rest: Any) -> Deed:
+        return right(book_, hold, *rest)._replace(available_after_minor=deeds.available_of(book_, hold.owner))
+
+    patch.setattr(holds, "ended", ended)
+
+
+def a_reviewed_payment_is_posted_under_the_analysts_decision(patch: pytest.MonkeyPatch) -> None:
+    right = deciding._credit
+    patch.setattr(deciding, "_credit", lambda entry, to: right(entry, to)._replace(operation_id=entry.operation_id))
+
+
 FAULTS: list[Plant] = [
+    refused_payments_count_as_spent,
+    one_analyst_is_enough,
+    a_review_that_expires_keeps_its_money,
+    a_reviewed_payment_is_posted_under_the_analysts_decision,
     refund_ignores_disputes,
     capture_ignores_what_is_left,
     capture_ignores_the_expiry,
@@ -209,7 +249,7 @@ def test_a_planted_fault_is_noticed(plant: Plant, monkeypatch: pytest.MonkeyPatc
     """Without shrinking, which would take most of the time."""
     plant(monkeypatch)
     monkeypatch.setattr("tests.model.run.SHRINKING_PLAYS", 0)
-    [found] = run(4 * OPERATIONS, seed=1).disagreements
+    [found] = run(8 * OPERATIONS, seed=1).disagreements
     assert found.what.startswith("Disagreement: ")
 
 
@@ -238,7 +278,7 @@ def test_the_command_reports_and_fails_on_a_disagreement(
     monkeypatch.setattr("tests.model.run.SHRINKING_PLAYS", 10)
     monkeypatch.setattr("sys.argv", ["model", "--operations", "200", "--seed", "7", *arguments])
     assert program.main() == 0
-    a_frozen_account_pays(monkeypatch)
+    capture_ignores_what_is_left(monkeypatch)
     monkeypatch.setattr("sys.argv", ["model", "--operations", "3000", "--seed", "7", *arguments])
     assert program.main() == 1
     assert "--seed 7 --episode 0" in capsys.readouterr().out
