@@ -10,9 +10,9 @@ from typing import Protocol
 from payments.accounts import Account, AccountStatus, AccountType
 from payments.entries import NO_FINGERPRINT, Entry, EntryKind
 from payments.identifiers import NIL, is_system
-from payments.movements.details import OPEN_ITEMS, RULES_OWNER, Assessed, Dispute, Opening, RiskTerms, Rules
-from payments.movements.open_items import Items, ItemsInMemory
-from payments.movements.profiles import attempt_of, learn, rule_set_of
+from payments.items.details import OPEN_ITEMS, RULES_OWNER, Assessed, Dispute, Opening, RiskTerms, Rules
+from payments.items.open_items import Items, ItemsInMemory
+from payments.items.profiles import attempt_of, learn, rule_set_of
 from payments.postings import legs_of
 from payments.risk.limits import UNLIMITED, Limits
 from payments.risk.rules import NO_RULES, RuleSet

@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from payments.identifiers import NIL
-from payments.movements.details import Detail
+from payments.items.details import Detail
 from payments.rejections import Reason
 
 NO_FINGERPRINT = bytes(8)

@@ -16,15 +16,15 @@ from payments.commands import Command, CommandKind
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind, Source
 from payments.errors import InvariantViolation
 from payments.identifiers import is_system, system_account
+from payments.items.details import Cause, CauseKind, Uncollected
 from payments.movements.assessing import assessed, is_watched
 from payments.movements.deeds import Deed
-from payments.movements.details import Cause, CauseKind, Uncollected
 from payments.movements.instructions import Headline
-from payments.movements.methods import UNCOLLECTED_FROM
 from payments.movements.refunds import refund_undone
 from payments.postings import SystemAccount, legs_of
 from payments.refusals import REFUSALS
 from payments.rejections import Reason
+from payments.terms.methods import UNCOLLECTED_FROM
 
 
 class PaymentStatus(StrEnum):

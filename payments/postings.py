@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 from payments.commands import CommandKind
 from payments.entries import Entry, EntryKind
 from payments.identifiers import system_account
+from payments.items.details import Detail, Legs
+from payments.items.details import Posting as Posting
 from payments.money import EXPONENTS
-from payments.movements.details import Detail, Legs
-from payments.movements.details import Posting as Posting
 
 
 class SystemAccount(IntEnum):

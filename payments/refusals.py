@@ -4,8 +4,8 @@ from payments.accounts import AccountStatus, credit_refusal, debit_refusal
 from payments.book import Book
 from payments.commands import Command, CommandKind
 from payments.identifiers import is_system
+from payments.items.details import HINDERS_CLOSING
 from payments.money import EXPONENTS, MAX_MINOR
-from payments.movements.details import HINDERS_CLOSING
 from payments.postings import SYSTEM_CURRENCIES
 from payments.rejections import Reason
 

@@ -14,7 +14,7 @@ from psycopg import Connection
 from payments.accounts import AccountStatus, AccountType
 from payments.entries import EntryKind
 from payments.errors import InvariantViolation
-from payments.movements.details import Opening
+from payments.items.details import Opening
 from sinks.copy_rows import (
     BIGINT,
     CURRENCY,

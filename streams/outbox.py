@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from payments.commands import NO_REPLY
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind, Step
-from payments.movements.details import Assessed, Detail, Journal, Legs, Review, Rules
+from payments.items.details import Assessed, Detail, Journal, Legs, Review, Rules
 from payments.movements.journals import MAX_LEGS
 from runtime.exactly_once.contract import Chunk
 from schemas import topics

@@ -11,9 +11,9 @@ from payments.book import Book
 from payments.commands import NO_REPLY, Command, CommandKind
 from payments.entries import Entry, EntryKind, Source
 from payments.identifiers import derive_operation_id, system_account
+from payments.items.details import Posting
 from payments.lifecycle import decide as decide_command
 from payments.movements.deciding import decide, settled
-from payments.movements.details import Posting
 from payments.movements.instructions import (
     CaptureHold,
     ClearDeposit,
@@ -28,8 +28,8 @@ from payments.movements.instructions import (
     ResolveDispute,
     VoidHold,
 )
-from payments.movements.methods import Method, method_account
 from payments.postings import SystemAccount, clearing_account
+from payments.terms.methods import Method, method_account
 
 ROUNDS, CALLS = 7, 2_000
 _START_US = 1_795_000_000_000_000

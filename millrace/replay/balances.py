@@ -16,7 +16,7 @@ from millrace.audit.ledger.rules import RULES, Move, Rule, moves_of, stated_acco
 from millrace.audit.report import Differs, Invariant
 from payments.entries import Entry, EntryKind
 from payments.identifiers import ACCOUNT, format_id, is_system
-from payments.movements.details import Hold
+from payments.items.details import Hold
 from schemas.codec.fields import currency_bytes
 
 _FIRST_CAPACITY = 1_024

@@ -15,7 +15,7 @@ from millrace.audit.ledger.entry_batch import Column
 from millrace.audit.postgres.row_stream import BIGINT, CURRENCY, ID, Table
 from millrace.replay.ledger import NextOffsets
 from payments.entries import EntryKind
-from payments.movements.details import OPEN_ITEMS, Uncollected
+from payments.items.details import OPEN_ITEMS, Uncollected
 
 BLOCK_ROWS = 16_384
 """53 bytes a row: 0.9 MB."""

@@ -8,11 +8,11 @@ attempts apart from approvals. An account without limits, where there are no rul
 from payments.book import Book
 from payments.commands import CommandKind
 from payments.entries import EntryKind, Source
+from payments.items.details import Assessed, Detail, Hold, Review
+from payments.items.profiles import risk_state_of
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of
-from payments.movements.details import Assessed, Detail, Hold, Review
 from payments.movements.instructions import Attributes, Headline
-from payments.movements.profiles import risk_state_of
 from payments.postings import legs_of
 from payments.rejections import Reason
 from payments.risk.activity import key_of_account

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 from payments.book import Book, evolve
 from payments.commands import NO_REPLY
 from payments.entries import Credit, Entry, EntryKind, Source, Step
+from payments.items.details import Cause, CauseKind, Dispute, Hold, Journal, Legs, OpenItem, Receivable
 from payments.lifecycle import post, take_back
 from payments.movements import deposits, disputes, holds, journals, refunds, reviews, standing, transfers
 from payments.movements.assessing import assessed
 from payments.movements.deeds import Deed, available_of
-from payments.movements.details import Cause, CauseKind, Dispute, Hold, Journal, Legs, OpenItem, Receivable
 from payments.movements.instructions import (
     CaptureHold,
     ClearDeposit,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from payments.book import Book
 from payments.entries import NO_FINGERPRINT, Entry, EntryKind, Source
 from payments.identifiers import NIL, is_system, system_account
-from payments.movements.details import Detail, Legs, Posting, Receivable
+from payments.items.details import Detail, Legs, Posting, Receivable
 from payments.postings import SystemAccount
 from payments.rejections import Reason
 

@@ -2,11 +2,11 @@
 
 from payments.book import Book, receipt_fingerprint
 from payments.entries import EntryKind, Source
+from payments.items.details import Cause, CauseKind, GivenBack, Posting, Uncollected
 from payments.movements.deeds import Deed, available_of, debit_involuntarily
-from payments.movements.details import Cause, CauseKind, GivenBack, Posting, Uncollected
 from payments.movements.instructions import ClearDeposit, ReturnDeposit
-from payments.movements.methods import METHOD_OF, TERMS
 from payments.rejections import Reason
+from payments.terms.methods import METHOD_OF, TERMS
 
 
 def clear(book: Book, _operation_id: bytes, asked: ClearDeposit, _source: Source) -> Deed | Reason:

@@ -10,9 +10,9 @@ from payments.book import Book
 from payments.commands import NO_REPLY
 from payments.entries import Credit, Entry, EntryKind, Source, Step
 from payments.identifiers import derive_consequence_id, system_account
+from payments.items.details import Cause, CauseKind, Detail, Dispute, GivenBack, Legs, Posting, Receivable
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of, debit_involuntarily
-from payments.movements.details import Cause, CauseKind, Detail, Dispute, GivenBack, Legs, Posting, Receivable
 from payments.movements.instructions import NoteEvidence, OpenDispute, RecoverReceivable, ResolveDispute, WriteOff
 from payments.movements.refunds import given_back
 from payments.postings import SystemAccount

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from payments.accounts import debit_refusal
 from payments.book import Book
 from payments.entries import Entry, EntryKind, Source
+from payments.items.details import Cause, CauseKind, Hold, Review
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of
-from payments.movements.details import Cause, CauseKind, Hold, Review
 from payments.movements.instructions import CaptureHold, PlaceHold, RaiseHold, VoidHold
 from payments.movements.reviews import ended
 from payments.refusals import transfer_refusal

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from payments.accounts import AccountStatus, AccountType
 from payments.commands import NO_REPLY
 from payments.identifiers import NIL
-from payments.movements.details import RULES_OWNER, Posting
+from payments.items.details import RULES_OWNER, Posting
 from payments.risk.limits import Tier
 
 

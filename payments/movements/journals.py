@@ -10,9 +10,9 @@ from payments.book import Book
 from payments.entries import Credit, Entry, EntryKind, Source, Step
 from payments.errors import InvariantViolation
 from payments.identifiers import NIL, derive_consequence_id, is_system
+from payments.items.details import Cause, CauseKind, Journal, JournalLeg, Legs, Posting
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of
-from payments.movements.details import Cause, CauseKind, Journal, JournalLeg, Legs, Posting
 from payments.movements.instructions import PostJournal
 from payments.postings import SYSTEM_CURRENCIES, is_balanced
 from payments.rejections import Reason

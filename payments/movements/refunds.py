@@ -6,8 +6,8 @@ because both are decided by the one shard that remembers the payment.
 
 from payments.book import Book, receipt_fingerprint
 from payments.entries import Credit, EntryKind, Source
+from payments.items.details import Cause, CauseKind, GivenBack
 from payments.movements.deeds import Deed, available_of
-from payments.movements.details import Cause, CauseKind, GivenBack
 from payments.movements.instructions import Refund
 from payments.refusals import transfer_refusal
 from payments.rejections import Reason

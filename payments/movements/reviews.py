@@ -3,8 +3,7 @@
 from payments.accounts import AccountStatus
 from payments.book import Book
 from payments.entries import EntryKind, Source
-from payments.movements.deeds import Deed, available_of
-from payments.movements.details import (
+from payments.items.details import (
     RULES_OWNER,
     Cause,
     CauseKind,
@@ -15,6 +14,7 @@ from payments.movements.details import (
     RiskTerms,
     Rules,
 )
+from payments.movements.deeds import Deed, available_of
 from payments.movements.instructions import DecideReview, SetLimits, SetRules
 from payments.rejections import Reason
 from payments.risk.limits import NO_LIMIT

@@ -3,8 +3,8 @@
 from payments.accounts import AccountStatus
 from payments.book import Book
 from payments.entries import EntryKind, Source
+from payments.items.details import Opening
 from payments.movements.deeds import Deed, available_of
-from payments.movements.details import Opening
 from payments.movements.instructions import OpenAccount, SetStanding
 from payments.refusals import opening_refusal
 from payments.rejections import Reason

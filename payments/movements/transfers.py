@@ -7,9 +7,9 @@ only accounts of the operator (fees, FX positions), which can't refuse.
 from payments.book import Book
 from payments.entries import EntryKind, Source
 from payments.identifiers import is_system
+from payments.items.details import Legs
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of
-from payments.movements.details import Legs
 from payments.movements.instructions import PricedTransfer
 from payments.postings import SYSTEM_CURRENCIES, is_balanced
 from payments.refusals import transfer_refusal

@@ -5,7 +5,7 @@ from typing import Any
 
 from payments.errors import UndecodableRecord
 from payments.identifiers import NIL
-from payments.movements.details import Posting
+from payments.items.details import Posting
 from payments.movements.instructions import (
     Attributes,
     CaptureHold,

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from payments.entries import Entry
 from payments.errors import UndecodableRecord
-from payments.movements.details import Detail
+from payments.items.details import Detail
 from schemas import wire
 from schemas.codec.fields import REASON_BYTE, currency_bytes, currency_code, entry_kind_of, reason_of
 from schemas.codec.named import encode_details, read_details

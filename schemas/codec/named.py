@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import fastavro
 
 from payments.errors import UndecodableRecord
-from payments.movements.details import OPEN_ITEMS, Assessed, Cause, Detail, Legs, Opening, OpenItem, RiskTerms
+from payments.items.details import OPEN_ITEMS, Assessed, Cause, Detail, Legs, Opening, OpenItem, RiskTerms
 from schemas.registry import latest
 
 BROKEN = (EOFError, IndexError, KeyError, ValueError, TypeError, UnicodeDecodeError, OverflowError)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from payments.accounts import Account
 from payments.errors import UndecodableRecord
-from payments.movements.details import OpenItem
+from payments.items.details import OpenItem
 from schemas import wire
 from schemas.codec import reference
 from schemas.codec.fields import account_status_of, account_type_of, currency_bytes, currency_code

@@ -11,10 +11,10 @@ from pathlib import Path
 from payments.book import changed_account
 from payments.entries import Entry, EntryKind
 from payments.identifiers import system_account
+from payments.items.details import Posting
 from payments.money import EXPONENTS, format_minor
-from payments.movements.details import Posting
-from payments.movements.methods import TERMS
 from payments.postings import SystemAccount, postings
+from payments.terms.methods import TERMS
 from schemas.ledger_page.example import NAMES, Example, Step
 from schemas.ledger_page.examples import examples
 

@@ -10,7 +10,7 @@ from payments.identifiers import derive_operation_id
 from payments.lifecycle import decide as decide_command
 from payments.movements.deciding import decide, settled
 from payments.movements.instructions import Envelope, Instruction, OpenAccount
-from payments.movements.methods import Method, method_account
+from payments.terms.methods import Method, method_account
 
 ANNA, BERT, SHOP, DORA = (bytes([number]) * 16 for number in (0x71, 0x72, 0x73, 0x74))
 NAMES = {ANNA: "Anna", BERT: "Bert", SHOP: "Shop", DORA: "Dora"}

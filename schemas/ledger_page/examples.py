@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from payments.commands import CommandKind
 from payments.identifiers import system_account
+from payments.items.details import Dispute, Hold, Posting, Receivable
 from payments.money import Money, format_minor
-from payments.movements.details import Dispute, Hold, Posting, Receivable
 from payments.movements.instructions import (
     CaptureHold,
     ClearDeposit,
@@ -21,10 +21,10 @@ from payments.movements.instructions import (
     VoidHold,
     WriteOff,
 )
-from payments.movements.methods import TERMS, Method, method_account
 from payments.postings import SystemAccount
 from payments.terms.fees import Charge, ChargeBearer, FeeSchedule, Tier, charge, charge_postings
 from payments.terms.fx import Conversion, Quote, Rate, conversion_postings, convert
+from payments.terms.methods import TERMS, Method, method_account
 from schemas.ledger_page.example import ANNA, BERT, DORA, SHOP, START_US, Example
 
 

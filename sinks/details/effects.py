@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from payments.entries import Entry, EntryKind
 from payments.identifiers import is_system
-from payments.movements.details import Legs, Uncollected
+from payments.items.details import Legs, Uncollected
 from payments.postings import JOURNAL_ENTRIES, Posting, legs_of
 from sinks.ledger_batch import LedgerBatch
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from payments.movements.details import OPEN_ITEMS, Cause
+from payments.items.details import OPEN_ITEMS, Cause
 from schemas.codec.fields import REASONS
 from sinks.details.items import ITEM_TABLES
 from sinks.details.rows import send_rows, time_of

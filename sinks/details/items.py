@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg import Connection
 
 from payments.entries import EntryKind
-from payments.movements.details import (
+from payments.items.details import (
     OPEN_ITEMS,
     Dispute,
     GivenBack,

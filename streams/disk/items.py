@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import cast
 
-from payments.movements.details import OPEN_ITEMS, Hold, OpenItem
-from payments.movements.open_items import ExpiryQueue, Item
+from payments.items.details import OPEN_ITEMS, Hold, OpenItem
+from payments.items.open_items import ExpiryQueue, Item
 from schemas.codec.named import encode_items, read_items
 from schemas.wire import write_array
 from streams.disk.accounts import page_of
@@ -30,7 +30,7 @@ _ROW_BYTES = 100
 
 
 class ItemsOnDisk:
-    """`payments.movements.open_items.Items`.
+    """`payments.items.open_items.Items`.
 
     Memory: what is cached, at most what 16,384 entries have met since the last write (with two items each another
     13 MB), and 200 bytes for each hold until it expires.

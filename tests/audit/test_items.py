@@ -12,7 +12,7 @@ from millrace.audit.ledger.items import followed
 from millrace.audit.report import Difference, Differs, Invariant
 from payments.entries import Entry, EntryKind
 from payments.identifiers import NIL, system_account
-from payments.movements.details import (
+from payments.items.details import (
     Cause,
     CauseKind,
     Detail,

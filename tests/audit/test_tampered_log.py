@@ -9,7 +9,7 @@ from millrace.audit.ledger.partition_log import AuditedTopics
 from millrace.audit.report import AuditReport, Difference, Invariant
 from millrace.audit.verify import verify
 from payments.entries import Entry, EntryKind
-from payments.movements.details import Cause, Detail, GivenBack, Hold, JournalLeg, Legs, Receivable
+from payments.items.details import Cause, Detail, GivenBack, Hold, JournalLeg, Legs, Receivable
 from payments.rejections import Reason
 from runtime.settings import Settings
 from schemas.codec.commands import decode_body, encode_command, items

@@ -11,7 +11,7 @@ from typing import Any
 
 from payments.commands import Command, CommandKind
 from payments.entries import Credit, EntryKind, Step
-from payments.movements.details import RULES_OWNER
+from payments.items.details import RULES_OWNER
 from payments.movements.instructions import (
     CaptureHold,
     ClearDeposit,

@@ -13,8 +13,8 @@ from typing import TypeVar
 from payments.accounts import AccountStatus, AccountType
 from payments.commands import NO_REPLY, Command, CommandKind
 from payments.identifiers import NIL, system_account
+from payments.items.details import Posting
 from payments.money import MAX_MINOR
-from payments.movements.details import Posting
 from payments.movements.instructions import (
     CaptureHold,
     ClearDeposit,
@@ -38,9 +38,9 @@ from payments.movements.instructions import (
     VoidHold,
     WriteOff,
 )
-from payments.movements.methods import METHOD_OF, Method, method_account
 from payments.postings import SystemAccount
 from payments.risk.limits import NO_LIMIT, Tier
+from payments.terms.methods import METHOD_OF, Method, method_account
 from tests.model.rules.risk import RuleSet
 from tests.model.rules.state import HOUR_US, Payment, State
 

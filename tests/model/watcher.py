@@ -11,8 +11,8 @@ from payments.book import Book, Operations, OperationsInMemory
 from payments.commands import Command
 from payments.entries import Credit, Entry
 from payments.identifiers import derive_operation_id, is_system
+from payments.items.details import RULES_OWNER, RiskProfile, Rules
 from payments.movements.deciding import is_answer
-from payments.movements.details import RULES_OWNER, RiskProfile, Rules
 from payments.movements.instructions import Instruction
 from tests.model.ledger import Answer, Ledger, authority, place_of
 from tests.model.rules.effects import Judged, Told, difference, told

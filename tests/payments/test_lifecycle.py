@@ -14,9 +14,9 @@ from payments.commands import NO_REPLY, Command, CommandKind, account_command
 from payments.entries import Credit, EntryKind, Source, quarantined
 from payments.errors import InvariantViolation
 from payments.identifiers import NIL, derive_operation_id, system_account
+from payments.items.details import Uncollected
 from payments.lifecycle import FINAL, TRANSITIONS, PaymentStatus, decide, post, take_back
 from payments.money import MAX_MINOR
-from payments.movements.details import Uncollected
 from payments.postings import MOVEMENTS, Posting, clearing_account, postings
 from payments.rejections import QUARANTINED, Reason
 

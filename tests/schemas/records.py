@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from payments.accounts import AccountType
 from payments.commands import Command, CommandKind
 from payments.entries import Credit, Entry, EntryKind, Step
-from payments.money import EXPONENTS, MAX_MINOR
-from payments.movements.details import (
+from payments.items.details import (
     Assessed,
     Cause,
     CauseKind,
@@ -34,6 +33,7 @@ from payments.movements.details import (
     Rules,
     Uncollected,
 )
+from payments.money import EXPONENTS, MAX_MINOR
 from payments.rejections import Reason
 from payments.risk.limits import Tier
 from schemas.codec.credits import CreditBatch

@@ -14,7 +14,7 @@ import schemas.__main__ as lock
 from payments.accounts import AccountStatus, AccountType
 from payments.commands import CommandKind
 from payments.entries import EntryKind, Step
-from payments.movements.details import CauseKind
+from payments.items.details import CauseKind
 from payments.rejections import Reason
 from payments.risk.limits import Tier
 from schemas.codec.connectors import ConnectorOperation, Decline, Outcome

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS
 from payments.errors import UndecodableRecord
 from payments.identifiers import NIL
+from payments.items.details import Posting
 from payments.movements.deciding import DECISIONS
-from payments.movements.details import Posting
 from payments.movements.instructions import (
     Attributes,
     CaptureHold,

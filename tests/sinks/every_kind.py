@@ -11,7 +11,7 @@ from payments.accounts import AccountStatus, AccountType
 from payments.commands import NO_REPLY, Command, CommandKind, account_command
 from payments.entries import EntryKind
 from payments.identifiers import derive_account_id, derive_operation_id, system_account
-from payments.movements.details import Posting
+from payments.items.details import Posting
 from payments.movements.instructions import (
     CaptureHold,
     ClearDeposit,
@@ -35,9 +35,9 @@ from payments.movements.instructions import (
     VoidHold,
     WriteOff,
 )
-from payments.movements.methods import Method, method_account
 from payments.postings import SystemAccount
 from payments.risk.limits import NO_LIMIT, Tier
+from payments.terms.methods import Method, method_account
 from schemas.partitioning import shard_of
 
 SHARDS = 3

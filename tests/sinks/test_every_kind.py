@@ -12,7 +12,7 @@ from psycopg import Connection
 from payments.entries import Entry, EntryKind
 from payments.errors import InvariantViolation
 from payments.identifiers import NIL
-from payments.movements.details import (
+from payments.items.details import (
     OPEN_ITEMS,
     Cause,
     CauseKind,

@@ -12,7 +12,7 @@ from payments.book import is_receipt, received
 from payments.commands import CommandKind, account_command
 from payments.entries import Entry
 from payments.identifiers import system_account
-from payments.movements.details import (
+from payments.items.details import (
     OPEN_ITEMS,
     Dispute,
     Hold,
@@ -41,8 +41,8 @@ from payments.movements.instructions import (
     VoidHold,
     WriteOff,
 )
-from payments.movements.methods import Method, method_account
 from payments.postings import SystemAccount
+from payments.terms.methods import Method, method_account
 from schemas import topics
 from schemas.codec.ledger import decode_ledger_record
 from tests.streams.accounts import CURRENCY, deposit, transfer

@@ -3,7 +3,7 @@
 from typing import Any
 
 from payments.accounts import Account
-from payments.movements.details import Hold, OpenItem
+from payments.items.details import Hold, OpenItem
 from schemas.codec.named import read_items
 from schemas.codec.snapshots import unpack_account
 from streams.disk.book import BookOnDisk

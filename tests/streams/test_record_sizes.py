@@ -11,7 +11,7 @@ from payments.accounts import Account
 from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, Command
 from payments.entries import EntryKind
 from payments.identifiers import NIL
-from payments.movements.details import GivenBack, Posting
+from payments.items.details import GivenBack, Posting
 from payments.movements.holds import EXPIRIES_A_TICK
 from payments.movements.instructions import ClearDeposit, Envelope, Instruction, PlaceHold, PostJournal
 from payments.movements.journals import MAX_LEGS

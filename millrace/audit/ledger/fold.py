@@ -15,7 +15,7 @@ from millrace.audit.report import Differs, Invariant
 from payments.accounts import AccountStatus, AccountType
 from payments.entries import Entry, EntryKind
 from payments.identifiers import NIL
-from payments.movements.details import Opening
+from payments.items.details import Opening
 from schemas.codec.ledger import ENTRY, PackedLedgerRecord
 
 _DONE_TO_ACCOUNT = {

@@ -14,7 +14,7 @@ from millrace.audit.ledger.rules import is_operators, posted_legs
 from millrace.audit.report import Differs, Invariant
 from payments.entries import Entry, EntryKind
 from payments.identifiers import NIL, system_account
-from payments.movements.details import (
+from payments.items.details import (
     OPEN_ITEMS,
     Cause,
     Dispute,

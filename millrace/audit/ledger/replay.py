@@ -19,7 +19,7 @@ from millrace.audit.report import Differs, Invariant
 from payments.book import Book, evolve
 from payments.entries import Entry
 from payments.errors import MillraceError, UndecodableRecord
-from payments.movements.details import Detail
+from payments.items.details import Detail
 from schemas.codec.credits import CreditBatch, decode_credits
 from schemas.codec.ledger import (
     GENESIS_HASH,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from payments.entries import Entry, EntryKind
 from payments.identifiers import NIL
-from payments.movements.details import Hold, Legs, Uncollected
+from payments.items.details import Hold, Legs, Uncollected
 
 
 class Rule(NamedTuple):

@@ -11,7 +11,7 @@ from millrace.audit.ledger.entry_batch import EntryBatch, Mask
 from millrace.audit.ledger.rules import POSTING
 from millrace.audit.report import AuditReport, Differs, Invariant
 from payments.entries import EntryKind
-from payments.movements.details import Cause, CauseKind
+from payments.items.details import Cause, CauseKind
 from schemas.codec.ledger import ENTRY
 
 _MOVEMENT_BYTES = 59

@@ -16,7 +16,7 @@ from millrace.audit.ledger.rules import stated_legs
 from millrace.audit.postgres.snapshot import DatabaseSnapshot
 from millrace.audit.report import Differs, Invariant
 from payments.entries import Entry
-from payments.movements.details import OPEN_ITEMS, Cause
+from payments.items.details import OPEN_ITEMS, Cause
 from schemas.codec.fields import REASONS
 
 Row = tuple[Any, ...]

@@ -8,7 +8,7 @@ from millrace.audit.ledger.items import Items, Stated
 from millrace.audit.postgres.detail_rows import time_of
 from millrace.audit.postgres.snapshot import DatabaseSnapshot
 from millrace.audit.postgres.sums import compare_keyed, selected
-from payments.movements.details import (
+from payments.items.details import (
     Dispute,
     GivenBack,
     Hold,

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind
 from payments.identifiers import NIL
-from payments.movements.details import Assessed, Detail, Legs, Posting
+from payments.items.details import Assessed, Detail, Legs, Posting
 from payments.postings import postings
 from payments.rejections import Reason
 from payments.risk.limits import RiskReason

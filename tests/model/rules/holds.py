@@ -1,8 +1,8 @@
 """Holds: an amount set aside for a payee, captured in parts, raised, given back by a void or by its expiry."""
 
 from payments.entries import EntryKind
+from payments.items.details import Cause, CauseKind
 from payments.money import MAX_MINOR
-from payments.movements.details import Cause, CauseKind
 from payments.movements.instructions import CaptureHold, PlaceHold, RaiseHold, VoidHold
 from payments.rejections import Reason
 from tests.model.rules.effects import Effect, Parties

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from payments.entries import Credit, EntryKind, Step
 from payments.identifiers import NIL
-from payments.movements.details import Cause, CauseKind, Legs, Posting
+from payments.items.details import Cause, CauseKind, Legs, Posting
 from payments.movements.instructions import PostJournal
 from payments.rejections import Reason
 from tests.model.rules.effects import Effect, Parties

@@ -4,12 +4,12 @@ from payments.accounts import AccountStatus, AccountType
 from payments.commands import Command, CommandKind
 from payments.entries import Credit, EntryKind
 from payments.identifiers import NIL, system_account
+from payments.items.details import Cause, CauseKind, Detail, Legs, Opening, Posting
 from payments.money import EXPONENTS, MAX_MINOR
-from payments.movements.details import Cause, CauseKind, Detail, Legs, Opening, Posting
 from payments.movements.instructions import OpenAccount, PricedTransfer, SetStanding
-from payments.movements.methods import TERMS, Method
 from payments.postings import SystemAccount
 from payments.rejections import Reason
+from payments.terms.methods import TERMS, Method
 from tests.model.rules.effects import Effect, Parties
 from tests.model.rules.state import OPERATORS, Account, Deposit, Payment, State, deposit_item, is_operators
 

@@ -3,8 +3,8 @@
 from payments.commands import NO_REPLY
 from payments.entries import Credit, EntryKind, Step
 from payments.identifiers import NIL, derive_consequence_id, system_account
+from payments.items.details import Cause, CauseKind, Detail, Dispute, Legs, Posting, Receivable
 from payments.money import MAX_MINOR
-from payments.movements.details import Cause, CauseKind, Detail, Dispute, Legs, Posting, Receivable
 from payments.movements.instructions import (
     ClearDeposit,
     NoteEvidence,
@@ -15,9 +15,9 @@ from payments.movements.instructions import (
     ReturnDeposit,
     WriteOff,
 )
-from payments.movements.methods import TERMS
 from payments.postings import SystemAccount
 from payments.rejections import Reason
+from payments.terms.methods import TERMS
 from tests.model.rules import state as states
 from tests.model.rules.effects import Effect, Parties
 from tests.model.rules.movements import CLEARING, cannot_give, cannot_pay, send

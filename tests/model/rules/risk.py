@@ -11,8 +11,8 @@ from typing import NamedTuple
 from payments.accounts import AccountStatus
 from payments.entries import EntryKind
 from payments.identifiers import is_system
-from payments.movements import details
-from payments.movements.details import RULES_OWNER, Cause, CauseKind, Detail, Legs, RiskTerms
+from payments.items import details
+from payments.items.details import RULES_OWNER, Cause, CauseKind, Detail, Legs, RiskTerms
 from payments.movements.instructions import DecideReview, SetLimits, SetRules
 from payments.rejections import Reason
 from payments.risk.limits import NO_LIMIT, RiskReason, Tier

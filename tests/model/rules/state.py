@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from payments.accounts import AccountStatus, AccountType
 from payments.entries import Credit, Step
 from payments.identifiers import derive_consequence_id, system_account
+from payments.items import details
+from payments.items.details import Posting
 from payments.money import EXPONENTS
-from payments.movements import details
-from payments.movements.details import Posting
 from payments.postings import SystemAccount
 from payments.rejections import Reason
 from payments.risk.limits import NO_LIMIT, Tier

@@ -12,6 +12,8 @@ from payments import book, lifecycle, refusals
 from payments.book import Book
 from payments.commands import CommandKind
 from payments.entries import Credit, Entry, EntryKind, Source
+from payments.items import profiles
+from payments.items.details import GivenBack, Hold, Journal, JournalLeg, Legs
 from payments.movements import (
     assessing,
     deciding,
@@ -20,12 +22,10 @@ from payments.movements import (
     holds,
     instructions,
     journals,
-    profiles,
     refunds,
     reviews,
 )
 from payments.movements.deeds import Deed
-from payments.movements.details import GivenBack, Hold, Journal, JournalLeg, Legs
 from payments.movements.instructions import CaptureHold, Refund
 from payments.rejections import QUARANTINED, Reason
 from payments.risk.limits import RiskReason

@@ -10,7 +10,7 @@ from payments.accounts import AccountStatus, AccountType
 from payments.commands import NO_REPLY, Command, CommandKind
 from payments.entries import Entry, EntryKind
 from payments.identifiers import derive_operation_id, system_account
-from payments.movements.details import Posting, Receivable
+from payments.items.details import Posting, Receivable
 from payments.movements.instructions import (
     CaptureHold,
     Envelope,
@@ -26,9 +26,9 @@ from payments.movements.instructions import (
     SetStanding,
     VoidHold,
 )
-from payments.movements.methods import Method, method_account
 from payments.postings import SystemAccount, postings
 from payments.rejections import Reason
+from payments.terms.methods import Method, method_account
 from tests.model.ledger import authority
 from tests.model.world import Ask, Deliver, Tick, World, home
 

@@ -6,10 +6,11 @@ from payments.book import Book
 from payments.commands import NO_REPLY, Command, CommandKind
 from payments.entries import Entry, EntryKind, Source
 from payments.identifiers import NIL, derive_operation_id
+from payments.items.details import Assessed, Hold, Posting
+from payments.items.profiles import risk_state_of
 from payments.lifecycle import decide as decide_command
 from payments.movements.assessing import REVIEW_US, UNKNOWN
 from payments.movements.deciding import decide, settled
-from payments.movements.details import Assessed, Hold, Posting
 from payments.movements.holds import expire
 from payments.movements.instructions import (
     Attributes,
@@ -23,7 +24,6 @@ from payments.movements.instructions import (
     SetRules,
     VoidHold,
 )
-from payments.movements.profiles import risk_state_of
 from payments.postings import clearing_account, postings
 from payments.rejections import Reason
 from payments.risk import verdict

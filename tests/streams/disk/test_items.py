@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payments.movements.details import OPEN_ITEMS, GivenBack, Hold, OpenItem
-from payments.movements.open_items import ItemsInMemory
+from payments.items.details import OPEN_ITEMS, GivenBack, Hold, OpenItem
+from payments.items.open_items import ItemsInMemory
 from schemas.codec.named import read_items
 from streams.disk import book as book_on_disk
 from streams.disk import items as items_on_disk

@@ -7,8 +7,8 @@ import pytest
 
 from payments.accounts import Account
 from payments.book import Book, OperationsInMemory, evolve
-from payments.movements.details import OpenItem
-from payments.movements.open_items import ItemsInMemory
+from payments.items.details import OpenItem
+from payments.items.open_items import ItemsInMemory
 from schemas import topics
 from schemas.codec.ledger import decode_ledger_record
 from schemas.codec.snapshots import AccountsPage, OperationsSegment, decode_snapshot

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from payments.movements.details import Hold, Journal, JournalLeg, Uncollected
+from payments.items.details import Hold, Journal, JournalLeg, Uncollected
 from payments.postings import postings
 from tests.streams.accounts import account
 from tests.streams.clerk import KINDS, Clerk

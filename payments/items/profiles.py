@@ -5,8 +5,8 @@ from functools import lru_cache
 from payments.entries import Entry, EntryKind
 from payments.errors import InvariantViolation
 from payments.identifiers import NIL
-from payments.movements.details import Assessed, RiskProfile
-from payments.movements.open_items import Items
+from payments.items.details import Assessed, RiskProfile
+from payments.items.open_items import Items
 from payments.risk import verdict
 from payments.risk.activity import Attempted, key_of_account
 from payments.risk.rules import RuleSet, parse

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar, cast
 
-from payments.movements.details import Hold, OpenItem
+from payments.items.details import Hold, OpenItem
 
 Item = TypeVar("Item", bound=OpenItem)
 
