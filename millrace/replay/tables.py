@@ -15,7 +15,7 @@ from millrace.audit.ledger.entry_batch import Column
 from millrace.audit.postgres.row_stream import BIGINT, CURRENCY, ID, Table
 from millrace.replay.ledger import NextOffsets
 from payments.entries import EntryKind
-from payments.items.details import OPEN_ITEMS, Uncollected
+from payments.items.details import OPEN_ITEMS, Hold, Uncollected
 
 BLOCK_ROWS = 16_384
 """53 bytes a row: 0.9 MB."""
@@ -54,7 +54,7 @@ WITH upto AS (
     -- What a final capture gave back: all that was ever held, less all that was captured.
     SELECT payer AS account_id, currency, sum(CASE kind
         WHEN {EntryKind.CAPTURED:d} THEN -event.amount_minor ELSE event.amount_minor END) AS amount_minor
-    FROM holds JOIN changed AS event ON item_id = hold_id
+    FROM holds JOIN changed AS event ON item_id = hold_id AND item_kind = {OPEN_ITEMS.index(Hold)}
     WHERE NOT is_open
     GROUP BY hold_id
     HAVING (array_agg(kind ORDER BY event.ledger_sequence DESC, event.entry_index DESC))[1] = {EntryKind.CAPTURED:d}
@@ -77,7 +77,7 @@ WITH upto AS (
     UNION ALL
     SELECT owner, currency, 0, CASE kind WHEN {EntryKind.RELEASED:d} THEN event.amount_minor
         WHEN {EntryKind.CAPTURED:d} THEN 0 ELSE -event.amount_minor END
-    FROM changed AS event JOIN holds ON hold_id = item_id
+    FROM changed AS event JOIN holds ON hold_id = item_id AND item_kind = {OPEN_ITEMS.index(Hold)}
     UNION ALL
     SELECT account_id, currency, 0, amount_minor FROM ended_holds
     UNION ALL

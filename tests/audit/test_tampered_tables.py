@@ -53,15 +53,15 @@ CHANGED_ROWS = [
         "UPDATE decisions SET description = 'gift' WHERE payment_id ="
         " (SELECT payment_id FROM decisions WHERE description IS NOT NULL ORDER BY payment_id LIMIT 1)",
         r"table decisions, payment_id .*",
-        r"description 'rent.*",
-        r"description 'gift' of payment .*",
+        r"description '(rent|every kind|a payment).*",
+        r"description 'gift' of payment_id .*",
     ),
     Tampering(
         "UPDATE decisions SET description = 'gift' WHERE payment_id ="
         " (SELECT payment_id FROM decisions WHERE description IS NULL ORDER BY payment_id LIMIT 1)",
         r"table decisions, payment_id .*",
-        r"description 'rent.*|no description",
-        r"description 'gift' of payment .*|one",
+        r"description '(rent|every kind|a payment).*|no description",
+        r"description 'gift' of payment_id .*|one",
     ),
     Tampering(
         "UPDATE journal_entries SET amount_minor = 1 + amount_minor WHERE payment_id IN"
@@ -137,8 +137,8 @@ CHANGED_ROWS = [
         r"code R02",
     ),
     Tampering(
-        "UPDATE item_events SET owner = item_id WHERE (item_id, ledger_sequence) IN"
-        " (SELECT item_id, ledger_sequence FROM item_events WHERE item_kind = 0 LIMIT 1)",
+        "UPDATE item_events SET owner = item_id WHERE ctid IN"
+        " (SELECT ctid FROM item_events WHERE item_kind = 0 LIMIT 1)",
         r"table item_events, item_id .*",
         r"owner .*",
         r"owner .*",
