@@ -250,7 +250,7 @@ SELECT
         WHEN journal.journal_id IS NOT NULL THEN 2
         WHEN returned.payment_id IS NOT NULL THEN 4
         WHEN decision.kind = 15 THEN 0
-        WHEN decision.kind = 13 THEN CASE WHEN held.is_open OR held.captured_minor > 0 THEN 0 ELSE 1 END
+        WHEN decision.kind = 13 THEN CASE WHEN held.is_open THEN 13 WHEN held.captured_minor > 0 THEN 0 ELSE 1 END
         ELSE decision.kind
     END)::smallint AS state,
     coalesce(

@@ -26,19 +26,27 @@ ALICE, BOB, CAROL, FROZEN, CLOSED, RICH, NOBODY, NO_DEBITS, DORMANT, WAITING = (
 CLEARING = clearing_account("EUR")
 SOURCE = Source(offset=7, item=0, time_us=1_700_000_000_000_000)
 
+STEPS = {kind for _, kind in TRANSITIONS}
 IMPOSSIBLE = {
-    PaymentStatus.RECEIVED: {EntryKind.REFUSED, EntryKind.RETURNED},
-    PaymentStatus.AUTHORISED: {EntryKind.RESERVED, EntryKind.REJECTED},
-    PaymentStatus.POSTED: {
-        EntryKind.RESERVED,
-        EntryKind.REJECTED,
-        EntryKind.POSTED,
+    PaymentStatus.RECEIVED: {
         EntryKind.REFUSED,
         EntryKind.RETURNED,
+        EntryKind.RECEIVED,
+        EntryKind.CAPTURED,
+        EntryKind.RELEASED,
     },
+    PaymentStatus.IN_REVIEW: STEPS - {EntryKind.CAPTURED, EntryKind.RELEASED},
+    PaymentStatus.AUTHORISED: {
+        EntryKind.RESERVED,
+        EntryKind.REJECTED,
+        EntryKind.HELD,
+        EntryKind.CAPTURED,
+        EntryKind.RELEASED,
+        EntryKind.POSTED_UNCOLLECTED,
+    },
+    **dict.fromkeys(FINAL, STEPS),
 }
-IMPOSSIBLE[PaymentStatus.REJECTED] = IMPOSSIBLE[PaymentStatus.RETURNED] = IMPOSSIBLE[PaymentStatus.POSTED]
-NO_STEP = set(EntryKind) - IMPOSSIBLE[PaymentStatus.POSTED]
+NO_STEP = set(EntryKind) - STEPS
 """Kinds that are no step of a payment: repeats, quarantine and account entries."""
 
 

@@ -244,7 +244,7 @@ def test_a_payment_under_review_is_one_payment(played: Played, connection: Conne
     assert found == {
         script.approved: [int(EntryKind.POSTED), REASONS.index(Reason.NONE), False],
         script.declined: [int(EntryKind.REJECTED), REASONS.index(Reason.REVIEW_DECLINED), False],
-        script.waiting: [int(EntryKind.RESERVED), REASONS.index(Reason.REVIEW_BY_RULE), True],
+        script.waiting: [int(EntryKind.HELD), REASONS.index(Reason.REVIEW_BY_RULE), True],
     }
     query = "SELECT approved_by FROM reviews WHERE hold_id = %s"
     assert rows(connection, query, UUID(bytes=script.approved)) == [
