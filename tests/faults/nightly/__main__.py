@@ -31,9 +31,9 @@ def main() -> int:
         results.unlink(missing_ok=True)
     rows = jobs(arguments.only.split(",") if arguments.only else ())
     for _ in _night(rows, arguments, results):
-        write(report_of(read_runs(results)), arguments.docs)
+        write(report_of(read_runs(results), arguments.remark), arguments.docs)
     runs = read_runs(results)
-    write(report_of(runs), arguments.docs)
+    write(report_of(runs, arguments.remark), arguments.docs)
     return 0 if all(run.as_expected for run in runs if run.job in rows) else 1
 
 
@@ -96,6 +96,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=int, default=0, help="stop after so long; the next night goes on from there")
     parser.add_argument("--at-once", type=int, default=1, help="installations side by side: quicker, slower recovery")
     parser.add_argument("--rate", type=int, default=RATE_PER_S, help="payments per second")
+    parser.add_argument("--remark", default="", help="for the report: what else went on meanwhile")
     parser.add_argument("--fresh", action="store_true", help="forget what has been run before")
     parser.add_argument("--folder", type=Path, default=ROOT / ".nightly", help="results and logs")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where the report goes")

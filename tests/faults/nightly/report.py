@@ -77,12 +77,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     commits: list[str]
     machine: dict[str, str]
     rate_per_s: int
+    remark: str
+    """What else a reader has to know of these nights, such as other work on the machine."""
+
     scenarios: list[ScenarioRow]
     mutants: list[MutantRow]
     not_run: list[str]
 
 
-def report_of(runs: Sequence[Run]) -> Report:
+def report_of(runs: Sequence[Run], remark: str = "") -> Report:
     """Raises ValueError where nothing has been run."""
     if not runs:
         raise ValueError("nothing has been run yet")
@@ -94,6 +97,7 @@ def report_of(runs: Sequence[Run]) -> Report:
         commits=list(dict.fromkeys(run.commit for run in runs)),
         machine=machine(),
         rate_per_s=min((run.rate_per_s for run in runs if run.rate_per_s), default=0),
+        remark=remark,
         scenarios=[_scenario_row(job.name, found) for job, found in by_job.items() if found and job.kind == SCENARIO],
         mutants=[_mutant_row(name, by_job) for name in MUTANTS if by_job[Job(MUTANT, name)]],
         not_run=[job.name for job, found in by_job.items() if not found and job.kind != CONTROL],
@@ -152,7 +156,7 @@ def _page(report: Report) -> list[str]:
     return [
         INTRODUCTION,
         f"Runs of {report.first_run} to {report.last_run}, commits {', '.join(report.commits)}, at no less than"
-        f" {report.rate_per_s:,} payments/s. {shown}.",
+        f" {report.rate_per_s:,} payments/s. {shown}. {report.remark}".rstrip(),
         "",
         "| scenario | fault | seeds passed | payments | faults | lost | duplicates | overdrawn | drift (minor)"
         " | recovery p50 / max s | longest stall of a reader s | side by side |",
