@@ -48,7 +48,9 @@ def tried_on_the_past(
     for reason in reader.incomplete(topics.ledger):
         raise AuditImpossible(f"{reason}; what rules read of the history before it is gone too")
     shards = (attempts_of(_entries(reader, shard)) for shard in range(reader.shards))
-    return backtest(heapq.merge(*shards, key=lambda past: past.attempt.time_us), rules, tier)
+    tried = backtest(heapq.merge(*shards, key=lambda past: past.attempt.time_us), rules, tier)
+    advance(total)  # the reader tells of whole portions alone
+    return tried
 
 
 def unrecorded(rules: RuleSet) -> list[str]:

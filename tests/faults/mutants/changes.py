@@ -10,6 +10,7 @@ import signal
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from types import SimpleNamespace
 from typing import Any
 
@@ -102,7 +103,8 @@ def take_out_keys() -> None:
     nothing_known = SimpleNamespace(fingerprint_of=lambda _: None)
 
     def decide(book: Any, *rest: Any) -> Any:
-        forgetful: Any = SimpleNamespace(accounts=book.accounts, operations=nothing_known)
+        forgetful = copy(book)
+        forgetful.operations = nothing_known
         return decided(forgetful, *rest)
 
     changed: Any = authorise

@@ -11,6 +11,7 @@ import sys
 from millrace.cli import main
 from schemas import wire
 from schemas.codec import credits
+from schemas.codec.named import read_details
 from schemas.registry import RegisteredSchema, latest, registered
 
 READS_BOTH, WRITES_SECOND = "reads_both", "writes_second"
@@ -41,7 +42,8 @@ def decode_both(value: bytes) -> credits.CreditBatch:
     buffer = memoryview(value)
     _, at = wire.read_long(buffer, wire.FRAME_BYTES)
     _, at = wire.read_long(buffer, at)
-    _, _, end = wire.read_fixed_array(buffer, at, credits._ITEM)
+    _, count, at = wire.read_fixed_array(buffer, at, credits._ITEM)
+    _, end = read_details(buffer, at, FIRST.record, "credit", count)
     _, at = wire.read_text(buffer, end)
     wire.require_end(buffer, at)
     return decode_first(wire.frame(FIRST.schema_id) + value[wire.FRAME_BYTES : end])
