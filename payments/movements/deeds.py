@@ -5,7 +5,7 @@ from typing import NamedTuple
 from payments.book import Book
 from payments.entries import NO_FINGERPRINT, Entry, EntryKind, Source
 from payments.identifiers import NIL, is_system, system_account
-from payments.items.details import Detail, Legs, Posting, Receivable
+from payments.items.details import Cause, Detail, Hold, Legs, OpenItem, Posting, Receivable
 from payments.postings import SystemAccount
 from payments.rejections import Reason
 
@@ -45,6 +45,15 @@ def available_of(book: Book, account_id: bytes) -> int:
     """Available balance of an account of this shard; 0 for one that does not exist or has no state."""
     account = book.accounts.get(account_id)
     return account.available_minor if account is not None else 0
+
+
+def released(book: Book, hold: Hold, reason: Reason, cause: Cause, *others: OpenItem) -> Deed:
+    """What is left of a hold is the payer's again; `others` end with it."""
+    details = (cause, hold._replace(amount_minor=0, is_open=False), *others)
+    available = available_of(book, hold.owner) + hold.amount_minor
+    return Deed(
+        EntryKind.RELEASED, hold.owner, hold.payee, hold.amount_minor, hold.currency, available, details, reason
+    )
 
 
 def debit_involuntarily(

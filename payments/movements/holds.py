@@ -11,9 +11,8 @@ from payments.book import Book
 from payments.entries import Entry, EntryKind, Source
 from payments.items.details import Cause, CauseKind, Hold, Review
 from payments.money import MAX_MINOR
-from payments.movements.deeds import Deed, available_of
+from payments.movements.deeds import Deed, available_of, released
 from payments.movements.instructions import CaptureHold, PlaceHold, RaiseHold, VoidHold
-from payments.movements.reviews import ended
 from payments.refusals import transfer_refusal
 from payments.rejections import Reason
 
@@ -79,7 +78,11 @@ def capture(book: Book, _operation_id: bytes, asked: CaptureHold, source: Source
 def void(book: Book, _operation_id: bytes, asked: VoidHold, _source: Source) -> Deed | Reason:
     """Give back what is left. An expired hold that no tick has met yet may be voided as well."""
     hold = book.items.find(Hold, asked.payer, asked.hold_id)
-    return Reason.HOLD_NOT_FOUND if hold is None or hold.is_review else _release(book, hold, Reason.NONE)
+    return (
+        Reason.HOLD_NOT_FOUND
+        if hold is None or hold.is_review
+        else released(book, hold, Reason.NONE, Cause(CauseKind.CAPTURE, hold.item_id))
+    )
 
 
 def expire(book: Book, source: Source) -> Iterator[Entry]:
@@ -91,8 +94,9 @@ def expire(book: Book, source: Source) -> Iterator[Entry]:
 def _expired(book: Book, hold: Hold) -> Deed:
     review = book.items.find(Review, hold.owner, hold.item_id) if hold.is_review else None
     if review is None:
-        return _release(book, hold, Reason.HOLD_EXPIRED)
-    return ended(book, hold, review, Reason.REVIEW_EXPIRED, Cause(CauseKind.REVIEW, hold.item_id))
+        return released(book, hold, Reason.HOLD_EXPIRED, Cause(CauseKind.CAPTURE, hold.item_id))
+    cause = Cause(CauseKind.REVIEW, hold.item_id)
+    return released(book, hold, Reason.REVIEW_EXPIRED, cause, review._replace(is_open=False))
 
 
 def _usable(book: Book, payer: bytes, hold_id: bytes, source: Source) -> Hold | Reason:
@@ -100,12 +104,3 @@ def _usable(book: Book, payer: bytes, hold_id: bytes, source: Source) -> Hold | 
     if hold is None or hold.is_review:
         return Reason.HOLD_NOT_FOUND
     return Reason.HOLD_EXPIRED if hold.expires_at_us <= source.time_us else hold
-
-
-def _release(book: Book, hold: Hold, reason: Reason) -> Deed:
-    after = hold._replace(amount_minor=0, is_open=False)
-    available = available_of(book, hold.owner) + hold.amount_minor
-    details = (Cause(CauseKind.CAPTURE, hold.item_id), after)
-    return Deed(
-        EntryKind.RELEASED, hold.owner, hold.payee, hold.amount_minor, hold.currency, available, details, reason
-    )

@@ -14,7 +14,7 @@ from payments.items.details import (
     RiskTerms,
     Rules,
 )
-from payments.movements.deeds import Deed, available_of
+from payments.movements.deeds import Deed, available_of, released
 from payments.movements.instructions import DecideReview, SetLimits, SetRules
 from payments.rejections import Reason
 from payments.risk.limits import NO_LIMIT
@@ -33,7 +33,7 @@ def decide_review(book: Book, _operation_id: bytes, asked: DecideReview, source:
         return Reason.REVIEWER_REPEATED
     cause = Cause(CauseKind.REVIEW, asked.hold_id, asked.analyst.hex())
     if not asked.is_approved:
-        return ended(book, hold, review, Reason.REVIEW_DECLINED, cause)
+        return released(book, hold, Reason.REVIEW_DECLINED, cause, review._replace(is_open=False))
     approved_by = (*review.approved_by, asked.analyst)
     if len(approved_by) < review.approvals_needed:
         return Deed(EntryKind.NOTED, asked.payer, details=(cause, review._replace(approved_by=approved_by)))
@@ -46,15 +46,6 @@ def decide_review(book: Book, _operation_id: bytes, asked: DecideReview, source:
     )
     available = available_of(book, hold.owner)
     return Deed(EntryKind.CAPTURED, hold.owner, hold.payee, hold.amount_minor, hold.currency, available, details)
-
-
-def ended(book: Book, hold: Hold, review: Review, reason: Reason, cause: Cause) -> Deed:
-    """The held amount is the payer's again."""
-    details = (cause, hold._replace(amount_minor=0, is_open=False), review._replace(is_open=False))
-    available = available_of(book, hold.owner) + hold.amount_minor
-    return Deed(
-        EntryKind.RELEASED, hold.owner, hold.payee, hold.amount_minor, hold.currency, available, details, reason
-    )
 
 
 def set_limits(book: Book, _operation_id: bytes, asked: SetLimits, _source: Source) -> Deed | Reason:

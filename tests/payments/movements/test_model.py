@@ -23,7 +23,6 @@ from payments.movements import (
     instructions,
     journals,
     refunds,
-    reviews,
 )
 from payments.movements.deeds import Deed
 from payments.movements.instructions import CaptureHold, Refund
@@ -207,12 +206,14 @@ def one_analyst_is_enough(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_review_that_expires_keeps_its_money(patch: pytest.MonkeyPatch) -> None:
-    right = reviews.ended
+    right = deeds.released
 
-    def ended(book_: Book, hold: Hold, *rest: Any) -> Deed:
-        return right(book_, hold, *rest)._replace(available_after_minor=deeds.available_of(book_, hold.owner))
+    def released(book_: Book, hold: Hold, *rest: Any) -> Deed:
+        deed = right(book_, hold, *rest)
+        kept = deeds.available_of(book_, hold.owner)
+        return deed._replace(available_after_minor=kept) if hold.is_review else deed
 
-    patch.setattr(holds, "ended", ended)
+    patch.setattr(holds, "released", released)
 
 
 def a_reviewed_payment_is_posted_under_the_analysts_decision(patch: pytest.MonkeyPatch) -> None:
