@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+from payments.movements.instructions import INSTRUCTIONS
+
 _DAY_MS = 86_400_000
 _FOR_EVER = -1
 
@@ -37,32 +39,9 @@ class Topic(NamedTuple):
 
 REPLY_PARTITIONS = 4
 
-INSTRUCTIONS = (
-    "OpenAccount",
-    "SetStanding",
-    "PricedTransfer",
-    "PlaceHold",
-    "RaiseHold",
-    "CaptureHold",
-    "VoidHold",
-    "ClearDeposit",
-    "ReturnDeposit",
-    "Refund",
-    "OpenDispute",
-    "NoteEvidence",
-    "ResolveDispute",
-    "RecoverReceivable",
-    "WriteOff",
-    "PostJournal",
-    "SetLimits",
-    "SetRules",
-    "DecideReview",
-)
-"""Records of the kinds of money movement beyond transfers and deposits."""
-
 COMMANDS = Topic(
     "payments.commands",
-    ("Command", "CommandBatch", *INSTRUCTIONS, "Tick"),
+    ("Command", "CommandBatch", *(kind.__name__ for kind in INSTRUCTIONS), "Tick"),
     "authority account",
     "ingest_api, outside producers",
     "streams: authorise",

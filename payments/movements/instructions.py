@@ -365,3 +365,27 @@ class DecideReview(Instruction):
     @property
     def authority(self) -> bytes:
         return self.payer
+
+
+INSTRUCTIONS: tuple[type[Instruction], ...] = (
+    OpenAccount,
+    SetStanding,
+    PricedTransfer,
+    PlaceHold,
+    RaiseHold,
+    CaptureHold,
+    VoidHold,
+    ClearDeposit,
+    ReturnDeposit,
+    Refund,
+    OpenDispute,
+    NoteEvidence,
+    ResolveDispute,
+    RecoverReceivable,
+    WriteOff,
+    PostJournal,
+    SetLimits,
+    SetRules,
+    DecideReview,
+)
+"""Every kind. The name of each is that of its Avro record."""

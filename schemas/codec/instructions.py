@@ -6,30 +6,7 @@ from typing import Any
 from payments.errors import UndecodableRecord
 from payments.identifiers import NIL
 from payments.items.details import Posting
-from payments.movements.instructions import (
-    Attributes,
-    CaptureHold,
-    ClearDeposit,
-    DecideReview,
-    Envelope,
-    Instruction,
-    NoteEvidence,
-    OpenAccount,
-    OpenDispute,
-    PlaceHold,
-    PostJournal,
-    PricedTransfer,
-    RaiseHold,
-    RecoverReceivable,
-    Refund,
-    ResolveDispute,
-    ReturnDeposit,
-    SetLimits,
-    SetRules,
-    SetStanding,
-    VoidHold,
-    WriteOff,
-)
+from payments.movements.instructions import INSTRUCTIONS, Attributes, Envelope, Instruction
 from payments.rejections import Reason
 from schemas import wire
 from schemas.codec import reference
@@ -37,30 +14,7 @@ from schemas.codec.commands import texts_refusal
 from schemas.codec.named import BROKEN, plain, typed_fields
 from schemas.registry import ids_of, latest
 
-INSTRUCTIONS: dict[str, type[Instruction]] = {
-    kind.__name__: kind
-    for kind in (
-        OpenAccount,
-        SetStanding,
-        PricedTransfer,
-        PlaceHold,
-        RaiseHold,
-        CaptureHold,
-        VoidHold,
-        ClearDeposit,
-        ReturnDeposit,
-        Refund,
-        OpenDispute,
-        NoteEvidence,
-        ResolveDispute,
-        RecoverReceivable,
-        WriteOff,
-        PostJournal,
-        SetLimits,
-        SetRules,
-        DecideReview,
-    )
-}
+_KINDS: dict[str, type[Instruction]] = {kind.__name__: kind for kind in INSTRUCTIONS}
 """By the name of their Avro record."""
 
 MAX_CODE_CHARS = 64
@@ -75,7 +29,7 @@ MAX_NUMBER = (1 << 63) - 1
 """Of 64 bits only the number is left out whose sign can't be changed."""
 
 _TICK = latest("Tick").schema_id
-_IDS = frozenset(schema_id for record in INSTRUCTIONS for schema_id in ids_of(record))
+_IDS = frozenset(schema_id for record in _KINDS for schema_id in ids_of(record))
 
 
 def is_instruction(value: bytes) -> bool:
@@ -92,7 +46,7 @@ def encode_instruction(asked: Instruction) -> bytes:
 def decode_instruction(value: bytes) -> Instruction:
     """The instruction of a record value. Raises UndecodableRecord."""
     record, stated = reference.decode(value)
-    kind = INSTRUCTIONS[record]
+    kind = _KINDS[record]
     try:
         envelope = Envelope(**typed_fields(Envelope, stated))
         return kind(envelope=envelope, **typed_fields(kind, stated))
