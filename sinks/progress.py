@@ -15,6 +15,16 @@ from schemas.codec.ledger import LedgerHeader, SourceTopic
 CHANNEL: Final = "millrace_progress"
 """LISTEN here to learn that sink_progress has moved; the notification carries nothing."""
 
+INPUT_COLUMNS: Final = tuple(f"{source.name.lower()}_next_offset" for source in SourceTopic)
+"""Of sink_progress, in the order of SourceTopic."""
+
+_COLUMNS: Final = ("shard", "ledger_next_offset", "ledger_sequence", *INPUT_COLUMNS, "last_hash")
+_LOAD: Final = f"SELECT {', '.join(_COLUMNS)} FROM sink_progress WHERE shard = ANY(%s) ORDER BY shard"
+_CLAIM: Final = (
+    f"UPDATE sink_progress SET {', '.join(f'{column} = %s' for column in _COLUMNS[1:])}"
+    " WHERE shard = %s AND ledger_next_offset = %s"
+)
+
 
 class Fenced(MillraceError):
     """Another writer applied records of our shards: it goes on, we stop."""
@@ -26,7 +36,7 @@ class ShardProgress(NamedTuple):
     shard: int
     ledger_next_offset: int
     ledger_sequence: int
-    input_next_offsets: tuple[int, int, int]
+    input_next_offsets: tuple[int, ...]
     last_hash: bytes
 
     def after(self, header: LedgerHeader, ledger_offset: int, record_hash: bytes) -> "ShardProgress":
@@ -48,14 +58,14 @@ class ShardProgress(NamedTuple):
             self.shard,
             ledger_offset + 1,
             header.sequence + 1,
-            _replaced(self.input_next_offsets, header.source, header.next_offset),
+            inputs_after(self.input_next_offsets, header),
             record_hash,
         )
 
 
-def _replaced(offsets: tuple[int, int, int], source: SourceTopic, following: int) -> tuple[int, int, int]:
-    commands, credits, returns = (following if topic is source else offsets[topic] for topic in SourceTopic)
-    return commands, credits, returns
+def inputs_after(offsets: tuple[int, ...], header: LedgerHeader) -> tuple[int, ...]:
+    """Next offsets by SourceTopic, once this record is applied."""
+    return (*offsets[: header.source], header.next_offset, *offsets[header.source + 1 :])
 
 
 def load_progress(connection: Connection, shards: Collection[int]) -> dict[int, ShardProgress]:
@@ -63,15 +73,11 @@ def load_progress(connection: Connection, shards: Collection[int]) -> dict[int, 
     connection.execute(
         "INSERT INTO sink_progress (shard) SELECT unnest(%s::smallint[]) ON CONFLICT DO NOTHING", (sorted(shards),)
     )
-    rows = connection.execute(
-        "SELECT shard, ledger_next_offset, ledger_sequence, commands_next_offset, credits_next_offset,"
-        " returns_next_offset, last_hash FROM sink_progress WHERE shard = ANY(%s) ORDER BY shard",
-        (sorted(shards),),
-    ).fetchall()
+    rows = connection.execute(_LOAD.encode(), (sorted(shards),)).fetchall()
     connection.commit()
     return {
-        shard: ShardProgress(shard, at, sequence, (commands, credits, returns), bytes(last_hash))
-        for shard, at, sequence, commands, credits, returns, last_hash in rows
+        shard: ShardProgress(shard, at, sequence, tuple(inputs), bytes(last_hash))
+        for shard, at, sequence, *inputs, last_hash in rows
     }
 
 
@@ -82,9 +88,7 @@ def claim(connection: Connection, before: Mapping[int, ShardProgress], after: Ma
     """
     with connection.cursor() as cursor:
         cursor.executemany(
-            "UPDATE sink_progress SET ledger_next_offset = %s, ledger_sequence = %s, commands_next_offset = %s,"
-            " credits_next_offset = %s, returns_next_offset = %s, last_hash = %s"
-            " WHERE shard = %s AND ledger_next_offset = %s",
+            _CLAIM.encode(),
             [_claim_row(before[shard], after[shard]) for shard in sorted(after)],
         )
         claimed = cursor.rowcount

@@ -1,6 +1,6 @@
 """`millrace replay --decide`: every recorded input decided again, and the ledger that this makes beside the real one.
 
-Reads ledger.entries, payments.commands, payments.credits and payments.returns. Memory follows the operations of the
+Reads ledger.entries and the inputs of the deciding stage. Memory follows the operations of the
 largest shard (about 300 MB a million), because a repeated key is decided by what was decided under it before.
 """
 
@@ -95,8 +95,7 @@ def _decide(reader: LogReader, done: DecidedAgain) -> None:
     _compare_lanes(reader, lanes, done)
     done.records_without_inputs = done.records - done.identical_records
     if done.records_without_inputs:
-        topics = reader.topics
-        done.not_proved += reader.incomplete(topics.commands, topics.credits, topics.returns)
+        done.not_proved += reader.incomplete(*reader.topics.inputs.values())
 
 
 def _compare_lanes(reader: LogReader, lanes: LaneLog, done: DecidedAgain) -> None:

@@ -20,10 +20,10 @@ from schemas.codec.credits import decode_credits
 from schemas.codec.instructions import decode_instruction, instruction_refusal, is_instruction, is_tick
 from schemas.codec.ledger import decode_ledger_record
 from schemas.partitioning import shard_of
+from streams.shard import SOURCES
 from tests.model.watcher import Disagreement, Watcher
 
-INPUTS = (topics.COMMANDS.name, topics.CREDITS.name, topics.RETURNS.name)
-"""Topic of each wire value of a ledger record's source."""
+INPUTS = {source: topic for topic, source in SOURCES.items()}
 
 
 class Record(NamedTuple):

@@ -10,6 +10,7 @@ import psycopg
 
 from payments.entries import EntryKind
 from runtime.settings import Settings
+from sinks.progress import INPUT_COLUMNS
 from sinks.service import Sink
 from tests.sinks.ledger_script import LedgerScript
 from tests.sinks.ledger_topic import LedgerTopic
@@ -145,8 +146,6 @@ def _assert_positions(connection: psycopg.Connection, script: LedgerScript) -> N
     assert {(shard, EntryKind(kind)): entries for shard, kind, entries in counts} == dict(script.kinds)
     lanes = connection.execute("SELECT shard, lane, peer, next FROM sink_lanes").fetchall()
     assert set(lanes) == script.lanes()
-    rows = connection.execute(
-        "SELECT shard, commands_next_offset, credits_next_offset, returns_next_offset, last_hash FROM sink_progress"
-    )
+    rows = connection.execute(f"SELECT shard, {', '.join(INPUT_COLUMNS)}, last_hash FROM sink_progress".encode())
     for shard, *offsets, last_hash in rows:
         assert (tuple(offsets), last_hash) == (script.inputs(shard), script.last_hash[shard])

@@ -19,6 +19,7 @@ from runtime.kafka_client import AccessRefused, Brokers, is_refusal
 from runtime.kafka_login import refuse_wrong_login
 from runtime.settings import Settings
 from schemas import topics
+from schemas.codec.ledger import SourceTopic
 
 HIDDEN_DEADLINE_S = 60
 """An open transaction ends after at most transaction_timeout_ms (10 s by default) and the broker's sweep (10 s)."""
@@ -47,6 +48,15 @@ class AuditedTopics(NamedTuple):
     credits: str = topics.CREDITS.name
     returns: str = topics.RETURNS.name
     quarantine: str = topics.QUARANTINE.name
+
+    @property
+    def inputs(self) -> dict[SourceTopic, str]:
+        """What the deciding stage reads."""
+        return {
+            SourceTopic.COMMANDS: self.commands,
+            SourceTopic.CREDITS: self.credits,
+            SourceTopic.RETURNS: self.returns,
+        }
 
 
 class Extent(NamedTuple):

@@ -1,6 +1,6 @@
 """The first half of an audit: what the log alone proves.
 
-Reads every partition of the five topics once, shard after shard. Raises Differs at the first difference; what was
+Reads every partition of the audited topics once, shard after shard. Raises Differs at the first difference; what was
 found right until then stays in the report.
 """
 
@@ -34,12 +34,7 @@ class LogReader(NamedTuple):
         return PartitionLog(self.brokers, topic, shard, self.extents[topic, shard], self.advance, self.archive)
 
     def inputs(self, shard: int) -> dict[SourceTopic, Inputs]:
-        names = {
-            SourceTopic.COMMANDS: self.topics.commands,
-            SourceTopic.CREDITS: self.topics.credits,
-            SourceTopic.RETURNS: self.topics.returns,
-        }
-        return {source: Inputs(self.partition(name, shard)) for source, name in names.items()}
+        return {source: Inputs(self.partition(name, shard)) for source, name in self.topics.inputs.items()}
 
     def incomplete(self, *names: str) -> list[str]:
         """Partitions of these topics whose beginning was deleted, as sentences."""
@@ -65,7 +60,7 @@ def prove_log(reader: LogReader, report: AuditReport) -> None:
     for shard in range(reader.shards):
         replay = ShardReplay(reader.partition(reader.topics.ledger, shard), reader.inputs(shard), reader.shards, lanes)
         for source, lane in RECEIVED.items():
-            lanes.kept_from_start(lane, shard, reader.extents[_name(reader, source), shard].is_complete)
+            lanes.kept_from_start(lane, shard, reader.extents[reader.topics.inputs[source], shard].is_complete)
         for batch in batches(_folded(replay, fold, reader.topics.ledger)):
             settlement.add(batch, report)
         replayed.append(replay.summary())
@@ -83,17 +78,13 @@ def _folded(replay: ShardReplay, fold: Fold, topic: str) -> Iterator[Located]:
         yield offset, record
 
 
-def _name(reader: LogReader, source: SourceTopic) -> str:
-    return reader.topics.credits if source is SourceTopic.CREDITS else reader.topics.returns
-
-
 def _say_replayed(reader: LogReader, report: AuditReport, replayed: list[Replayed]) -> None:
     records, again = report.ledger_records, sum(shard.decided_again for shard in replayed)
     report.proved(Invariant.TRACE, f"hash chain and sequence of {records} ledger records on {reader.shards} shards")
     report.proved(Invariant.REPLAY, f"{again} ledger records decided again: equal byte for byte")
     report.proved(Invariant.ONE_OUTCOME, "every input record up to the ledger's end was decided once, in order")
     if again < records:
-        for topic in reader.incomplete(reader.topics.commands, reader.topics.credits, reader.topics.returns):
+        for topic in reader.incomplete(*reader.topics.inputs.values()):
             report.not_proved(Invariant.REPLAY, f"{records - again} ledger records have no inputs any more: {topic}")
 
 

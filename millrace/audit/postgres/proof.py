@@ -15,13 +15,14 @@ from millrace.audit.ledger.proof import LogReader
 from millrace.audit.ledger.replay import decoded
 from millrace.audit.postgres.facts import FactTables
 from millrace.audit.postgres.item_tables import compare_items
-from millrace.audit.postgres.snapshot import AppliedTo, DatabaseSnapshot
+from millrace.audit.postgres.snapshot import PROGRESS, AppliedTo, DatabaseSnapshot
 from millrace.audit.postgres.sums import compare_keyed, compare_sums, selected
 from millrace.audit.report import AuditReport, Differs, Invariant
 from schemas.codec.ledger import GENESIS_HASH, LedgerHeader, SourceTopic, record_hash
+from sinks.progress import inputs_after
 
 SINK_LANES = ("shard", "lane", "peer", "next")
-_NOTHING_APPLIED = AppliedTo(0, 0, 0, 0, 0, GENESIS_HASH)
+_NOTHING_APPLIED = AppliedTo(0, 0, (0,) * len(SourceTopic), GENESIS_HASH)
 
 
 class Applied:
@@ -51,9 +52,7 @@ class Applied:
                 self.lanes[shard, int(lane), peer] = (following,)
             self.fold.add(record, place)
             yield message.offset(), record
-        compare_keyed(
-            "sink_progress", ("shard", *AppliedTo._fields), {shard: _shown(reached)}, [(shard, *_shown(told))]
-        )
+        compare_keyed("sink_progress", PROGRESS, {shard: _shown(reached)}, [(shard, *_shown(told))])
 
     def count(self, shard: int, batch: EntryBatch) -> None:
         kinds, entries = np.unique(batch.kinds, return_counts=True)
@@ -102,15 +101,9 @@ def _say(report: AuditReport, applied: Applied, compared: dict[str, int]) -> Non
 
 
 def _after(before: AppliedTo, header: LedgerHeader, offset: int, value: bytes) -> AppliedTo:
-    offsets = {
-        SourceTopic.COMMANDS: before.commands_next_offset,
-        SourceTopic.CREDITS: before.credits_next_offset,
-        SourceTopic.RETURNS: before.returns_next_offset,
-        header.source: header.next_offset,
-    }
-    commands, credits, returns = (offsets[source] for source in SourceTopic)
-    return AppliedTo(offset + 1, header.sequence + 1, commands, credits, returns, record_hash(value))
+    inputs = inputs_after(before.input_next_offsets, header)
+    return AppliedTo(offset + 1, header.sequence + 1, inputs, record_hash(value))
 
 
 def _shown(applied: AppliedTo) -> tuple[int | str, ...]:
-    return (*applied[:-1], applied.last_hash.hex())
+    return (applied.ledger_next_offset, applied.ledger_sequence, *applied.input_next_offsets, applied.last_hash.hex())

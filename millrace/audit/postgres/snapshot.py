@@ -13,6 +13,9 @@ from psycopg import Connection, sql
 
 from millrace.audit.ledger.partition_log import AuditImpossible
 from runtime.postgres import connect
+from sinks.progress import INPUT_COLUMNS
+
+PROGRESS = ("shard", "ledger_next_offset", "ledger_sequence", *INPUT_COLUMNS, "last_hash")
 
 _FETCH_ROWS = 10_000
 
@@ -22,9 +25,7 @@ class AppliedTo(NamedTuple):
 
     ledger_next_offset: int
     ledger_sequence: int
-    commands_next_offset: int
-    credits_next_offset: int
-    returns_next_offset: int
+    input_next_offsets: tuple[int, ...]
     last_hash: bytes
 
 
@@ -54,17 +55,14 @@ class DatabaseSnapshot:
     def progress(self) -> dict[int, AppliedTo]:
         """sink_progress by shard. Raises AuditImpossible where there are no tables."""
         try:
-            rows = self._holder.execute(
-                "SELECT shard, ledger_next_offset, ledger_sequence, commands_next_offset, credits_next_offset,"
-                " returns_next_offset, last_hash FROM sink_progress"
-            ).fetchall()
+            rows = self._holder.execute(f"SELECT {', '.join(PROGRESS)} FROM sink_progress".encode()).fetchall()
         except psycopg.errors.UndefinedTable as error:
             raise AuditImpossible(
                 "this database has no table sink_progress: no sink has run on it; check DATABASE_URL"
             ) from error
         return {
-            shard: AppliedTo(at, sequence, commands, credits, returns, bytes(last_hash))
-            for shard, at, sequence, commands, credits, returns, last_hash in rows
+            shard: AppliedTo(at, sequence, tuple(inputs), bytes(last_hash))
+            for shard, at, sequence, *inputs, last_hash in rows
         }
 
     def _session(self, stack: ExitStack) -> Connection:

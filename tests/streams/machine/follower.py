@@ -16,12 +16,12 @@ from schemas.codec.credits import decode_credits
 from schemas.codec.ledger import Lane, decode_ledger_record
 from schemas.codec.replies import Reply, decode_replies
 from schemas.partitioning import shard_of
+from streams.shard import SOURCES
 from tests.model.watcher import Watcher
 from tests.streams.stored import accounts_of
 from tests.streams.world import Record, World
 
-INPUTS = (topics.COMMANDS.name, topics.CREDITS.name, topics.RETURNS.name)
-"""Topic of each wire value of a ledger record's source."""
+INPUTS = {source: topic for topic, source in SOURCES.items()}
 
 Place = tuple[int, int, int]
 """Shard, offset and item of a command."""
