@@ -8,6 +8,7 @@ that the agents have forgotten is answered as they would have answered it, and n
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from ingest_api.publisher import Publisher, Record
@@ -16,8 +17,10 @@ from ingest_api.replies import Waiting, WaitingCalls
 from payments.commands import NO_REPLY, Command
 from payments.entries import EntryKind
 from payments.identifiers import derive_operation_id
+from payments.movements.instructions import Instruction
 from payments.rejections import Reason
 from schemas.codec.commands import encode_command
+from schemas.codec.instructions import encode_instruction
 from schemas.codec.replies import Reply
 from schemas.partitioning import shard_of
 
@@ -45,7 +48,7 @@ def record_headers(request_id: str, traceparent: str | None) -> list[tuple[str, 
 
 
 class Submission:
-    """Sends single commands and waits for what becomes of them."""
+    """Sends single commands and instructions, and waits for what becomes of them."""
 
     def __init__(self, publisher: Publisher, waiting: WaitingCalls, earlier: EarlierDecisions, shards: int) -> None:
         self._publisher = publisher
@@ -76,21 +79,44 @@ class Submission:
             replies |= decided
         return [Outcome(id_, replies.get(id_), positions, deadline) for id_ in asked]
 
+    async def instruct(
+        self, instructions: Sequence[Instruction], wait_s: float, headers: list[tuple[str, bytes]]
+    ) -> list[Outcome]:
+        """The same for instructions of one authority. Whether one was decided long ago is the caller's to know."""
+        deadline = time.monotonic() + wait_s
+        authority = instructions[0].authority
+        shard = shard_of(authority, self._shards)
+        asked = {derive_operation_id(authority, one.envelope.idempotency_key, shard): one for one in instructions}
+        positions, decided = await self._send(shard, asked, deadline if wait_s > 0 else None, headers)
+        return [Outcome(id_, decided.get(id_), positions, deadline) for id_ in asked]
+
     async def _send(
-        self, shard: int, commands: Mapping[bytes, Command], until: float | None, headers: list[tuple[str, bytes]]
+        self,
+        shard: int,
+        commands: Mapping[bytes, Command | Instruction],
+        until: float | None,
+        headers: list[tuple[str, bytes]],
     ) -> tuple[dict[int, int], dict[bytes, Reply]]:
         """Positions of commands by their operation ids, and what replies come until then (None: nobody waits)."""
         calls = [self._waiting.expect(id_) for id_ in commands] if until is not None else []
         addresses = [call.reply_to for call in calls] or [NO_REPLY] * len(commands)
-        addressed = [c._replace(reply_to=to) for c, to in zip(commands.values(), addresses, strict=True)]
         try:
-            records = [Record(shard, command.authority, encode_command(command)) for command in addressed]
+            records = [
+                Record(shard, asked.authority, _encoded(asked, reply_to))
+                for asked, reply_to in zip(commands.values(), addresses, strict=True)
+            ]
             positions = await self._publisher.send(records, headers).wait()
             latest = await _outcomes(calls, until) if until is not None else []
         finally:
             for call in calls:
                 self._waiting.forget(call)
         return positions, {reply.operation_id: reply for reply in latest if reply is not None}
+
+
+def _encoded(asked: Command | Instruction, reply_to: bytes) -> bytes:
+    if isinstance(asked, Command):
+        return encode_command(asked._replace(reply_to=reply_to))
+    return encode_instruction(replace(asked, envelope=asked.envelope._replace(reply_to=reply_to)))
 
 
 def _reply(operation_id: bytes, command: Command, earlier: EarlierDecision) -> Reply:

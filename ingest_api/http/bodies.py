@@ -50,7 +50,7 @@ KeyText = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLen
 
 _AMOUNT = re.compile(rb'(?P<quote>"?)(-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,4})?)(?P=quote)')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
-_AT = re.compile(r" - at `\$\.?([a-z_]*)`$")
+_AT = re.compile(r" - at `\$((?:\.[a-z_]+|\[[0-9]+\])*)`$")
 _NAMED = re.compile(r"Object (missing required|contains unknown) field `([A-Za-z_][A-Za-z0-9_]{0,63})`$")
 _QUOTES_INPUT = {"Object contains unknown field": Fault.FIELD_UNKNOWN, "Invalid enum value": Fault.FIELD_INVALID}
 """Messages of the decoder that repeat what the caller sent, which may be what must not be logged."""
@@ -126,16 +126,17 @@ def decode_fault(error: Exception) -> FieldError:
             "Send one JSON object in UTF-8." if isinstance(error, UnicodeError) else f"{text}. Send one JSON object."
         )
         return FieldError("", Fault.JSON_MALFORMED, detail)
-    named = _NAMED.match(text)
+    at = _AT.search(text)
+    said = text[: at.start()] if at else text
+    pointer = at.group(1).replace("]", "").replace("[", "/").replace(".", "/") if at else ""
+    named = _NAMED.match(said)
     if named:
         code = Fault.FIELD_MISSING if named.group(1) == "missing required" else Fault.FIELD_UNKNOWN
-        return FieldError(f"/{named.group(2)}", code, f"{text}.")
-    at = _AT.search(text)
-    pointer = "/" + at.group(1) if at and at.group(1) else ""
+        return FieldError(f"{pointer}/{named.group(2)}", code, f"{said}.")
     for start, code in _QUOTES_INPUT.items():
-        if text.startswith(start):
+        if said.startswith(start):
             return FieldError(pointer, code, f"{start}. Send what the API's description lists.")
-    return FieldError(pointer, Fault.FIELD_INVALID, f"{text[: at.start()] if at else text}.")
+    return FieldError(pointer, Fault.FIELD_INVALID, f"{said}.")
 
 
 def parse_amount(raw: msgspec.Raw, currency: str, pointer: str = "/amount") -> int | FieldError:

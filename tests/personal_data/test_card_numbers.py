@@ -67,6 +67,7 @@ def test_an_iban_is_no_card_number(account: str, grouped: bool) -> None:
         "4111111111111112",
         "411111111111",
         "tracking 1Z999AA10123456784",
+        "44444444-4444-4448-8444-444444444444",
     ],
 )
 def test_usual_numbers_are_no_card_numbers(text: str) -> None:

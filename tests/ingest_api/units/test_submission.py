@@ -10,11 +10,14 @@ from ingest_api.publisher import DeliveryUnknown, Publisher, QueueFull, Record
 from ingest_api.reads.earlier_decisions import Asked, EarlierDecision, EarlierDecisions, Found
 from ingest_api.replies import WaitingCalls
 from ingest_api.submission import Submission, record_headers
+from payments.accounts import AccountStatus
 from payments.commands import NO_REPLY, Command, CommandKind, account_command
 from payments.entries import EntryKind
 from payments.identifiers import derive_account_id, derive_operation_id
+from payments.movements.instructions import Envelope, SetStanding
 from payments.rejections import Reason
 from schemas.codec.commands import decode_body, items
+from schemas.codec.instructions import decode_instruction, is_instruction
 from schemas.codec.replies import Reply
 from schemas.partitioning import shard_of
 
@@ -58,12 +61,18 @@ class ScriptedPublisher(Publisher):
         if isinstance(self._log_failure, QueueFull):
             raise self._log_failure
         self.records += records
-        sent = [decode_body(body) for record in records for body in items(record.value)]
+        instructions = [decode_instruction(record.value) for record in records if is_instruction(record.value)]
+        for asked in instructions:
+            self._answer(asked.authority, asked.envelope.idempotency_key, asked.envelope.reply_to)
+        sent = [decode_body(body) for record in records if not instructions for body in items(record.value)]
         self.commands += sent
         for command in sent:
-            id_ = derive_operation_id(command.authority, command.idempotency_key, SHARD)
-            self._waiting.resolve([Reply(command.reply_to, id_, kind, Reason.NONE, 7) for kind in self._kinds])
+            self._answer(command.authority, command.idempotency_key, command.reply_to)
         return Log(self._log_failure)
+
+    def _answer(self, authority: bytes, key: str, reply_to: bytes) -> None:
+        id_ = derive_operation_id(authority, key, SHARD)
+        self._waiting.resolve([Reply(reply_to, id_, kind, Reason.NONE, 7) for kind in self._kinds])
 
 
 class KnownDecisions(EarlierDecisions):
@@ -165,6 +174,27 @@ async def test_of_several_old_positions_the_last_one_counts() -> None:
     found = {operation(key): decided(transfer(key), offset=offset) for key, offset in (("a", 9), ("b", 4))}
     outcomes = await Parts(found=found).submission.submit_all([transfer("a"), transfer("b")], 30, [])
     assert [outcome.positions for outcome in outcomes] == [{SHARD: 9}] * 2
+
+
+def standing(key: str) -> SetStanding:
+    return SetStanding(envelope=Envelope(key), account=PAYER, status=AccountStatus.DORMANT)
+
+
+async def test_instructions_go_one_by_one_to_their_authority_and_each_gets_its_answer() -> None:
+    parts = Parts(EntryKind.STANDING_SET)
+    outcomes = await parts.submission.instruct([standing("a"), standing("b")], 30, [])
+    assert [(record.partition, record.key) for record in parts.publisher.records] == [(SHARD, PAYER)] * 2
+    assert [outcome.operation_id for outcome in outcomes] == [operation("a"), operation("b")]
+    assert [outcome.reply.kind for outcome in outcomes if outcome.reply] == [EntryKind.STANDING_SET] * 2
+    assert outcomes[0].positions == {SHARD: 41}
+
+
+async def test_an_instruction_that_nobody_waits_for_asks_for_no_reply() -> None:
+    parts = Parts(EntryKind.STANDING_SET)
+    (outcome,) = await parts.submission.instruct([standing("a")], 0, [])
+    assert outcome.reply is None
+    (record,) = parts.publisher.records
+    assert decode_instruction(record.value) == standing("a")
 
 
 CHANGES: list[tuple[str, Any]] = [

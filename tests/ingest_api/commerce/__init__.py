@@ -1,0 +1,1 @@
+"""Commerce over HTTP: bodies, orders, and the way of a checkout."""
