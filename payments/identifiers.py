@@ -16,6 +16,7 @@ NIL: Final = bytes(16)
 ACCOUNT: Final = "acc"
 PAYMENT: Final = "pay"
 JOURNAL: Final = "jnl"
+SCHEDULE: Final = "sch"
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _BASE32HEX = "0123456789abcdefghijklmnopqrstuv"  # the digits that int(…, 32) reads
@@ -81,6 +82,13 @@ def derive_consequence_id(cause: bytes, name: str) -> bytes:
     """The id of what follows from an operation, such as one leg of a journal; it carries the cause's shard, too."""
     value = _uuid8(hashlib.sha256(b"consequence\0" + cause + name.encode()).digest())
     value[14:16] = cause[14:16]
+    return bytes(value)
+
+
+def derive_order_id(checkout: bytes, payment_order_id: str, shard: int) -> bytes:
+    """The id of a payment order of a checkout, and of the journal that pays it in; it carries the checkout's shard."""
+    value = _uuid8(hashlib.sha256(b"order\0" + checkout + payment_order_id.encode()).digest())
+    value[14:16] = shard.to_bytes(2, "big")
     return bytes(value)
 
 

@@ -9,15 +9,17 @@ import struct
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from payments.book import HOUR_US
 from payments.errors import UndecodableRecord
-from payments.identifiers import format_id
+from payments.identifiers import SCHEDULE, format_id
 from payments.terms.schedules import MissedRuns, Schedule, walls_after, walls_until
 from payments.terms.wall_clock import WALL_EPOCH, instant_us, wall_limit, zone_of
 
-SCHEDULE: Final = "sch"
+LATE_US = HOUR_US
+"""What is due for longer was missed, for `MissedRuns.NONE`: a restart alone is no reason to leave anything out."""
+
 DUE_MAX = 100
 """Occurrences that one call returns; the next call goes on from there."""
 RETRIES_WAITING_MAX = 32
@@ -54,6 +56,8 @@ def idempotency_key(schedule: Schedule, occurrence: Occurrence) -> str:
 
 def due(schedule: Schedule, progress: Progress, now_us: int) -> tuple[tuple[Occurrence, ...], Progress]:
     """At most `DUE_MAX` occurrences that are due and were not issued, retries first, and the progress after them."""
+    if schedule.missed is MissedRuns.NONE:
+        progress = left_out(schedule, progress, now_us - LATE_US)
     again = tuple(takewhile(lambda retry: retry.due_at_us <= now_us, progress.retries))
     fresh = tuple(islice(_fresh(schedule, progress, now_us), DUE_MAX - len(again)))
     after = Progress(
@@ -62,13 +66,22 @@ def due(schedule: Schedule, progress: Progress, now_us: int) -> tuple[tuple[Occu
     return again + fresh, after
 
 
+def left_out(schedule: Schedule, progress: Progress, until_us: int) -> Progress:
+    """The progress when what came due by then and was not issued never is; retries still wait."""
+    latest = next(_reached(schedule, progress, until_us), None)
+    return progress if latest is None else progress._replace(last=latest.wall)
+
+
 def _fresh(schedule: Schedule, progress: Progress, now_us: int) -> Iterator[Occurrence]:
-    if schedule.missed is MissedRuns.LAST and schedule.expression is not None:
-        limit = wall_limit(zone_of(schedule.zone), now_us)
-        downwards = _first_tries(schedule, walls_until(schedule, limit, progress.last))
-        reached = (each for each in downwards if each.due_at_us <= now_us)
-        return islice(reached, 0 if _left(schedule, progress) == 0 else 1)
+    if schedule.missed is MissedRuns.LAST:
+        return islice(_reached(schedule, progress, now_us), 0 if _left(schedule, progress) == 0 else 1)
     return takewhile(lambda each: each.due_at_us <= now_us, _upcoming(schedule, progress))
+
+
+def _reached(schedule: Schedule, progress: Progress, now_us: int) -> Iterator[Occurrence]:
+    """Those due by now that were not issued, the latest first."""
+    walls = walls_until(schedule, wall_limit(zone_of(schedule.zone), now_us), progress.last)
+    return (each for each in _first_tries(schedule, walls) if each.due_at_us <= now_us)
 
 
 def _upcoming(schedule: Schedule, progress: Progress) -> Iterator[Occurrence]:

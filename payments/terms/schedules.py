@@ -27,6 +27,8 @@ class MissedRuns(StrEnum):
     """Every occurrence that was missed, in order."""
     LAST = "last"
     """Only the last of them; the others are left out for ever."""
+    NONE = "none"
+    """None that is more than an hour late."""
 
 
 class MonthEnd(StrEnum):
@@ -50,7 +52,7 @@ class Schedule(NamedTuple):
     ends: datetime | None = None
     """No occurrence after it; retries may be."""
     times: int | None = None
-    """No more occurrences than that; those that `MissedRuns.LAST` leaves out do not count."""
+    """No more occurrences than that; those that `MissedRuns` leaves out do not count."""
     month_end: MonthEnd = MonthEnd.LAST_DAY
     missed: MissedRuns = MissedRuns.EACH
     retries: int = 0
@@ -114,7 +116,9 @@ def walls_after(schedule: Schedule, last: datetime | None) -> Iterator[datetime]
 
 
 def walls_until(schedule: Schedule, limit: datetime, last: datetime | None) -> Iterator[datetime]:
-    """The recurring schedule's wall-clock times from `limit` downwards, those after `last` (None: to the start)."""
+    """The schedule's wall-clock times from `limit` downwards, those after `last` (None: to the start)."""
+    if schedule.expression is None:
+        return iter((schedule.starts,) if last is None and schedule.starts <= limit else ())
     downwards = times_until(_calendar(schedule), limit if schedule.ends is None else min(limit, schedule.ends))
     return takewhile(lambda wall: wall >= schedule.starts if last is None else wall > last, downwards)
 

@@ -14,6 +14,7 @@ from payments.book import HOUR_US
 from payments.errors import UndecodableRecord
 from payments.terms.occurrences import (
     DUE_MAX,
+    LATE_US,
     RETRIES_WAITING_MAX,
     Occurrence,
     Progress,
@@ -21,6 +22,7 @@ from payments.terms.occurrences import (
     due,
     encode_progress,
     idempotency_key,
+    left_out,
     next_due_us,
     refused,
 )
@@ -105,6 +107,36 @@ def test_only_the_last_of_those_that_were_missed(case: Case) -> None:
         left = None if left is None else left - len(wanted)
 
 
+@given(cases())
+def test_none_of_those_that_were_missed(case: Case) -> None:
+    schedule = case.schedule._replace(missed=MissedRuns.NONE)
+    left, waiting, progress = schedule.times, case.expected, Progress()
+    for now_us in case.asked_us:
+        waiting = [each for each in waiting if each[1] > now_us - LATE_US]
+        wanted = [each for each in waiting if each[1] <= now_us][:left][:DUE_MAX]
+        found, progress = due(schedule, progress, now_us)
+        assert found == tuple(Occurrence(wall, 0, at_us) for wall, at_us in wanted)
+        waiting = waiting[len(wanted) :]
+        left = None if left is None else left - len(wanted)
+
+
+@given(cases())
+def test_what_is_left_out_never_comes_and_the_rest_does(case: Case) -> None:
+    until_us = case.asked_us[0]
+    progress = left_out(case.schedule, Progress(), until_us)
+    assert left_out(case.schedule, progress, until_us) == progress
+    later = [at_us for _, at_us in case.expected if at_us > until_us]
+    assert next_due_us(case.schedule, progress) == next(iter(later), None)
+
+
+@pytest.mark.parametrize("missed", MissedRuns)
+def test_a_transfer_once_is_left_out_where_it_was_missed_and_none_is_wanted(missed: MissedRuns) -> None:
+    once = Schedule(bytes(16), "UTC", datetime(2026, 5, 1, 9), missed=missed)
+    found, progress = due(once, Progress(), _us(datetime(2026, 5, 1, 10)) + LATE_US)
+    assert len(found) == (0 if missed is MissedRuns.NONE else 1)
+    assert next_due_us(once, progress) is None
+
+
 @given(cases(), st.sets(st.integers(0, 11)))
 def test_a_job_run_twice_moves_money_once(case: Case, lost: set[int]) -> None:
     """The progress of some calls is lost, as by a crash: the same keys come again, and the ledger knows them."""
@@ -155,7 +187,7 @@ def test_once_is_due_once() -> None:
     assert next_due_us(once, progress) is None
 
 
-@pytest.mark.parametrize("missed", MissedRuns)
+@pytest.mark.parametrize("missed", [MissedRuns.EACH, MissedRuns.LAST])
 @pytest.mark.parametrize("other", ["Europe/London", "Europe/Helsinki"])
 def test_new_rules_of_a_zone_repeat_nothing(missed: MissedRuns, other: str) -> None:
     """A new edition of the zone rules moves the clock by an hour either way: stood for by a neighbouring zone."""
