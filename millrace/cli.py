@@ -264,11 +264,12 @@ app.add_typer(sandbox, name="sandbox")
 def stripe(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any free one.")] = 12_111,
     webhook_url: Annotated[str, typer.Option(help="Where events go; STRIPE_WEBHOOK_SECRET signs them.")] = "",
+    host: Annotated[str, typer.Option(help="Where it listens: by default for this machine alone.")] = "127.0.0.1",
 ) -> None:
     """Run a Stripe-shaped provider in the foreground; everything it has answered stays in this installation's home."""
     from millrace.commands.services import run_stripe_sandbox
 
-    run_stripe_sandbox(port, webhook_url)
+    run_stripe_sandbox(host, port, webhook_url)
 
 
 @app.command()

@@ -101,10 +101,13 @@ WORKER = Principal(
     "millrace-worker",
     "`millrace worker`",
     (
-        *_read("what is decided", COMMANDS, CREDITS, RETURNS),
+        *_read("what is decided", COMMANDS, CREDITS, RETURNS, CONNECTOR_RESULTS),
         *_read("what a shard is restored from", LEDGER, SNAPSHOTS),
-        *_read("the start gate asks who has a transaction open where this stage writes", REPLIES, QUARANTINE),
-        *_write("what was decided", CREDITS, RETURNS, LEDGER, SNAPSHOTS, REPLIES, QUARANTINE),
+        *_read(
+            "the start gate asks who has a transaction open where this stage writes",
+            *(REPLIES, QUARANTINE, CONNECTOR_REQUESTS),
+        ),
+        *_write("what was decided", CREDITS, RETURNS, LEDGER, SNAPSHOTS, REPLIES, QUARANTINE, CONNECTOR_REQUESTS),
         Grant(Resource.TRANSACTIONAL_ID, f"{APPLICATION}.", Operation.WRITE, "one id per slot", True),
         Grant(Resource.GROUP, APPLICATION, Operation.READ, "membership; offsets move in the transaction"),
         Grant(Resource.GROUP, f"{APPLICATION}.restore", Operation.DESCRIBE, "the client asks; nothing is committed"),

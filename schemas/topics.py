@@ -124,8 +124,10 @@ CONNECTOR_RESULTS = Topic(
     "connectors",
     "streams: checkout",
     Spread.SHARDS,
-    7 * _DAY_MS,
+    _FOR_EVER,
 )
+"""What providers have said about money, 200 bytes each. Were they deleted, a shard without a result for that long could
+not tell whether a result or only the marker behind its last one is gone, and would refuse to start."""
 
 CATALOGUE: tuple[Topic, ...] = (
     COMMANDS,

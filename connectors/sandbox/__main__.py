@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from connectors.sandbox.server import serve
+from connectors.sandbox.server import HOST, serve
 from connectors.sandbox.webhooks import Endpoint
 
 SECRET_VARIABLE = "STRIPE_WEBHOOK_SECRET"
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
     parser.add_argument("--webhook-url", default="", help="where events are sent")
     given = parser.parse_args()
-    serve(given.port, given.state, webhook_of(given.webhook_url), announce)
+    serve(HOST, given.port, given.state, webhook_of(given.webhook_url), announce)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The sandbox's HTTP surface: Stripe's paths, and `/_sandbox/…` for what happens outside of it: faults, time, banks.
 
-Loopback only. Reads and writes the store's file.
+Loopback, unless another address is given. Reads and writes the store's file.
 """
 
 import asyncio
@@ -184,13 +184,13 @@ def _arrive(account: StripeAccount, payout_id: str, body: JsonObject) -> JsonObj
     return payouts.arrive(account, payout_id, is_paid=bool(body.get("paid", True)))
 
 
-def serve(port: int, state: Path, webhook: WebhookEndpoint | None, ready: Callable[[str], None]) -> None:
+def serve(host: str, port: int, state: Path, webhook: WebhookEndpoint | None, ready: Callable[[str], None]) -> None:
     """Until SIGTERM or SIGINT. Port 0 = any free one; `ready` is told the address."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
+    listener.bind((host, port))
     config = uvicorn.Config(
         Sandbox(state, webhook).application(), http=ResettableProtocol, log_level="warning", access_log=False
     )
-    ready(f"http://{HOST}:{listener.getsockname()[1]}")
+    ready(f"http://{host}:{listener.getsockname()[1]}")
     uvicorn.Server(config).run(sockets=[listener])

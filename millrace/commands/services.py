@@ -80,14 +80,14 @@ def run_ticker() -> NoReturn:
     raise SystemExit(run(_let_in()))
 
 
-def run_stripe_sandbox(port: int, webhook_url: str) -> None:
+def run_stripe_sandbox(host: str, port: int, webhook_url: str) -> None:
     """The provider that `MILLRACE_STRIPE_URL` can point at."""
     from connectors.sandbox.__main__ import announce, webhook_of
     from connectors.sandbox.server import serve
 
     home = Settings().home
     home.mkdir(parents=True, exist_ok=True)
-    serve(port, home / "stripe_sandbox.sqlite", webhook_of(webhook_url), announce)
+    serve(host, port, home / "stripe_sandbox.sqlite", webhook_of(webhook_url), announce)
 
 
 def run_watch() -> None:

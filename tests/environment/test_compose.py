@@ -4,6 +4,7 @@ Method: the file is compared with the services, the broker's properties, Postgre
 environment uses; where the compose plugin is installed, it also has to accept the file.
 """
 
+import inspect
 import re
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from millrace import cli
 from millrace.environment.brokers.broker import kafka_artifacts
 from millrace.environment.brokers.properties import FIXED, broker_properties
 from millrace.environment.database.server import SETTINGS
@@ -20,7 +22,7 @@ from runtime.settings import Settings
 from tests.tidy.sources import ROOT
 
 _FILE = ROOT / "docker-compose.yml"
-_TWO_WORKERS = Settings(workers=2)
+_TWO_WORKERS = Settings(workers=2, stripe_api_key_file=Path("/run/secrets/stripe_api_key"))
 """The file shows how a second slot is added."""
 
 _RENAMED = {"broker": "kafka", "api-0": "api"}
@@ -41,7 +43,7 @@ def compose() -> dict[str, Any]:
 
 def test_it_runs_the_services_of_the_local_environment(compose: dict[str, Any]) -> None:
     local = ["broker", "postgres", *(service.name for service in pipeline_services(_TWO_WORKERS))]
-    assert set(compose["services"]) == {_RENAMED.get(name, name) for name in local}
+    assert set(compose["services"]) == {_RENAMED.get(name, name) for name in local} | {"stripe-sandbox"}
 
 
 def test_each_service_runs_the_same_command(compose: dict[str, Any]) -> None:
@@ -78,6 +80,20 @@ def test_ports_are_those_of_the_settings_and_on_loopback(compose: dict[str, Any]
     for name, field in (("kafka", "kafka_port"), ("postgres", "postgres_port"), ("api", "api_port")):
         assert [port.rpartition(":")[0] for port in published[name]] == [f"127.0.0.1:{fields[field].default}"]
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_the_connectors_charge_nobody_until_they_are_told_to(compose: dict[str, Any]) -> None:
+    connectors, sandbox = compose["services"]["connectors"], compose["services"]["stripe-sandbox"]
+    port = sandbox["ports"][0].rpartition(":")[2]
+    told = connectors["environment"]
+    assert told["MILLRACE_STRIPE_URL"] == f"${{MILLRACE_STRIPE_URL:-http://stripe-sandbox:{port}}}"
+    [secret] = connectors["secrets"]
+    assert told["MILLRACE_STRIPE_API_KEY_FILE"] == f"/run/secrets/{secret}"
+    default = compose["secrets"][secret]["file"].removeprefix("${MILLRACE_STRIPE_API_KEY_FILE:-").removesuffix("}")
+    assert (ROOT / default).read_text().startswith("sk_test_")
+    given = inspect.signature(cli.stripe).parameters
+    assert (sandbox["command"][:2], port) == (["sandbox", "stripe"], str(given["port"].default))
+    assert {name.removeprefix("--") for name in sandbox["command"] if name.startswith("--")} <= set(given)
 
 
 def test_every_variable_is_a_setting(compose: dict[str, Any]) -> None:
