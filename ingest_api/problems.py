@@ -48,6 +48,12 @@ class Fault(StrEnum):
     ALIAS_UNKNOWN = "alias_not_found"
     ALIAS_TAKEN = "alias_taken"
     USER_ERASED = "user_erased"
+    USER_UNKNOWN = "user_not_found"
+    OWNER_UNKNOWN = "owner_not_found"
+    OWNER_NEEDED = "primary_owner_needed"
+    OWNERS_TOO_MANY = "too_many_owners"
+    ROLE_INSUFFICIENT = "role_insufficient"
+    PRECONDITION_FAILED = "precondition_failed"
     RATE_LIMITED = "rate_limited"
     QUEUE_FULL = "queue_full"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -87,6 +93,12 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.ALIAS_UNKNOWN: (404, "No such alias"),
     Fault.ALIAS_TAKEN: (409, "The alias is somebody else's"),
     Fault.USER_ERASED: (409, "The user was erased"),
+    Fault.USER_UNKNOWN: (404, "No such user"),
+    Fault.OWNER_UNKNOWN: (404, "The user has no part in the account"),
+    Fault.OWNER_NEEDED: (409, "An open account needs its primary owner"),
+    Fault.OWNERS_TOO_MANY: (422, "Too many owners"),
+    Fault.ROLE_INSUFFICIENT: (403, "The role does not allow this"),
+    Fault.PRECONDITION_FAILED: (412, "It has changed since"),
     Fault.RATE_LIMITED: (429, "Too many commands"),
     Fault.QUEUE_FULL: (503, "Too busy to take more"),
     Fault.OUTCOME_UNKNOWN: (503, "The outcome is not known"),
@@ -148,6 +160,14 @@ STATUS: dict[Code, tuple[int, str]] = {
     Reason.REVIEW_NOT_FOUND: (404, "No such review"),
     Reason.REVIEWER_REPEATED: (422, "Another analyst has to approve"),
     Reason.RULES_INVALID: (422, "The rule set is not valid"),
+    Reason.PROVIDER_UNKNOWN: (422, "No such provider"),
+    Reason.PROVIDER_DECLINED: (422, "The provider declined"),
+    Reason.ORDERS_INVALID: (422, "The payment orders are not valid"),
+    Reason.ORDER_EXISTS: (409, "The payment order was placed before"),
+    Reason.ORDER_NOT_FOUND: (404, "No such payment order"),
+    Reason.ORDER_EXECUTING: (409, "The payment order has no outcome yet"),
+    Reason.ORDER_FAILED: (422, "The payment order has failed"),
+    Reason.ORDER_CANCELLED: (422, "The payment order was cancelled"),
 }
 
 ADVICE: dict[Reason, str] = {
@@ -203,6 +223,14 @@ ADVICE: dict[Reason, str] = {
     Reason.REVIEW_NOT_FOUND: "The payment is not in review, or no longer.",
     Reason.REVIEWER_REPEATED: "Four eyes: this analyst has approved already.",
     Reason.RULES_INVALID: "A rule set has a newer version than the one in force; docs/risk.md tells its form.",
+    Reason.PROVIDER_UNKNOWN: "Name a provider that has a connector: docs/connectors.md.",
+    Reason.PROVIDER_DECLINED: "Nothing moved. A new try is a new payment order.",
+    Reason.ORDERS_INVALID: "One to 32 payment orders, each with an id of its own and a seller that is no system account.",
+    Reason.ORDER_EXISTS: "A payment_order_id is used once in its checkout, whatever became of it.",
+    Reason.ORDER_NOT_FOUND: "The checkout has no payment order of this id.",
+    Reason.ORDER_EXECUTING: "Ask again when the provider has answered; until then it can't be cancelled or refunded.",
+    Reason.ORDER_FAILED: "No money moved for it, so there is nothing to cancel or to give back.",
+    Reason.ORDER_CANCELLED: "Nothing moved. A new try is a new payment order.",
 }
 
 

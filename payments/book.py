@@ -10,7 +10,7 @@ from typing import Protocol
 from payments.accounts import Account, AccountStatus, AccountType
 from payments.entries import NO_FINGERPRINT, Entry, EntryKind
 from payments.identifiers import NIL, is_system
-from payments.items.details import OPEN_ITEMS, RULES_OWNER, Assessed, Dispute, Opening, RiskTerms, Rules
+from payments.items.details import OPEN_ITEMS, RULES_OWNER, Assessed, Dispute, Opening, OrderTerms, RiskTerms, Rules
 from payments.items.open_items import Items, ItemsInMemory
 from payments.items.profiles import attempt_of, learn, rule_set_of
 from payments.postings import legs_of
@@ -177,13 +177,24 @@ def is_receipt(entry: Entry) -> bool:
     if kind is EntryKind.POSTED:
         is_decided_here = is_system(entry.debit_account) and entry.fingerprint != NO_FINGERPRINT
         return is_decided_here and not any(isinstance(detail, Dispute) for detail in entry.details)
+    if kind is EntryKind.LEG_SETTLED:
+        return entry.debit_account == NIL and _order_of(entry) is not None
     return kind is EntryKind.RECEIVED or kind is EntryKind.POSTED_UNCOLLECTED
 
 
 def evolve_receipts(book: Book, entry: Entry) -> int:
     """Remember a receipt; returns the hour that it counts for."""
+    order = _order_of(entry)
+    if order is not None:
+        paid = order.clearing_account, entry.credit_account, order.amount_minor, entry.currency
+        return book.receipts.remember(order.order_id, receipt_fingerprint(*paid), entry.decided_at_us // HOUR_US)
     fingerprint = receipt_fingerprint(entry.debit_account, entry.credit_account, *received(entry))
     return book.receipts.remember(entry.operation_id, fingerprint, entry.decided_at_us // HOUR_US)
+
+
+def _order_of(entry: Entry) -> OrderTerms | None:
+    """The payment order that a leg belongs to."""
+    return next((detail for detail in entry.details if isinstance(detail, OrderTerms)), None)
 
 
 def received(entry: Entry) -> tuple[int, str]:

@@ -73,6 +73,10 @@ class EntryKind(IntEnum):
     """The account's own limits and its KYC tier are now those of its detail."""
     RULES_SET = 31
     """The shard decides by the rule set of its detail from here on."""
+    ORDERS_PLACED = 32
+    """The payment orders of a checkout wait, each in a journal of its own, for the answers of their sellers."""
+    PROVIDER_ASKED = 33
+    """Every leg of a journal is reserved, and the provider is asked to move the money outside."""
 
 
 class Entry(NamedTuple):

@@ -46,6 +46,8 @@ class SystemAccount(IntEnum):
     UNCLAIMED = 18
     """Credits of the operator that no account could take: unclaimed property."""
     SUSPENSE = 19
+    STRIPE_CLEARING = 20
+    """What the provider has taken for us, less what it gave back and paid out, until it settles."""
 
 
 class Movement(NamedTuple):

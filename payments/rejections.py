@@ -62,6 +62,14 @@ class Reason(StrEnum):
     REVIEW_NOT_FOUND = "review_not_found"
     REVIEWER_REPEATED = "reviewer_repeated"
     RULES_INVALID = "rules_invalid"
+    PROVIDER_UNKNOWN = "provider_unknown"
+    PROVIDER_DECLINED = "provider_declined"
+    ORDERS_INVALID = "orders_invalid"
+    ORDER_EXISTS = "order_exists"
+    ORDER_NOT_FOUND = "order_not_found"
+    ORDER_EXECUTING = "order_executing"
+    ORDER_FAILED = "order_failed"
+    ORDER_CANCELLED = "order_cancelled"
 
 
 QUARANTINED: frozenset[Reason] = frozenset(

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from payments.accounts import AccountType
+from payments.commerce.connector import ConnectorOperation, Decline, Outcome
 from payments.rejections import Reason
 from payments.risk.limits import Tier
 
@@ -69,6 +70,17 @@ class RiskTerms(NamedTuple):
     tier: Tier
 
 
+class OrderTerms(NamedTuple):
+    """The payment order that a leg at its seller belongs to."""
+
+    order_id: bytes
+    clearing_account: bytes
+    """The provider's, which paid."""
+    amount_minor: int
+    """Of the order."""
+    is_on_delivery: bool
+
+
 class Hold(NamedTuple):
     """An amount set aside for one payee. `amount_minor` is what may still be captured."""
 
@@ -86,13 +98,15 @@ class Hold(NamedTuple):
 
 
 class Uncollected(NamedTuple):
-    """A deposit that is posted and not yet available."""
+    """A deposit, or a payment order before its delivery, that is posted and not yet available."""
 
     item_id: bytes
     owner: bytes
     amount_minor: int
     currency: str
     is_open: bool
+    refunding_minor: int = 0
+    """What refunds under way have taken out of `amount_minor`: it is uncollected again where they fail."""
 
 
 class GivenBack(NamedTuple):
@@ -144,6 +158,8 @@ class JournalLeg(NamedTuple):
     amount_minor: int
     currency: str
     is_open: bool
+    uncollected_minor: int = 0
+    """What of a refund came from the order's uncollected amount; the rest left the available balance."""
 
 
 class Journal(NamedTuple):
@@ -176,6 +192,72 @@ class Review(NamedTuple):
     is_open: bool
 
 
+class OrderStatus(IntEnum):
+    """How far a payment order is. The value is the wire value: append only."""
+
+    NOT_STARTED = 0
+    """Placed; the seller's shard is asked."""
+    EXECUTING = 1
+    """The provider is asked."""
+    SUCCESS = 2
+    FAILED = 3
+
+
+class PaymentOrder(NamedTuple):
+    """One seller's part of a checkout. Stays open: it is what refuses a second charge, and one refund more."""
+
+    item_id: bytes
+    owner: bytes
+    """The checkout."""
+    payment_order_id: str
+    """The caller's, and the provider's idempotency key."""
+    provider: str
+    buyer: str
+    """The caller's reference of who pays."""
+    seller: bytes
+    amount_minor: int
+    currency: str
+    is_on_delivery: bool
+    """The seller has it when it is released (ClearDeposit), else with the settlement."""
+    status: OrderStatus
+    reason: Reason = Reason.NONE
+    """Why it FAILED."""
+    provider_reference: str = ""
+    """The provider's id of the charge."""
+    refunded_minor: int = 0
+    """With what is under way."""
+    is_open: bool = True
+
+
+class ProviderRequest(NamedTuple):
+    """What a provider is to do before a journal is posted; it has the journal's id, owner and life."""
+
+    item_id: bytes
+    owner: bytes
+    provider: str
+    operation: ConnectorOperation
+    order_id: bytes
+    """The payment order that is charged or refunded; NIL of a payout."""
+    payment_order_id: str
+    """What the provider is told that it is for; of a payout its idempotency key."""
+    amount_minor: int
+    currency: str
+    idempotency_key: str
+    token: str = ""
+    refers_to: str = ""
+    """The provider's id of the charge that is refunded."""
+    attempt: int = 0
+    """The newest whose result is known; 0 while there is none."""
+    outcome: Outcome = Outcome.PENDING
+    """Of that attempt."""
+    attempt_follows: bool = True
+    """False with an outcome that is not final: people have to find out."""
+    decline: Decline = Decline.NONE
+    provider_reference: str = ""
+    """The provider's id of what it has made."""
+    is_open: bool = True
+
+
 class Rules(NamedTuple):
     """The rule set in force at a shard."""
 
@@ -197,7 +279,20 @@ class RiskProfile(NamedTuple):
     is_open: bool = True
 
 
-OpenItem = Hold | Uncollected | GivenBack | Dispute | Receivable | JournalLeg | Journal | Review | Rules | RiskProfile
+OpenItem = (
+    Hold
+    | Uncollected
+    | GivenBack
+    | Dispute
+    | Receivable
+    | JournalLeg
+    | Journal
+    | Review
+    | Rules
+    | RiskProfile
+    | PaymentOrder
+    | ProviderRequest
+)
 """`owner` is the account at whose shard, and in whose snapshot page, the item is kept."""
 
 OPEN_ITEMS: tuple[type[OpenItem], ...] = (
@@ -211,13 +306,15 @@ OPEN_ITEMS: tuple[type[OpenItem], ...] = (
     Review,
     Rules,
     RiskProfile,
+    PaymentOrder,
+    ProviderRequest,
 )
 """The place is part of an item's key: append only."""
 
 HINDERS_CLOSING = (Hold, Uncollected, JournalLeg, Journal, Receivable, Dispute)
 """Items of an account that can't be closed while it has one."""
 
-Detail = Legs | Cause | Opening | Assessed | RiskTerms | OpenItem
+Detail = Legs | Cause | Opening | Assessed | RiskTerms | OrderTerms | OpenItem
 
 RULES_OWNER: Final = bytes(15) + b"\1"
 """Owner of the rule set in a shard's book. Of the form of the operator's accounts, and none of them."""

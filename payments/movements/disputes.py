@@ -14,14 +14,14 @@ from payments.items.details import Cause, CauseKind, Detail, Dispute, GivenBack,
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of, debit_involuntarily
 from payments.movements.instructions import NoteEvidence, OpenDispute, RecoverReceivable, ResolveDispute, WriteOff
-from payments.movements.refunds import given_back
+from payments.movements.refunds import given_back, paid_of
 from payments.postings import SystemAccount
 from payments.rejections import Reason
 
 
 def open_dispute(book: Book, operation_id: bytes, asked: OpenDispute, _source: Source) -> Deed | Reason:
     """The chargeback: debit the merchant for the amount and the fee, whatever is there."""
-    before = given_back(book, asked)
+    before = given_back(book, asked.payment_id, paid_of(asked), asked.amount_minor)
     if isinstance(before, Reason):
         return before
     if not 0 <= asked.fee_minor <= MAX_MINOR:

@@ -2,15 +2,29 @@
 
 The shard of the first leg's account coordinates. It asks the shard of every leg to reserve it (a debit leaves the
 available balance, a credit is expected and can't fail any more); when all have answered it posts the one journal entry
-or cancels it, and tells the legs. Legs of the operator's accounts are unconstrained and need no asking.
+or cancels it, and tells the legs. Legs of the operator's accounts are unconstrained and need no asking. Where money
+moves outside, the provider is one participant more: it is asked when the legs have agreed, and its answer decides.
 """
 
 from payments.accounts import credit_refusal, debit_refusal
 from payments.book import Book
+from payments.commerce import requests, shares
+from payments.commerce.requests import Outside
+from payments.commerce.shares import Change
 from payments.entries import Credit, Entry, EntryKind, Source, Step
 from payments.errors import InvariantViolation
 from payments.identifiers import NIL, derive_consequence_id, is_system
-from payments.items.details import Cause, CauseKind, Journal, JournalLeg, Legs, Posting
+from payments.items.details import (
+    Cause,
+    CauseKind,
+    Detail,
+    Journal,
+    JournalLeg,
+    Legs,
+    OpenItem,
+    Posting,
+    ProviderRequest,
+)
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of
 from payments.movements.instructions import PostJournal
@@ -38,24 +52,40 @@ def open_journal(_book: Book, operation_id: bytes, asked: PostJournal, _source: 
         is_open=constrained > 0,
     )
     kind = EntryKind.JOURNAL_OPENED if constrained else EntryKind.JOURNAL_POSTED
-    return _deed(kind, journal, (cause,) if constrained else (Legs(asked.legs), cause))
+    return deed(kind, journal, (cause,) if constrained else (Legs(asked.legs), cause))
 
 
 def prepare(book: Book, credit: Credit, source: Source) -> Entry:
     """At the leg: reserve it, or refuse."""
     account_id, amount_minor, currency = credit.payee, credit.amount_minor, credit.currency
-    account = book.accounts.get(account_id)
-    if amount_minor < 0:
-        refusal = debit_refusal(account, -amount_minor, currency)
-    else:
-        refusal = credit_refusal(account, amount_minor, currency)
-    if refusal is not None:
-        return _leg(EntryKind.LEG_REFUSED, credit, available_of(book, account_id), refusal).entry(
-            credit.operation_id, source
-        )
-    leg = JournalLeg(credit.operation_id, account_id, _journal_id(credit), amount_minor, currency, is_open=True)
-    available = available_of(book, account_id) + min(amount_minor, 0)
-    return _leg(EntryKind.LEG_RESERVED, credit, available, Reason.NONE, leg).entry(credit.operation_id, source)
+    change = _reservation(book, credit)
+    if isinstance(change, Reason):
+        refused = _leg(EntryKind.LEG_REFUSED, credit, abs(amount_minor), available_of(book, account_id), change)
+        return refused.entry(credit.operation_id, source)
+    leg = JournalLeg(
+        credit.operation_id,
+        account_id,
+        _journal_id(credit),
+        amount_minor,
+        currency,
+        is_open=True,
+        uncollected_minor=change.uncollected_minor,
+    )
+    # A credit is named whole, because nothing of it moves yet.
+    named_minor = -change.available_minor if amount_minor < 0 else amount_minor
+    available = available_of(book, account_id) + change.available_minor
+    reserved = _leg(EntryKind.LEG_RESERVED, credit, named_minor, available, Reason.NONE, leg, *change.items)
+    return reserved.entry(credit.operation_id, source)
+
+
+def _reservation(book: Book, credit: Credit) -> Change | Reason:
+    account, amount_minor, currency = book.accounts.get(credit.payee), credit.amount_minor, credit.currency
+    if amount_minor > 0:
+        return credit_refusal(account, amount_minor, currency) or Change(0)
+    terms = shares.terms_of(credit.details)
+    if terms is not None:
+        return shares.reserve(book, credit, terms)
+    return debit_refusal(account, -amount_minor, currency) or Change(amount_minor)
 
 
 def end(book: Book, credit: Credit, source: Source) -> Entry | None:
@@ -66,10 +96,19 @@ def end(book: Book, credit: Credit, source: Source) -> Entry | None:
             raise InvariantViolation("a journal was posted without one of its legs", credit.operation_id.hex())
         return None
     is_posted = credit.step is Step.SETTLE
-    change = max(leg.amount_minor, 0) if is_posted else -min(leg.amount_minor, 0)
+    terms = shares.terms_of(credit.details)
+    if terms is not None:
+        change = shares.settled(book, leg, terms) if is_posted else shares.released(book, leg, terms)
+    else:
+        change = Change(max(leg.amount_minor, 0) if is_posted else -min(leg.amount_minor, 0))
     kind = EntryKind.LEG_SETTLED if is_posted else EntryKind.LEG_RELEASED
-    available = available_of(book, leg.owner) + change
-    return _leg(kind, credit, available, credit.reason, leg._replace(is_open=False)).entry(credit.operation_id, source)
+    moves = is_posted is (leg.amount_minor > 0)
+    named_minor = change.available_minor if moves else abs(leg.amount_minor)
+    available = available_of(book, leg.owner) + change.available_minor
+    ended = leg._replace(is_open=False)
+    return _leg(kind, credit, named_minor, available, credit.reason, ended, *change.items).entry(
+        credit.operation_id, source
+    )
 
 
 def answered(book: Book, credit: Credit, source: Source) -> Entry:
@@ -77,18 +116,37 @@ def answered(book: Book, credit: Credit, source: Source) -> Entry:
     journal = book.items.find(Journal, credit.payer, _journal_id(credit))
     if journal is None:
         raise InvariantViolation("a leg answered for a journal that is not open", credit.operation_id.hex())
-    awaited = journal.awaited - 1
     refusal = journal.refusal if journal.refusal is not Reason.NONE else credit.reason
-    after = journal._replace(awaited=awaited, refusal=refusal, is_open=awaited > 0)
-    if awaited:
-        return _deed(EntryKind.NOTED, after, ()).entry(credit.operation_id, source)
-    if refusal is Reason.NONE:
-        return _deed(EntryKind.JOURNAL_POSTED, after, (Legs(journal.legs),)).entry(journal.item_id, source)
-    return _deed(EntryKind.JOURNAL_CANCELLED, after, (), refusal).entry(journal.item_id, source)
+    after = journal._replace(awaited=journal.awaited - 1, refusal=refusal)
+    if after.awaited:
+        return deed(EntryKind.NOTED, after, ()).entry(credit.operation_id, source)
+    return _agreed(book, after).entry(journal.item_id, source)
 
 
-def questions(journal: Journal, step: Step) -> list[Credit]:
-    """One message to every constrained leg."""
+def _agreed(book: Book, journal: Journal) -> Deed:
+    request = requests.request_of(book, journal)
+    if journal.refusal is not Reason.NONE:
+        return cancelled(book, journal, request, journal.refusal)
+    if request is not None:
+        return deed(EntryKind.PROVIDER_ASKED, journal, (), outside=requests.asking(book, request))
+    return posted(book, journal, request)
+
+
+def posted(book: Book, journal: Journal, request: ProviderRequest | None) -> Deed:
+    """The journal entry."""
+    outside = () if request is None else requests.succeeded(book, request)
+    return deed(EntryKind.JOURNAL_POSTED, journal._replace(is_open=False), (Legs(journal.legs),), outside)
+
+
+def cancelled(book: Book, journal: Journal, request: ProviderRequest | None, refusal: Reason) -> Deed:
+    """None of it, because a leg or the provider has refused."""
+    outside = () if request is None else requests.failed(book, request, refusal)
+    after = journal._replace(refusal=refusal, is_open=False)
+    return deed(EntryKind.JOURNAL_CANCELLED, after, (), outside, refusal)
+
+
+def questions(journal: Journal, step: Step, *details: Detail) -> list[Credit]:
+    """One message to every constrained leg, with what it has to know."""
     return [
         Credit(
             derive_consequence_id(journal.item_id, f"leg {index}"),
@@ -99,7 +157,7 @@ def questions(journal: Journal, step: Step) -> list[Credit]:
             journal.reply_to,
             Reason.NONE,
             step,
-            (Cause(CauseKind.JOURNAL, journal.item_id),),
+            (Cause(CauseKind.JOURNAL, journal.item_id), *details),
         )
         for index, leg in enumerate(journal.legs)
         if not is_system(leg.account)
@@ -121,22 +179,30 @@ def _journal_id(credit: Credit) -> bytes:
     return next(detail.cause_id for detail in credit.details if isinstance(detail, Cause))
 
 
-def _deed(kind: EntryKind, journal: Journal, details: tuple[Legs | Cause, ...], reason: Reason = Reason.NONE) -> Deed:
-    """Headline: what is debited in the first leg's currency."""
+def deed(
+    kind: EntryKind,
+    journal: Journal,
+    details: tuple[Legs | Cause, ...],
+    outside: Outside = (),
+    reason: Reason = Reason.NONE,
+) -> Deed:
+    """Headline: what is debited in the first leg's currency; of one with a provider, its two legs."""
     currency = journal.legs[0].currency
     debited = -sum(leg.amount_minor for leg in journal.legs if leg.currency == currency and leg.amount_minor < 0)
-    return Deed(kind, journal.owner, NIL, debited, currency, 0, (*details, journal), reason)
+    parties = (journal.legs[0].account, journal.legs[1].account) if outside else (journal.owner, NIL)
+    return Deed(kind, *parties, debited, currency, 0, (*details, *outside, journal), reason)
 
 
-def _leg(kind: EntryKind, credit: Credit, available: int, reason: Reason, *item: JournalLeg) -> Deed:
+def _leg(kind: EntryKind, credit: Credit, amount_minor: int, available: int, reason: Reason, *items: OpenItem) -> Deed:
+    """`amount_minor`: what of the leg moves the available balance, where its kind moves it."""
     is_debit = credit.amount_minor < 0
     return Deed(
         kind,
         credit.payee if is_debit else NIL,
         NIL if is_debit else credit.payee,
-        abs(credit.amount_minor),
+        amount_minor,
         credit.currency,
         available,
-        (*credit.details, *item),
+        (*credit.details, *items),
         reason,
     )

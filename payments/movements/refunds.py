@@ -4,6 +4,8 @@ Guarantees: what is refunded and what is disputed never exceed the payment toget
 because both are decided by the one shard that remembers the payment.
 """
 
+from typing import NamedTuple
+
 from payments.book import Book, receipt_fingerprint
 from payments.entries import Credit, EntryKind, Source
 from payments.items.details import Cause, CauseKind, GivenBack
@@ -13,9 +15,18 @@ from payments.refusals import transfer_refusal
 from payments.rejections import Reason
 
 
+class Paid(NamedTuple):
+    """What a refund has to state of its payment."""
+
+    payer: bytes
+    payee: bytes
+    amount_minor: int
+    currency: str
+
+
 def refund(book: Book, _operation_id: bytes, asked: Refund, _source: Source) -> Deed | Reason:
     """Send part or all of the payment back to its payer. Voluntary: the merchant must have it."""
-    before = given_back(book, asked)
+    before = given_back(book, asked.payment_id, paid_of(asked), asked.amount_minor)
     if isinstance(before, Reason):
         return before
     refusal = transfer_refusal(book, asked.merchant, asked.customer, asked.amount_minor, asked.currency)
@@ -34,17 +45,21 @@ def refund(book: Book, _operation_id: bytes, asked: Refund, _source: Source) -> 
     )
 
 
-def given_back(book: Book, asked: Refund) -> GivenBack | Reason:
-    """What was given back of the payment so far, or why nothing more of it can be."""
-    if asked.amount_minor <= 0:
+def paid_of(asked: Refund) -> Paid:
+    """The payment as a refund states it."""
+    return Paid(asked.customer, asked.merchant, asked.payment_amount_minor, asked.currency)
+
+
+def given_back(book: Book, payment_id: bytes, paid: Paid, amount_minor: int) -> GivenBack | Reason:
+    """What was given back of a payment so far, or why this amount of it can't be."""
+    if amount_minor <= 0:
         return Reason.AMOUNT_INVALID
-    paid = asked.customer, asked.merchant, asked.payment_amount_minor, asked.currency
-    if book.receipts.fingerprint_of(asked.payment_id) != receipt_fingerprint(*paid):
+    if book.receipts.fingerprint_of(payment_id) != receipt_fingerprint(*paid):
         return Reason.PAYMENT_NOT_REFUNDABLE
-    found = book.items.find(GivenBack, asked.merchant, asked.payment_id)
+    found = book.items.find(GivenBack, paid.payee, payment_id)
     given = (found.refunded_minor, found.disputed_minor) if found is not None else (0, 0)
-    so_far = GivenBack(asked.payment_id, asked.merchant, asked.payment_amount_minor, *given)
-    if so_far.refunded_minor + so_far.disputed_minor + asked.amount_minor > so_far.amount_minor:
+    so_far = GivenBack(payment_id, paid.payee, paid.amount_minor, *given)
+    if so_far.refunded_minor + so_far.disputed_minor + amount_minor > so_far.amount_minor:
         return Reason.REFUND_EXCEEDS_PAYMENT
     return so_far
 

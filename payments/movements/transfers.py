@@ -1,4 +1,5 @@
-"""Transfers whose legs are stated: with fees, or into another currency. Two hops, like the plain transfer.
+"""Transfers whose legs are stated: with fees, or into another currency. Two hops, like the plain transfer, which may
+come with attributes for the risk rules.
 
 The payer's shard reserves what the payer is debited; the payee's shard posts all legs at once. Between the two stand
 only accounts of the operator (fees, FX positions), which can't refuse.
@@ -10,7 +11,7 @@ from payments.identifiers import is_system
 from payments.items.details import Legs
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of
-from payments.movements.instructions import PricedTransfer
+from payments.movements.instructions import AttributedTransfer, PricedTransfer
 from payments.postings import SYSTEM_CURRENCIES, is_balanced
 from payments.refusals import transfer_refusal
 from payments.rejections import Reason
@@ -32,6 +33,15 @@ def transfer(book: Book, _operation_id: bytes, asked: PricedTransfer, source: So
         return refusal
     available = available_of(book, asked.payer) - debited.amount_minor
     return Deed(EntryKind.RESERVED, *debited, available, (Legs(asked.legs),))
+
+
+def plain(book: Book, _operation_id: bytes, asked: AttributedTransfer, _source: Source) -> Deed | Reason:
+    """As the command that says the same (payments.lifecycle.decide)."""
+    refusal = transfer_refusal(book, *asked.headline)
+    if refusal is not None:
+        return refusal
+    available = available_of(book, asked.payer) - asked.amount_minor
+    return Deed(EntryKind.RESERVED, *asked.headline, available)
 
 
 def _legs_refusal(asked: PricedTransfer) -> Reason | None:

@@ -45,7 +45,7 @@ def encode_credits(batch: CreditBatch) -> bytes:
             wire.write_long(batch.origin),
             wire.write_long(batch.sequence),
             wire.write_array(packed),
-            encode_details("CreditBatch", "credit", details) if details else b"\0",
+            encode_details(_SCHEMA, "credit", details) if details else b"\0",
         )
     )
 
@@ -63,7 +63,7 @@ def decode_credits(value: bytes) -> CreditBatch:
         wire.require_end(buffer, at)
         return CreditBatch(origin, sequence, [_credit(*fields) for fields in _PLAIN_ITEM.iter_unpack(items)])
     items, count, at = wire.read_fixed_array(buffer, at, _ITEM)
-    details, at = read_details(buffer, at, "CreditBatch", "credit", count)
+    details, at = read_details(buffer, at, schema_id, "credit", count)
     wire.require_end(buffer, at)
     credits = [_credit(*fields) for fields in _ITEM.iter_unpack(items)]
     for index, found in details.items():

@@ -6,11 +6,12 @@ from typing import Any
 from payments.errors import UndecodableRecord
 from payments.identifiers import NIL
 from payments.items.details import Posting
-from payments.movements.instructions import INSTRUCTIONS, Attributes, Envelope, Instruction
+from payments.movements.instructions import INSTRUCTIONS, Attributes, Envelope, Instruction, Order
 from payments.rejections import Reason
 from schemas import wire
 from schemas.codec import reference
 from schemas.codec.commands import texts_refusal
+from schemas.codec.connectors import MAX_REFERENCE_CHARS
 from schemas.codec.named import BROKEN, plain, typed_fields
 from schemas.registry import ids_of, latest
 
@@ -22,6 +23,9 @@ MAX_CODE_CHARS = 64
 
 MAX_RULES_BYTES = 300_000
 """Of a rule set: with its entry it fits one ledger record, and with the page one snapshot."""
+
+_REFERENCES = ("payment_order_id", "provider", "token", "buyer")
+"""Printable ASCII, because providers take them in HTTP headers."""
 
 KEY_BYTES = 8
 
@@ -79,13 +83,21 @@ def _misfit(name: str, value: Any) -> Reason | None:
         return Reason.TEXT_TOO_LONG if len(value) > MAX_CODE_CHARS else Reason.MALFORMED if "\0" in value else None
     if name == "text":
         return Reason.TEXT_TOO_LONG if len(value.encode()) > MAX_RULES_BYTES else None
-    if name == "legs":
-        return next((found for leg in value if (found := _leg_misfit(leg))), None)
+    if name in ("legs", "orders"):
+        return next((found for part in value if (found := _part_misfit(part))), None)
+    if name in _REFERENCES:
+        return (
+            Reason.TEXT_TOO_LONG if len(value) > MAX_REFERENCE_CHARS else None if _is_plain(value) else Reason.MALFORMED
+        )
     return Reason.MALFORMED if isinstance(value, int) and abs(value) > MAX_NUMBER else None
 
 
-def _leg_misfit(leg: Posting) -> Reason | None:
-    return _misfit("currency", leg.currency) or _misfit("amount_minor", leg.amount_minor)
+def _part_misfit(part: Posting | Order) -> Reason | None:
+    return next((found for name, value in part._asdict().items() if (found := _misfit(name, value))), None)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def encode_tick(shard: int) -> bytes:

@@ -52,6 +52,7 @@ class SourceTopic(IntEnum):
     COMMANDS = 0
     CREDITS = 1
     RETURNS = 2
+    CONNECTOR_RESULTS = 3
 
 
 class Lane(IntEnum):
@@ -130,7 +131,7 @@ def encode_ledger_record(header: LedgerHeader, entries: list[Entry], description
             wire.write_array(
                 [wire.write_long(index) + wire.write_bytes(text.encode()) for index, text in descriptions.items()]
             ),
-            encode_details("LedgerRecord", "entry", details) if details else _NO_DETAILS,
+            encode_details(_SCHEMA, "entry", details) if details else _NO_DETAILS,
         )
     )
 
@@ -151,7 +152,7 @@ def decode_ledger_record(value: bytes) -> PackedLedgerRecord:
     at = wire.read_array_end(buffer, at, described)
     details: dict[int, tuple[Detail, ...]] = {}
     if schema_id != _WITHOUT_DETAILS:
-        details, at = read_details(buffer, at, "LedgerRecord", "entry", count)
+        details, at = read_details(buffer, at, schema_id, "entry", count)
     wire.require_end(buffer, at)
     return PackedLedgerRecord(header, count, packed, descriptions, details)
 

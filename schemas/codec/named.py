@@ -13,16 +13,17 @@ from typing import Any, get_args, get_origin, get_type_hints
 import fastavro
 
 from payments.errors import UndecodableRecord
-from payments.items.details import OPEN_ITEMS, Assessed, Cause, Detail, Legs, Opening, OpenItem, RiskTerms
-from schemas.registry import latest
+from payments.items.details import OPEN_ITEMS, Assessed, Cause, Detail, Legs, Opening, OpenItem, OrderTerms, RiskTerms
+from schemas.registry import by_id, latest
 
 BROKEN = (EOFError, IndexError, KeyError, ValueError, TypeError, UnicodeDecodeError, OverflowError)
 """All that fastavro and the enums raise on bytes that are no record."""
 
 _KINDS: dict[str, type[Detail]] = {
-    f"millrace.{kind.__name__}": kind for kind in (Legs, Cause, Opening, Assessed, RiskTerms, *OPEN_ITEMS)
+    f"millrace.{kind.__name__}": kind for kind in (Legs, Cause, Opening, Assessed, RiskTerms, OrderTerms, *OPEN_ITEMS)
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+_PAGE = latest("AccountsPage").schema_id
 
 
 def plain(value: Any) -> Any:
@@ -55,24 +56,25 @@ def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def encode_details(record: str, index: str, details: Sequence[tuple[int, Detail]]) -> bytes:
+def encode_details(schema_id: int, index: str, details: Sequence[tuple[int, Detail]]) -> bytes:
     """The array `details` of a packed record, each with the index of the entry (credit) that it belongs to."""
     out = io.BytesIO()
     items = [{index: at, "detail": (_NAMES[type(detail)], plain(detail))} for at, detail in details]
-    fastavro.schemaless_writer(out, field_schema(record, "details"), {"details": items})
+    fastavro.schemaless_writer(out, field_schema(schema_id, "details"), {"details": items})
     return out.getvalue()
 
 
 def read_details(
-    buffer: memoryview, at: int, record: str, index: str, count: int
+    buffer: memoryview, at: int, schema_id: int, index: str, count: int
 ) -> tuple[dict[int, tuple[Detail, ...]], int]:
     """Details by index (below `count`), and the place behind them. Raises UndecodableRecord."""
+    record = _record(schema_id)
     if at < len(buffer) and buffer[at] == 0:
         return {}, at + 1
     found: dict[int, tuple[Detail, ...]] = {}
     body = io.BytesIO(buffer[at:])
     try:
-        for item in _read(body, record, "details"):
+        for item in _read(body, schema_id, "details"):
             name, fields = item["detail"]
             found[item[index]] = (*found.get(item[index], ()), typed(_KINDS[name], fields))
     except BROKEN as error:
@@ -80,26 +82,26 @@ def read_details(
     if not all(0 <= place < count for place in found):
         raise UndecodableRecord(f"a detail of a {record} that belongs to nothing in it")
     stated = [(place, detail) for place, details in found.items() for detail in details]
-    _require_canonical(encode_details(record, index, stated), buffer, at, body.tell(), record)
+    _require_canonical(encode_details(schema_id, index, stated), buffer, at, body.tell(), record)
     return found, at + body.tell()
 
 
-def encode_items(items: Sequence[OpenItem]) -> bytes:
+def encode_items(items: Sequence[OpenItem], schema_id: int = _PAGE) -> bytes:
     """The array `items` of a page."""
     out = io.BytesIO()
-    schema = field_schema("AccountsPage", "items")
+    schema = field_schema(schema_id, "items")
     fastavro.schemaless_writer(out, schema, {"items": [(_NAMES[type(item)], plain(item)) for item in items]})
     return out.getvalue()
 
 
-def read_items(buffer: memoryview, at: int) -> tuple[list[OpenItem], int]:
+def read_items(buffer: memoryview, at: int, schema_id: int = _PAGE) -> tuple[list[OpenItem], int]:
     """Open items of a page, and the place behind them. Raises UndecodableRecord."""
     body = io.BytesIO(buffer[at:])
     try:
-        found = [typed(_KINDS[name], fields) for name, fields in _read(body, "AccountsPage", "items")]
+        found = [typed(_KINDS[name], fields) for name, fields in _read(body, schema_id, "items")]
     except BROKEN as error:
         raise UndecodableRecord(f"the items of a page: {error}") from error
-    _require_canonical(encode_items(found), buffer, at, body.tell(), "AccountsPage")
+    _require_canonical(encode_items(found, schema_id), buffer, at, body.tell(), "AccountsPage")
     return found, at + body.tell()
 
 
@@ -109,23 +111,32 @@ def _require_canonical(again: bytes, buffer: memoryview, at: int, length: int, r
         raise UndecodableRecord(f"details of a {record} in a form that no writer of these records makes")
 
 
-def _read(body: io.BytesIO, record: str, field: str) -> list[Any]:
-    read = fastavro.schemaless_reader(body, field_schema(record, field), None, return_record_name=True)
+def _record(schema_id: int) -> str:
+    schema = by_id(schema_id)
+    assert schema is not None, schema_id
+    return schema.record
+
+
+def _read(body: io.BytesIO, schema_id: int, field: str) -> list[Any]:
+    read = fastavro.schemaless_reader(body, field_schema(schema_id, field), None, return_record_name=True)
     assert isinstance(read, dict)
     return list(read[field])
 
 
 @cache
-def field_schema(record: str, field: str) -> Any:
+def field_schema(schema_id: int, field: str) -> Any:
     """A record of this one field, which has the same bytes: names that stand elsewhere in the record are filled in.
+    What a version does not have is not written, and read as what the core says where nothing is stated.
 
     As a record, because fastavro parses any other schema again at every call: 46 µs a detail instead of 8.
     """
-    schema = latest(record).parsed
+    registered = by_id(schema_id)
+    assert registered is not None, schema_id
+    schema = registered.parsed
     definitions = dict(_definitions(schema))
     (found,) = (each for each in schema["fields"] if each["name"] == field)
     alone = {"name": field, "type": _filled(found["type"], definitions, set())}
-    return fastavro.parse_schema({"type": "record", "name": f"{record}_{field}", "fields": [alone]})
+    return fastavro.parse_schema({"type": "record", "name": f"{registered.record}_{field}", "fields": [alone]})
 
 
 def _definitions(schema: Any) -> Iterator[tuple[str, Any]]:

@@ -20,7 +20,8 @@ _PLAIN_ACCOUNT = Struct(">16s3sqqB")
 
 _OPERATION = Struct(">16s8s")
 _PAGE = latest("AccountsPage").schema_id
-_PLAIN_PAGE = min(ids_of("AccountsPage"))
+_PAGES = ids_of("AccountsPage")
+_PLAIN_PAGE = min(_PAGES)
 _SEGMENT = latest("OperationsSegment").schema_id
 _HEAD = latest("ShardHead").schema_id
 
@@ -102,7 +103,7 @@ def decode_snapshot(value: bytes) -> Snapshot:
     schema_id = wire.schema_id_of(value)
     if schema_id == _HEAD:
         return _decode_head(value)
-    if schema_id not in (_PAGE, _PLAIN_PAGE, _SEGMENT):
+    if schema_id not in (*_PAGES, _SEGMENT):
         raise UndecodableRecord(f"schema id {schema_id} is no snapshot")
     buffer = memoryview(value)
     if schema_id != _SEGMENT:
@@ -113,12 +114,12 @@ def decode_snapshot(value: bytes) -> Snapshot:
 
 
 def _decode_page(buffer: memoryview, schema_id: int) -> AccountsPage:
-    packing = _ACCOUNT if schema_id == _PAGE else _PLAIN_ACCOUNT
+    packing = _PLAIN_ACCOUNT if schema_id == _PLAIN_PAGE else _ACCOUNT
     (shard, page, sequence, taken_at_us), packed, at = _unframed(buffer, 4, packing)
     accounts = [_account(*fields) for fields in packing.iter_unpack(packed)]
     items: Sequence[OpenItem] = ()
-    if schema_id == _PAGE:
-        items, at = read_items(buffer, at)
+    if schema_id != _PLAIN_PAGE:
+        items, at = read_items(buffer, at, schema_id)
     wire.require_end(buffer, at)
     return AccountsPage(shard, page, sequence, taken_at_us, accounts, items)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from payments.accounts import AccountType
 from payments.commands import Command, CommandKind
+from payments.commerce.connector import ConnectorOperation, Decline, Outcome
 from payments.entries import Credit, Entry, EntryKind, Step
 from payments.items.details import (
     Assessed,
@@ -25,7 +26,11 @@ from payments.items.details import (
     JournalLeg,
     Legs,
     Opening,
+    OrderStatus,
+    OrderTerms,
+    PaymentOrder,
     Posting,
+    ProviderRequest,
     Receivable,
     Review,
     RiskProfile,
@@ -57,15 +62,25 @@ postings = st.builds(Posting, ids, longs, codes)
 legs = st.lists(postings, max_size=3).map(tuple)
 open_items = st.one_of(
     st.builds(Hold, ids, ids, ids, longs, longs, codes, longs, st.booleans(), st.booleans()),
-    st.builds(Uncollected, ids, ids, longs, codes, st.booleans()),
+    st.builds(Uncollected, ids, ids, longs, codes, st.booleans(), longs),
     st.builds(GivenBack, ids, ids, longs, longs, longs, st.booleans()),
     st.builds(Dispute, ids, ids, ids, ids, longs, codes, st.booleans(), st.booleans()),
     st.builds(Receivable, ids, ids, longs, codes, st.booleans()),
-    st.builds(JournalLeg, ids, ids, ids, longs, codes, st.booleans()),
+    st.builds(JournalLeg, ids, ids, ids, longs, codes, st.booleans(), longs),
     st.builds(Journal, ids, ids, legs, longs, reasons, eight_bytes, st.booleans()),
     st.builds(Review, ids, ids, legs, longs, st.lists(ids, max_size=2).map(tuple), st.booleans()),
     st.builds(Rules, ids, ids, longs, codes, st.booleans()),
     st.builds(RiskProfile, ids, ids, st.binary(max_size=8), st.booleans()),
+    st.builds(
+        PaymentOrder,
+        *(ids, ids, codes, codes, codes, ids, longs, codes, st.booleans()),
+        *(st.sampled_from(OrderStatus), reasons, codes, longs, st.booleans()),
+    ),
+    st.builds(
+        ProviderRequest,
+        *(ids, ids, codes, st.sampled_from(ConnectorOperation), ids, codes, longs, codes, codes, codes, codes, longs),
+        *(st.sampled_from(Outcome), st.booleans(), st.sampled_from(Decline), codes, st.booleans()),
+    ),
 )
 details = st.lists(
     st.one_of(
@@ -74,6 +89,7 @@ details = st.lists(
         st.builds(Opening, st.sampled_from(AccountType)),
         st.builds(Assessed, st.binary(max_size=8)),
         st.builds(RiskTerms, longs, longs, longs, st.sampled_from(Tier)),
+        st.builds(OrderTerms, ids, ids, longs, st.booleans()),
         open_items,
     ),
     max_size=2,
@@ -176,10 +192,8 @@ def _without_details(carrier: Entry | Credit) -> Fields:
 
 def _named(value: Any) -> Any:
     """As fastavro reads a value of the core: records are dicts, enums their symbols."""
-    if isinstance(value, Reason):
-        return value.value
     if isinstance(value, Enum):
-        return value.name.lower()
+        return value.value if isinstance(value, str) else value.name.lower()
     if hasattr(value, "_asdict"):
         return {name: _named(field) for name, field in value._asdict().items()}
     return [_named(item) for item in value] if isinstance(value, tuple) else value

@@ -14,7 +14,7 @@ import schemas.__main__ as lock
 from payments.accounts import AccountStatus, AccountType
 from payments.commands import CommandKind
 from payments.entries import EntryKind, Step
-from payments.items.details import CauseKind
+from payments.items.details import CauseKind, OrderStatus
 from payments.rejections import Reason
 from payments.risk.limits import Tier
 from schemas.codec.connectors import ConnectorOperation, Decline, Outcome
@@ -40,6 +40,7 @@ ENUMS: dict[str, list[str]] = {
     "AccountType": [type_.name.lower() for type_ in AccountType],
     "CauseKind": [kind.name.lower() for kind in CauseKind],
     "Step": [step.name.lower() for step in Step],
+    "OrderStatus": [status.name.lower() for status in OrderStatus],
     "Tier": [tier.name.lower() for tier in Tier],
     "SourceTopic": [topic.name.lower() for topic in SourceTopic],
     "Lane": [lane.name.lower() for lane in Lane],

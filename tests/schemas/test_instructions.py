@@ -18,6 +18,8 @@ from payments.movements.instructions import (
     CaptureHold,
     Envelope,
     Instruction,
+    Order,
+    PlaceCheckout,
     PlaceHold,
     PostJournal,
     ReturnDeposit,
@@ -27,6 +29,7 @@ from payments.rejections import Reason
 from schemas import topics, wire
 from schemas.codec import instructions
 from schemas.codec.commands import encode_command
+from schemas.codec.connectors import MAX_REFERENCE_CHARS
 from schemas.codec.instructions import MAX_CODE_CHARS, MAX_NUMBER, MAX_RULES_BYTES
 from schemas.registry import latest
 from tests.schemas import records
@@ -45,7 +48,16 @@ RETURN = ReturnDeposit(
 )
 JOURNAL = PostJournal(legs=(Posting(b"A" * 16, 1, "EUR"), Posting(b"B" * 16, -1, "EUR")), envelope=ENVELOPE)
 
-FIELDS: dict[str, st.SearchStrategy[Any]] = {"evidence_hash": st.binary(min_size=32, max_size=32)}
+ORDER = Order("po-1", b"S" * 16, 5, "EUR", is_on_delivery=True)
+CHECKOUT = PlaceCheckout(
+    checkout=b"C" * 16, provider="stripe", token="pm_card_visa", buyer="buyer 7", orders=(ORDER,), envelope=ENVELOPE
+)
+
+ORDERS = st.builds(Order, records.texts, records.ids, records.longs, records.codes, st.booleans())
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "evidence_hash": st.binary(min_size=32, max_size=32),
+    "orders": st.lists(ORDERS, max_size=3).map(tuple),
+}
 TYPES: dict[Any, st.SearchStrategy[Any]] = {bytes: records.ids, int: records.longs, str: records.texts}
 
 
@@ -128,6 +140,13 @@ def test_a_tick_names_its_shard(shard: int) -> None:
         (Reason.MALFORMED, replace(JOURNAL, legs=())),
         (Reason.MALFORMED, replace(JOURNAL, legs=(Posting(b"A" * 16, 1, "EURO"),))),
         (Reason.MALFORMED, replace(JOURNAL, legs=(Posting(b"A" * 16, -(2**63), "EUR"),))),
+        (None, CHECKOUT),
+        (Reason.MALFORMED, replace(CHECKOUT, checkout=NIL)),
+        (Reason.MALFORMED, replace(CHECKOUT, token="pm_\u20ac")),
+        (Reason.TEXT_TOO_LONG, replace(CHECKOUT, buyer="b" * (MAX_REFERENCE_CHARS + 1))),
+        (Reason.MALFORMED, replace(CHECKOUT, orders=(ORDER, ORDER._replace(payment_order_id="po\n2")))),
+        (Reason.MALFORMED, replace(CHECKOUT, orders=(ORDER._replace(currency="EURO"),))),
+        (Reason.MALFORMED, replace(CHECKOUT, orders=(ORDER._replace(amount_minor=-(2**63)),))),
     ],
 )
 def test_what_is_no_instruction_of_the_contract_is_named(reason: Reason | None, asked: Instruction) -> None:

@@ -2,6 +2,11 @@
 
 from payments.movements.instructions.accounts import OpenAccount as OpenAccount
 from payments.movements.instructions.accounts import SetStanding as SetStanding
+from payments.movements.instructions.commerce import CancelOrder as CancelOrder
+from payments.movements.instructions.commerce import Order as Order
+from payments.movements.instructions.commerce import PayOut as PayOut
+from payments.movements.instructions.commerce import PlaceCheckout as PlaceCheckout
+from payments.movements.instructions.commerce import RefundOrder as RefundOrder
 from payments.movements.instructions.deposits import ClearDeposit as ClearDeposit
 from payments.movements.instructions.deposits import ReturnDeposit as ReturnDeposit
 from payments.movements.instructions.disputes import NoteEvidence as NoteEvidence
@@ -22,7 +27,9 @@ from payments.movements.instructions.journals import PostJournal as PostJournal
 from payments.movements.instructions.risk import DecideReview as DecideReview
 from payments.movements.instructions.risk import SetLimits as SetLimits
 from payments.movements.instructions.risk import SetRules as SetRules
+from payments.movements.instructions.transfers import AttributedTransfer as AttributedTransfer
 from payments.movements.instructions.transfers import PricedTransfer as PricedTransfer
+from payments.movements.instructions.transfers import attributed as attributed
 
 INSTRUCTIONS: tuple[type[Instruction], ...] = (
     OpenAccount,
@@ -44,5 +51,10 @@ INSTRUCTIONS: tuple[type[Instruction], ...] = (
     SetLimits,
     SetRules,
     DecideReview,
+    PlaceCheckout,
+    CancelOrder,
+    RefundOrder,
+    PayOut,
+    AttributedTransfer,
 )
 """Every kind. The name of each is that of its Avro record."""

@@ -1,9 +1,10 @@
-"""Transfers whose legs are stated."""
+"""Transfers whose legs are stated, and those of which it is known how they were asked for."""
 
 from dataclasses import dataclass
 
+from payments.commands import Command, CommandKind
 from payments.items.details import Posting
-from payments.movements.instructions.instruction import Headline, Instruction
+from payments.movements.instructions.instruction import Attributes, Envelope, Headline, Instruction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,3 +27,40 @@ class PricedTransfer(Instruction):
     def headline(self) -> Headline:
         paid = next((leg for leg in self.legs if leg.account == self.payer), Posting(self.payer, 0, ""))
         return Headline(self.payer, self.payee, -paid.amount_minor, paid.currency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributedTransfer(Instruction):
+    """A plain transfer with what is known of how it was asked for (the attributes of its envelope)."""
+
+    payer: bytes
+    payee: bytes
+    amount_minor: int
+    currency: str
+
+    @property
+    def authority(self) -> bytes:
+        return self.payer
+
+    @property
+    def headline(self) -> Headline:
+        return Headline(self.payer, self.payee, self.amount_minor, self.currency)
+
+    @property
+    def command(self) -> Command:
+        """The transfer without them: it is decided as this one, and its key means the same payment."""
+        key, reply_to, description, _ = self.envelope
+        return Command(
+            CommandKind.TRANSFER, self.payer, self.payee, self.amount_minor, self.currency, reply_to, key, description
+        )
+
+    @property
+    def fingerprint(self) -> bytes:
+        return self.command.fingerprint
+
+
+def attributed(transfer: Command, attributes: Attributes) -> AttributedTransfer:
+    """A plain transfer, and how it was asked for."""
+    _, payer, payee, amount_minor, currency, reply_to, key, description = transfer
+    envelope = Envelope(key, reply_to, description, attributes)
+    return AttributedTransfer(payer=payer, payee=payee, amount_minor=amount_minor, currency=currency, envelope=envelope)

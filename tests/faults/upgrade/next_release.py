@@ -43,7 +43,7 @@ def decode_both(value: bytes) -> credits.CreditBatch:
     _, at = wire.read_long(buffer, wire.FRAME_BYTES)
     _, at = wire.read_long(buffer, at)
     _, count, at = wire.read_fixed_array(buffer, at, credits._ITEM)
-    _, end = read_details(buffer, at, FIRST.record, "credit", count)
+    _, end = read_details(buffer, at, FIRST.schema_id, "credit", count)
     _, at = wire.read_text(buffer, end)
     wire.require_end(buffer, at)
     return decode_first(wire.frame(FIRST.schema_id) + value[wire.FRAME_BYTES : end])

@@ -1,0 +1,83 @@
+"""Checkouts through a provider, what is given back of them, and payouts."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from payments.identifiers import NIL
+from payments.movements.instructions.instruction import Headline, Instruction
+from payments.rejections import Reason
+from payments.terms.providers import clearing_of
+
+
+class Order(NamedTuple):
+    """One seller's part of a checkout."""
+
+    payment_order_id: str
+    """What the provider recognises a repetition by."""
+    seller: bytes
+    amount_minor: int
+    currency: str
+    is_on_delivery: bool
+    """The seller has it when it is released, else with the settlement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceCheckout(Instruction):
+    """Charge a buyer, through a provider, for one or several sellers. Every order succeeds or fails by itself."""
+
+    checkout: bytes
+    provider: str
+    token: str
+    """The provider's token of a card, never its number."""
+    buyer: str
+    """The caller's reference of who pays; no personal data."""
+    orders: tuple[Order, ...]
+
+    @property
+    def authority(self) -> bytes:
+        return self.checkout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder(Instruction):
+    """Before the provider is asked: don't. After success: refund all that is left of it."""
+
+    checkout: bytes
+    payment_order_id: str
+
+    @property
+    def authority(self) -> bytes:
+        return self.checkout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundOrder(CancelOrder):
+    """Give back part or all of an order, through the provider that charged it."""
+
+    amount_minor: int
+    currency: str
+
+    @property
+    def headline(self) -> Headline:
+        return Headline(self.checkout, NIL, self.amount_minor, self.currency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayOut(Instruction):
+    """Send money of an account to a bank account, or whatever the provider's token names."""
+
+    account: bytes
+    provider: str
+    token: str
+    amount_minor: int
+    currency: str
+
+    @property
+    def authority(self) -> bytes:
+        return self.account
+
+    @property
+    def headline(self) -> Headline:
+        clearing = clearing_of(self.provider, self.currency)
+        credited = NIL if isinstance(clearing, Reason) else clearing
+        return Headline(self.account, credited, self.amount_minor, self.currency)
