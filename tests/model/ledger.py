@@ -13,6 +13,7 @@ from payments.commands import Command, CommandKind
 from payments.entries import Credit, EntryKind, Step
 from payments.items.details import RULES_OWNER
 from payments.movements.instructions import (
+    AttributedTransfer,
     CaptureHold,
     ClearDeposit,
     DecideReview,
@@ -45,6 +46,7 @@ RULES: dict[type[Command | Instruction], Callable[[State, bytes, Any, int], Effe
     OpenAccount: movements.opened,
     SetStanding: movements.standing,
     PricedTransfer: movements.priced,
+    AttributedTransfer: movements.attributed,
     PlaceHold: holds.place,
     RaiseHold: holds.increase,
     CaptureHold: holds.capture,
@@ -164,7 +166,7 @@ def authority(asked: Command | Instruction) -> bytes:
     if isinstance(asked, Command):
         return asked.payee if asked.kind is CommandKind.DEPOSIT else asked.payer
     match asked:
-        case PricedTransfer() | PlaceHold() | RaiseHold() | VoidHold() | DecideReview():
+        case PricedTransfer() | AttributedTransfer() | PlaceHold() | RaiseHold() | VoidHold() | DecideReview():
             return asked.payer
         case SetRules():
             return RULES_OWNER
@@ -185,11 +187,13 @@ def place_of(asked: Command | Instruction, home: Callable[[bytes], int]) -> int:
 def _is_assessed(asked: Command | Instruction) -> bool:
     if isinstance(asked, Command):
         return asked.kind is CommandKind.TRANSFER
-    return isinstance(asked, PricedTransfer | PlaceHold)
+    return isinstance(asked, PricedTransfer | AttributedTransfer | PlaceHold)
 
 
 def body(asked: Command | Instruction) -> object:
-    """Everything that makes it what it is: all but the key and who waits for the answer."""
+    """Everything that makes it what it is: all but the key, who waits for the answer, and how it was asked for."""
+    if isinstance(asked, AttributedTransfer):
+        asked = asked.command
     if isinstance(asked, Command):
         return asked._replace(idempotency_key="", reply_to=b"")
     return type(asked), replace(asked, envelope=Envelope("", description=asked.envelope.description))
@@ -202,7 +206,7 @@ def parties(asked: Command | Instruction) -> Parties:
     match asked:
         case PricedTransfer():
             return movements.named(asked)
-        case PlaceHold():
+        case PlaceHold() | AttributedTransfer():
             return Parties(asked.payer, asked.payee, asked.amount_minor, asked.currency)
         case Refund():
             return Parties(asked.merchant, asked.customer, asked.amount_minor, asked.currency)

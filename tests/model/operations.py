@@ -16,6 +16,8 @@ from payments.identifiers import NIL, system_account
 from payments.items.details import Posting
 from payments.money import MAX_MINOR
 from payments.movements.instructions import (
+    AttributedTransfer,
+    Attributes,
     CaptureHold,
     ClearDeposit,
     DecideReview,
@@ -37,6 +39,7 @@ from payments.movements.instructions import (
     SetStanding,
     VoidHold,
     WriteOff,
+    attributed,
 )
 from payments.postings import SystemAccount
 from payments.risk.limits import NO_LIMIT, Tier
@@ -135,6 +138,7 @@ class Operations:
             self._set_limits: 1,
             self._set_rules: 1,
             self._or(self._transfer, "reviews", self._decide_review): 5,
+            self._attributed_transfer: 2,
         }
 
     def _or(self, begin: Maker, kept: str, go_on: Maker) -> Maker:
@@ -253,6 +257,11 @@ class Operations:
         payer = self._operators("EUR") if self._one_in(60) else self._payer()
         currency = self._currency_of(payer)
         return self._command(CommandKind.TRANSFER, payer, self._payee(currency), self._spendable(payer), currency)
+
+    def _attributed_transfer(self) -> AttributedTransfer:
+        """From one of a few devices."""
+        device = b"device %d" % self._rng.randrange(4)
+        return attributed(self._transfer(), Attributes(device_key=device, ip_country="DE"))
 
     def _command_about_account(self) -> Command:
         kind = self._rng.choice(

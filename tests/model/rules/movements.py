@@ -6,7 +6,7 @@ from payments.entries import Credit, EntryKind
 from payments.identifiers import NIL, system_account
 from payments.items.details import Cause, CauseKind, Detail, Legs, Opening, Posting
 from payments.money import EXPONENTS, MAX_MINOR
-from payments.movements.instructions import OpenAccount, PricedTransfer, SetStanding
+from payments.movements.instructions import AttributedTransfer, OpenAccount, PricedTransfer, SetStanding
 from payments.postings import SystemAccount
 from payments.rejections import Reason
 from payments.terms.methods import TERMS, Method
@@ -109,6 +109,12 @@ def transfer(state: State, operation_id: bytes, parties: Parties, reply_to: byte
     details = (Legs(legs),) if legs else ()
     message = send(state, operation_id, parties, reply_to, *details)
     return Effect(EntryKind.RESERVED, parties, parties.debit, details, messages=(message,))
+
+
+def attributed(state: State, operation_id: bytes, asked: AttributedTransfer, _: int) -> Effect | Reason:
+    """How it was asked for is a matter of the rules alone."""
+    parties = Parties(asked.payer, asked.payee, asked.amount_minor, asked.currency)
+    return transfer(state, operation_id, parties, asked.envelope.reply_to)
 
 
 def priced(state: State, operation_id: bytes, asked: PricedTransfer, time_us: int) -> Effect | Reason:
