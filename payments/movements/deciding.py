@@ -9,6 +9,10 @@ from typing import Any, TypeVar
 
 from payments.book import Book, evolve
 from payments.commands import NO_REPLY
+from payments.commerce import orders, payouts
+from payments.commerce.requests import order_terms
+from payments.commerce.requests import requests_of as requests_of
+from payments.commerce.results import conclude as conclude
 from payments.entries import Credit, Entry, EntryKind, Source, Step
 from payments.items.details import Cause, CauseKind, Dispute, Hold, Journal, Legs, OpenItem, Receivable
 from payments.lifecycle import post, take_back
@@ -17,6 +21,7 @@ from payments.movements.assessing import assessed
 from payments.movements.deeds import Deed, available_of
 from payments.movements.instructions import (
     AttributedTransfer,
+    CancelOrder,
     CaptureHold,
     ClearDeposit,
     DecideReview,
@@ -24,12 +29,15 @@ from payments.movements.instructions import (
     NoteEvidence,
     OpenAccount,
     OpenDispute,
+    PayOut,
+    PlaceCheckout,
     PlaceHold,
     PostJournal,
     PricedTransfer,
     RaiseHold,
     RecoverReceivable,
     Refund,
+    RefundOrder,
     ResolveDispute,
     ReturnDeposit,
     SetLimits,
@@ -64,9 +72,13 @@ DECISIONS: dict[type[Instruction], Decision] = {
     SetLimits: reviews.set_limits,
     SetRules: reviews.set_rules,
     DecideReview: reviews.decide_review,
+    PlaceCheckout: orders.place_checkout,
+    CancelOrder: orders.cancel_order,
+    RefundOrder: orders.refund_order,
+    PayOut: payouts.pay_out,
 }
 
-ASSESSED = (PricedTransfer, AttributedTransfer, PlaceHold)
+ASSESSED = (PricedTransfer, AttributedTransfer, PlaceHold, PayOut)
 """On these limits and rules have a say, as on every plain transfer."""
 
 _BEGINS: dict[type[Instruction], tuple[type[OpenItem], ...]] = {
@@ -74,8 +86,20 @@ _BEGINS: dict[type[Instruction], tuple[type[OpenItem], ...]] = {
     ReturnDeposit: (Receivable,),
     OpenDispute: (Dispute, Receivable),
     PostJournal: (Journal,),
+    CancelOrder: (Journal,),
+    RefundOrder: (Journal,),
+    PayOut: (Journal,),
 }
 """Open items that have the id of the operation that began them."""
+
+
+_STEPS = {
+    EntryKind.ORDERS_PLACED: Step.PREPARE,
+    EntryKind.JOURNAL_OPENED: Step.PREPARE,
+    EntryKind.JOURNAL_POSTED: Step.SETTLE,
+    EntryKind.JOURNAL_CANCELLED: Step.CANCEL,
+}
+"""What the legs of an entry's journals are told."""
 
 
 def decide(book: Book, operation_id: bytes, asked: Instruction, source: Source) -> Entry:
@@ -107,11 +131,12 @@ def following(entry: Entry, reply_to: bytes = NO_REPLY) -> list[Credit]:
     match entry.kind:
         case EntryKind.RESERVED | EntryKind.CAPTURED:
             return [_credit(entry, reply_to)]
-        case EntryKind.JOURNAL_OPENED:
-            return journals.questions(_item(entry, Journal), Step.PREPARE)
-        case EntryKind.JOURNAL_POSTED | EntryKind.JOURNAL_CANCELLED:
-            step = Step.SETTLE if entry.kind is EntryKind.JOURNAL_POSTED else Step.CANCEL
-            return [message for journal in _items(entry, Journal) for message in journals.questions(journal, step)]
+        case kind if kind in _STEPS:
+            return [
+                message
+                for journal in _items(entry, Journal)
+                for message in journals.questions(journal, _STEPS[kind], *order_terms(entry.details, journal))
+            ]
         case EntryKind.DEBITED | EntryKind.POSTED | EntryKind.NOTED if entry.details:
             found = [disputes.following(entry, dispute) for dispute in _items(entry, Dispute)]
             return [message for message in found if message is not None]
@@ -180,7 +205,3 @@ def _refused(book: Book, kind: EntryKind, reason: Reason, asked: Instruction) ->
 
 def _items(entry: Entry, kind: type[Kind]) -> list[Kind]:
     return [detail for detail in entry.details if isinstance(detail, kind)]
-
-
-def _item(entry: Entry, kind: type[Kind]) -> Kind:
-    return _items(entry, kind)[0]
