@@ -6,12 +6,18 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as properties
 from xdist.remote import Producer
 
 from millrace.environment import LocalEnvironment
 from tests.support.environment import fresh_database, provider_of, running_environment
 from tests.support.report_line import report_line
 from tests.support.side_by_side import SharedSystems
+
+properties.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+properties.load_profile("untimed")
+"""Properties are judged by their outcome, never by the clock of a shared machine."""
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedSystems:

@@ -77,7 +77,7 @@ async def test_a_request_carries_host_token_length_and_the_headers_that_were_nam
 
 
 @given(body=st.binary(max_size=300), path=st.from_regex(r"/[a-z/]{0,20}", fullmatch=True))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_length_announced_is_the_length_sent(body: bytes, path: str) -> None:
     head, blank, sent = LoadClient("http://h:1", "t").request("POST", path, body).partition(b"\r\n\r\n")
     assert (blank, sent) == (b"\r\n\r\n", body)

@@ -37,7 +37,7 @@ def test_what_the_system_does_not_say_is_unknown(proc: Path, cpuinfo: str | None
 
 
 @given(st.integers(0, 1 << 40))
-@bounded(max_examples=60, deadline=None)
+@bounded(max_examples=60)
 def test_the_kernels_kilobytes_are_1024_bytes(kib: int) -> None:
     shown = under_test._gib(f"{kib} kB")
     assert shown.endswith(" GiB")

@@ -178,7 +178,7 @@ async def test_a_request_waits_for_its_outcome_and_no_longer_than_ten_seconds(cl
 
 
 @given(st.lists(st.floats(min_value=0.0, max_value=0.9), min_size=2, max_size=120))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_percentiles_are_in_order_and_none_is_above_the_slowest(latencies_s: list[float]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         clock = Clock()

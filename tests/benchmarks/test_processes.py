@@ -123,7 +123,7 @@ def test_what_has_no_two_readings_of_one_process_is_left_out(before: dict[str, i
     st.dictionaries(st.text(max_size=3), st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), max_size=8),
     st.integers(1, 10**6),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_figure_is_negative_and_the_order_is_falling(spans: dict[str, tuple[int, int]], payments: int) -> None:
     before = {name: start for name, (start, _) in spans.items()}
     after = {name: start + more for name, (start, more) in spans.items()}

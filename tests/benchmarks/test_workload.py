@@ -54,7 +54,7 @@ def lines_of(request: bytes) -> list[dict[str, str]]:
 
 
 @given(payments=st.integers(0, 60), lines=st.integers(1, 25))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_batches_hold_every_payment_in_full_requests_and_one_rest(payments: int, lines: int) -> None:
     sizes = [len(lines_of(request)) for request in loaded().batches(payments, lines)]
     assert sum(sizes) == payments

@@ -200,7 +200,7 @@ def test_attempts_end_and_outlive_key_and_lag_and_stay_within_the_topic_s_retent
 answers = st.sampled_from([SUCCEEDED, PENDING, failed(Decline.CARD_DECLINED), unanswered("timeout"), without_trace()])
 
 
-@examples(max_examples=300, deadline=None)
+@examples(max_examples=300)
 @given(
     script=st.lists(answers, min_size=1, max_size=4),
     found=answers,

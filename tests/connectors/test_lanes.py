@@ -24,7 +24,7 @@ def started(lanes: Lanes) -> list[int]:
     return found
 
 
-@examples(max_examples=200, deadline=None)
+@examples(max_examples=200)
 @given(
     arriving=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=60),
     slots=st.integers(1, 8),

@@ -173,7 +173,7 @@ def breaking_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandb
         yield sandbox
 
 
-@examples(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     faults=st.lists(st.sampled_from([*BREAKS, FaultKind.KILL_AFTER]), min_size=1, max_size=6),
     token=st.sampled_from(["pm_card_visa", "pm_card_visa", "pm_card_chargeDeclined", "pm_card_authenticationRequired"]),

@@ -14,7 +14,7 @@ OFFSET_METADATA_MAX = 4_096
 """The broker's default for `offset.metadata.max.bytes`."""
 
 
-@examples(max_examples=300, deadline=None)
+@examples(max_examples=300)
 @given(
     base=st.integers(0, 10**12),
     gaps=st.lists(st.integers(1, 4), min_size=1, max_size=80),

@@ -181,7 +181,7 @@ class Clock:
         return self.now_ms * 1_000_000
 
 
-@hypothesis_settings(max_examples=200, deadline=None)
+@hypothesis_settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 50)), min_size=1, max_size=60))
 def test_no_client_gets_more_than_its_rate_and_a_told_wait_is_enough(steps: list[tuple[int, int]]) -> None:
     clock, per_s, burst = Clock(), 10, 50

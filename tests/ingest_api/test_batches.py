@@ -177,7 +177,7 @@ NOISE = st.one_of(
 ).map(lambda raw: (False, raw))
 
 
-@hypothesis_settings(max_examples=400, deadline=None)
+@hypothesis_settings(max_examples=400)
 @given(st.lists(GOOD | NOISE, min_size=1, max_size=30))
 def test_noise_never_costs_a_good_line(lines: list[tuple[bool, bytes]]) -> None:
     """Never an exception; every good line is a command, every other line is either one or is answered."""
@@ -190,7 +190,7 @@ def test_noise_never_costs_a_good_line(lines: list[tuple[bool, bytes]]) -> None:
     assert {refusal.code for refusal in read.refusals} <= {str(code) for code in STATUS}
 
 
-@hypothesis_settings(max_examples=300, deadline=None)
+@hypothesis_settings(max_examples=300)
 @given(st.lists(GOOD, min_size=1, max_size=5))
 def test_what_is_written_is_what_the_line_says(lines: list[tuple[bool, bytes]]) -> None:
     read = read_all(b"\n".join(raw for _, raw in lines))

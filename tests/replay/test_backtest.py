@@ -1,7 +1,7 @@
 """A new rule set tried on past payments: what it would have stopped, held and released, in money."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from millrace.replay.backtest import FIRST_SHOWN, PastAttempt, PastOutcome, backtest
@@ -97,7 +97,6 @@ def test_what_was_recorded_as_published_goes_before_what_is_counted() -> None:
     assert backtest([recorded], rules, Tier.BASIC).hits == {"a": 1}
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from(PastOutcome)), max_size=60))
 def test_sums_are_those_of_a_list_gone_through(drawn: list[tuple[int, PastOutcome]]) -> None:
     """At most 100 in three payments of an hour: a rule on history, in which what is stopped does not count."""

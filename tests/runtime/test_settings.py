@@ -222,7 +222,7 @@ def test_every_fault_gets_a_line_of_its_own() -> None:
     assert [fault.split(":")[0] for fault in faults] == ["MILLRACE_SHARDS", "MILLRACE_SLOT", "MILLRACE_API_PORT"]
 
 
-@examples(max_examples=60, deadline=None)
+@examples(max_examples=60)
 @given(transaction=st.integers(1_000, 60_000), session=st.integers(2_000, 60_000), cycle=st.integers(1, 4_000))
 def test_an_orphaned_transaction_always_ends_before_its_partitions_move(
     transaction: int, session: int, cycle: int

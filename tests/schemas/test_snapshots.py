@@ -76,25 +76,25 @@ STATUS_AT = -5
 ONE = page((b"A" * 16, Account("EUR", -5, 500, AccountStatus.FROZEN)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pages)
 def test_a_page_comes_back_as_it_was(taken: AccountsPage) -> None:
     assert decode_snapshot(encode_page(taken)) == taken
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(segments)
 def test_a_segment_comes_back_as_it_was_and_in_order(taken: OperationsSegment) -> None:
     assert decode_snapshot(encode_segment(taken)) == taken
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(heads)
 def test_a_head_comes_back_as_it_was(taken: ShardHead) -> None:
     assert decode_snapshot(encode_head(taken)) == taken
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pages)
 def test_a_page_is_what_fastavro_writes(taken: AccountsPage) -> None:
     """An operator reads snapshots with any Avro tool; the schema is the contract, not our structs."""
@@ -110,7 +110,7 @@ def test_a_page_is_what_fastavro_writes(taken: AccountsPage) -> None:
         assert reference.encode(record, fields) == encode_page(taken)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(segments)
 def test_a_segment_is_what_fastavro_writes(taken: OperationsSegment) -> None:
     record, fields = reference.decode(encode_segment(taken))
@@ -159,7 +159,7 @@ def test_a_record_of_another_kind_is_no_snapshot(schema_id: int) -> None:
         decode_snapshot(wire.frame(schema_id) + bytes(50))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(["AccountsPage", "OperationsSegment", "ShardHead"]), st.binary(max_size=200))
 def test_noise_is_refused_or_read_as_what_it_says(record: str, body: bytes) -> None:
     try:
@@ -169,7 +169,7 @@ def test_noise_is_refused_or_read_as_what_it_says(record: str, body: bytes) -> N
     assert type(taken).__name__ == record
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(heads, st.data())
 def test_a_damaged_head_is_refused_or_another_head(taken: ShardHead, choice: st.DataObject) -> None:
     value = bytearray(encode_head(taken))

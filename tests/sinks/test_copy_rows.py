@@ -67,7 +67,7 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_what_is_sent_is_what_is_read(connection: psycopg.Connection, rows: list[Row]) -> None:
     connection.execute("TRUNCATE copied")

@@ -163,7 +163,7 @@ def test_a_restored_shard_knows_the_keys_that_the_lost_one_knew() -> None:
     assert_restores(world)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), cuts=st.lists(st.integers(0, 120), max_size=4))
 def test_restarting_anywhere_changes_no_decision(seed: int, cuts: list[int]) -> None:
     """Property: the ledger of a world that lost its memory now and then equals that of one that never did."""

@@ -91,7 +91,7 @@ def test_a_report_of_the_audit_is_printed_letter_by_letter(capsys: pytest.Captur
     assert capsys.readouterr().out.count(text) == 3
 
 
-@examples(max_examples=60, deadline=None)
+@examples(max_examples=60)
 @given(st.text("[]/\\ab=#@: ", max_size=30).map(lambda text: f"x{text}x"))
 def test_no_text_of_brackets_and_backslashes_is_taken_for_markup(text: str) -> None:
     with output.errors.capture() as said:

@@ -38,7 +38,7 @@ def test_topics_are_made_before_anybody_reads_one() -> None:
     assert not any(other.one_shot for other in others), "a service that ends by itself would hold the next group back"
 
 
-@examples(max_examples=30, deadline=None)
+@examples(max_examples=30)
 @given(workers=st.integers(1, 12), api_processes=st.integers(1, 6))
 def test_there_are_as_many_workers_and_api_processes_as_the_settings_say(workers: int, api_processes: int) -> None:
     services = pipeline_services(Settings(workers=workers, api_processes=api_processes))
@@ -90,7 +90,7 @@ def test_a_worker_may_finish_its_transaction_before_it_is_killed() -> None:
     assert by_name(settings)["worker-0"].stop_timeout_ms >= settings.transaction_timeout_ms
 
 
-@examples(max_examples=40, deadline=None)
+@examples(max_examples=40)
 @given(st.lists(st.sampled_from("abcd"), max_size=12))
 def test_groups_keep_the_order_of_first_appearance_and_lose_nobody(groups: list[str]) -> None:
     services = [service(f"{group}-{number}", group) for number, group in enumerate(groups)]

@@ -183,4 +183,4 @@ class SandboxModel(RuleBasedStateMachine):
 
 
 TestSandboxModel = SandboxModel.TestCase
-TestSandboxModel.settings = examples(max_examples=6, stateful_step_count=60, deadline=None)
+TestSandboxModel.settings = examples(max_examples=6, stateful_step_count=60)

@@ -221,7 +221,7 @@ def metadata(generation: int, member: str = "member") -> bytes:
     return b"CGMDv2:" + struct.pack("=i", generation) + f"group\0{member}\0instance\0".encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(-(2**31), 2**31 - 1), st.text(st.characters(blacklist_characters="\0"), max_size=20))
 def test_generation_and_member_are_read_from_the_clients_own_form(generation: int, member: str) -> None:
     try:

@@ -135,7 +135,7 @@ def test_a_broker_that_moves_is_left_to_the_client(consumer: RestoreConsumer, cl
     assert offsets(log) == [0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     low=st.integers(0, 5),
     kinds=st.lists(st.sampled_from(["record", "marker"]), max_size=30),

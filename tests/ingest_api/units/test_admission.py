@@ -69,7 +69,7 @@ def test_a_bucket_is_never_fuller_than_its_burst(clock: Clock) -> None:
     assert limit.retry_after_s("a", 1) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     per_s=st.integers(1, 5_000),
     burst=st.integers(1, 20_000),
@@ -91,7 +91,7 @@ def test_a_wait_that_was_told_is_enough_and_not_a_second_too_long(
             assert limit.retry_after_s("a", commands) == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 100), st.integers(1, 200), st.lists(st.integers(0, S), max_size=60))
 def test_nobody_gets_more_than_the_burst_and_the_rate_together(per_s: int, burst: int, pauses_ns: list[int]) -> None:
     clock = Clock()
@@ -141,7 +141,7 @@ def test_an_empty_body_needs_no_budget() -> None:
         pass
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 60), max_size=30))
 def test_bodies_in_work_never_pass_the_budget(sizes: list[int]) -> None:
     budget, held = BodyBudget(100), 0
@@ -240,7 +240,7 @@ def test_money_does_not_move_without_a_key() -> None:
     assert required_key("k") == "k"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=40))
 def test_any_header_is_a_key_or_a_refusal_and_never_an_error_of_ours(header: str) -> None:
     try:

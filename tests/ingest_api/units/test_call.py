@@ -69,7 +69,7 @@ async def test_a_body_that_says_it_is_too_long_is_refused_before_anything_is_rea
     assert caller.taken == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.binary(max_size=400), min_size=1, max_size=6))
 async def test_a_body_is_whole_in_however_many_parts_it_comes_or_refused(chunks: list[bytes]) -> None:
     made, caller = call(parts(*chunks))

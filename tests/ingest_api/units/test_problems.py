@@ -126,7 +126,7 @@ def test_a_problem_is_an_exception_that_says_its_text() -> None:
     assert str(Problem(Fault.ROUTE_UNKNOWN, "Look at /docs.")) == "Look at /docs."
 
 
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 @given(st.text(max_size=30), st.text(max_size=30), st.sampled_from(sorted(STATUS, key=str)))
 def test_texts_with_quotes_and_other_alphabets_leave_the_document_whole(path: str, detail: str, code: Code) -> None:
     document = document_of(Problem(code, detail).answer(path, "r"))

@@ -202,7 +202,7 @@ def test_the_producer_waits_for_all_replicas_and_repeats_nothing(producers: list
     assert configuration["queue.buffering.max.kbytes"] * 1024 > SETTINGS.api_queue_bytes
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50), st.booleans()), min_size=1, max_size=20), st.randoms())
 def test_an_acknowledgement_ends_with_its_last_report_in_any_order(
     reports: Sequence[tuple[int, int, bool]], random: Any

@@ -83,7 +83,7 @@ class History:
         return all(self.unsettled.get(command, 1) == 0 for command in positions.items())
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(5, 120))
 def test_what_is_called_visible_is_settled_and_what_is_settled_becomes_visible(seed: int, steps: int) -> None:
     random = Random(seed)
@@ -104,7 +104,7 @@ def test_what_is_called_visible_is_settled_and_what_is_settled_becomes_visible(s
     assert visibility.complete, "with nothing under way, one look is enough"
 
 
-@hypothesis_settings(max_examples=30, deadline=None)
+@hypothesis_settings(max_examples=30)
 @given(st.integers(0, 2**32))
 def test_a_stream_of_later_commands_does_not_hold_a_reader_up(seed: int) -> None:
     """Only what was sent when the decision was seen counts: traffic behind it may never end."""
@@ -260,7 +260,7 @@ def test_a_cursor_is_taken_as_it_came_or_not_at_all(changed: str) -> None:
         decode_cursor(changed.format(text))
 
 
-@hypothesis_settings(max_examples=50, deadline=None)
+@hypothesis_settings(max_examples=50)
 @given(st.lists(st.datetimes(datetime(1970, 1, 1), datetime(2500, 1, 1), timezones=st.just(UTC)), min_size=2))
 def test_cursors_sort_as_their_times_do(times: list[datetime]) -> None:
     raw = [base64.urlsafe_b64decode(encode_cursor(Cursor(at, UUID(int=0)))) for at in sorted(times)]

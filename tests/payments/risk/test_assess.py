@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.risk.activity import Attempted
@@ -228,7 +228,6 @@ READING = rules_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(STEPS_US, st.integers(1, 200), st.integers(0, 5), st.booleans()), max_size=25), STEPS_US)
 def test_a_verdict_rests_on_the_list_of_what_happened(steps: list[tuple[int, int, int, bool]], wait_us: int) -> None:
     """Also after the state was stored and read again at every step."""

@@ -1,6 +1,6 @@
 """Distinct keys equal a list that is gone through, up to their bound; beyond it the count says so."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.risk.distinct import KEYS_MAX, MORE, REMEMBERED_MAX, count, is_remembered, remember, see
@@ -22,7 +22,6 @@ def number(value: int) -> bytes:
     return value.to_bytes(8, "big")
 
 
-@settings(deadline=None)
 @given(key_lists, st.sampled_from([HOUR, DAY]), STEPS_US)
 def test_a_count_is_a_list_gone_through(steps: list[tuple[bytes, int]], span: Span, wait_us: int) -> None:
     time_us, times_us, seen = NOON_US, [], b""
@@ -66,7 +65,6 @@ def test_a_payee_is_forgotten_after_64_others() -> None:
     assert len(remembered) == 512
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 100).map(number) | st.sampled_from(OVERLAPPING), max_size=300))
 def test_the_payees_of_last_are_remembered(keys: list[bytes]) -> None:
     remembered, newest_last = b"", list[bytes]()

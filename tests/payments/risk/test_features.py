@@ -1,7 +1,7 @@
 """What rules read is what happened; the names and their wire values stay as they were released."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from millrace import risk_page
 from payments.commands import CommandKind
@@ -132,7 +132,6 @@ def test_a_payee_that_is_not_known_is_new() -> None:
     assert read("dormant_days", ATTEMPT, evolve(NEW, attempted(NOON_US - 90 * DAY_US))) == 90
 
 
-@settings(deadline=None)
 @given(events())
 def test_what_is_published_of_a_card_is_what_its_accounts_did(listed: list[Event]) -> None:
     """Each attempt by another account, to another payee; the approved ones are in the currency asked for."""

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.risk.limits import (
@@ -39,7 +39,6 @@ def used(*payments: tuple[datetime, int]) -> Usage:
     return usage
 
 
-@settings(deadline=None)
 @given(payments, limit_sets, st.integers(1, 300), st.timedeltas(timedelta(0), timedelta(days=40)))
 def test_limits_are_sums_of_the_day_and_the_month(
     paid: list[tuple[datetime, int]], limits: Limits, amount_minor: int, wait: timedelta
@@ -97,7 +96,6 @@ def test_a_sum_stays_at_its_largest_and_above_every_limit() -> None:
     assert refusals(UNLIMITED, usage, 1, us(datetime(2026, 3, 1))) == ()
 
 
-@settings(deadline=None)
 @given(limit_sets, limit_sets)
 def test_of_two_sets_of_limits_both_hold(one: Limits, other: Limits) -> None:
     both = lower(one, other)

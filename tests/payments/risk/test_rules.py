@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.risk.features import FEATURES
@@ -126,7 +126,6 @@ def slow_hits(rules: RuleSet, held: set[str]) -> Iterator[Hit]:
             yield Hit(rule.id, rule.outcome, Effect.SHADOW if rule.is_shadow else effect)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(VERDICTS), st.booleans(), st.sets(st.integers(0, 11))), max_size=12), st.data()
 )

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.risk.activity import Attempted
@@ -42,7 +42,6 @@ def model_of_dormant_days(times_us: list[int], now_us: int) -> int:
     return waiting if waiting >= DORMANT_DAYS_MIN else (pauses[-1] if pauses else 0)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([0, MINUTE_US, DAY_US, 29 * DAY_US, 30 * DAY_US, 90 * DAY_US]), max_size=8),
     st.sampled_from([0, DAY_US - 1, DAY_US, DAY_US + 1, 30 * DAY_US, 400 * DAY_US]),

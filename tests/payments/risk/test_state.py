@@ -32,7 +32,6 @@ def evolved(recorded: list[Fact], state: RiskState = NEW) -> RiskState:
     return state
 
 
-@settings(deadline=None)
 @given(st.lists(facts, max_size=40), st.integers(0, 40))
 def test_a_replay_from_any_stored_state_is_the_state_in_memory(recorded: list[Fact], stored_after: int) -> None:
     in_memory = evolved(recorded)
@@ -82,7 +81,7 @@ def test_a_payment_a_day_takes_a_few_hundred_bytes() -> None:
     assert len(encode(state)) < 700
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_state_are_refused(stored: bytes) -> None:
     with pytest.raises(UndecodableRecord):

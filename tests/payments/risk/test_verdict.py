@@ -45,7 +45,7 @@ verdicts = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(verdicts)
 def test_a_recorded_verdict_is_the_verdict(verdict: Verdict) -> None:
     recorded = encode(verdict)

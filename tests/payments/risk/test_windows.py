@@ -1,7 +1,7 @@
 """Velocity windows equal a list that is gone through, at any order of times."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.risk.windows import BUCKETS, COUNT_MAX, DAY, SPANS, SUM_MAX, Span, Totals, add, totals
@@ -17,7 +17,6 @@ def window_of(listed: list[Event], span: Span) -> bytes:
     return window
 
 
-@settings(deadline=None)
 @given(events(), st.sampled_from(SPANS), STEPS_US)
 def test_a_window_is_a_list_gone_through(listed: list[Event], span: Span, wait_us: int) -> None:
     now_us = max([NOON_US, *(event.time_us for event in listed)]) + wait_us
@@ -33,7 +32,6 @@ def test_a_window_is_a_list_gone_through(listed: list[Event], span: Span, wait_u
     assert len(window) <= MAX_WINDOW_BYTES
 
 
-@settings(deadline=None)
 @given(events(), st.sampled_from(SPANS), st.integers(0, 60 * DAY.length_us))
 def test_the_last_hour_is_counted_whole_and_nothing_older_than_a_twelfth_more(
     listed: list[Event], span: Span, wait_us: int

@@ -41,7 +41,7 @@ def flexible(head: bytes, by_topic: dict[str, set[int]]) -> bytes:
     return struct.pack(">h", 1) + head + topics + struct.pack(">qq", 1, 2) + b"\0"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.text(min_size=1, max_size=30),
     producer_id=st.integers(0, 2**62),

@@ -19,14 +19,14 @@ def test_varints_are_those_of_the_protocol_guide(value: int, encoded: str) -> No
     assert wire.varint(value).hex() == encoded
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 2**35), max_size=20))
 def test_numbers_written_one_after_the_other_come_back_in_order(values: list[int]) -> None:
     reader = wire.Reader(b"".join(map(wire.varint, values)))
     assert [reader.varint() for _ in values] == values
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(max_size=200), max_size=10))
 def test_texts_are_counted_in_bytes_and_not_in_characters(texts: list[str]) -> None:
     reader = wire.Reader(wire.array(texts, wire.text) + b"\x2a")

@@ -72,13 +72,13 @@ def read(row: Any) -> tuple[bytes, Change]:
     return row["account_id"].tobytes(), change
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(entries=ledgers())
 def test_changes_are_the_fold_of_the_entries(entries: list[Entry]) -> None:
     assert dict(changes(entries)) == folded(entries)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(entries=ledgers())
 def test_each_account_has_one_row_and_rows_ascend_by_account(entries: list[Entry]) -> None:
     """Two writers that lock rows in one order wait for each other and never deadlock."""
@@ -86,19 +86,19 @@ def test_each_account_has_one_row_and_rows_ascend_by_account(entries: list[Entry
     assert accounts == sorted(set(accounts))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(entries=ledgers())
 def test_what_is_posted_in_a_batch_adds_up_to_zero(entries: list[Entry]) -> None:
     assert sum(change.posted_minor for _, change in changes(entries)) == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(entries=ledgers(), cut=st.integers(0, 43))
 def test_where_records_end_makes_no_difference(entries: list[Entry], cut: int) -> None:
     assert changes(entries, min(cut, len(entries))) == changes(entries)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(entries=ledgers())
 def test_stated_balances_are_the_sums_of_the_changes_from_the_first_entry_on(entries: list[Entry]) -> None:
     """From an empty ledger on, a sum of amounts and a stated balance are two ways to the same number."""
@@ -177,7 +177,7 @@ def test_ids_are_ordered_as_unsigned_bytes_and_told_apart_by_their_last() -> Non
 AMOUNTS = st.integers(SMALLEST, LARGEST) | st.integers(-5, 5) | st.sampled_from([SMALLEST, LARGEST, 2**32, -(2**32)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs=st.lists(st.lists(AMOUNTS, min_size=1, max_size=8), min_size=1, max_size=6))
 def test_sums_are_those_of_whole_numbers_or_none_at_all(runs: list[list[int]]) -> None:
     values = np.array([value for run in runs for value in run], np.int64)

@@ -35,7 +35,7 @@ def test_each_entry_knows_its_record_and_its_place_in_it() -> None:
     assert (len(batch), batch.entry_count) == (3, 6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(counts=st.lists(st.integers(0, 4), min_size=1, max_size=8))
 def test_places_are_those_of_a_loop_over_the_records(counts: list[int]) -> None:
     """A record without entries is possible: it moves a lane counter alone."""

@@ -75,7 +75,7 @@ def assert_equal(stored: ItemsOnDisk, memory: ItemsInMemory) -> None:
         assert set(items) == {item for owner in OWNERS if page_of(owner) == page for item in memory.of(owner)}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(steps=steps, cached=st.sampled_from([0, 3, items_on_disk.CACHED_ITEMS]))
 def test_the_disk_holds_what_the_memory_holds(steps: list[tuple[OpenItem, str]], cached: int) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

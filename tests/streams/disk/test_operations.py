@@ -59,7 +59,7 @@ class OnDisk:
         self._database.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(window=st.sampled_from([OPERATIONS, RECEIPTS]), steps=STEPS)
 def test_the_disk_answers_as_the_memory_does(window: Window, steps: list[tuple[int, int, str]]) -> None:
     """Property, over any order of keys and hours; a key is remembered where it is not known, as `decide` does."""

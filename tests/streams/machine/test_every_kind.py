@@ -8,7 +8,7 @@ same bytes.
 import random
 from collections import Counter
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
@@ -83,6 +83,4 @@ class EveryKind(Stepping):
 
 
 TestEveryKind = EveryKind.TestCase
-TestEveryKind.settings = settings(
-    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestEveryKind.settings = settings(max_examples=25, stateful_step_count=20)

@@ -5,7 +5,7 @@ conserved, every payment final once, one final reply for each waiting call, lane
 live ones, and the same steps taken again by a world that never restarts write the same bytes.
 """
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
@@ -154,6 +154,4 @@ class Machine(Stepping):
 
 
 TestWorlds = Machine.TestCase
-TestWorlds.settings = settings(
-    max_examples=50, stateful_step_count=35, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestWorlds.settings = settings(max_examples=50, stateful_step_count=35)
