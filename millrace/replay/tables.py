@@ -85,10 +85,11 @@ WITH upto AS (
     FROM changed AS event JOIN uncollected_deposits ON deposit_id = item_id
     WHERE kind = {EntryKind.DEBITED:d} AND item_kind = {OPEN_ITEMS.index(Uncollected)}
     UNION ALL
-    SELECT owner, currency, 0, CASE kind
-        WHEN {EntryKind.LEG_RESERVED:d} THEN least(leg.amount_minor, 0)
-        WHEN {EntryKind.LEG_RELEASED:d} THEN -least(leg.amount_minor, 0)
-        ELSE greatest(leg.amount_minor, 0) END
+    -- The event's amount is what moved: less than the leg where part of it waits for a delivery.
+    SELECT owner, currency, 0, CASE
+        WHEN leg.amount_minor < 0 AND kind = {EntryKind.LEG_RESERVED:d} THEN -event.amount_minor
+        WHEN leg.amount_minor < 0 AND kind = {EntryKind.LEG_RELEASED:d} THEN event.amount_minor
+        WHEN leg.amount_minor > 0 AND kind = {EntryKind.LEG_SETTLED:d} THEN event.amount_minor ELSE 0 END
     FROM changed AS event JOIN reserved_legs AS leg ON leg_id = item_id
 )
 SELECT account_id, min(currency)::char(3), sum(posted_minor)::bigint, sum(available_minor)::bigint

@@ -7,6 +7,7 @@ order and no two shards state the same one, so the newest row is always the last
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from enum import Enum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -21,7 +22,9 @@ from payments.items.details import (
     Journal,
     JournalLeg,
     OpenItem,
+    PaymentOrder,
     Posting,
+    ProviderRequest,
     Receivable,
     Review,
     Uncollected,
@@ -82,6 +85,7 @@ ITEM_TABLES: Final[dict[type[OpenItem], ItemTable]] = {
         "amount_minor bigint",
         "currency text",
         "is_open boolean",
+        "refunding_minor bigint",
     ),
     GivenBack: _table(
         "given_back",
@@ -118,6 +122,7 @@ ITEM_TABLES: Final[dict[type[OpenItem], ItemTable]] = {
         "amount_minor bigint",
         "currency text",
         "is_open boolean",
+        "uncollected_minor bigint",
     ),
     Journal: _table(
         "journals",
@@ -137,8 +142,42 @@ ITEM_TABLES: Final[dict[type[OpenItem], ItemTable]] = {
         "approved_by jsonb",
         "is_open boolean",
     ),
+    PaymentOrder: _table(
+        "payment_orders",
+        "order_id uuid item_id",
+        "checkout_id uuid owner",
+        "payment_order_id text",
+        "provider text",
+        "buyer text",
+        "seller uuid",
+        "amount_minor bigint",
+        "currency text",
+        "is_on_delivery boolean",
+        "status smallint",
+        "reason smallint",
+        "provider_reference text",
+        "refunded_minor bigint",
+    ),
+    ProviderRequest: _table(
+        "provider_requests",
+        "request_id uuid item_id",
+        "owner uuid",
+        "provider text",
+        "operation smallint",
+        "order_id uuid",
+        "amount_minor bigint",
+        "currency text",
+        "idempotency_key text",
+        "attempt integer",
+        "outcome text",
+        "attempt_follows boolean",
+        "decline text",
+        "provider_reference text",
+        "is_open boolean",
+    ),
 }
-"""Items that money rests on; rule sets and profiles are no concern of these tables."""
+"""Items that money rests on; rule sets and profiles are no concern of these tables. The token of a card is not shown:
+nobody who reads them has to charge it."""
 
 
 class _Stated(NamedTuple):
@@ -206,6 +245,8 @@ def _shown(column: ItemColumn, value: Any) -> Any:
             return UUID(bytes=value)
         case Reason():
             return REASONS.index(value)
+        case Enum():
+            return value.value
         case tuple():
             return json.dumps([_listed(one) for one in value])
         case _:

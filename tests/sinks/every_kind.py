@@ -9,10 +9,12 @@ from typing import Protocol
 
 from payments.accounts import AccountStatus, AccountType
 from payments.commands import NO_REPLY, Command, CommandKind, account_command
+from payments.commerce.connector import ConnectorRequest, ConnectorResult, Decline, Outcome
 from payments.entries import EntryKind
-from payments.identifiers import derive_account_id, derive_operation_id, system_account
+from payments.identifiers import derive_account_id, derive_operation_id, derive_order_id, system_account
 from payments.items.details import Posting
 from payments.movements.instructions import (
+    CancelOrder,
     CaptureHold,
     ClearDeposit,
     DecideReview,
@@ -21,12 +23,16 @@ from payments.movements.instructions import (
     NoteEvidence,
     OpenAccount,
     OpenDispute,
+    Order,
+    PayOut,
+    PlaceCheckout,
     PlaceHold,
     PostJournal,
     PricedTransfer,
     RaiseHold,
     RecoverReceivable,
     Refund,
+    RefundOrder,
     ResolveDispute,
     ReturnDeposit,
     SetLimits,
@@ -86,8 +92,38 @@ def _account(name: str, shard: int) -> bytes:
 ANNA, CARL = _account("anna", 0), _account("carl", 0)
 BERT, DORA = _account("bert", 1), _account("dora", 1)
 SHOP, EVE = _account("shop", 2), _account("eve", 2)
+CHECKOUT, CANCELLED_CHECKOUT = _account("checkout", 0), _account("cancelled", 1)
 DISPUTES = system_account(SystemAccount.DISPUTES, "EUR")
 CHECK, PAYROLL = method_account(Method.CHECK, "EUR"), method_account(Method.PAYROLL, "EUR")
+
+
+def answers_of_provider(request: ConnectorRequest) -> list[ConnectorResult]:
+    """What the provider of the script says, told by the last two digits of the amount: 66 is declined, 77 takes a while
+    and is done, of 88 nobody knows, all else is done.
+    """
+    declined, done = (Outcome.FAILED, Decline.CARD_DECLINED), (Outcome.SUCCEEDED, Decline.NONE)
+    open_ = (Outcome.PENDING, Decline.NONE), (Outcome.UNKNOWN, Decline.NONE)
+    by_digits = {66: [declined], 77: [open_[0], done, done], 88: [open_[1]]}
+    told = enumerate(by_digits.get(request.amount_minor % 100, [done]), 1)
+    return [_result(request, attempt, outcome, decline) for attempt, (outcome, decline) in told]
+
+
+def _result(request: ConnectorRequest, attempt: int, outcome: Outcome, decline: Decline) -> ConnectorResult:
+    return ConnectorResult(
+        request.request_id,
+        attempt,
+        request.provider,
+        request.operation,
+        request.payment_order_id,
+        outcome,
+        f"pi_{request.request_id.hex()}" if outcome is not Outcome.FAILED else "",
+        decline,
+        "",
+        None,
+        "",
+        0,
+        attempt_follows=outcome is Outcome.PENDING,
+    )
 
 
 class EveryKind:
@@ -110,6 +146,9 @@ class EveryKind:
             self.priced,
             self.standings,
             self.reviews,
+            self.checkouts,
+            self.deliveries,
+            self.payouts,
         ):
             part()
             self._drive.settle()
@@ -297,6 +336,43 @@ class EveryKind:
             (self.declined, b"1" * 16, False),
         ):
             self._ask(DecideReview, payer=BERT, hold_id=hold, analyst=analyst, is_approved=is_approved)
+
+    def checkouts(self) -> None:
+        """Of several sellers: done, declined, refused by a seller, waited for, unknown; cancelled in time and after."""
+        for seller, amount in ((SHOP, 1_000), (BERT, 500), (SHOP, 266), (EVE, 100), (SHOP, 477), (SHOP, 988)):
+            self._order(CHECKOUT, seller, amount, is_on_delivery=seller == SHOP)
+        self._order(CHECKOUT, SHOP, 40, is_on_delivery=False)
+        self._order(CANCELLED_CHECKOUT, SHOP, 900, is_on_delivery=True)
+        self._ask(CancelOrder, checkout=CANCELLED_CHECKOUT, payment_order_id="900")
+        self._drive.settle()
+        for amount in ("500", "988", "266", "none"):
+            self._ask(CancelOrder, checkout=CHECKOUT, payment_order_id=amount)
+        of_shop = {"checkout": CHECKOUT, "payment_order_id": "1000", "currency": "EUR"}
+        for amount_minor in (300, 166, 177, 600, 188):
+            self._ask(RefundOrder, **of_shop, amount_minor=amount_minor)
+            self._drive.settle()
+
+    def deliveries(self) -> None:
+        """Once: what is left is the seller's, and refunds take it from there."""
+        shard = shard_of(CHECKOUT, SHARDS)
+        for order, times in (("1000", 2), ("477", 1)):
+            deposit = derive_order_id(CHECKOUT, order, shard)
+            for _ in range(times):
+                self._ask(ClearDeposit, account=SHOP, deposit_id=deposit)
+        self._drive.settle()
+        for amount_minor in (100, 66):
+            of_shop = {"checkout": CHECKOUT, "payment_order_id": "477", "currency": "EUR"}
+            self._ask(RefundOrder, **of_shop, amount_minor=amount_minor)
+
+    def payouts(self) -> None:
+        """Done, declined, waited for, unknown, and without the money for it."""
+        for amount_minor in (10, 66, 77, 88, 10**9):
+            self._ask(PayOut, account=BERT, provider="stripe", token="ba_1", amount_minor=amount_minor, currency="EUR")
+
+    def _order(self, checkout: bytes, seller: bytes, amount: int, *, is_on_delivery: bool) -> None:
+        """A payment order is named by its amount."""
+        orders = (Order(str(amount), seller, amount, "EUR", is_on_delivery),)
+        self._ask(PlaceCheckout, checkout=checkout, provider="stripe", token="pm_1", buyer="customer-7", orders=orders)
 
 
 def _leg(account: bytes, amount_minor: int, currency: str = "EUR") -> Posting:

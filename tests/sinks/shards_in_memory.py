@@ -12,26 +12,32 @@ from payments.movements.instructions import Instruction
 from runtime.exactly_once.contract import Chunk
 from schemas import topics
 from schemas.codec.commands import encode_command
+from schemas.codec.connectors import decode_request, encode_result
 from schemas.codec.instructions import encode_instruction, encode_tick
 from schemas.codec.ledger import decode_ledger_record
 from streams.agents.authorise import authorise
+from streams.agents.conclude import conclude
 from streams.agents.post import post
 from streams.agents.take_back import take_back
 from streams.shard import Shard
-from tests.sinks.every_kind import shard_meant
+from tests.sinks.every_kind import answers_of_provider, shard_meant
 
 _AGENTS: dict[str, Callable[[Shard, Chunk], None]] = {
     topics.COMMANDS.name: authorise,
     topics.CREDITS.name: post,
     topics.RETURNS.name: take_back,
+    topics.CONNECTOR_RESULTS.name: conclude,
 }
 
 
 class Taken:
     """What an agent sees of a record."""
 
-    def __init__(self, topic: str, partition: int, offset: int, value: bytes | None, time_ms: int) -> None:
+    def __init__(
+        self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None, time_ms: int
+    ) -> None:
         self._fields = topic, partition, offset, value
+        self._key = key
         self._time_ms = time_ms
 
     def topic(self) -> str:
@@ -43,8 +49,8 @@ class Taken:
     def offset(self) -> int:
         return self._fields[2]
 
-    def key(self) -> None:
-        return None
+    def key(self) -> bytes | None:
+        return self._key
 
     def value(self) -> bytes | None:
         return self._fields[3]
@@ -97,7 +103,10 @@ class ShardsInMemory:
         headers: Sequence[tuple[str, bytes]] | None = None,
     ) -> None:
         log = self.logs[topic, partition]
-        log.append(Taken(topic, partition, len(log), value, self._now_ms))
+        log.append(Taken(topic, partition, len(log), key, value, self._now_ms))
+        if topic == topics.CONNECTOR_REQUESTS.name:
+            for result in answers_of_provider(decode_request(value or b"")):
+                self._produce(topics.CONNECTOR_RESULTS.name, encode_result(result), key=key, partition=partition)
 
     def ledger(self, shard: int) -> list[bytes]:
         """Record values of a shard's ledger."""

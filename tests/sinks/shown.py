@@ -38,6 +38,8 @@ TABLES = (
     "reserved_legs",
     "journals",
     "reviews",
+    "payment_orders",
+    "provider_requests",
 )
 
 

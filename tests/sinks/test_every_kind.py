@@ -38,7 +38,18 @@ from sinks.details.items import ITEM_TABLES
 from sinks.ledger_batch import LedgerBatch
 from sinks.loop import flush_batch
 from sinks.progress import load_progress
-from tests.sinks.every_kind import ANNA, BERT, CARL, DISPUTES, KINDS, SHARDS, SHOP, EveryKind
+from tests.sinks.every_kind import (
+    ANNA,
+    BERT,
+    CANCELLED_CHECKOUT,
+    CARL,
+    CHECKOUT,
+    DISPUTES,
+    KINDS,
+    SHARDS,
+    SHOP,
+    EveryKind,
+)
 from tests.sinks.shards_in_memory import ShardsInMemory
 from tests.sinks.shown import TABLES, dump
 
@@ -55,8 +66,8 @@ class Played(ShardsInMemory):
     def items(self) -> Iterator[OpenItem]:
         """Everything that is open."""
         for shard in self.shards:
-            for account in self.accounts():
-                yield from shard.book.items.of(account)
+            for owner in self.accounts() | {CHECKOUT, CANCELLED_CHECKOUT}:
+                yield from shard.book.items.of(owner)
 
     def accounts(self) -> set[bytes]:
         return {entry.debit_account for entry in self.entries() if entry.kind is EntryKind.ACCOUNT_OPENED}
@@ -188,10 +199,11 @@ def test_what_is_held_and_what_is_to_come(played: Played, connection: Connection
             case Uncollected():
                 incoming[item.owner] += item.amount_minor
             case JournalLeg():
-                held[item.owner] -= min(item.amount_minor, 0)
+                held[item.owner] -= min(item.amount_minor + item.uncollected_minor, 0)
+                incoming[item.owner] += max(item.amount_minor, 0)
     found = {id_.bytes: amounts for id_, *amounts in rows(connection, "SELECT * FROM account_holdings")}
     assert found == {account: [held[account], incoming[account]] for account in held | incoming}
-    assert found.keys() == {ANNA, BERT}
+    assert found.keys() == {ANNA, BERT, SHOP}
 
 
 def test_each_decision_has_one_row(played: Played, connection: Connection) -> None:

@@ -24,12 +24,12 @@ _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DetailTable(NamedTuple):
-    """The first `order` columns say where a row stands in the ledger, the next `keys` which one it is."""
+    """The first `order` columns say where a row stands in the ledger, `key` which one it is."""
 
     name: str
     columns: tuple[str, ...]
     order: int
-    keys: int
+    key: str
 
 
 _PLACE = ("shard", "ledger_sequence", "entry_index")
@@ -37,17 +37,19 @@ JOURNAL_LEGS = DetailTable(
     "journal_legs",
     (*_PLACE, "leg_index", "journal_id", "account_id", "amount_minor", "currency", "posted_at", "ledger_offset"),
     4,
-    1,
+    "journal_id",
 )
-CAUSES = DetailTable("causes", (*_PLACE, "operation_id", "kind", "cause_kind", "cause_id", "code", "decided_at"), 3, 1)
+CAUSES = DetailTable(
+    "causes", (*_PLACE, "operation_id", "kind", "cause_kind", "cause_id", "code", "decided_at"), 3, "operation_id"
+)
 ITEM_EVENTS = DetailTable(
     "item_events",
     (
         *(*_PLACE, "item_kind", "item_id", "ledger_offset", "owner", "operation_id"),
         *("kind", "reason", "amount_minor", "decided_at"),
     ),
-    4,
-    1,
+    5,
+    "item_id",
 )
 _TABLES = (JOURNAL_LEGS, CAUSES, ITEM_EVENTS)
 
@@ -110,8 +112,7 @@ class _Rows:
         return Differs(Invariant.TABLES, self._place(expected), *sides)
 
     def _place(self, row: Row) -> str:
-        at = self._table.order
-        return f"table {self._table.name}, {self._shown(row, self._table.columns[at : at + self._table.keys])}"
+        return f"table {self._table.name}, {self._shown(row, (self._table.key,))}"
 
     def _shown(self, row: Row, names: tuple[str, ...]) -> str:
         values = dict(zip(self._table.columns, row, strict=True))
