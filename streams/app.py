@@ -13,6 +13,7 @@ from runtime.settings import Settings
 from schemas import topics
 from schemas.access import APPLICATION
 from streams.agents.authorise import authorise
+from streams.agents.conclude import conclude
 from streams.agents.post import post
 from streams.agents.take_back import take_back
 from streams.shard import Shard
@@ -37,3 +38,4 @@ def _decides(topic: topics.Topic, decide: Callable[[Shard, Chunk], None]) -> Non
 _decides(topics.COMMANDS, authorise)
 _decides(topics.CREDITS, post)
 _decides(topics.RETURNS, take_back)
+_decides(topics.CONNECTOR_RESULTS, conclude)

@@ -1,7 +1,7 @@
-"""What the decisions about one chunk write: ledger records, credits and returns per shard, replies per API process.
+"""What the decisions about one chunk write: ledger records, credits and returns per shard, requests, replies.
 
-Writes ledger.entries, payments.credits, payments.returns, payments.replies. A record is cut before it grows too large;
-every cut names the exact run of input offsets that it decided.
+Writes ledger.entries, payments.credits, payments.returns, connectors.requests, payments.replies. A record is cut before
+it grows too large; every cut names the exact run of input offsets that it decided.
 """
 
 from collections import defaultdict
@@ -9,11 +9,21 @@ from collections.abc import Iterator
 
 from payments.commands import NO_REPLY
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind, Step
-from payments.items.details import Assessed, Detail, Journal, Legs, Review, Rules
+from payments.items.details import (
+    Assessed,
+    Detail,
+    Journal,
+    Legs,
+    PaymentOrder,
+    ProviderRequest,
+    Review,
+    Rules,
+)
 from payments.movements.journals import MAX_LEGS
 from runtime.exactly_once.contract import Chunk
 from schemas import topics
 from schemas.codec.commands import MAX_ITEMS
+from schemas.codec.connectors import ConnectorRequest, encode_request
 from schemas.codec.credits import CreditBatch, encode_credits
 from schemas.codec.ledger import ENTRY, Counter, Lane, LedgerHeader, encode_ledger_record
 from schemas.codec.replies import Reply, encode_replies, reply_partition
@@ -53,6 +63,7 @@ _GOES_ON = frozenset(
         EntryKind.REFUSED,
         EntryKind.CAPTURED,
         EntryKind.JOURNAL_OPENED,
+        EntryKind.PROVIDER_ASKED,
         EntryKind.LEG_RESERVED,
         EntryKind.LEG_REFUSED,
         EntryKind.LEG_SETTLED,
@@ -99,6 +110,10 @@ class Outbox:
 
     def send_return(self, credit: Credit) -> None:
         self._returns[shard_of(credit.payer, self.shard.shards)].append(credit)
+
+    def ask_provider(self, owner: bytes, request: ConnectorRequest) -> None:
+        """Its results come back under the same key, to this shard."""
+        self.produce(topics.CONNECTOR_REQUESTS.name, encode_request(request), key=owner, partition=self.shard.number)
 
     def received(self, counter: Counter) -> None:
         """A record of a lane was taken; the ledger keeps the lane's position."""
@@ -183,4 +198,6 @@ def _bytes_of(detail: Detail) -> int:
         return 150 + _LEG_BYTES * len(detail.legs)
     if isinstance(detail, Rules):
         return 150 + len(detail.text.encode())
+    if isinstance(detail, (PaymentOrder, ProviderRequest)):
+        return 150 + sum(len(field.encode()) for field in detail if isinstance(field, str))
     return 150 + len(detail.verdict) if isinstance(detail, Assessed) else 150

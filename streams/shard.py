@@ -13,7 +13,9 @@ SOURCES: dict[str, SourceTopic] = {
     topics.COMMANDS.name: SourceTopic.COMMANDS,
     topics.CREDITS.name: SourceTopic.CREDITS,
     topics.RETURNS.name: SourceTopic.RETURNS,
+    topics.CONNECTOR_RESULTS.name: SourceTopic.CONNECTOR_RESULTS,
 }
+"""What a shard decides. Who else enumerates its inputs takes them from here, or from SourceTopic."""
 
 
 class Shard:

@@ -1,1 +1,1 @@
-"""One file per decision, in stream order: authorise → post → take_back; quarantine for what can't be decided."""
+"""One file per decision, authorise → post → take_back, and conclude; quarantine for what can't be decided."""

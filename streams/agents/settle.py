@@ -1,13 +1,14 @@
 """settle: records one entry and everything that follows from it, in this shard at once and in others by a message.
 
-Writes (through the outbox) ledger.entries, payments.credits, payments.returns, replies. Guarantees that each entry is
-applied before the next is decided, and that nothing which follows from an entry is left out of its transaction.
+Writes (through the outbox) ledger.entries, payments.credits, payments.returns, connectors.requests, replies. Guarantees
+that each entry is applied before the next is decided, and that nothing which follows from an entry is left out of its
+transaction.
 """
 
 from payments.commands import NO_REPLY
 from payments.entries import Credit, Entry, Source
 from payments.identifiers import is_system
-from payments.movements.deciding import arrive, following, is_answer
+from payments.movements.deciding import arrive, following, is_answer, requests_of
 from schemas.partitioning import shard_of
 from streams.outbox import Outbox
 from streams.shard import Shard
@@ -21,6 +22,8 @@ def settle(
     """
     outbox.add(entry, reply_to, description)
     shard.evolve(entry)
+    for owner, request in requests_of(entry):
+        outbox.ask_provider(owner, request)
     for message in following(entry, reply_to):
         _forward(shard, outbox, message, source)
 

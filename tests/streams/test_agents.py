@@ -209,7 +209,7 @@ def test_an_undecodable_packed_record_stops_the_shard() -> None:
         world.decide(topics.CREDITS.name, 1)
 
 
-@pytest.mark.parametrize("topic", [topics.COMMANDS, topics.CREDITS, topics.RETURNS])
+@pytest.mark.parametrize("topic", [topics.COMMANDS, topics.CREDITS, topics.RETURNS, topics.CONNECTOR_RESULTS])
 def test_a_record_whose_time_its_producer_set_stops_the_shard(topic: topics.Topic) -> None:
     """A year ahead, it would make the shard forget every key."""
     world = World(SHARDS)

@@ -24,6 +24,7 @@ from schemas.codec.instructions import encode_instruction, encode_tick
 from schemas.codec.ledger import decode_ledger_record
 from schemas.partitioning import shard_of
 from streams.agents.authorise import authorise
+from streams.agents.conclude import conclude
 from streams.agents.post import post
 from streams.agents.take_back import take_back
 from streams.shard import Shard
@@ -39,6 +40,7 @@ AGENTS: dict[str, Callable[[Shard, Chunk], None]] = {
     topics.COMMANDS.name: authorise,
     topics.CREDITS.name: post,
     topics.RETURNS.name: take_back,
+    topics.CONNECTOR_RESULTS.name: conclude,
 }
 
 

@@ -1,8 +1,8 @@
 """Decides one run of recorded inputs again, with nothing but the core and the codec.
 
-Reads messages of payments.commands, payments.credits or payments.returns in the order that a ledger record names them.
-Changes the book that it is given. Keeps what the deciding stage must have written: entries, descriptions, credits and
-returns per shard, and what went to quarantine.
+Reads messages of the deciding stage's inputs in the order that a ledger record names them. Changes the book that it is
+given. Keeps what the deciding stage must have written: entries, descriptions, credits and returns per shard, and what
+went to quarantine.
 """
 
 from collections import defaultdict
@@ -21,6 +21,7 @@ from payments.movements.holds import expire
 from payments.movements.instructions import Instruction, SetRules
 from payments.rejections import Reason
 from schemas.codec.commands import decode_body, form_refusal, items
+from schemas.codec.connectors import decode_result
 from schemas.codec.instructions import decode_instruction, decode_tick, instruction_refusal, is_instruction, is_tick
 from schemas.codec.quarantine import kept_key, kept_value
 from schemas.partitioning import shard_of
@@ -70,6 +71,12 @@ class Decisions:
         """Every message of one packed record between two shards."""
         for item, credit in enumerate(credits):
             self._arrive(credit, source_of(message, item))
+
+    def result_record(self, message: Message) -> None:
+        """What a provider answered."""
+        source, result = source_of(message, 0), decode_result(message.value() or b"")
+        entry, reply_to = deciding.conclude(self._book, message.key() or b"", result, source)
+        self._settle(entry, source, reply_to)
 
     def _tick(self, message: Message, source: Source, value: bytes) -> None:
         if decode_tick(value) != self._shard:

@@ -23,7 +23,7 @@ _DONE_TO_ACCOUNT = {
     EntryKind.ACCOUNT_UNFROZEN: AccountStatus.OPEN,
     EntryKind.ACCOUNT_CLOSED: AccountStatus.CLOSED,
 }
-_TOLD_BY_DETAILS = frozenset(RULES) - {
+_TOLD_BY_DETAILS = (frozenset(RULES) | {EntryKind.ORDERS_PLACED, EntryKind.PROVIDER_ASKED}) - {
     EntryKind.ACCOUNT_OPENED,
     EntryKind.RESERVED,
     EntryKind.POSTED,
@@ -121,8 +121,9 @@ class Fold:
             return
         _require_balance(entry, place)
         moves = moves_of(entry, self.items.left_of_hold(entry))
+        uncollected = self.items.uncollected_change(entry)
         self.items.add(entry, where, place)
-        self._set_aside(entry, moves)
+        self._set_aside(entry, moves, uncollected)
         for move in moves:
             self._posted[move.account] += move.posted
             self._touch(move.account, move.currency, entry.decided_at_us)
@@ -132,7 +133,7 @@ class Fold:
         if account_id is not None:
             self._move(account_id, 0, entry.available_after_minor, entry.decided_at_us, place)
 
-    def _set_aside(self, entry: Entry, moves: list[Move]) -> None:
+    def _set_aside(self, entry: Entry, moves: list[Move], uncollected: int) -> None:
         """What has left one account and not reached another one yet, besides holds and uncollected deposits."""
         match entry.kind:
             case EntryKind.RESERVED | EntryKind.CAPTURED:
@@ -142,6 +143,7 @@ class Fold:
             case EntryKind.POSTED | EntryKind.RECEIVED if not is_operators(entry.debit_account):
                 self._reserved_less_ended[entry.currency] -= entry.amount_minor
             case EntryKind.JOURNAL_POSTED | EntryKind.LEG_RESERVED | EntryKind.LEG_SETTLED | EntryKind.LEG_RELEASED:
+                self._in_journals[entry.currency] -= uncollected
                 for move in moves:
                     self._in_journals[move.currency] -= move.available
 

@@ -47,6 +47,8 @@ class AuditedTopics(NamedTuple):
     commands: str = topics.COMMANDS.name
     credits: str = topics.CREDITS.name
     returns: str = topics.RETURNS.name
+    results: str = topics.CONNECTOR_RESULTS.name
+    requests: str = topics.CONNECTOR_REQUESTS.name
     quarantine: str = topics.QUARANTINE.name
 
     @property
@@ -56,6 +58,7 @@ class AuditedTopics(NamedTuple):
             SourceTopic.COMMANDS: self.commands,
             SourceTopic.CREDITS: self.credits,
             SourceTopic.RETURNS: self.returns,
+            SourceTopic.CONNECTOR_RESULTS: self.results,
         }
 
 

@@ -12,11 +12,13 @@ from millrace.audit.ledger.fold import Fold
 from millrace.audit.ledger.lanes import LaneLog
 from millrace.audit.ledger.partition_log import Advance, AuditedTopics, Extents, PartitionLog, extents
 from millrace.audit.ledger.quarantine import compare_quarantine
-from millrace.audit.ledger.replay import RECEIVED, Inputs, Replayed, ShardReplay, decoded
+from millrace.audit.ledger.replay import RECEIVED, Inputs, Replayed, ShardReplay, decoded, digest_of
 from millrace.audit.ledger.settlement import Settlement
 from millrace.audit.report import AuditReport, Differs, Invariant
+from payments.errors import UndecodableRecord
 from runtime.archive.reader import Archive
 from runtime.kafka_client import Brokers
+from schemas.codec.connectors import decode_request
 from schemas.codec.ledger import SourceTopic, record_hash
 
 
@@ -70,6 +72,7 @@ def prove_log(reader: LogReader, report: AuditReport) -> None:
     _conclude_fold(fold, report)
     _prove_joins(reader, report, settlement, lanes, fold)
     _prove_quarantine(reader, report, replayed)
+    _prove_requests(reader, report, replayed)
 
 
 def _folded(replay: ShardReplay, fold: Fold, topic: str) -> Iterator[Located]:
@@ -145,6 +148,38 @@ def _prove_quarantine(reader: LogReader, report: AuditReport, replayed: list[Rep
             {shard.shard: shard.commands_decided for shard in replayed},
         )
         report.proved(Invariant.QUARANTINE, f"{count} items, equal in origin, reason and bytes")
+
+
+def _prove_requests(reader: LogReader, report: AuditReport, replayed: list[Replayed]) -> None:
+    """Later attempts are the connectors' own; the first is what the ledger says, and nobody else asks for money."""
+    name = reader.topics.requests
+    for sentence in reader.incomplete(name):
+        report.not_proved(Invariant.TRACE, sentence)
+        return
+    for shard in replayed:
+        expected = iter(shard.requests)
+        for place, digest in _first_attempts(reader.partition(name, shard.shard)):
+            wanted = next(expected, None)
+            if wanted is None and reader.moved_on():
+                report.not_proved(Invariant.TRACE, f"providers were asked while {name} was read: run it again at rest")
+                return
+            if wanted != digest:
+                raise Differs(Invariant.TRACE, place, "what the ledger asks a provider for", "another request")
+        for _ in expected:
+            raise Differs(Invariant.ONE_OUTCOME, f"{name}[{shard.shard}]", "what the ledger asks for", "no such record")
+    asked = sum(len(shard.requests) for shard in replayed)
+    report.proved(Invariant.TRACE, f"{asked} requests to providers are those that the ledger asks for")
+
+
+def _first_attempts(log: PartitionLog) -> Iterator[tuple[str, bytes]]:
+    for message in log:
+        value, place = message.value() or b"", f"{log.topic}[{log.partition}] offset {message.offset()}"
+        try:
+            attempt = decode_request(value).attempt
+        except UndecodableRecord as error:
+            raise Differs(Invariant.TRACE, place, "a ConnectorRequest", error) from error
+        if attempt == 1:
+            yield place, digest_of(message.key() or b"", value)
 
 
 def _prove_chain_alone(reader: LogReader, report: AuditReport, reasons: list[str]) -> None:

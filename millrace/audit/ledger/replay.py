@@ -1,11 +1,12 @@
 """Follows one shard's ledger from its first record, deciding every input again on the way.
 
-Reads ledger.entries, payments.commands, payments.credits and payments.returns of one partition. Keeps the shard's book.
+Reads ledger.entries and the inputs of the deciding stage of one partition. Keeps the shard's book.
 Guarantees for every record: hash link, sequence number, the run of inputs it names (none skipped, none twice), its
 lanes, and every byte of its entries and descriptions. Where retention has deleted the inputs of a record, the book
 follows its entries instead, and the record is counted as not decided again.
 """
 
+import hashlib
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import NamedTuple
@@ -20,6 +21,8 @@ from payments.book import Book, evolve
 from payments.entries import Entry
 from payments.errors import MillraceError, UndecodableRecord
 from payments.items.details import Detail
+from payments.movements.deciding import requests_of
+from schemas.codec.connectors import encode_request
 from schemas.codec.credits import CreditBatch, decode_credits
 from schemas.codec.ledger import (
     GENESIS_HASH,
@@ -78,6 +81,8 @@ class Replayed(NamedTuple):
     """Next undecided offset of the commands."""
 
     set_aside: list[SetAside]
+    requests: list[bytes]
+    """Digests of what providers must have been asked, in this order."""
 
 
 class ShardReplay:
@@ -86,6 +91,7 @@ class ShardReplay:
     def __init__(self, ledger: PartitionLog, inputs: dict[SourceTopic, Inputs], shards: int, lanes: LaneLog) -> None:
         self.shard = ledger.partition
         self.set_aside: list[SetAside] = []
+        self.requests: list[bytes] = []
         self.records = 0
         self.decided_again = 0
         self.undecided = 0
@@ -113,13 +119,17 @@ class ShardReplay:
             self.records += 1
             self._previous_hash, self._previous_offset = record_hash(value), message.offset()
             self.next_offsets[record.header.source] = record.header.next_offset
+            for _, entry in record.detailed():
+                self.requests += (digest_of(owner, encode_request(asked)) for owner, asked in requests_of(entry))
             yield message.offset(), record
         self._count_undecided()
 
     def summary(self) -> Replayed:
         """The result, once `records_checked` is exhausted."""
         commands = self.next_offsets[SourceTopic.COMMANDS]
-        return Replayed(self.shard, self.records, self.decided_again, self.undecided, commands, self.set_aside)
+        return Replayed(
+            self.shard, self.records, self.decided_again, self.undecided, commands, self.set_aside, self.requests
+        )
 
     def _check_header(self, header: LedgerHeader, place: str) -> None:
         if header.shard != self.shard:
@@ -143,6 +153,8 @@ class ShardReplay:
             for message in self._inputs[header.source].take(header.first_offset, header.next_offset):
                 if header.source is SourceTopic.COMMANDS:
                     decisions.command_record(message)
+                elif header.source is SourceTopic.CONNECTOR_RESULTS:
+                    decisions.result_record(message)
                 else:
                     batch = self._received(RECEIVED[header.source], message, received)
                     decisions.credit_record(message, batch.credits)
@@ -195,9 +207,14 @@ class ShardReplay:
         for source, inputs in self._inputs.items():
             for message in inputs.rest():
                 self.undecided += 1
-                if source is not SourceTopic.COMMANDS:
+                if source in RECEIVED:
                     batch = decode_credits(message.value() or b"")
                     self._lane_log.receive(RECEIVED[source], self.shard, batch, message)
+
+
+def digest_of(key: bytes, value: bytes) -> bytes:
+    """Sixteen bytes for a record that is kept only to be compared."""
+    return hashlib.blake2b(key + value, digest_size=16).digest()
 
 
 def decoded(value: bytes, place: str) -> PackedLedgerRecord:
