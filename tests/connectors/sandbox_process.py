@@ -41,7 +41,8 @@ class SandboxProcess:
             text=True,
         )
         assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
+        with self.process.stdout as said:
+            self.url = said.readline().strip()
         eventually(self.answers, "the sandbox answers")
 
     def answers(self) -> bool:

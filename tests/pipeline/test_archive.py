@@ -53,7 +53,7 @@ def archiver(stage: LocalEnvironment, folder: Path) -> Iterator["subprocess.Pope
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def covers_everything(stage: LocalEnvironment, folder: Path) -> bool:

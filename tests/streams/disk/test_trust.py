@@ -266,7 +266,7 @@ def test_a_folder_in_use_is_refused_with_what_to_do(tmp_path: Path, monkeypatch:
             Storage(tmp_path).open(0)
     finally:
         holding.kill()
-        holding.wait()
+        holding.communicate()
     Storage(tmp_path).open(0).close()
 
 
