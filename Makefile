@@ -16,7 +16,7 @@ demo: $(READY)  ## Push 29,961 real payments through all of it, prove the books.
 
 # Two processes, each with a broker and Postgres of its own: the tests wait more than they compute.
 test: $(READY)  ## Run the tests on a real Kafka and Postgres. FLAGS="tests/folder -k words -n 0"
-	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(FLAGS)
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not night" $(FLAGS)
 
 check: $(READY)  ## Format, lint, types, import rule, house style; needs no servers
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run $(BIN)/ruff format ."; exit 1; }
@@ -36,7 +36,8 @@ bench: $(READY)  ## Measure payments/s, latency, CPU per payment. FLAGS="--json 
 faults: $(READY)  ## Break things under load, verify the books. FLAGS="--list", "--scenario NAME --seed 1"
 	@$(BIN)/python -m tests.faults $(FLAGS)
 
-nightly: $(READY)  ## Every fault × 10 seeds, every guard out once → docs/reliability.md. FLAGS="--seeds 2"
+nightly: $(READY)  ## The long tests; every fault × 10 seeds, every guard out once → docs/reliability.md. FLAGS="--seeds 2"
+	@$(BIN)/python -m pytest -m night
 	@$(BIN)/python -m tests.faults.nightly $(FLAGS)
 
 up: $(READY)  ## Start Kafka, Postgres and the pipeline. FLAGS="--brokers 3"

@@ -13,7 +13,7 @@ from xdist.remote import Producer
 from millrace.environment import LocalEnvironment
 from tests.support.environment import fresh_database, provider_of, running_environment
 from tests.support.report_line import report_line
-from tests.support.side_by_side import SharedSystems
+from tests.support.side_by_side import TAKE_MINUTES, SharedSystems
 
 properties.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 properties.load_profile("untimed")
@@ -21,8 +21,13 @@ properties.load_profile("untimed")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedSystems:
-    """How `-n 2` shares out the tests."""
+    """How `-n` shares out the tests."""
     return SharedSystems(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the order of the files, but for what takes minutes."""
+    items.sort(key=lambda item: not item.nodeid.startswith(TAKE_MINUTES))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,9 +1,20 @@
-"""Which tests run in one process when `make test` uses two: those of a file, and of a folder that shares a system."""
+"""How `make test` shares tests out: those of a file go to one process, those of a folder too where they share a system,
+and what takes minutes begins first.
+"""
 
 from xdist.scheduler import LoadScopeScheduling
 
 SHARED_SYSTEMS = ("tests/audit/", "tests/ingest_api/", "tests/quarantine/", "tests/security/")
 """Folders whose conftest.py starts an installation for all of its files: 7-18 s each time."""
+
+TAKE_MINUTES = (
+    *SHARED_SYSTEMS,
+    "tests/faults/test_smoke.py",
+    "tests/exactly_once/test_faults.py",
+    "tests/demo/test_run.py",
+    "tests/pipeline/",
+)
+"""Where these begin late, one process ends long after the others."""
 
 
 class SharedSystems(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
