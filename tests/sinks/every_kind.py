@@ -345,8 +345,8 @@ class EveryKind:
         self._order(CANCELLED_CHECKOUT, SHOP, 900, is_on_delivery=True)
         self._ask(CancelOrder, checkout=CANCELLED_CHECKOUT, payment_order_id="900")
         self._drive.settle()
-        for amount in ("500", "988", "266", "none"):
-            self._ask(CancelOrder, checkout=CHECKOUT, payment_order_id=amount)
+        for order in ("500", "988", "266", "none"):
+            self._ask(CancelOrder, checkout=CHECKOUT, payment_order_id=order)
         of_shop = {"checkout": CHECKOUT, "payment_order_id": "1000", "currency": "EUR"}
         for amount_minor in (300, 166, 177, 600, 188):
             self._ask(RefundOrder, **of_shop, amount_minor=amount_minor)
