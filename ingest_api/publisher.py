@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from payments.errors import Unavailable
-from runtime.kafka_client import Brokers, is_refusal
+from runtime.kafka_client import AccessRefused, Brokers, is_refusal
 from runtime.kafka_login import refuse_wrong_login
 from runtime.settings import Settings
 from schemas.topics import COMMANDS, partitions
@@ -28,6 +28,7 @@ _QUEUE_RECORDS = 1_000_000  # librdkafka's own bound stays above ours, which is 
 _RECORD_OVERHEAD_BYTES = 512  # what librdkafka keeps per record beyond its value, generously
 _POLL_S = 0.1
 _TOPIC_WAIT_S = 30
+_METADATA_S = 10
 
 
 class QueueFull(Unavailable):
@@ -221,6 +222,22 @@ class Publisher:
         self._stopping.set()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, 5)
+
+
+def require_shards(producer: Producer, brokers: Brokers, shards: int) -> None:
+    """Raises Unavailable where the commands topic has another number of partitions, or Kafka does not answer."""
+    try:
+        refuse_wrong_login(brokers)
+        topic = producer.list_topics(COMMANDS.name, _METADATA_S).topics[COMMANDS.name]
+        if topic.error is not None and is_refusal(topic.error):
+            raise Unavailable(brokers.explained(topic.error, f"write {COMMANDS.name}"))
+        found = len(topic.partitions)
+    except AccessRefused as refused:
+        raise Unavailable(str(refused)) from refused
+    except KafkaException as error:
+        raise Unavailable(f"Kafka does not answer: {error.args[0].str()}") from error
+    if found != shards:
+        raise Unavailable(f"{COMMANDS.name} has {found} partitions, MILLRACE_SHARDS is {shards}: correct it")
 
 
 def _configuration(settings: Settings, on_error: Any) -> dict[str, Any]:

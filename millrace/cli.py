@@ -10,6 +10,7 @@ import typer
 
 from millrace.personal_data.app import app as personal_data
 from millrace.rules.app import app as rules
+from millrace.schedules.app import app as schedules
 from millrace.screening.app import app as screening
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING, EXIT_ALARM = 1, 2, 3, 4
@@ -357,6 +358,7 @@ def discard(
 
 app.add_typer(personal_data, name="personal-data")
 app.add_typer(rules, name="rules")
+app.add_typer(schedules)
 app.add_typer(screening, name="screening")
 
 

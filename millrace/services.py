@@ -51,6 +51,10 @@ def _ticker(_: Settings) -> Iterator[Service]:
     yield Service(name="ticker", argv=_millrace("ticker"), group="workers")
 
 
+def _scheduler(_: Settings) -> Iterator[Service]:
+    yield Service(name="scheduler", argv=_millrace("scheduler"), group="api", stop_timeout_ms=20_000)
+
+
 def _api(settings: Settings) -> Iterator[Service]:
     for process in range(settings.api_processes):
         yield Service(
@@ -76,6 +80,7 @@ PIPELINE: tuple[ServicesOf, ...] = (
     _connectors,
     _workers,
     _ticker,
+    _scheduler,
     _api,
 )
 

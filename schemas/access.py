@@ -147,6 +147,11 @@ TICKER = Principal(
     "`millrace ticker`",
     _write("ticks, so that holds expire without traffic", COMMANDS),
 )
+SCHEDULER = Principal(
+    "millrace-scheduler",
+    "`millrace scheduler`",
+    _write("transfers that are due", COMMANDS),
+)
 ARCHIVE = Principal(
     "millrace-archive",
     "`millrace archive run`",
@@ -197,6 +202,7 @@ PRINCIPALS: tuple[Principal, ...] = (
     QUARANTINE_SINK,
     CONNECTOR,
     TICKER,
+    SCHEDULER,
     ARCHIVE,
     WATCH,
     OPERATOR,

@@ -25,26 +25,23 @@ from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple, Self
 
 import psycopg
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Message, Producer
 from psycopg import Connection
 
 from ingest_api.problems import Fault
-from ingest_api.publisher import DeliveryUnknown
+from ingest_api.publisher import DeliveryUnknown, require_shards
 from ingest_api.quarantine import cases
 from ingest_api.quarantine.cases import Case, CaseStatus
 from ingest_api.quarantine.diagnosis import Diagnosis, Target, diagnose
-from payments.errors import Unavailable
 from payments.identifiers import PAYMENT, format_id
 from runtime.exactly_once.failpoints import Failpoints
-from runtime.kafka_client import AccessRefused, Brokers, is_refusal
-from runtime.kafka_login import refuse_wrong_login
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 from schemas.origin import REDRIVEN_FROM, Origin
 from schemas.topics import COMMANDS
 
 UNKNOWN: Final = "Check the id: topic-partition-offset-item, as the list shows it. A new case may take a moment."
 
-_METADATA_S: Final = 10
 _LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 _DECIDED: Final = """
@@ -87,22 +84,8 @@ class Redriver:
     def ready(cls, settings: Settings, connection: Connection) -> Self:
         """One whose topic has as many partitions as this installation has shards. Raises Unavailable."""
         made = cls(settings, connection)
-        made._require_shards()
+        require_shards(made._producer, made._brokers, made._shards)
         return made
-
-    def _require_shards(self) -> None:
-        try:
-            refuse_wrong_login(self._brokers)
-            topic = self._producer.list_topics(COMMANDS.name, _METADATA_S).topics[COMMANDS.name]
-            if topic.error is not None and is_refusal(topic.error):
-                raise Unavailable(self._brokers.explained(topic.error, f"write {COMMANDS.name}"))
-            found = len(topic.partitions)
-        except AccessRefused as refused:
-            raise Unavailable(str(refused)) from refused
-        except KafkaException as error:
-            raise Unavailable(f"Kafka does not answer: {error.args[0].str()}") from error
-        if found != self._shards:
-            raise Unavailable(f"{COMMANDS.name} has {found} partitions, MILLRACE_SHARDS is {self._shards}: correct it")
 
     def redrive(self, origin: Origin, who: str, *, force: bool = False) -> Outcome:
         """Once. Raises DeliveryUnknown, psycopg.Error: run it again then.

@@ -80,6 +80,14 @@ def run_ticker() -> NoReturn:
     raise SystemExit(run(_let_in()))
 
 
+def run_scheduler() -> NoReturn:
+    """Transfers that are due."""
+    _log_to_stderr()
+    from ingest_api.schedules.service import run
+
+    raise SystemExit(run(_let_in()))
+
+
 def run_stripe_sandbox(host: str, port: int, webhook_url: str) -> None:
     """The provider that `MILLRACE_STRIPE_URL` can point at."""
     from connectors.sandbox.__main__ import announce, webhook_of

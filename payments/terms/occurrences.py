@@ -47,11 +47,11 @@ class Progress(NamedTuple):
     """Those that wait, in the order in which they are due."""
 
 
-def idempotency_key(schedule: Schedule, occurrence: Occurrence) -> str:
+def idempotency_key(schedule_id: bytes, wall: datetime, attempt: int) -> str:
     """The key of the transfer: `sch_…/2026-01-31T09:00:00/0`. Each try has its own, since a refusal is remembered too;
     the next try exists only where this one was refused, so at most one of them moves money.
     """
-    return f"{format_id(SCHEDULE, schedule.schedule_id)}/{occurrence.wall.isoformat()}/{occurrence.attempt}"
+    return f"{format_id(SCHEDULE, schedule_id)}/{wall.isoformat()}/{attempt}"
 
 
 def due(schedule: Schedule, progress: Progress, now_us: int) -> tuple[tuple[Occurrence, ...], Progress]:
@@ -75,7 +75,7 @@ def left_out(schedule: Schedule, progress: Progress, until_us: int) -> Progress:
 def _fresh(schedule: Schedule, progress: Progress, now_us: int) -> Iterator[Occurrence]:
     if schedule.missed is MissedRuns.LAST:
         return islice(_reached(schedule, progress, now_us), 0 if _left(schedule, progress) == 0 else 1)
-    return takewhile(lambda each: each.due_at_us <= now_us, _upcoming(schedule, progress))
+    return takewhile(lambda each: each.due_at_us <= now_us, upcoming(schedule, progress))
 
 
 def _reached(schedule: Schedule, progress: Progress, now_us: int) -> Iterator[Occurrence]:
@@ -84,7 +84,8 @@ def _reached(schedule: Schedule, progress: Progress, now_us: int) -> Iterator[Oc
     return (each for each in _first_tries(schedule, walls) if each.due_at_us <= now_us)
 
 
-def _upcoming(schedule: Schedule, progress: Progress) -> Iterator[Occurrence]:
+def upcoming(schedule: Schedule, progress: Progress) -> Iterator[Occurrence]:
+    """Those that were not issued, in their order, retries not counted."""
     return islice(_first_tries(schedule, walls_after(schedule, progress.last)), _left(schedule, progress))
 
 
@@ -100,7 +101,7 @@ def _first_tries(schedule: Schedule, walls: Iterator[datetime]) -> Iterator[Occu
 
 def next_due_us(schedule: Schedule, progress: Progress) -> int | None:
     """When `due` has something to return next; None: never again, the schedule is finished."""
-    waiting = [each.due_at_us for each in (*progress.retries[:1], *islice(_upcoming(schedule, progress), 1))]
+    waiting = [each.due_at_us for each in (*progress.retries[:1], *islice(upcoming(schedule, progress), 1))]
     return min(waiting, default=None)
 
 

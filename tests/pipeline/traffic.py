@@ -71,6 +71,11 @@ class Traffic:
                 self._producer.produce(topics.COMMANDS.name, encode_batch(bodies[at : at + 50]), None, shard)
         self._producer.flush()
 
+    def pay_in(self, account: bytes, amount_minor: int) -> None:
+        """One more deposit."""
+        self._send(self._deposit(account, amount_minor)._replace(idempotency_key=secrets.token_hex(8)))
+        self._producer.flush()
+
     def poison(self, value: bytes) -> None:
         """A record that can't be decided, on a random partition."""
         self._producer.produce(topics.COMMANDS.name, value, b"poison", self._random.randrange(self._shards))

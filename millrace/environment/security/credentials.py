@@ -31,6 +31,7 @@ PRINCIPAL_OF_SERVICE: Mapping[str, str] = {
     "worker": access.WORKER.name,
     "connectors": access.CONNECTOR.name,
     "ticker": access.TICKER.name,
+    "scheduler": access.SCHEDULER.name,
     "api": access.API.name,
 }
 """Service, without the number of its slot or process → who it is for the brokers."""

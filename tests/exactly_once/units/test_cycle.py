@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runtime.exactly_once.commit import Cycle, commit_cycle
 from runtime.exactly_once.contract import Chunk
-from runtime.exactly_once.failpoints import NAMES, REDRIVE_NAMES, Failpoints
+from runtime.exactly_once.failpoints import NAMES, REDRIVE_NAMES, SCHEDULE_NAMES, Failpoints
 from tests.exactly_once.units.scripted import Record
 
 STEPS = ("open", "before_commit", "metadata", "flush", "send_offsets", "commit", "remember", "after_commit", "renew")
@@ -178,17 +178,17 @@ def test_the_step_is_reached_in_its_place(name: str, monkeypatch: pytest.MonkeyP
 
 
 def test_no_two_steps_have_one_name() -> None:
-    assert len({*NAMES, *REDRIVE_NAMES}) == len(NAMES) + len(REDRIVE_NAMES)
+    assert len({*NAMES, *REDRIVE_NAMES, *SCHEDULE_NAMES}) == len(NAMES) + len(REDRIVE_NAMES) + len(SCHEDULE_NAMES)
 
 
-@pytest.mark.parametrize("name", [*NAMES, *REDRIVE_NAMES])
+@pytest.mark.parametrize("name", [*NAMES, *REDRIVE_NAMES, *SCHEDULE_NAMES])
 def test_an_armed_step_acts_on_its_nth_time_and_only_then(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     acted: list[str] = []
     monkeypatch.setattr(Failpoints, "_act", lambda _: acted.append("acted"))
     points = Failpoints(f"{name}:3")
     seen = []
     for _ in range(5):
-        for other in {*NAMES, *REDRIVE_NAMES} - {name}:
+        for other in {*NAMES, *REDRIVE_NAMES, *SCHEDULE_NAMES} - {name}:
             points.reach(other)
         points.reach(name)
         seen.append(len(acted))
@@ -198,5 +198,5 @@ def test_an_armed_step_acts_on_its_nth_time_and_only_then(name: str, monkeypatch
 def test_nothing_armed_never_acts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Failpoints, "_act", lambda _: pytest.fail("acted"))
     points = Failpoints("")
-    for name in (*NAMES, *REDRIVE_NAMES, ""):
+    for name in (*NAMES, *REDRIVE_NAMES, *SCHEDULE_NAMES, ""):
         points.reach(name)

@@ -144,7 +144,7 @@ def test_a_job_run_twice_moves_money_once(case: Case, lost: set[int]) -> None:
     progress = Progress()
     for number, now_us in enumerate([*case.asked_us, *[case.end_us] * 4]):
         found, after = due(case.schedule, progress, now_us)
-        paid |= {idempotency_key(case.schedule, each): each.wall for each in found}
+        paid |= {idempotency_key(case.schedule.schedule_id, each.wall, each.attempt): each.wall for each in found}
         progress = (
             progress if number in lost and number < len(case.asked_us) else decode_progress(encode_progress(after))
         )
@@ -263,8 +263,7 @@ def test_retries_come_before_new_occurrences_and_count_in_the_bound() -> None:
 
 
 def test_the_key_names_schedule_occurrence_and_try() -> None:
-    schedule = Schedule(bytes(15) + b"\x01", "UTC", datetime(2026, 1, 31, 9))
-    key = idempotency_key(schedule, Occurrence(datetime(2026, 1, 31, 9), 2, 0))
+    key = idempotency_key(bytes(15) + b"\x01", datetime(2026, 1, 31, 9), 2)
     assert key == "sch_00000000000000000000000001/2026-01-31T09:00:00/2"
 
 
