@@ -53,6 +53,8 @@ class Fault(StrEnum):
     OWNER_NEEDED = "primary_owner_needed"
     OWNERS_TOO_MANY = "too_many_owners"
     ROLE_INSUFFICIENT = "role_insufficient"
+    SCHEDULE_UNKNOWN = "schedule_not_found"
+    SCHEDULE_ENDED = "schedule_ended"
     PRECONDITION_FAILED = "precondition_failed"
     RATE_LIMITED = "rate_limited"
     QUEUE_FULL = "queue_full"
@@ -98,6 +100,8 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.OWNER_NEEDED: (409, "An open account needs its primary owner"),
     Fault.OWNERS_TOO_MANY: (422, "Too many owners"),
     Fault.ROLE_INSUFFICIENT: (403, "The role does not allow this"),
+    Fault.SCHEDULE_UNKNOWN: (404, "No such schedule"),
+    Fault.SCHEDULE_ENDED: (409, "The schedule has ended"),
     Fault.PRECONDITION_FAILED: (412, "It has changed since"),
     Fault.RATE_LIMITED: (429, "Too many commands"),
     Fault.QUEUE_FULL: (503, "Too busy to take more"),
@@ -131,7 +135,7 @@ STATUS: dict[Code, tuple[int, str]] = {
     Reason.WRONG_PARTITION: (422, "The command reached the wrong partition"),
     Reason.TEXT_TOO_LONG: (422, "A text is too long"),
     Reason.BATCH_TOO_LARGE: (422, "The batch is too large"),
-    Reason.PAYER_NOT_SYSTEM: (422, "A deposit comes from a system account"),
+    Reason.PAYER_NOT_SYSTEM: (422, "A deposit comes from the clearing account of a method"),
     Reason.ACCOUNT_DEBITS_FROZEN: (422, "The account is frozen for debits"),
     Reason.ACCOUNT_DORMANT: (422, "The account is dormant"),
     Reason.ACCOUNT_HAS_OPEN_ITEMS: (422, "Something about the account is still open"),

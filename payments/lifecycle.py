@@ -16,7 +16,7 @@ from payments.commands import Command, CommandKind
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind, Source
 from payments.errors import InvariantViolation
 from payments.identifiers import is_system, system_account
-from payments.items.details import Cause, CauseKind, Uncollected
+from payments.items.details import Cause, CauseKind, Hold, Uncollected
 from payments.movements.assessing import assessed, is_watched
 from payments.movements.deeds import Deed
 from payments.movements.instructions import Headline
@@ -59,11 +59,12 @@ def decide(book: Book, operation_id: bytes, command: Command, source: Source) ->
     fingerprint = command.fingerprint
     available = _available(book, command.authority)
     known = book.operations.fingerprint_of(operation_id)
-    if known is not None or _is_uncollected(book, operation_id, command):
+    is_assessed = command.kind is CommandKind.TRANSFER and is_watched(book, command.payer)
+    if known is not None or _is_open(book, operation_id, command, is_assessed):
         kind, reason = _REPLAYED if known == fingerprint else _KEY_REUSED
         return _entry(kind, reason, operation_id, command, source, fingerprint, available)
     refusal = REFUSALS[command.kind](book, command)
-    if command.kind is CommandKind.TRANSFER and is_watched(book, command.payer):
+    if is_assessed:
         paid = Headline(command.payer, command.payee, command.amount_minor, command.currency)
         reserved = Deed(EntryKind.RESERVED, *paid, available - command.amount_minor)
         decided = assessed(book, operation_id, paid, reserved if refusal is None else refusal, source)
@@ -128,10 +129,13 @@ def _available(book: Book, account_id: bytes) -> int:
     return account.available_minor if account is not None else 0
 
 
-def _is_uncollected(book: Book, operation_id: bytes, command: Command) -> bool:
-    """Whether the id names a deposit that still waits: it may outlive its key, and no other may take its place."""
-    waits = command.payer in UNCOLLECTED_FROM
-    return waits and book.items.find(Uncollected, command.payee, operation_id) is not None
+def _is_open(book: Book, operation_id: bytes, command: Command, is_assessed: bool) -> bool:
+    """Whether the id names a deposit or a review that still waits: it may outlive its key, and no other may take its
+    place.
+    """
+    if command.payer in UNCOLLECTED_FROM:
+        return book.items.find(Uncollected, command.payee, operation_id) is not None
+    return is_assessed and book.items.find(Hold, command.payer, operation_id) is not None
 
 
 DEEDS = {

@@ -8,6 +8,7 @@ from payments.items.details import HINDERS_CLOSING
 from payments.money import EXPONENTS, MAX_MINOR
 from payments.postings import SYSTEM_CURRENCIES
 from payments.rejections import Reason
+from payments.terms.methods import METHOD_OF
 
 
 def transfer_refusal(book: Book, payer: bytes, payee: bytes, amount_minor: int, currency: str) -> Reason | None:
@@ -30,7 +31,7 @@ def _transfer_refusal(book: Book, command: Command) -> Reason | None:
 def _deposit_refusal(book: Book, command: Command) -> Reason | None:
     if not 0 < command.amount_minor <= MAX_MINOR:
         return Reason.AMOUNT_INVALID
-    if command.payer not in SYSTEM_CURRENCIES:
+    if command.payer not in METHOD_OF:
         return Reason.PAYER_NOT_SYSTEM
     if SYSTEM_CURRENCIES[command.payer] != command.currency:
         return Reason.CURRENCY_MISMATCH

@@ -10,10 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from payments.commands import Command, CommandKind
+from payments.commerce.connector import ConnectorResult
 from payments.entries import Credit, EntryKind, Step
+from payments.identifiers import NIL
 from payments.items.details import RULES_OWNER
 from payments.movements.instructions import (
     AttributedTransfer,
+    CancelOrder,
     CaptureHold,
     ClearDeposit,
     DecideReview,
@@ -22,12 +25,15 @@ from payments.movements.instructions import (
     NoteEvidence,
     OpenAccount,
     OpenDispute,
+    PayOut,
+    PlaceCheckout,
     PlaceHold,
     PostJournal,
     PricedTransfer,
     RaiseHold,
     RecoverReceivable,
     Refund,
+    RefundOrder,
     ResolveDispute,
     ReturnDeposit,
     SetLimits,
@@ -37,7 +43,7 @@ from payments.movements.instructions import (
     WriteOff,
 )
 from payments.rejections import Reason
-from tests.model.rules import holds, journals, movements, reversals, risk
+from tests.model.rules import commerce, holds, journals, movements, reversals, risk
 from tests.model.rules.effects import Effect, Parties, Told, in_any_order
 from tests.model.rules.state import KEY_HOURS, Memory, State
 
@@ -63,6 +69,10 @@ RULES: dict[type[Command | Instruction], Callable[[State, bytes, Any, int], Effe
     SetLimits: risk.set_limits,
     SetRules: risk.set_rules,
     DecideReview: risk.decide_review,
+    PlaceCheckout: commerce.place,
+    CancelOrder: commerce.cancel,
+    RefundOrder: commerce.refund,
+    PayOut: commerce.pay_out,
 }
 
 Answer = tuple[Told | None, tuple[Credit, ...]]
@@ -101,6 +111,11 @@ class Ledger:
             return None, ()
         return self._told(effect, message.operation_id), self._sent(effect)
 
+    def conclude(self, owner: bytes, result: ConnectorResult) -> Answer:
+        """A provider has answered who waits for it."""
+        effect = commerce.concluded(self.state, owner, result)
+        return self._told(effect, result.request_id), self._sent(effect)
+
     def expire(self, place: int, time_us: int) -> list[Told]:
         """Time has come this far at a place."""
         due = holds.due(self.state, place, time_us)
@@ -119,7 +134,7 @@ class Ledger:
             case Step.PREPARED:
                 return journals.answered(self.state, message)
             case _:
-                return journals.ended(self.state, message)
+                return journals.ended(self.state, message, time_us)
 
     def _names_what_is_open(self, operation_id: bytes, asked: Command | Instruction) -> bool:
         """A key is free again after its time, but not while what was begun under it has not ended."""
@@ -127,13 +142,13 @@ class Ledger:
         match asked:
             case Command(kind=CommandKind.DEPOSIT):
                 return movements.is_waited_for(asked.payer) and operation_id in state.deposits
-            case PlaceHold():
+            case Command(kind=CommandKind.TRANSFER) | PricedTransfer() | AttributedTransfer() | PlaceHold():
                 return operation_id in state.holds
             case OpenDispute():
                 return operation_id in state.disputes or operation_id in state.debts
             case ReturnDeposit():
                 return operation_id in state.debts
-            case PostJournal():
+            case PostJournal() | CancelOrder() | PayOut():
                 return operation_id in state.journals
             case _:
                 return False
@@ -174,6 +189,8 @@ def authority(asked: Command | Instruction) -> bytes:
             return asked.merchant
         case PostJournal():
             return asked.legs[0].account
+        case PlaceCheckout() | CancelOrder():
+            return asked.checkout
         case _:
             account: bytes = asked.account  # type: ignore[attr-defined]  # every other kind is about one account
             return account
@@ -187,7 +204,7 @@ def place_of(asked: Command | Instruction, home: Callable[[bytes], int]) -> int:
 def _is_assessed(asked: Command | Instruction) -> bool:
     if isinstance(asked, Command):
         return asked.kind is CommandKind.TRANSFER
-    return isinstance(asked, PricedTransfer | AttributedTransfer | PlaceHold)
+    return isinstance(asked, PricedTransfer | AttributedTransfer | PlaceHold | PayOut)
 
 
 def body(asked: Command | Instruction) -> object:
@@ -212,6 +229,10 @@ def parties(asked: Command | Instruction) -> Parties:
             return Parties(asked.merchant, asked.customer, asked.amount_minor, asked.currency)
         case ReturnDeposit():
             return Parties(asked.account, asked.clearing_account, asked.amount_minor, asked.currency)
+        case PayOut():
+            return commerce.named(asked)
+        case RefundOrder():
+            return Parties(asked.checkout, NIL, asked.amount_minor, asked.currency)
         case RaiseHold() | RecoverReceivable():
             return Parties(authority(asked), amount=asked.amount_minor)
         case _:

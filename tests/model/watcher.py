@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 from payments.book import Book, Operations, OperationsInMemory
 from payments.commands import Command
+from payments.commerce.connector import ConnectorResult
 from payments.entries import Credit, Entry
 from payments.identifiers import derive_operation_id, is_system
 from payments.items.details import RULES_OWNER, RiskProfile, Rules
 from payments.movements.deciding import is_answer
 from payments.movements.instructions import Instruction
+from payments.postings import JOURNAL_ENTRIES
 from tests.model.ledger import Answer, Ledger, authority, place_of
 from tests.model.rules.effects import Judged, Told, difference, told
 
@@ -45,6 +47,12 @@ class Watcher:
     def arrived(self, shard: int, message: Credit, time_us: int, entries: Iterable[Entry]) -> None:
         """A message from another shard became these entries."""
         self._all(entries, shard, self._heard(message, time_us), time_us)
+
+    def concluded(
+        self, shard: int, owner: bytes, result: ConnectorResult, time_us: int, entries: Iterable[Entry]
+    ) -> None:
+        """A provider's result for this key became these entries."""
+        self._all(entries, shard, self.ledger.conclude(owner, result), time_us)
 
     def ticked(self, shard: int, time_us: int, entries: Iterable[Entry]) -> None:
         """Time passed at a shard."""
@@ -82,6 +90,8 @@ class Watcher:
         entry = next(coming, None)
         if entry is None:
             raise Disagreement(f"no entry, expected {expected.kind.name} {expected.operation_id.hex()}")
+        if entry.kind in JOURNAL_ENTRIES and (entry.amount_minor <= 0 or entry.debit_account == entry.credit_account):
+            raise Disagreement(f"no table of journal entries takes one that moves nothing: {entry}")
         found = told(entry)
         self.entries[found.kind.name.lower()] += 1
         self.reasons[str(found.reason)] += 1

@@ -17,7 +17,7 @@ from payments.identifiers import NIL, derive_operation_id, system_account
 from payments.items.details import Uncollected
 from payments.lifecycle import FINAL, TRANSITIONS, PaymentStatus, decide, post, take_back
 from payments.money import MAX_MINOR
-from payments.postings import MOVEMENTS, Posting, clearing_account, postings
+from payments.postings import MOVEMENTS, Posting, SystemAccount, clearing_account, postings
 from payments.rejections import QUARANTINED, Reason
 
 ALICE, BOB, CAROL, FROZEN, CLOSED, RICH, NOBODY, NO_DEBITS, DORMANT, WAITING = (
@@ -144,6 +144,7 @@ REFUSED_COMMANDS = [
     (Reason.PAYER_NOT_SYSTEM, deposit(payer=ALICE)),
     (Reason.PAYER_NOT_SYSTEM, deposit(payer=NIL)),
     (Reason.PAYER_NOT_SYSTEM, deposit(payer=system_account(999, "EUR"))),
+    (Reason.PAYER_NOT_SYSTEM, deposit(payer=system_account(SystemAccount.DISPUTES, "EUR"))),
     (Reason.CURRENCY_MISMATCH, deposit(payer=clearing_account("USD"))),
     (Reason.PAYEE_NOT_FOUND, transfer(payee=NIL)),
     (Reason.PAYEE_NOT_FOUND, transfer(payee=system_account(999, "EUR"))),

@@ -158,7 +158,7 @@ def deposit(state: State, operation_id: bytes, parties: Parties, time_us: int) -
     clearing, account, amount, currency = parties
     if not is_amount(amount):
         return Reason.AMOUNT_INVALID
-    if clearing not in OPERATORS:
+    if clearing not in CLEARING:
         return Reason.PAYER_NOT_SYSTEM
     if OPERATORS[clearing] != currency:
         return Reason.CURRENCY_MISMATCH

@@ -299,6 +299,12 @@ def test_a_won_dispute_is_no_payment_that_could_be_refunded(scene: Scene) -> Non
     assert scene.ask(asked).reason is Reason.PAYMENT_NOT_REFUNDABLE
 
 
+def test_a_deposit_comes_from_a_method_and_not_from_another_account_of_the_operator(scene: Scene) -> None:
+    """One from the disputes account was disputed, lost and given back to where it lay, which no table takes."""
+    disputes = system_account(SystemAccount.DISPUTES, "USD")
+    assert scene.deposit(MERCHANT, 50_00, disputes).reason is Reason.PAYER_NOT_SYSTEM
+
+
 def test_a_key_that_is_used_again_after_its_window_does_not_replace_what_it_began(scene: Scene) -> None:
     """The second hold took the place of the first, whose amount nobody could release any more."""
     scene.hold(60_00, key="order 7", hours=30 * 24)

@@ -302,3 +302,18 @@ def test_the_same_key_answers_a_review_and_assesses_nothing_again() -> None:
     (first,) = desk.command(CommandKind.TRANSFER, ANNA, BERT, 3_000, "k")
     (second,) = desk.command(CommandKind.TRANSFER, ANNA, BERT, 3_000, "k")
     assert (first.kind, second.kind, second.details) == (EntryKind.HELD, EntryKind.REPLAYED, ())
+
+
+@pytest.mark.parametrize("amount_minor", [3_000, 4_000])
+def test_a_key_that_is_used_again_after_its_window_does_not_replace_the_review_it_began(amount_minor: int) -> None:
+    """No tick came for three days: the second took the first one's place, whose amount nobody could release."""
+    desk = Desk()
+    desk.rule()
+    desk.command(CommandKind.TRANSFER, ANNA, BERT, 3_000, "k")
+    desk.now_us += 80 * 3_600_000_000
+    desk.pay(1)  # forgets what is older than 72 hours
+    (again,) = desk.command(CommandKind.TRANSFER, ANNA, BERT, amount_minor, "k")
+    assert again.reason is Reason.IDEMPOTENCY_KEY_REUSED
+    released = [entry for due in expire(desk.book, desk.source) for entry in settled(desk.book, due, desk.source)]
+    assert [entry.amount_minor for entry in released] == [3_000]
+    assert desk.available(ANNA) == 100_000 - 1
