@@ -82,6 +82,8 @@ ASSESSED = (PricedTransfer, AttributedTransfer, PlaceHold, PayOut)
 """On these limits and rules have a say, as on every plain transfer."""
 
 _BEGINS: dict[type[Instruction], tuple[type[OpenItem], ...]] = {
+    PricedTransfer: (Hold,),  # while it waits for an analyst
+    AttributedTransfer: (Hold,),
     PlaceHold: (Hold,),
     ReturnDeposit: (Receivable,),
     OpenDispute: (Dispute, Receivable),
