@@ -10,9 +10,21 @@ from typing import Protocol
 from payments.accounts import Account, AccountStatus, AccountType
 from payments.entries import NO_FINGERPRINT, Entry, EntryKind
 from payments.identifiers import NIL, is_system
-from payments.items.details import OPEN_ITEMS, RULES_OWNER, Assessed, Dispute, Opening, OrderTerms, RiskTerms, Rules
+from payments.items.details import (
+    OPEN_ITEMS,
+    RULES_OWNER,
+    Assessed,
+    Dispute,
+    Observation,
+    Opening,
+    OrderTerms,
+    Published,
+    RiskTerms,
+    Rules,
+)
 from payments.items.open_items import Items, ItemsInMemory
 from payments.items.profiles import attempt_of, learn, rule_set_of
+from payments.items.spanning import count, learn_published, note_published, place_of
 from payments.postings import legs_of
 from payments.risk.limits import UNLIMITED, Limits
 from payments.risk.rules import NO_RULES, RuleSet
@@ -218,6 +230,8 @@ def changed_account(entry: Entry) -> bytes | None:
         account_id = entry.credit_account if side == "credit_account" else entry.debit_account
     elif kind in _TERMS:
         account_id = entry.debit_account
+    elif kind is EntryKind.ADVISED:
+        return None
     elif kind in _LEGS:
         account_id = entry.credit_account if entry.debit_account == NIL else entry.debit_account
     else:
@@ -232,6 +246,8 @@ def _owner(entry: Entry) -> bytes | None:
             return detail.owner
         if isinstance(detail, Assessed):
             return entry.debit_account
+        if isinstance(detail, (Observation, Published)):
+            return place_of(detail)
     return None
 
 
@@ -259,6 +275,10 @@ def _evolve_items(book: Book, account_id: bytes, entry: Entry) -> None:
             learn(book.items, account_id, attempt_of(entry, detail))
         elif isinstance(detail, RiskTerms):
             learn(book.items, account_id, LimitsSet(Limits(*detail[:3])), TierSet(detail.tier))
+        elif isinstance(detail, Observation):
+            count(book.items, detail, entry)
+        elif isinstance(detail, Published):
+            (note_published if entry.kind is EntryKind.OBSERVED else learn_published)(book.items, detail)
 
 
 def _evolve_terms(book: Book, account_id: bytes, entry: Entry) -> None:

@@ -77,6 +77,12 @@ class EntryKind(IntEnum):
     """The payment orders of a checkout wait, each in a journal of its own, for the answers of their sellers."""
     PROVIDER_ASKED = 33
     """Every leg of a journal is reserved, and the provider is asked to move the money outside."""
+    OBSERVED = 34
+    """An attempt is counted at the shard of its payee, card, device or address. Nothing moved."""
+    LEARNED = 35
+    """What was counted over all accounts is known at this shard from here on. Nothing moved."""
+    ADVISED = 36
+    """What limits and rules would say of a payment. Nothing moved, and nothing is counted."""
 
 
 class Entry(NamedTuple):
@@ -126,6 +132,10 @@ class Step(IntEnum):
     """The journal is posted."""
     CANCEL = 5
     """The journal is not posted."""
+    OBSERVE = 6
+    """Count this attempt: the payee is the place of its payee, card, device or address."""
+    LEARN = 7
+    """This was counted over all accounts."""
 
 
 class Credit(NamedTuple):

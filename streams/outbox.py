@@ -16,10 +16,12 @@ from payments.items.details import (
     Legs,
     PaymentOrder,
     ProviderRequest,
+    Published,
     Review,
     Rules,
 )
 from payments.movements.journals import MAX_LEGS
+from payments.risk.spanning import MAX_ASKERS
 from runtime.exactly_once.contract import Chunk
 from schemas import topics
 from schemas.codec.commands import MAX_ITEMS
@@ -56,6 +58,13 @@ _PLAIN_MESSAGE_BYTES = 300
 """A credit that is refused and taken back: two entries, a cause and an item."""
 
 _LEG_BYTES = 29
+_VALUE_BYTES = 13
+_ASKER_BYTES = 16
+_MORE_BYTES = {
+    Step.PREPARED: MAX_LEGS * _LEG_BYTES,
+    Step.OBSERVE: 2 * 24 * _VALUE_BYTES + MAX_ASKERS * _ASKER_BYTES,  # published, and learned in the same shard
+}
+"""What some messages make beyond that."""
 
 _GOES_ON = frozenset(
     {
@@ -183,7 +192,7 @@ def parted(messages: list[Credit]) -> Iterator[list[Credit]]:
     part: list[Credit] = []
     part_bytes = 0
     for message in messages:
-        message_bytes = _PLAIN_MESSAGE_BYTES + (MAX_LEGS * _LEG_BYTES if message.step is Step.PREPARED else 0)
+        message_bytes = _PLAIN_MESSAGE_BYTES + _MORE_BYTES.get(message.step, 0)
         if part and part_bytes + message_bytes > LANE_BYTES:
             yield part
             part, part_bytes = [], 0
@@ -200,4 +209,6 @@ def _bytes_of(detail: Detail) -> int:
         return 150 + len(detail.text.encode())
     if isinstance(detail, (PaymentOrder, ProviderRequest)):
         return 150 + sum(len(field.encode()) for field in detail if isinstance(field, str))
+    if isinstance(detail, Published):
+        return 150 + _VALUE_BYTES * len(detail.values) + _ASKER_BYTES * len(detail.askers)
     return 150 + len(detail.verdict) if isinstance(detail, Assessed) else 150

@@ -141,7 +141,7 @@ class _Spanning:
     """Activities of the keys that span accounts, as far as the rules read them; without the delay of publishing."""
 
     def __init__(self, rules: RuleSet) -> None:
-        self._kinds = sorted({feature.of for feature in rules.reads if feature.of})
+        self._kinds = rules.spans
         self._activities: defaultdict[tuple[Key, bytes, str], Activity] = defaultdict(lambda: NO_ACTIVITY)
 
     def informed(self, attempt: Attempt) -> Attempt:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from payments.accounts import AccountType
 from payments.commerce.connector import ConnectorOperation, Decline, Outcome
 from payments.rejections import Reason
+from payments.risk.activity import Key
 from payments.risk.limits import Tier
 
 
@@ -79,6 +80,38 @@ class OrderTerms(NamedTuple):
     amount_minor: int
     """Of the order."""
     is_on_delivery: bool
+
+
+class Observation(NamedTuple):
+    """One attempt as the shard of a key that spans accounts counts it; amount and currency are its entry's."""
+
+    of: Key
+    keys: tuple[bytes, ...]
+    """Of the attempt, by Key."""
+    at_us: int
+    """When it was decided, at the payer's shard."""
+    approved: bool
+
+
+class PublishedValue(NamedTuple):
+    """What is 0 is left out."""
+
+    feature: int
+    """Its position in payments.risk.features."""
+    value: int
+
+
+class Published(NamedTuple):
+    """Features over all accounts, as the shard of their key tells those that asked of it lately."""
+
+    of: Key
+    key: bytes
+    currency: str
+    """Of the sums."""
+    at_us: int
+    values: tuple[PublishedValue, ...]
+    askers: tuple[bytes, ...]
+    """An account of each shard that is told; nobody in what it is told."""
 
 
 class Hold(NamedTuple):
@@ -279,6 +312,29 @@ class RiskProfile(NamedTuple):
     is_open: bool = True
 
 
+class KeyCounts(NamedTuple):
+    """What is counted of a payee, card, device or address over all accounts: evolved from observations."""
+
+    item_id: bytes
+    owner: bytes
+    """payments.items.spanning.set_of: no account."""
+    seen_at_us: int
+    state: bytes
+    """payments.risk.spanning.Counts."""
+    is_open: bool = True
+
+
+class KeyLearned(NamedTuple):
+    """What a payer's shard was told of such a key: evolved from publications."""
+
+    item_id: bytes
+    owner: bytes
+    seen_at_us: int
+    state: bytes
+    """payments.risk.spanning.Learned."""
+    is_open: bool = True
+
+
 OpenItem = (
     Hold
     | Uncollected
@@ -292,6 +348,8 @@ OpenItem = (
     | RiskProfile
     | PaymentOrder
     | ProviderRequest
+    | KeyCounts
+    | KeyLearned
 )
 """`owner` is the account at whose shard, and in whose snapshot page, the item is kept."""
 
@@ -308,13 +366,15 @@ OPEN_ITEMS: tuple[type[OpenItem], ...] = (
     RiskProfile,
     PaymentOrder,
     ProviderRequest,
+    KeyCounts,
+    KeyLearned,
 )
 """The place is part of an item's key: append only."""
 
 HINDERS_CLOSING = (Hold, Uncollected, JournalLeg, Journal, Receivable, Dispute)
 """Items of an account that can't be closed while it has one."""
 
-Detail = Legs | Cause | Opening | Assessed | RiskTerms | OrderTerms | OpenItem
+Detail = Legs | Cause | Opening | Assessed | RiskTerms | OrderTerms | Observation | Published | OpenItem
 
 RULES_OWNER: Final = bytes(15) + b"\1"
 """Owner of the rule set in a shard's book. Of the form of the operator's accounts, and none of them."""

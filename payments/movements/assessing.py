@@ -6,11 +6,11 @@ attempts apart from approvals. An account without limits, where there are no rul
 """
 
 from payments.book import Book
-from payments.commands import CommandKind
 from payments.entries import EntryKind, Source
 from payments.items.details import Assessed, Detail, Hold, Review
 from payments.items.profiles import risk_state_of
 from payments.money import MAX_MINOR
+from payments.movements.counting import known
 from payments.movements.deeds import Deed, available_of
 from payments.movements.instructions import Attributes, Headline
 from payments.postings import legs_of
@@ -75,9 +75,14 @@ def _attempt(book: Book, paid: Headline, source: Source, attributes: Attributes)
     countries = Countries(
         attributes.payer_country, attributes.payee_country, attributes.card_country, attributes.ip_country
     )
-    available_minor = available_of(book, paid.debit_account)
     return Attempt(
-        source.time_us, paid.amount_minor, paid.currency, keys, CommandKind.TRANSFER, available_minor, countries
+        source.time_us,
+        paid.amount_minor,
+        paid.currency,
+        keys,
+        available_minor=available_of(book, paid.debit_account),
+        countries=countries,
+        published=known(book, keys, paid.currency, source.time_us),
     )
 
 

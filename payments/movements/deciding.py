@@ -16,10 +16,23 @@ from payments.commerce.results import conclude as conclude
 from payments.entries import Credit, Entry, EntryKind, Source, Step
 from payments.items.details import Cause, CauseKind, Dispute, Hold, Journal, Legs, OpenItem, Receivable
 from payments.lifecycle import post, take_back
-from payments.movements import deposits, disputes, holds, journals, refunds, reviews, standing, transfers
+from payments.movements import (
+    advising,
+    counting,
+    deposits,
+    disputes,
+    holds,
+    journals,
+    refunds,
+    reviews,
+    standing,
+    transfers,
+)
 from payments.movements.assessing import assessed
+from payments.movements.counting import observations as observations
 from payments.movements.deeds import Deed, available_of
 from payments.movements.instructions import (
+    AssessTransfer,
     AttributedTransfer,
     CancelOrder,
     CaptureHold,
@@ -56,6 +69,7 @@ DECISIONS: dict[type[Instruction], Decision] = {
     SetStanding: standing.set_standing,
     PricedTransfer: transfers.transfer,
     AttributedTransfer: transfers.plain,
+    AssessTransfer: advising.advise,
     PlaceHold: holds.place,
     RaiseHold: holds.increase,
     CaptureHold: holds.capture,
@@ -142,6 +156,8 @@ def following(entry: Entry, reply_to: bytes = NO_REPLY) -> list[Credit]:
         case EntryKind.DEBITED | EntryKind.POSTED | EntryKind.NOTED if entry.details:
             found = [disputes.following(entry, dispute) for dispute in _items(entry, Dispute)]
             return [message for message in found if message is not None]
+        case EntryKind.OBSERVED:
+            return counting.publications(entry)
         case _:
             return []
 
@@ -164,13 +180,17 @@ def arrive(book: Book, message: Credit, source: Source) -> tuple[Entry | None, C
             return journals.answered(book, message, source), None
         case Step.SETTLE | Step.CANCEL:
             return journals.end(book, message, source), None
+        case Step.OBSERVE:
+            return counting.observe(book, message, source), None
+        case Step.LEARN:
+            return counting.learn(message, source), None
 
 
 def settled(book: Book, entry: Entry, source: Source) -> Iterator[Entry]:
     """An entry and all that follows from it, applied to a book that holds every account: no shards, no waiting."""
     evolve(book, entry)
     yield entry
-    for message in following(entry):
+    for message in (*following(entry), *observations(book, entry)):
         yield from _arrived(book, message, source)
 
 
@@ -184,7 +204,9 @@ def _arrived(book: Book, message: Credit, source: Source) -> Iterator[Entry]:
 
 def is_answer(message: Credit) -> bool:
     """Whether a message goes back to the payer's shard: a return, or the answer of a leg."""
-    return message.step is Step.PREPARED or (message.step is Step.CREDIT and message.reason is not Reason.NONE)
+    return message.step in (Step.PREPARED, Step.LEARN) or (
+        message.step is Step.CREDIT and message.reason is not Reason.NONE
+    )
 
 
 def _credit(entry: Entry, reply_to: bytes) -> Credit:

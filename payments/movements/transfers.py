@@ -11,7 +11,7 @@ from payments.identifiers import is_system
 from payments.items.details import Legs
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of
-from payments.movements.instructions import AttributedTransfer, PricedTransfer
+from payments.movements.instructions import AssessTransfer, AttributedTransfer, PricedTransfer
 from payments.postings import SYSTEM_CURRENCIES, is_balanced
 from payments.refusals import transfer_refusal
 from payments.rejections import Reason
@@ -35,7 +35,9 @@ def transfer(book: Book, _operation_id: bytes, asked: PricedTransfer, source: So
     return Deed(EntryKind.RESERVED, *debited, available, (Legs(asked.legs),))
 
 
-def plain(book: Book, _operation_id: bytes, asked: AttributedTransfer, _source: Source) -> Deed | Reason:
+def plain(
+    book: Book, _operation_id: bytes, asked: AttributedTransfer | AssessTransfer, _source: Source
+) -> Deed | Reason:
     """As the command that says the same (payments.lifecycle.decide)."""
     refusal = transfer_refusal(book, *asked.headline)
     if refusal is not None:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import cel
 
+from payments.risk.activity import Key
 from payments.risk.document import Document, Problem, Problems, RuleText, read_document
 from payments.risk.features import FEATURES, Feature, Value
 from payments.risk.limits import NOTHING_ALLOWED, UNLIMITED, Limits, Tier
@@ -57,6 +58,8 @@ class RuleSet:
     reporting_thresholds_minor: Mapping[str, int] = field(default_factory=dict)
     reads: tuple[Feature, ...] = ()
     """The features that its rules read, in the order of their positions."""
+    spans: tuple[Key, ...] = ()
+    """The kinds of keys whose features over all accounts its rules read."""
 
     def tier_limits(self, tier: Tier, currency: str) -> Limits:
         """What the tier may pay. Where there are tiers, one or a currency that is not among them may pay nothing."""
@@ -107,7 +110,9 @@ def parse(text: str) -> RuleSet | Problems:
         return sorted(problems)
     names = {name for rule in rules for name in rule.condition.variables()}
     reads = tuple(sorted(FEATURES[name] for name in names))
-    return RuleSet(document.version, tuple(rules), document.tiers, document.reporting_thresholds_minor, reads)
+    spans = tuple(sorted({feature.of for feature in reads if feature.of}))  # an account's own are 0
+    thresholds_minor = document.reporting_thresholds_minor
+    return RuleSet(document.version, tuple(rules), document.tiers, thresholds_minor, reads, spans)
 
 
 def _tried(rule: Rule, context: cel.Context) -> Hit | None:

@@ -13,14 +13,27 @@ from typing import Any, get_args, get_origin, get_type_hints
 import fastavro
 
 from payments.errors import UndecodableRecord
-from payments.items.details import OPEN_ITEMS, Assessed, Cause, Detail, Legs, Opening, OpenItem, OrderTerms, RiskTerms
+from payments.items.details import (
+    OPEN_ITEMS,
+    Assessed,
+    Cause,
+    Detail,
+    Legs,
+    Observation,
+    Opening,
+    OpenItem,
+    OrderTerms,
+    Published,
+    RiskTerms,
+)
 from schemas.registry import by_id, latest
 
 BROKEN = (EOFError, IndexError, KeyError, ValueError, TypeError, UnicodeDecodeError, OverflowError)
 """All that fastavro and the enums raise on bytes that are no record."""
 
 _KINDS: dict[str, type[Detail]] = {
-    f"millrace.{kind.__name__}": kind for kind in (Legs, Cause, Opening, Assessed, RiskTerms, OrderTerms, *OPEN_ITEMS)
+    f"millrace.{kind.__name__}": kind
+    for kind in (Legs, Cause, Opening, Assessed, RiskTerms, OrderTerms, Observation, Published, *OPEN_ITEMS)
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _PAGE = latest("AccountsPage").schema_id

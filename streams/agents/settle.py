@@ -8,7 +8,7 @@ transaction.
 from payments.commands import NO_REPLY
 from payments.entries import Credit, Entry, Source
 from payments.identifiers import is_system
-from payments.movements.deciding import arrive, following, is_answer, requests_of
+from payments.movements.deciding import arrive, following, is_answer, observations, requests_of
 from schemas.partitioning import shard_of
 from streams.outbox import Outbox
 from streams.shard import Shard
@@ -24,7 +24,7 @@ def settle(
     shard.evolve(entry)
     for owner, request in requests_of(entry):
         outbox.ask_provider(owner, request)
-    for message in following(entry, reply_to):
+    for message in (*following(entry, reply_to), *observations(shard.book, entry)):
         _forward(shard, outbox, message, source)
 
 

@@ -120,7 +120,7 @@ class Decisions:
         if description:
             self.descriptions[len(self.entries)] = description
         self._add(entry)
-        for message in deciding.following(entry, reply_to):
+        for message in (*deciding.following(entry, reply_to), *deciding.observations(self._book, entry)):
             self._forward(message, source)
 
     def _arrive(self, message: Credit, source: Source) -> None:

@@ -24,6 +24,7 @@ from payments.movements.instructions.instruction import Envelope as Envelope
 from payments.movements.instructions.instruction import Headline as Headline
 from payments.movements.instructions.instruction import Instruction as Instruction
 from payments.movements.instructions.journals import PostJournal as PostJournal
+from payments.movements.instructions.risk import AssessTransfer as AssessTransfer
 from payments.movements.instructions.risk import DecideReview as DecideReview
 from payments.movements.instructions.risk import SetLimits as SetLimits
 from payments.movements.instructions.risk import SetRules as SetRules
@@ -56,5 +57,6 @@ INSTRUCTIONS: tuple[type[Instruction], ...] = (
     RefundOrder,
     PayOut,
     AttributedTransfer,
+    AssessTransfer,
 )
 """Every kind. The name of each is that of its Avro record."""

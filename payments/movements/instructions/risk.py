@@ -1,9 +1,10 @@
-"""Limits, rules, and what analysts decide."""
+"""Limits, rules, what analysts decide, and what the rules would say."""
 
 from dataclasses import dataclass
 
+from payments.entries import NO_FINGERPRINT
 from payments.items.details import RULES_OWNER
-from payments.movements.instructions.instruction import Instruction
+from payments.movements.instructions.instruction import Headline, Instruction
 from payments.risk.limits import Tier
 
 
@@ -47,3 +48,25 @@ class DecideReview(Instruction):
     @property
     def authority(self) -> bytes:
         return self.payer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssessTransfer(Instruction):
+    """What limits and rules would say of a transfer now. Nothing is moved, counted or remembered under its key."""
+
+    payer: bytes
+    payee: bytes
+    amount_minor: int
+    currency: str
+
+    @property
+    def authority(self) -> bytes:
+        return self.payer
+
+    @property
+    def headline(self) -> Headline:
+        return Headline(self.payer, self.payee, self.amount_minor, self.currency)
+
+    @property
+    def fingerprint(self) -> bytes:
+        return NO_FINGERPRINT
