@@ -28,8 +28,9 @@ def main() -> int:
 
 
 def _progress(outcome: Outcome) -> None:
-    sys.stderr.write(f"\r{outcome.operations:,} operations, {len(outcome.disagreements)} disagreements")
-    sys.stderr.flush()
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{outcome.operations:,} operations, {len(outcome.disagreements)} disagreements")
+        sys.stderr.flush()
 
 
 def _json(outcome: Outcome) -> str:
