@@ -12,10 +12,12 @@ from functools import partial
 from typing import NamedTuple
 
 from payments.commands import Command
+from payments.commerce.connector import ConnectorResult
 from payments.entries import Credit, Entry, EntryKind
 from payments.movements.instructions import Instruction
 from schemas import topics
 from schemas.codec.commands import decode_body, form_refusal, items
+from schemas.codec.connectors import decode_result
 from schemas.codec.credits import decode_credits
 from schemas.codec.instructions import decode_instruction, instruction_refusal, is_instruction, is_tick
 from schemas.codec.ledger import decode_ledger_record
@@ -27,8 +29,9 @@ INPUTS = {source: topic for topic, source in SOURCES.items()}
 
 
 class Record(NamedTuple):
-    """An input: its value and the broker's time."""
+    """An input: its key, its value, and the broker's time."""
 
+    key: bytes
     value: bytes
     time_us: int
 
@@ -37,11 +40,15 @@ InputAt = Callable[[str, int, int], Record | None]
 """(topic, shard, offset) → the record, or None where there is none (the end of a transaction)."""
 
 
+Item = Command | Instruction | Credit | ConnectorResult | None
+"""None: time passed."""
+
+
 class Event(NamedTuple):
     """One input item and the entries that it became."""
 
-    item: Command | Instruction | Credit | None
-    """None: time passed."""
+    item: Item
+    key: bytes
     time_us: int
     entries: list[Entry]
 
@@ -94,7 +101,7 @@ class Follower:
                 if [entry.kind for entry in found] != [EntryKind.QUARANTINED]:
                     raise Disagreement(f"decided although it is malformed: {item}")
                 continue
-            yield Event(item, record.time_us, found)
+            yield Event(item, record.key, record.time_us, found)
 
     def advance(self) -> None:
         """Check all that has a cause by now."""
@@ -108,7 +115,7 @@ class Follower:
             moved = True
         return moved
 
-    def _has_a_cause(self, item: Command | Instruction | Credit | None) -> bool:
+    def _has_a_cause(self, item: Item) -> bool:
         return not isinstance(item, Credit) or item in self.watcher.ledger.state.under_way
 
     def _check(self, shard: int, event: Event) -> None:
@@ -117,6 +124,8 @@ class Follower:
                 self.watcher.ticked(shard, event.time_us, event.entries)
             case Credit():
                 self.watcher.arrived(shard, event.item, event.time_us, event.entries)
+            case ConnectorResult():
+                self.watcher.concluded(shard, event.key, event.item, event.time_us, event.entries)
             case asked:
                 self.watcher.asked(asked, event.time_us, event.entries)
 
@@ -144,8 +153,10 @@ class Follower:
                 )
 
 
-def _items(source: str, value: bytes) -> Iterator[Command | Instruction | Credit | None]:
-    if source != topics.COMMANDS.name:
+def _items(source: str, value: bytes) -> Iterator[Item]:
+    if source == topics.CONNECTOR_RESULTS.name:
+        yield decode_result(value)
+    elif source != topics.COMMANDS.name:
         yield from decode_credits(value).credits
     elif is_tick(value):
         yield None

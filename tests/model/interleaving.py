@@ -8,9 +8,13 @@ then a broker's clock is behind.
 import random
 from collections.abc import Iterator
 
+from payments.commerce.connector import Outcome
 from tests.model.operations import DAY_US, Operations
 from tests.model.rules.state import HOUR_US, State
-from tests.model.world import SHARDS, Ask, Deliver, Restart, Step, Tick
+from tests.model.world import SHARDS, Answer, Ask, Deliver, Restart, Step, Tick
+
+OUTCOMES = (*[Outcome.SUCCEEDED] * 5, Outcome.FAILED, Outcome.FAILED, *Outcome)
+"""As often as these."""
 
 
 class Interleaving:
@@ -32,6 +36,8 @@ class Interleaving:
         now_us = self._operations.now_us = self._later()
         for _ in range(self._rng.choice((0, 0, 1, 1, 1, 2, 2, 3, 12))):
             yield Deliver(self._rng.randrange(1 << 16), now_us)
+        if self._one_in(4):
+            yield Answer(self._rng.randrange(1 << 16), self._rng.choice(OUTCOMES), self._one_in(8), now_us)
         if self._one_in(50):
             yield Tick(self._rng.randrange(SHARDS), now_us)
         if self._one_in(2_500):

@@ -61,4 +61,4 @@ class Agents:
 
     def _input_at(self, topic: str, shard: int, offset: int) -> Record | None:
         record = self.world.logs[topic, shard][offset]
-        return Record(record.value(), record.timestamp()[1] * 1_000)
+        return Record(record.key() or b"", record.value(), record.timestamp()[1] * 1_000)

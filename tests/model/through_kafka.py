@@ -19,6 +19,7 @@ from schemas.codec.commands import encode_command
 from schemas.codec.instructions import encode_instruction
 from schemas.codec.ledger import decode_ledger_record
 from tests.faults.installation import Installation, running
+from tests.faults.run import KEPT_LOGS
 from tests.model.follow import INPUTS, Follower, Record
 from tests.model.ledger import authority, place_of
 from tests.model.operations import Operations
@@ -77,7 +78,9 @@ class Topics:
         if topic == topics.LEDGER.name:
             self._ledgers[shard].append(value)
         else:
-            self._inputs[topic, shard, message.offset() or 0] = Record(value, message.timestamp()[1] * 1_000)
+            self._inputs[topic, shard, message.offset() or 0] = Record(
+                message.key() or b"", value, message.timestamp()[1] * 1_000
+            )
 
     def _has_inputs_of(self, shard: int, value: bytes) -> bool:
         header = decode_ledger_record(value).header
@@ -179,5 +182,6 @@ def run_through_kafka(operations: int, seed: int, progress: Callable[[Outcome], 
             command = f"python -m tests.model --kafka --seed {seed} --operations {operations}"
             what = f"{type(failure).__name__}: {failure}"
             outcome.disagreements.append(Disagreed(0, outcome.operations, what, [], command))
+            installation.keep_logs(KEPT_LOGS / f"model-{seed}")
     outcome.seconds = round(time.monotonic() - started_s)
     return outcome

@@ -105,12 +105,20 @@ def assessed(
         account.spent.append((account.newest_attempt_us, parties.amount))
         return effect._replace(details=(*effect.details, judged))
     reason = Reason(judged.reasons[0])
-    if judged.outcome is Outcome.DENY or effect.kind is EntryKind.HELD:
-        state.holds.pop(operation_id, None)
-        state.move(parties.debit, parties.amount)
+    if judged.outcome is Outcome.DENY or effect.kind is not EntryKind.RESERVED:
+        _undo(state, operation_id, effect)
         return _refused(parties, reason, judged)
     account.spent.append((account.newest_attempt_us, parties.amount))
     return _held(state, operation_id, effect, judged, reason, time_us)
+
+
+def _undo(state: State, operation_id: bytes, effect: Effect) -> None:
+    """As if it had not been tried. Of a payout nothing is set aside before its account is asked."""
+    if effect.kind is EntryKind.JOURNAL_OPENED:
+        del state.journals[operation_id], state.requests[operation_id]
+    else:
+        state.holds.pop(operation_id, None)
+        state.move(effect.parties.debit, effect.parties.amount)
 
 
 def _held(state: State, operation_id: bytes, effect: Effect, judged: Judged, reason: Reason, time_us: int) -> Effect:

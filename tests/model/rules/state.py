@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from payments.accounts import AccountStatus, AccountType
+from payments.commerce.connector import ConnectorOperation, Decline, Outcome
 from payments.entries import Credit, Step
 from payments.identifiers import derive_consequence_id, system_account
 from payments.items import details
-from payments.items.details import Posting
+from payments.items.details import OrderStatus, Posting
 from payments.money import EXPONENTS
 from payments.postings import SystemAccount
 from payments.rejections import Reason
@@ -78,6 +79,8 @@ class Deposit:
     account: bytes
     amount: int
     currency: str
+    refunding: int = 0
+    """Taken out of the amount by refunds that a provider has not done yet."""
 
 
 @dataclass
@@ -126,11 +129,53 @@ class Leg:
     amount: int
     currency: str
     is_posted: bool = False
+    uncollected: int = 0
+    """Of a refund: what was not available yet."""
+
+
+@dataclass
+class Order:
+    """A seller's part of a checkout."""
+
+    checkout: bytes
+    name: str
+    """What the caller and the provider call it."""
+    provider: str
+    buyer: str
+    seller: bytes
+    amount: int
+    currency: str
+    on_delivery: bool
+    status: OrderStatus = OrderStatus.NOT_STARTED
+    reason: Reason = Reason.NONE
+    reference: str = ""
+    refunded: int = 0
+
+
+@dataclass
+class Request:
+    """What a provider has to do before a journal is posted; it has the journal's id."""
+
+    owner: bytes
+    provider: str
+    operation: ConnectorOperation
+    order_id: bytes
+    name: str
+    amount: int
+    currency: str
+    key: str
+    token: str = ""
+    refers_to: str = ""
+    attempt: int = 0
+    outcome: Outcome = Outcome.PENDING
+    follows: bool = True
+    decline: Decline = Decline.NONE
+    reference: str = ""
 
 
 @dataclass
 class Journal:
-    """Waits for the answers of its legs."""
+    """Waits for the answers of its legs, and then perhaps for a provider."""
 
     owner: bytes
     legs: tuple[Posting, ...]
@@ -176,6 +221,8 @@ class State:
     legs: dict[bytes, Leg] = field(default_factory=dict)
     journals: dict[bytes, Journal] = field(default_factory=dict)
     reviews: dict[bytes, Review] = field(default_factory=dict)
+    orders: dict[bytes, Order] = field(default_factory=dict)
+    requests: dict[bytes, Request] = field(default_factory=dict)
     rules: dict[int, tuple[int, str]] = field(default_factory=dict)
     """Place → version and text of the rule set in force."""
     under_way: set[Credit] = field(default_factory=set)
@@ -245,7 +292,9 @@ class State:
             *(debt_item(id_, debt) for id_, debt in self.debts.items()),
             *(leg_item(id_, leg) for id_, leg in self.legs.items()),
             *(review_item(id_, review) for id_, review in self.reviews.items()),
-            *(journal_item(id_, journal) for id_, journal in self.journals.items()),
+            *(journal_item(id_, journal, is_open=True) for id_, journal in self.journals.items()),
+            *(order_item(id_, order) for id_, order in self.orders.items()),
+            *(request_item(id_, request) for id_, request in self.requests.items()),
         ]
 
     def check(self) -> None:
@@ -311,7 +360,7 @@ def review_item(id_: bytes, review: Review, is_open: bool = True) -> details.Rev
 
 
 def deposit_item(id_: bytes, deposit: Deposit, is_open: bool = True) -> details.Uncollected:
-    return details.Uncollected(id_, deposit.account, deposit.amount, deposit.currency, is_open)
+    return details.Uncollected(id_, deposit.account, deposit.amount, deposit.currency, is_open, deposit.refunding)
 
 
 def given_back_item(id_: bytes, given: GivenBack) -> details.GivenBack:
@@ -336,9 +385,50 @@ def debt_item(id_: bytes, debt: Debt) -> details.Receivable:
 
 
 def leg_item(id_: bytes, leg: Leg, is_open: bool = True) -> details.JournalLeg:
-    return details.JournalLeg(id_, leg.account, leg.journal_id, leg.amount, leg.currency, is_open)
+    return details.JournalLeg(id_, leg.account, leg.journal_id, leg.amount, leg.currency, is_open, leg.uncollected)
 
 
-def journal_item(id_: bytes, journal: Journal) -> details.Journal:
-    waits = journal.awaited > 0
-    return details.Journal(id_, journal.owner, journal.legs, journal.awaited, journal.refusal, journal.reply_to, waits)
+def journal_item(id_: bytes, journal: Journal, is_open: bool) -> details.Journal:
+    return details.Journal(
+        id_, journal.owner, journal.legs, journal.awaited, journal.refusal, journal.reply_to, is_open
+    )
+
+
+def order_item(id_: bytes, order: Order) -> details.PaymentOrder:
+    return details.PaymentOrder(
+        id_,
+        order.checkout,
+        order.name,
+        order.provider,
+        order.buyer,
+        order.seller,
+        order.amount,
+        order.currency,
+        order.on_delivery,
+        order.status,
+        order.reason,
+        order.reference,
+        order.refunded,
+    )
+
+
+def request_item(id_: bytes, request: Request, is_open: bool = True) -> details.ProviderRequest:
+    return details.ProviderRequest(
+        id_,
+        request.owner,
+        request.provider,
+        request.operation,
+        request.order_id,
+        request.name,
+        request.amount,
+        request.currency,
+        request.key,
+        request.token,
+        request.refers_to,
+        request.attempt,
+        request.outcome,
+        request.follows,
+        request.decline,
+        request.reference,
+        is_open,
+    )
