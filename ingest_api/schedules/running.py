@@ -72,7 +72,7 @@ def run_pass(
     # 5. Settle. An outcome and what follows from it (a try again, the schedule's end) commit together. A try again is
     #    issued by step 1 as an occurrence with a key of its own: it exists only where this one was refused.
     with connection.transaction():
-        figures.settled += settle(connection, _SETTLED_PER_SENT * limit)
+        figures.settled += settle(connection, now, _SETTLED_PER_SENT * limit)
         failpoints.reach("schedule_before_settle")
         # Crash up to here: rolled back, and the same payments are found again.
     failpoints.reach("schedule_after_settle")

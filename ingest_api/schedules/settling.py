@@ -6,6 +6,7 @@ never do → the schedule ends with that reason; anything else concerns this occ
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from psycopg import Connection
@@ -35,7 +36,7 @@ HOPELESS: Final = frozenset(
 _FINAL_KINDS: Final = ", ".join(f"{kind:d}" for kind, status in STATUS_OF.items() if status in FINAL)
 _FINAL: Final = f"""
 SELECT tried.schedule_id, tried.wall, tried.attempt, tried.due_at, tried.payment_id, payment.state, payment.reason,
-    payment.decided_at, (payment.payer, payment.payee, payment.amount_minor, payment.currency)
+    (payment.payer, payment.payee, payment.amount_minor, payment.currency)
         = (tried.payer, tried.payee, tried.amount_minor, tried.currency) AS is_ours
 FROM schedule_occurrences AS tried JOIN payments AS payment USING (payment_id)
 WHERE tried.sent_at IS NOT NULL AND tried.settled_at IS NULL AND payment.state IN ({_FINAL_KINDS})
@@ -45,7 +46,7 @@ UPDATE schedule_occurrences SET outcome = %s, reason = %s, settled_at = now() WH
 _SCHEDULES: Final = f"SELECT {COLUMNS} FROM schedules WHERE schedule_id = ANY(%s) ORDER BY schedule_id FOR UPDATE"
 
 
-def settle(connection: Connection, limit: int) -> Counter[PaymentStatus]:
+def settle(connection: Connection, now: datetime, limit: int) -> Counter[PaymentStatus]:
     """How many came to which end. Part of the caller's transaction: an outcome is told to its schedule once."""
     with connection.cursor(row_factory=dict_row) as cursor:
         found = cursor.execute(_FINAL.encode(), (limit,)).fetchall()
@@ -59,7 +60,7 @@ def settle(connection: Connection, limit: int) -> Counter[PaymentStatus]:
             status, reason = _outcome(row)
             settled[status] += 1
             cursor.execute(_SETTLE, (status, reason if reason is not Reason.NONE else None, row["payment_id"]))
-            schedules[row["schedule_id"]] = _after(schedules[row["schedule_id"]], row, reason)
+            schedules[row["schedule_id"]] = _after(schedules[row["schedule_id"]], row, reason, now)
         cursor.executemany(UPDATE, [row_of(schedule) for schedule in schedules.values()])
         cursor.execute(FINISH.encode(), (ids,))
     return settled
@@ -71,12 +72,12 @@ def _outcome(row: Mapping[str, Any]) -> tuple[PaymentStatus, Reason]:
     return STATUS_OF[EntryKind(row["state"])], REASONS[row["reason"]]
 
 
-def _after(transfer: ScheduledTransfer, row: Mapping[str, Any], reason: Reason) -> ScheduledTransfer:
-    """The schedule, once it knows this outcome."""
+def _after(transfer: ScheduledTransfer, row: Mapping[str, Any], reason: Reason, now: datetime) -> ScheduledTransfer:
+    """The schedule, once it knows this outcome. The wait for the next try begins now, by the clock that ends it."""
     if reason in HOPELESS:
         return transfer.ended(reason)
     if reason is not Reason.INSUFFICIENT_FUNDS:
         return transfer
     tried = Occurrence(row["wall"], row["attempt"], microseconds(row["due_at"]))
-    progress = refused(transfer.schedule, transfer.progress, tried, microseconds(row["decided_at"]))
+    progress = refused(transfer.schedule, transfer.progress, tried, microseconds(now))
     return transfer._replace(progress=progress)
