@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from millrace.environment import LocalEnvironment
 from payments.commands import NO_REPLY, Command, CommandKind
 from payments.entries import EntryKind
-from payments.identifiers import NIL, uuid7
+from payments.identifiers import NIL, derive_operation_id, uuid7
 from payments.postings import clearing_account
 from runtime.kafka_client import Brokers
 from schemas import topics
@@ -71,10 +71,12 @@ class Traffic:
                 self._producer.produce(topics.COMMANDS.name, encode_batch(bodies[at : at + 50]), None, shard)
         self._producer.flush()
 
-    def pay_in(self, account: bytes, amount_minor: int) -> None:
-        """One more deposit."""
-        self._send(self._deposit(account, amount_minor)._replace(idempotency_key=secrets.token_hex(8)))
+    def pay_in(self, account: bytes, amount_minor: int) -> bytes:
+        """One more deposit; its id."""
+        deposit = self._deposit(account, amount_minor)._replace(idempotency_key=secrets.token_hex(8))
+        self._send(deposit)
         self._producer.flush()
+        return derive_operation_id(account, deposit.idempotency_key, shard_of(account, self._shards))
 
     def poison(self, value: bytes) -> None:
         """A record that can't be decided, on a random partition."""

@@ -51,8 +51,7 @@ class Orders:
     def pay_in(self, account: bytes, amount_minor: int) -> None:
         """More money, once it is there."""
         assert self._traffic is not None
-        self._traffic.pay_in(account, amount_minor)
-        self._traffic.await_settled()
+        self.await_decided(UUID(bytes=self._traffic.pay_in(account, amount_minor)))
 
     def place(self, payer: bytes, payee: bytes, amount_minor: int = 1, **fields: Any) -> UUID:
         """A schedule in UTC, once and long ago unless it is said otherwise."""
