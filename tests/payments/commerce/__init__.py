@@ -1,0 +1,1 @@
+"""Checkouts, their refunds, and payouts."""
