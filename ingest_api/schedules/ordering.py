@@ -31,11 +31,8 @@ from payments.terms.wall_clock import instant_us, zone_of
 STARTED_AGO: Final = timedelta(days=1)
 """A start may lie so far back: "today" is meant in any zone. What is further back was never ordered."""
 
-_WALL_CHARS_MAX = 32
 _REFUSED: Final = {
     ScheduleProblem.ZONE_UNKNOWN: ("/zone", "Not a zone of the IANA table, such as Europe/Berlin."),
-    ScheduleProblem.TIME_HAS_OFFSET: ("/starts", "Times are those of the wall clock in `zone`: send no offset."),
-    ScheduleProblem.TIME_OUT_OF_RANGE: ("/starts", f"Years are {YEARS.start} to {YEARS.stop - 1}."),
     ScheduleProblem.EXPRESSION_INVALID: (
         "/expression",
         f"Send five cron fields of at most {EXPRESSION_CHARS_MAX} characters that name days there are: 0 9 1 * *.",
@@ -52,7 +49,7 @@ _REFUSED: Final = {
 
 def ordered(body: ScheduleBody, schedule_id: bytes) -> ScheduledTransfer:
     """The schedule that a body means; its parties are named by account id. Raises Problem."""
-    transfer = TransferBody(body.from_account, body.to_account, body.amount, body.currency, body.memo)
+    transfer = TransferBody(body.from_account, body.to_account, body.amount, body.currency, _memo(body.memo))
     command = checked(transfer_command(transfer, ""))
     if command.payer == command.payee:
         raise refused(Reason.SAME_ACCOUNT)
@@ -132,12 +129,16 @@ def _memo(memo: str) -> str:
 
 def _wall(text: str, pointer: str) -> datetime:
     try:
-        if len(text) > _WALL_CHARS_MAX:
-            raise ValueError(len(text))
-        return datetime.fromisoformat(text)
+        wall: datetime | None = datetime.fromisoformat(text)
     except ValueError:
-        detail = "Send a date, or date and time, such as 2026-12-24T09:00:00."
-        raise field_problem(FieldError(pointer, Fault.FIELD_INVALID, detail)) from None
+        wall = None
+    if wall is None or wall.tzinfo is not None or wall.year not in YEARS:
+        detail = (
+            "Send a date, or date and time, such as 2026-12-24T09:00:00: on the wall clock of `zone`, so without an"
+            f" offset, in the years {YEARS.start} to {YEARS.stop - 1}."
+        )
+        raise field_problem(FieldError(pointer, Fault.FIELD_INVALID, detail))
+    return wall
 
 
 def _require_valid(schedule: Schedule) -> None:

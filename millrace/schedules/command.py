@@ -14,6 +14,7 @@ from psycopg.rows import DictRow, dict_row
 from rich.table import Table
 from rich.text import Text
 
+from ingest_api.http.resources import rfc3339_of_us
 from ingest_api.schedules.issuing import DUE
 from ingest_api.schedules.register import BY_ID, OCCURRENCES, SELECT, stored_of
 from ingest_api.schedules.rows import Status, microseconds, transfer_of
@@ -123,7 +124,7 @@ def _due(connection: Connection[DictRow], limit: int) -> dict[str, list[DueTime]
     for row in _rows(connection, DUE, (now, limit)):
         transfer = transfer_of(row)
         issued, _ = due(transfer.schedule, transfer.progress, microseconds(now))
-        times = [DueTime(each.wall.isoformat(), str(each.attempt)) for each in issued]
+        times = [DueTime(each.wall.isoformat(), rfc3339_of_us(each.due_at_us)) for each in issued]
         found[format_id(SCHEDULE, transfer.schedule.schedule_id)] = times
     return found
 
