@@ -39,14 +39,14 @@ class Checkouts(Parts):
             return self._new_account(), "order 1", 1, "EUR"
         orders = list(self._state.orders.values())[-60:]
         paid = [order for order in orders if order.status is OrderStatus.SUCCESS and order.refunded < order.amount]
-        order = self._rng.choice(orders if not paid or self._one_in(4) else paid)
+        order = self._rng.choice(orders if not paid or self._one_in(3) else paid)
         return order.checkout, order.name, order.amount - order.refunded, order.currency
 
     def _cancel_order(self) -> CancelOrder:
-        """Half of them while the seller has not answered, where there is such an order."""
+        """Most while the seller has not answered, where there is such an order."""
         checkout, name, _, _ = self._some_order()
         waiting = [order for order in self._state.orders.values() if order.status is OrderStatus.NOT_STARTED]
-        if waiting and self._one_in(2):
+        if waiting and not self._one_in(4):
             checkout, name = waiting[-1].checkout, waiting[-1].name
         return CancelOrder(envelope=self._envelope(), checkout=checkout, payment_order_id=name)
 

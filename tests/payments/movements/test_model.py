@@ -11,6 +11,8 @@ import pytest
 from payments import book, lifecycle, refusals
 from payments.book import Book
 from payments.commands import CommandKind
+from payments.commerce import orders, requests, shares
+from payments.commerce.connector import ConnectorResult, Outcome
 from payments.entries import Credit, Entry, EntryKind, Source
 from payments.items import profiles
 from payments.items.details import GivenBack, Hold, Journal, JournalLeg, Legs
@@ -25,12 +27,13 @@ from payments.movements import (
     refunds,
 )
 from payments.movements.deeds import Deed
-from payments.movements.instructions import CaptureHold, Refund
+from payments.movements.instructions import CaptureHold
 from payments.rejections import QUARANTINED, Reason
 from payments.risk.limits import RiskReason
 from tests.model import __main__ as program
 from tests.model.interleaving import Interleaving
-from tests.model.run import Outcome, play_episode, run, shrunk
+from tests.model.run import Outcome as Run
+from tests.model.run import play_episode, run, shrunk
 from tests.model.through_agents import Agents
 from tests.model.world import World
 
@@ -41,16 +44,16 @@ SEEDS = (1, 2, 3, 4)
 
 
 @pytest.fixture(scope="module")
-def outcomes() -> list[Outcome]:
+def outcomes() -> list[Run]:
     return [run(OPERATIONS, seed) for seed in SEEDS]
 
 
-def test_model_and_core_agree(outcomes: list[Outcome]) -> None:
+def test_model_and_core_agree(outcomes: list[Run]) -> None:
     assert [outcome.disagreements for outcome in outcomes] == [[]] * len(SEEDS)
     assert [outcome.operations for outcome in outcomes] == [OPERATIONS] * len(SEEDS)
 
 
-def test_every_kind_is_asked_for_and_every_entry_and_reason_is_met(outcomes: list[Outcome]) -> None:
+def test_every_kind_is_asked_for_and_every_entry_and_reason_is_met(outcomes: list[Run]) -> None:
     kinds = {kind.name.lower() for kind in CommandKind} | {kind.__name__ for kind in deciding.DECISIONS}
     assert all(set(outcome.kinds) == kinds for outcome in outcomes)
     entries = {entry for outcome in outcomes for entry in outcome.entries}
@@ -59,7 +62,7 @@ def test_every_kind_is_asked_for_and_every_entry_and_reason_is_met(outcomes: lis
     assert reasons == set(Reason) - QUARANTINED | set(RiskReason)
 
 
-def test_most_operations_do_something(outcomes: list[Outcome]) -> None:
+def test_most_operations_do_something(outcomes: list[Run]) -> None:
     """A generator that is refused all the time would agree about nothing."""
     for outcome in outcomes:
         assert outcome.entries["rejected"] < 0.45 * outcome.operations
@@ -67,7 +70,7 @@ def test_most_operations_do_something(outcomes: list[Outcome]) -> None:
             assert outcome.entries[kind] > 0.003 * outcome.operations, kind
 
 
-def test_the_same_seed_plays_the_same(outcomes: list[Outcome]) -> None:
+def test_the_same_seed_plays_the_same(outcomes: list[Run]) -> None:
     assert run(OPERATIONS, SEEDS[0]).entries == outcomes[0].entries
 
 
@@ -87,10 +90,10 @@ def _patch_decision(patch: pytest.MonkeyPatch, kind: type[instructions.Instructi
 
 
 def refund_ignores_disputes(patch: pytest.MonkeyPatch) -> None:
-    def given_back(book_: Book, asked: Refund) -> GivenBack | Reason:
-        found = book_.items.find(GivenBack, asked.merchant, asked.payment_id)
-        if found is None or found.refunded_minor + asked.amount_minor > found.amount_minor:
-            return right(book_, asked)
+    def given_back(book_: Book, payment_id: bytes, paid: refunds.Paid, amount: int) -> GivenBack | Reason:
+        found = book_.items.find(GivenBack, paid.payee, payment_id)
+        if found is None or found.refunded_minor + amount > found.amount_minor:
+            return right(book_, payment_id, paid, amount)
         return found
 
     right = refunds.given_back
@@ -145,7 +148,7 @@ def journal_forgets_that_a_leg_refused(patch: pytest.MonkeyPatch) -> None:
 
 def journal_leaves_a_leg_unsettled(patch: pytest.MonkeyPatch) -> None:
     right = journals.questions
-    patch.setattr(journals, "questions", lambda journal, step: right(journal, step)[: 64 if journal.is_open else -1])
+    patch.setattr(journals, "questions", lambda journal, *rest: right(journal, *rest)[: 64 if journal.is_open else -1])
 
 
 def returned_refund_stays_counted(patch: pytest.MonkeyPatch) -> None:
@@ -221,7 +224,56 @@ def a_reviewed_payment_is_posted_under_the_analysts_decision(patch: pytest.Monke
     patch.setattr(deciding, "_credit", lambda entry, to: right(entry, to)._replace(operation_id=entry.operation_id))
 
 
+def a_refund_that_fails_stays_counted(patch: pytest.MonkeyPatch) -> None:
+    right = requests.failed
+    patch.setattr(requests, "failed", lambda book_, asked, reason: right(book_, asked._replace(amount_minor=0), reason))
+
+
+def what_is_unknown_has_failed(patch: pytest.MonkeyPatch) -> None:
+    def conclude(book_: Book, owner: bytes, result: ConnectorResult, source: Source) -> tuple[Entry, bytes]:
+        is_unknown = result.outcome is Outcome.UNKNOWN
+        return right(book_, owner, result._replace(outcome=Outcome.FAILED) if is_unknown else result, source)
+
+    right = deciding.conclude
+    patch.setattr(deciding, "conclude", conclude)
+
+
+def what_is_not_delivered_is_available(patch: pytest.MonkeyPatch) -> None:
+    right = shares.settled
+    patch.setattr(shares, "settled", lambda book_, leg, terms: right(book_, leg, terms._replace(is_on_delivery=False)))
+
+
+def a_refund_that_fails_is_available_before_the_delivery(patch: pytest.MonkeyPatch) -> None:
+    right = shares.released
+    patch.setattr(shares, "released", lambda book_, leg, terms: right(book_, leg._replace(uncollected_minor=0), terms))
+
+
+def a_cancelled_order_is_charged(patch: pytest.MonkeyPatch) -> None:
+    def cancel(*args: Any) -> Deed | Reason:
+        decided = orders.cancel_order(*args)
+        if isinstance(decided, Reason) or decided.kind is not EntryKind.NOTED:
+            return decided
+        return decided._replace(details=decided.details[:1])
+
+    _patch_decision(patch, instructions.CancelOrder, cancel)
+
+
+def a_seller_gives_back_what_is_disputed(patch: pytest.MonkeyPatch) -> None:
+    def given_back(book_: Book, payment_id: bytes, paid: refunds.Paid, amount: int) -> GivenBack | Reason:
+        found = book_.items.find(GivenBack, paid.payee, payment_id)
+        decided = refunds.given_back(book_, payment_id, paid, amount)
+        return found if found is not None and decided is Reason.REFUND_EXCEEDS_PAYMENT else decided
+
+    patch.setattr(shares, "given_back", given_back)
+
+
 FAULTS: list[Plant] = [
+    a_refund_that_fails_stays_counted,
+    what_is_unknown_has_failed,
+    what_is_not_delivered_is_available,
+    a_refund_that_fails_is_available_before_the_delivery,
+    a_cancelled_order_is_charged,
+    a_seller_gives_back_what_is_disputed,
     refused_payments_count_as_spent,
     one_analyst_is_enough,
     a_review_that_expires_keeps_its_money,
@@ -261,7 +313,7 @@ def test_a_disagreement_is_shrunk_to_the_few_steps_that_make_it(monkeypatch: pyt
     assert "CAPTURE_EXCEEDS_HOLD" not in found.what
     assert "capture_exceeds_hold" in found.what
     assert 3 <= len(found.steps) <= 12 < found.operation, "open, fund, hold, capture and what that needs"
-    again = Outcome(seed=1)
+    again = Run(seed=1)
     play_episode(again, found.episode, found.operation)
     assert again.disagreements[0].what == found.what
     assert found.command.endswith(f"--seed 1 --episode 0 --operations {found.operation}")
