@@ -29,6 +29,8 @@ from ingest_api.http.preferences import prefers_representation
 from ingest_api.http.resources import BatchReceipt, LineAccepted, LineRefusal, Position, encode
 from ingest_api.http.serving import NDJSON_MEDIA, admit, respond, take_tokens
 from ingest_api.identity.tokens import Principal, Scope
+from ingest_api.owners.access import Access
+from ingest_api.owners.rights import Action, by_scope, user_of
 from ingest_api.problems import ADVICE, Fault, FieldError, Problem
 from ingest_api.publisher import Record
 from ingest_api.reads.consistency import HEADER, encode_token
@@ -65,6 +67,8 @@ class _Kind(msgspec.Struct):
 
 
 _KIND = msgspec.json.Decoder(_Kind)
+_ACTIONS = {CommandKind.TRANSFER: Action.MOVE_MONEY, CommandKind.DEPOSIT: Action.OPERATE}
+_POINTERS = {CommandKind.TRANSFER: "/from_account", CommandKind.DEPOSIT: "/account"}
 
 
 class Line(NamedTuple):
@@ -120,6 +124,7 @@ async def _accept(services: Services, call: Call, principal: Principal) -> Answe
     lines = split_lines(await call.body(BODY_BYTES_MAX))
     take_tokens(services, principal, len(lines))
     read = await read_lines(lines, principal, services.settings.shards)
+    await refuse_others_accounts(services.access, principal, read)
     found = await services.earlier.find([(line.operation_id, line.command.kind) for line in read.good])
     accepted, fresh = _sort_out(read, found) if found else (read.good, read.good)
     if not accepted:
@@ -133,6 +138,21 @@ async def _accept(services: Services, call: Call, principal: Principal) -> Answe
     if fresh:
         positions |= await services.publisher.send(await pack(fresh), headers).wait()
     return _receipt(call, accepted, read.refusals, positions)
+
+
+async def refuse_others_accounts(access: Access, principal: Principal, read: ReadLines) -> None:
+    """Only lines about accounts with which the principal may do this stay good. A query for each kind at most."""
+    for kind, action in _ACTIONS.items():
+        if by_scope(principal.scopes, action):
+            continue
+        named = {line.number: line.command.authority for line in read.good if line.command.kind is kind}
+        denials = await access.denials(principal, named.values(), action)
+        for number, account in named.items():
+            if account in denials:
+                denial = denials[account]
+                read.refusals.append(LineRefusal(number, str(denial.code), denial.detail, _POINTERS[kind]))
+        read.good[:] = [line for line in read.good if named.get(line.number) not in denials]
+    read.refusals.sort(key=lambda refusal: refusal.line)
 
 
 def _sort_out(read: ReadLines, found: Found) -> tuple[list[Line], list[Line]]:
@@ -247,6 +267,8 @@ def _deposit(line: DepositLine, principal: Principal) -> Command | FieldError:
 
 
 def _opening(line: AccountLine, principal: Principal) -> Command | FieldError:
+    if user_of(principal) is not None:
+        return FieldError("/kind", Fault.ROLE_INSUFFICIENT, "A user's account is opened by POST /v1/accounts.")
     account = account_of_line(line, principal.subject)
     return _permitted(principal, Scope.ACCOUNTS_WRITE) or open_command(line, account, line.idempotency_key)
 

@@ -7,6 +7,8 @@ from ingest_api.aliases.service import Aliases
 from ingest_api.http.body_budget import BodyBudget
 from ingest_api.http.rate_limit import ClientRateLimit
 from ingest_api.identity.tokens import TokenVerifier
+from ingest_api.owners.access import Access
+from ingest_api.owners.register import OwnerRegister
 from ingest_api.publisher import Publisher
 from ingest_api.reads.database import Database
 from ingest_api.reads.earlier_decisions import EarlierDecisions
@@ -26,6 +28,8 @@ class Services:
     database: Database
     earlier: EarlierDecisions
     aliases: Aliases
+    owners: OwnerRegister
+    access: Access
     waiting: WaitingCalls
     listener: ReplyListener
     publisher: Publisher
@@ -36,14 +40,18 @@ class Services:
         waiting = WaitingCalls(settings.api_process_id, settings.api_waiting_calls)
         publisher = Publisher(settings)
         earlier = EarlierDecisions.of(settings)
+        database = Database(settings.database_url, settings.api_database_connections, settings.api_waiting_calls)
+        aliases = Aliases.of(settings)
         return cls(
             settings,
             TokenVerifier.of(settings),
             ClientRateLimit(settings.api_client_commands_per_s, settings.api_client_burst),
             BodyBudget(settings.api_body_bytes),
-            Database(settings.database_url, settings.api_database_connections, settings.api_waiting_calls),
+            database,
             earlier,
-            Aliases.of(settings),
+            aliases,
+            OwnerRegister.of(settings, aliases.register),
+            Access(database),
             waiting,
             ReplyListener(settings, waiting.resolve),
             publisher,
@@ -57,6 +65,7 @@ class Services:
             await self.database.open()
             await self.earlier.open()
             await self.aliases.open()
+            await self.owners.open()
             await self.publisher.start()
             await self.listener.start()
             undo.pop_all()
@@ -68,6 +77,7 @@ class Services:
         await self._close_databases()
 
     async def _close_databases(self) -> None:
+        await self.owners.close()
         await self.aliases.close()
         await self.earlier.close()
         await self.database.close()

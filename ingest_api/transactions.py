@@ -7,15 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from ingest_api.accounts import known_account
 from ingest_api.http.openapi import describe
 from ingest_api.http.resources import Payment, PaymentPage
 from ingest_api.http.serving import read, respond
-from ingest_api.identity.tokens import Scope
+from ingest_api.identity.tokens import Principal, Scope
+from ingest_api.owners.rights import Action, by_scope
 from ingest_api.problems import Fault, FieldError, field_problem
+from ingest_api.reads.accounts import known_account
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.reads.payments import PaymentFilter, find_timeline, list_payments, unknown_payment
 from ingest_api.services import Services
+from ingest_api.transfers import require_party
 from payments.identifiers import PAYMENT, parse_id
 from payments.lifecycle import PaymentStatus
 from payments.money import to_minor
@@ -54,11 +56,25 @@ class TransactionQuery(BaseModel, extra="forbid", populate_by_name=False):
         )
 
 
-async def _timeline(services: Services, payment_id: str) -> Payment:
+async def _timeline(services: Services, principal: Principal, payment_id: str) -> Payment:
     parsed = parse_id(PAYMENT, payment_id)
     if parsed is None:
         raise unknown_payment()
-    return await find_timeline(services.database, parsed)
+    payment = await find_timeline(services.database, parsed)
+    await require_party(services, principal, payment)
+    return payment
+
+
+async def _page(services: Services, principal: Principal, query: TransactionQuery) -> PaymentPage:
+    wanted = query.filter()
+    if wanted.account is not None:
+        await services.access.require(principal, wanted.account, Action.VIEW)
+    elif not by_scope(principal.scopes, Action.VIEW):
+        raise field_problem(
+            FieldError("?account", Fault.PARAMETER_INVALID, "Send the account whose payments you want.")
+        )
+    after = decode_cursor(query.cursor) if query.cursor is not None else None
+    return await list_payments(services.database, wanted, after, query.limit)
 
 
 def _bound_minor(name: str, amount: str | None, currency: str | None) -> int | None:
@@ -81,13 +97,9 @@ def _utc(at: datetime | None) -> datetime | None:
 @router.get("/transactions", **describe("Payments, newest first", Scope.PAYMENTS_READ, PaymentPage))
 async def get_transactions(request: Request, query: Annotated[TransactionQuery, Query()]) -> Response:
     """Pages by keyset: what is posted meanwhile neither repeats nor hides a row."""
-
-    async def page(services: Services) -> PaymentPage:
-        after = decode_cursor(query.cursor) if query.cursor is not None else None
-        return await list_payments(services.database, query.filter(), after, query.limit)
-
     return await respond(
-        request, lambda services, call: read(services, call, Scope.PAYMENTS_READ, lambda _: page(services))
+        request,
+        lambda services, call: read(services, call, Scope.PAYMENTS_READ, lambda who: _page(services, who, query)),
     )
 
 
@@ -96,5 +108,7 @@ async def get_transaction(request: Request, payment_id: str) -> Response:
     """With its timeline: topic, partition and offset of every step, and the journal entry."""
     return await respond(
         request,
-        lambda services, call: read(services, call, Scope.PAYMENTS_READ, lambda _: _timeline(services, payment_id)),
+        lambda services, call: read(
+            services, call, Scope.PAYMENTS_READ, lambda who: _timeline(services, who, payment_id)
+        ),
     )

@@ -24,6 +24,7 @@ from ingest_api.http.preferences import DEFAULT_WAIT_S, preferred_wait_s, requir
 from ingest_api.http.resources import STATUS_OF, Payment, PaymentState, encode, payment_of
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond
 from ingest_api.identity.tokens import Principal, Scope
+from ingest_api.owners.rights import Action
 from ingest_api.problems import FieldError, field_problem, refused
 from ingest_api.reads.consistency import HEADER, encode_token
 from ingest_api.reads.database import Database
@@ -33,7 +34,7 @@ from ingest_api.services import Services
 from ingest_api.submission import Outcome, record_headers
 from payments.commands import Command
 from payments.entries import EntryKind
-from payments.identifiers import PAYMENT, parse_id
+from payments.identifiers import ACCOUNT, PAYMENT, parse_id
 from payments.lifecycle import PaymentStatus
 from payments.rejections import Reason
 
@@ -47,15 +48,18 @@ async def create_transfer(services: Services, call: Call) -> Answer:
     principal, body, key = await _read_body(services, call, TransferBody)
     if names_an_alias(body):
         body = await services.aliases.resolved(principal.subject, key, body)
-    return await _move(services, call, checked(transfer_command(body, key)))
+    command = checked(transfer_command(body, key))
+    await services.access.require(principal, command.payer, Action.MOVE_MONEY)
+    return await _move(services, call, command)
 
 
 async def create_deposit(services: Services, call: Call, account_id: str) -> Answer:
     """Pay money into an account."""
-    _, body, key = await _read_body(services, call, DepositBody)
+    principal, body, key = await _read_body(services, call, DepositBody)
     account = parse_account(account_id, "/account_id")
     if isinstance(account, FieldError):
         raise refused(Reason.ACCOUNT_NOT_FOUND)
+    await services.access.require(principal, account, Action.OPERATE)
     return await _move(services, call, checked(deposit_command(body, account, key)))
 
 
@@ -128,16 +132,24 @@ def encoded_headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
 
 
-async def _find(services: Services, payment_id: str) -> Payment:
+async def _find(services: Services, principal: Principal, payment_id: str) -> Payment:
     parsed = parse_id(PAYMENT, payment_id)
     payment = await find_payment(services.database, parsed) if parsed is not None else None
     if payment is None:
         raise unknown_payment()
+    await require_party(services, principal, payment)
     return payment
 
 
-async def _find_state(services: Services, payment_id: str) -> PaymentState:
-    payment = await _find(services, payment_id)
+async def require_party(services: Services, principal: Principal, payment: Payment) -> None:
+    """A payment is shown to whom one of its accounts is. Raises Problem, DatabaseUnavailable."""
+    parties = (parse_id(ACCOUNT, payment.from_account), parse_id(ACCOUNT, payment.to_account))
+    if not await services.access.may_view_any(principal, [account for account in parties if account is not None]):
+        raise unknown_payment()
+
+
+async def _find_state(services: Services, principal: Principal, payment_id: str) -> PaymentState:
+    payment = await _find(services, principal, payment_id)
     return PaymentState(payment.id, payment.status, payment.final, payment.reason)
 
 
@@ -153,7 +165,8 @@ async def post_transfer(request: Request) -> Response:
 async def get_transfer(request: Request, payment_id: str) -> Response:
     """As Postgres shows it; send the Consistency-Token of the write to see at least that."""
     return await respond(
-        request, lambda services, call: read(services, call, Scope.PAYMENTS_READ, lambda _: _find(services, payment_id))
+        request,
+        lambda services, call: read(services, call, Scope.PAYMENTS_READ, lambda who: _find(services, who, payment_id)),
     )
 
 
@@ -162,5 +175,7 @@ async def get_transfer_status(request: Request, payment_id: str) -> Response:
     """The status word, whether it is final, and why it was refused."""
     return await respond(
         request,
-        lambda services, call: read(services, call, Scope.PAYMENTS_READ, lambda _: _find_state(services, payment_id)),
+        lambda services, call: read(
+            services, call, Scope.PAYMENTS_READ, lambda who: _find_state(services, who, payment_id)
+        ),
     )

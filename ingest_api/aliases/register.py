@@ -7,11 +7,13 @@ the value of an ended alias is forgotten at once, its digest when the person is 
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import psycopg
 
+from ingest_api.owners.rights import Role, may_be_paid_by_name
 from ingest_api.reads.cursor import Cursor
 from ingest_api.reads.database import Database
 from payments.identifiers import format_id
@@ -30,6 +32,7 @@ SELECT alias_id, kind, digest, subject_id, currency, account_id, valid_from, coa
 FROM aliases JOIN subject_keys USING (subject_id) LEFT JOIN personal_index USING (digest, subject_id)"""
 _BY_ID: Final = f"{_SELECT} WHERE alias_id = %s"
 _CURRENT: Final = f"{_SELECT} WHERE digest = %s AND subject_id = %s AND currency = %s AND valid_to IS NULL"
+_CURRENT_OF_ACCOUNT: Final = f"{_SELECT} WHERE subject_id = %s AND account_id = %s AND valid_to IS NULL"
 _PAGE: Final = f"""{_SELECT}
 WHERE (%(account)s::uuid IS NULL OR account_id = %(account)s)
 AND (%(subject)s::uuid IS NULL OR subject_id = %(subject)s)
@@ -44,6 +47,17 @@ _CLOCK: Final = "SELECT clock_timestamp() AS at"
 """Asked while the person's row is locked: what waited for it began later than its transaction did."""
 
 _IN_USE: Final = "SELECT 1 FROM aliases WHERE digest = %s AND subject_id = %s AND valid_to IS NULL LIMIT 1"
+
+
+_PARTS: Final = "SELECT user_id, role FROM account_owners WHERE account_id = %s AND until IS NULL FOR SHARE"
+"""Locked before the person's row, as where a part is ended: no name stays behind on an account."""
+
+
+class Misfit(StrEnum):
+    """Why a name cannot stand for an account."""
+
+    NO_PART = "no_part"
+    """The account has owners, and the person is none of those who move its money."""
 
 
 class Registration(NamedTuple):
@@ -88,7 +102,7 @@ class Register:
         self._database = database
         self._personal = personal
 
-    async def register(self, asked: Registration, by: str) -> Registered | Refusal:
+    async def register(self, asked: Registration, by: str) -> Registered | Refusal | Misfit:
         """Let a name stand for an account from now on; where it stood for another one of that person and currency, that
         ends. An id that is known answers what it meant the first time: compare it.
         """
@@ -97,7 +111,7 @@ class Register:
             known = await _find(connection, _BY_ID, UUID(bytes=asked.alias))
             if known is not None:
                 return Registered(known, True)
-            refusal = await self._claim(connection, asked)
+            refusal = await _misfit(connection, asked) or await self._claim(connection, asked)
             return refusal or await self._enter(connection, asked, by)
 
     async def _claim(self, connection: Connection, asked: Registration) -> Refusal | None:
@@ -127,6 +141,18 @@ class Register:
         assert entered is not None
         return Registered(entered, False)
 
+    async def register_first(self, connection: Connection, asked: Registration, by: str) -> None:
+        """Let a name stand for an account, once the caller's transaction commits, where it stands for none of this
+        currency yet; not for a person who was erased.
+        """
+        of_person = asked.digest, UUID(bytes=asked.subject), asked.currency
+        if await _find(connection, _CURRENT, *of_person) is not None or await self._claim(connection, asked):
+            return
+        if await _find(connection, _CURRENT, *of_person) is None:
+            await self._enter(connection, asked, by)
+        else:
+            await self._personal.remove(connection, asked.subject, field_of(asked.alias))
+
     async def end(self, alias: bytes, by: str) -> Alias | None:
         """The name stands for nothing from now on; once none of this person's aliases uses it, another person may prove
         it. What has ended stays as it is. None: there is no such alias.
@@ -138,11 +164,22 @@ class Register:
                 known = await _find(connection, _BY_ID, UUID(bytes=alias))
             if known is None or known.valid_to is not None or known.digest is None:
                 return known
-            await self._end(connection, known, by, await _clock(connection))
-            in_use = await connection.execute(_IN_USE, (known.digest, UUID(bytes=known.subject)))
-            if await in_use.fetchone() is None:
-                await self._personal.release(connection, known.digest, known.subject)
+            await self._end_and_release(connection, known, by)
             return await _find(connection, _BY_ID, UUID(bytes=alias))
+
+    async def end_of_account(self, connection: Connection, subject: bytes, account: bytes, by: str) -> None:
+        """This person's names stand for this account no longer, once the caller's transaction commits."""
+        await self._personal.hold(connection, subject)
+        parameters = UUID(bytes=subject), UUID(bytes=account)
+        for row in await (await connection.execute(_CURRENT_OF_ACCOUNT.encode(), parameters)).fetchall():
+            await self._end_and_release(connection, _alias(row), by)
+
+    async def _end_and_release(self, connection: Connection, known: Alias, by: str) -> None:
+        """The name may be proved by another person, where none of this person's aliases uses it."""
+        await self._end(connection, known, by, await _clock(connection))
+        in_use = await connection.execute(_IN_USE, (known.digest, UUID(bytes=known.subject)))
+        if known.digest is not None and await in_use.fetchone() is None:
+            await self._personal.release(connection, known.digest, known.subject)
 
     async def _end(self, connection: Connection, known: Alias, by: str, at: datetime) -> None:
         await connection.execute(_END, (by, at, UUID(bytes=known.alias)))
@@ -178,6 +215,13 @@ class Register:
 def field_of(alias: bytes) -> str:
     """Under which name the value of an alias is kept: its id."""
     return format_id(ALIAS, alias)
+
+
+async def _misfit(connection: Connection, asked: Registration) -> Misfit | None:
+    rows = await (await connection.execute(_PARTS.encode(), (UUID(bytes=asked.account),))).fetchall()
+    roles = {row["user_id"].bytes: Role(row["role"]) for row in rows}
+    fits = not roles or may_be_paid_by_name(roles.get(asked.subject))
+    return None if fits else Misfit.NO_PART
 
 
 async def _clock(connection: Connection) -> datetime:

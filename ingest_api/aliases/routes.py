@@ -12,10 +12,9 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from ingest_api.accounts import known_account
 from ingest_api.aliases.parties import USER, AliasName
 from ingest_api.aliases.pins import request_digest
-from ingest_api.aliases.register import ALIAS, Registered, Registration
+from ingest_api.aliases.register import ALIAS, Alias, Misfit, Registered, Registration
 from ingest_api.aliases.shown import AliasBody, AliasPage, AliasResource, shown, shown_page
 from ingest_api.http.bodies import decode_fault, parse_account
 from ingest_api.http.call import Answer, Call
@@ -24,8 +23,10 @@ from ingest_api.http.preferences import idempotency_key
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond, take_tokens
 from ingest_api.identity.tokens import Principal, Scope, scope_missing
+from ingest_api.owners.access import is_for_user, require_user
+from ingest_api.owners.rights import Action, by_scope, user_of
 from ingest_api.problems import ADVICE, Fault, FieldError, Problem, field_problem
-from ingest_api.reads.accounts import find_account
+from ingest_api.reads.accounts import find_account, known_account
 from ingest_api.reads.consistency import HEADER, await_visible
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.services import Services
@@ -41,8 +42,9 @@ router = APIRouter(tags=["aliases"])
 PAGE_DEFAULT = 50
 PAGE_MAX = 500
 _DECODER = msgspec.json.Decoder(AliasBody)
-_REFUSED = {
+_REFUSED: dict[Refusal | Misfit, tuple[Fault, str]] = {
     Refusal.TAKEN: (Fault.ALIAS_TAKEN, "Another user has proved this name: it has to be ended there first."),
+    Misfit.NO_PART: (Fault.OWNER_UNKNOWN, "A name stands for an account of which its user is owner or co-owner."),
     Refusal.SUBJECT_ERASED: (Fault.USER_ERASED, "Nothing is stored about a user who was erased."),
 }
 
@@ -80,13 +82,16 @@ async def _asked(services: Services, principal: Principal, call: Call) -> Regist
     if body.verified and Scope.ALIASES_VERIFY not in principal.scopes:
         raise scope_missing(Scope.ALIASES_VERIFY)
     key = idempotency_key(call.header(b"idempotency-key"))
+    user = _user(body.user, "/user")
+    require_user(principal, user)
     account = parse_account(body.account, "/account")
     if isinstance(account, FieldError):
         raise field_problem(account)
+    await services.access.require(principal, account, Action.MOVE_MONEY)
     name = AliasName(Identifier(body.type), Personal(body.value))
     return Registration(
         request_digest(b"alias", principal.subject, key)[:16] if key else _fresh_id(),
-        _user(body.user, "/user"),
+        user,
         name.kind,
         name.value,
         await services.aliases.digest(name, "/value"),
@@ -118,24 +123,32 @@ async def end_alias(services: Services, call: Call, alias_id: str) -> Answer:
     """The name stands for nothing from now on."""
     principal = services.tokens.principal(call.header(b"authorization"), Scope.ALIASES_WRITE)
     take_tokens(services, principal, 1)
-    ended = await services.aliases.register.end(_alias(alias_id), principal.subject)
-    if ended is None:
-        raise _unknown()
+    alias, _ = await _found(services, principal, alias_id)
+    ended = await services.aliases.register.end(alias.alias, principal.subject)
+    assert ended is not None  # aliases are never deleted
     return Answer(200, encode(shown(ended, None)))
 
 
-async def _find(services: Services, alias_id: str) -> AliasResource:
+async def _found(services: Services, principal: Principal, alias_id: str) -> tuple[Alias, Personal | None]:
+    """An alias is its user's, and of who may look at every account. Raises Problem, DatabaseUnavailable."""
     found = await services.aliases.register.find(_alias(alias_id))
-    if found is None:
+    if found is None or not is_for_user(principal, found[0].subject):
         raise _unknown()
-    return shown(*found)
+    return found
 
 
-async def _page(services: Services, query: AliasQuery) -> AliasPage:
+async def _find(services: Services, principal: Principal, alias_id: str) -> AliasResource:
+    return shown(*await _found(services, principal, alias_id))
+
+
+async def _page(services: Services, principal: Principal, query: AliasQuery) -> AliasPage:
     if query.account is None and query.user is None:
         raise field_problem(FieldError("?account", Fault.PARAMETER_INVALID, "Send account, user, or both."))
     account = known_account(query.account) if query.account is not None else None
     user = _user(query.user, "?user") if query.user is not None else None
+    if user is None and not by_scope(principal.scopes, Action.VIEW):
+        user = user_of(principal)
+    require_user(principal, user or b"")
     after = decode_cursor(query.cursor) if query.cursor is not None else None
     return shown_page(await services.aliases.register.page(account, user, after, query.limit + 1), query.limit)
 
@@ -185,7 +198,8 @@ async def post_alias(request: Request) -> Response:
 async def get_aliases(request: Request, query: Annotated[AliasQuery, Query()]) -> Response:
     """Of an account, of a user, or both; ended ones too."""
     return await respond(
-        request, lambda services, call: read(services, call, Scope.ALIASES_READ, lambda _: _page(services, query))
+        request,
+        lambda services, call: read(services, call, Scope.ALIASES_READ, lambda who: _page(services, who, query)),
     )
 
 
@@ -193,7 +207,8 @@ async def get_aliases(request: Request, query: Annotated[AliasQuery, Query()]) -
 async def get_alias(request: Request, alias_id: str) -> Response:
     """What it stands for, since when, and whether it is verified."""
     return await respond(
-        request, lambda services, call: read(services, call, Scope.ALIASES_READ, lambda _: _find(services, alias_id))
+        request,
+        lambda services, call: read(services, call, Scope.ALIASES_READ, lambda who: _find(services, who, alias_id)),
     )
 
 

@@ -9,16 +9,18 @@ from typing import Final
 
 import msgspec
 
-from ingest_api.aliases.parties import AliasName, alias_name, is_account_id
+from ingest_api.aliases.parties import USER, AliasName, alias_name, is_account_id
 from ingest_api.aliases.pins import Pin, Pins, request_digest
-from ingest_api.aliases.register import INDEX, Register
+from ingest_api.aliases.register import INDEX, Register, Registration
 from ingest_api.http.bodies import TransferBody, parse_account
 from ingest_api.http.resources import account_text
 from ingest_api.problems import ADVICE, Fault, FieldError, Problem, field_problem
 from ingest_api.reads.database import WRITING, Database, DatabaseUnavailable
+from payments.identifiers import derive_consequence_id, format_id
 from payments.rejections import Reason
 from runtime.personal_data.keyring import Keyring
-from runtime.personal_data.normal_forms import EXPECTED
+from runtime.personal_data.normal_forms import EXPECTED, Identifier
+from runtime.personal_data.personal import Personal
 from runtime.personal_data.store import PersonalData
 from runtime.settings import Settings
 
@@ -68,6 +70,12 @@ class Aliases:
         if digest is None:
             raise field_problem(FieldError(pointer, Fault.FIELD_INVALID, f"Send {EXPECTED[name.kind]}."))
         return digest
+
+    async def default_account(self, user: bytes, account: bytes, currency: str) -> Registration:
+        """What lets a user's id stand for this account: money sent to the user arrives there."""
+        name = AliasName(Identifier.USER, Personal(format_id(USER, user)))
+        alias = derive_consequence_id(account, "default account")
+        return Registration(alias, user, *name, await self.digest(name, ""), account, currency, verified=True)
 
     async def resolved(self, principal: str, key: str, body: TransferBody) -> TransferBody:
         """The same transfer with the accounts that it meant when it first came. Raises Problem, DatabaseUnavailable."""

@@ -38,7 +38,7 @@ AmountText = Annotated[
 LimitText = Annotated[
     msgspec.Raw,
     msgspec.Meta(
-        description="Decimal of zero or more: how far the available balance may go below zero",
+        description="Decimal of zero or more, in the account's currency",
         extra_json_schema={
             "anyOf": [{"type": "string", "pattern": r"^(0|[1-9]\d*)(\.\d+)?$"}, {"type": "number"}],
             "examples": ["0"],
@@ -82,11 +82,21 @@ class AccountBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     overdraft_limit: LimitText = msgspec.field(default_factory=lambda: msgspec.Raw(b"0"))
 
 
-class AccountChangeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Change an account's standing, its overdraft limit, or both. Fields left out stay as they are."""
+class LimitsBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The account's own limits and its KYC tier, all at once: a limit that is left out is none."""
 
-    status: Literal["open", "frozen", "closed"] | None = None
+    tier: Literal["unverified", "basic", "verified", "enhanced"]
+    per_transaction: LimitText = msgspec.field(default_factory=msgspec.Raw)
+    daily: LimitText = msgspec.field(default_factory=msgspec.Raw)
+    monthly: LimitText = msgspec.field(default_factory=msgspec.Raw)
+
+
+class AccountChangeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Change an account's standing, its overdraft limit, its own limits. Fields left out stay as they are."""
+
+    status: Literal["open", "frozen", "debits_frozen", "dormant", "closed"] | None = None
     overdraft_limit: LimitText = msgspec.field(default_factory=msgspec.Raw)
+    limits: LimitsBody | None = None
 
 
 class TransferLine(TransferBody, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -114,7 +124,7 @@ class AccountLine(
 
 
 DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
-    body: msgspec.json.Decoder(body) for body in (TransferBody, DepositBody, AccountBody, AccountChangeBody)
+    body: msgspec.json.Decoder(body) for body in (TransferBody, DepositBody, AccountChangeBody)
 }
 
 
@@ -149,12 +159,12 @@ def parse_amount(raw: msgspec.Raw, currency: str, pointer: str = "/amount") -> i
     return FieldError(at, problem, _amount_advice(problem, currency))
 
 
-def parse_limit(raw: msgspec.Raw, currency: str) -> int | FieldError:
-    """Minor units of an overdraft limit: like an amount, but zero is one."""
+def parse_limit(raw: msgspec.Raw, currency: str, pointer: str = "/overdraft_limit") -> int | FieldError:
+    """Minor units of a limit: like an amount, but zero is one."""
     number = _decimal(raw)
     if number is not None and number == 0 and currency in EXPONENTS:
         return 0
-    limit_minor = parse_amount(raw, currency, "/overdraft_limit")
+    limit_minor = parse_amount(raw, currency, pointer)
     if isinstance(limit_minor, FieldError) and limit_minor.code is AmountProblem.NOT_POSITIVE:
         return limit_minor._replace(detail="The limit must be zero or more.")
     return limit_minor

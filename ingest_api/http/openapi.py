@@ -10,9 +10,9 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from ingest_api.account_changes.bodies import NewAccountBody
 from ingest_api.aliases.shown import RESOURCES as ALIAS_RESOURCES
 from ingest_api.http.bodies import (
-    AccountBody,
     AccountChangeBody,
     AccountLine,
     DepositBody,
@@ -22,13 +22,14 @@ from ingest_api.http.bodies import (
 )
 from ingest_api.http.resources import RESOURCES, Health, Payment, ProblemBody
 from ingest_api.identity.tokens import Scope
+from ingest_api.owners.shown import RESOURCES as OWNER_RESOURCES
 from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
 
 TITLE = "Millrace"
 _BODIES: tuple[type, ...] = (
     TransferBody,
     DepositBody,
-    AccountBody,
+    NewAccountBody,
     AccountChangeBody,
     TransferLine,
     DepositLine,
@@ -38,9 +39,11 @@ _REF = "#/components/schemas/{name}"
 _HTTP_TITLES = {
     400: "Malformed: JSON, key or token of the request",
     401: "No valid bearer token",
-    403: "The token lacks the scope",
-    404: "No such account, payment, alias or case",
-    409: "The case is resolved, being redriven, or decided already; the alias is somebody else's; the user was erased",
+    403: "The token lacks the scope, or the role on the account does not allow it",
+    404: "No such account, payment, user, alias or case, or none of the caller's",
+    409: "The case is resolved, being redriven, or decided already; the alias is somebody else's; the user was erased; "
+    "an open account needs its owner",
+    412: "It has changed since the look that If-Match names",
     413: "Too large",
     415: "Another content type is needed",
     422: "Refused by a rule, or a field is not valid; nothing moved",
@@ -157,7 +160,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
         title=TITLE, version=version, openapi_version="3.1.0", description=_INTRODUCTION, routes=app.routes
     )
     _, components = msgspec.json.schema_components(
-        (*_BODIES, *RESOURCES, *ALIAS_RESOURCES, *QUARANTINE_RESOURCES), ref_template=_REF
+        (*_BODIES, *RESOURCES, *ALIAS_RESOURCES, *OWNER_RESOURCES, *QUARANTINE_RESOURCES), ref_template=_REF
     )
     of_queries = described["components"]["schemas"]
     used = {name: schema for name, schema in of_queries.items() if name not in _NEVER_ANSWERED}

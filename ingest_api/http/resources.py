@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from payments.accounts import AccountStatus
+from payments.accounts import AccountStatus, AccountType
 from payments.commands import Command
 from payments.entries import EntryKind
 from payments.identifiers import ACCOUNT, JOURNAL, PAYMENT, format_id
@@ -87,6 +87,7 @@ class Account(msgspec.Struct, omit_defaults=True):
     """An account. Without `status` the opening is not decided yet."""
 
     id: str
+    type: str
     currency: str
     overdraft_limit: str | None = None
     overdraft_limit_minor: int | None = None
@@ -247,5 +248,10 @@ def payment_of(operation_id: bytes, command: Command, reply: Reply | None) -> Pa
 
 
 def account_status_word(status: int) -> str:
-    """`open`, `frozen` or `closed`."""
+    """`open`, `frozen`, `debits_frozen`, `dormant` or `closed`."""
     return AccountStatus(status).name.lower()
+
+
+def account_type_word(type_: int) -> str:
+    """`checking`, `savings`, `wallet` or `merchant`."""
+    return AccountType(type_).name.lower()

@@ -3,16 +3,16 @@
 from typing import Any
 from uuid import UUID
 
-from ingest_api.http.resources import Account, Balance, account_status_word, rfc3339
+from ingest_api.http.resources import Account, Balance, account_status_word, account_type_word, rfc3339
 from ingest_api.problems import Problem, refused
 from ingest_api.reads.database import Database
-from payments.identifiers import ACCOUNT, format_id
+from payments.identifiers import ACCOUNT, format_id, parse_id
 from payments.money import format_minor
 from payments.rejections import Reason
 from schemas.codec.fields import REASONS
 
 _ACCOUNT = """
-SELECT account_id, currency, status, overdraft_limit_minor, opened_at, changed_at
+SELECT account_id, type, currency, status, overdraft_limit_minor, opened_at, changed_at
 FROM accounts WHERE account_id = %s"""
 _BALANCE = """
 SELECT account.account_id, account.currency,
@@ -23,6 +23,14 @@ WHERE account.account_id = %s"""
 _EVENT = "SELECT reason FROM account_events WHERE operation_id = %s"
 
 
+def known_account(account_id: str) -> bytes:
+    """The id in a path. Raises Problem 404 for a text that cannot be an account."""
+    account = parse_id(ACCOUNT, account_id)
+    if account is None:
+        raise _unknown()
+    return account
+
+
 async def find_account(database: Database, account: bytes) -> Account:
     """The account. Raises Problem where Postgres has none, DatabaseUnavailable."""
     row = await database.row(_ACCOUNT, (UUID(bytes=account),))
@@ -31,6 +39,7 @@ async def find_account(database: Database, account: bytes) -> Account:
     currency: str = row["currency"]
     return Account(
         id=format_id(ACCOUNT, account),
+        type=account_type_word(row["type"]),
         currency=currency,
         overdraft_limit=format_minor(row["overdraft_limit_minor"], currency),
         overdraft_limit_minor=row["overdraft_limit_minor"],

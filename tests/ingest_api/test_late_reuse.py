@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from ingest_api.accounts import _key_of
+from ingest_api.account_changes.changing import key_of
 from ingest_api.app import make_app
 from ingest_api.identity.tokens import ALL_SCOPES, issue_token
 from ingest_api.reads.database import Database
@@ -230,7 +230,9 @@ def test_an_account_frozen_long_ago_and_opened_since_stays_open(
     api: ApiClient, settings: Settings, past: Past, key: str
 ) -> None:
     account = api.open_account()
-    past.account_operation(_key_of(CommandKind.FREEZE_ACCOUNT, key), known(ACCOUNT, account), EntryKind.ACCOUNT_FROZEN)
+    past.account_operation(
+        key_of(CommandKind.FREEZE_ACCOUNT.name, key), known(ACCOUNT, account), EntryKind.ACCOUNT_FROZEN
+    )
     before = ends(settings)
     headers = {"Idempotency-Key": key}
     response = api.http.put(f"/v1/accounts/{account}", json={"status": "frozen"}, headers=headers)
@@ -244,7 +246,7 @@ def test_an_account_frozen_long_ago_and_opened_since_stays_open(
 
 def test_of_two_changes_only_the_new_one_is_sent(api: ApiClient, settings: Settings, past: Past, key: str) -> None:
     account = api.open_account()
-    limit = _key_of(CommandKind.SET_OVERDRAFT_LIMIT, key)
+    limit = key_of(CommandKind.SET_OVERDRAFT_LIMIT.name, key)
     past.account_operation(limit, known(ACCOUNT, account), EntryKind.OVERDRAFT_LIMIT_SET, 500, "EUR")
     before = ends(settings)
     headers = {"Idempotency-Key": key, "Prefer": "wait=20"}
@@ -261,7 +263,9 @@ def test_of_two_changes_only_the_new_one_is_sent(api: ApiClient, settings: Setti
 def test_another_operation_under_the_same_id_is_another_body(api: ApiClient, past: Past, key: str) -> None:
     """A producer of its own may have frozen with the bare key that HTTP derives for closing."""
     account = api.open_account()
-    past.account_operation(_key_of(CommandKind.CLOSE_ACCOUNT, key), known(ACCOUNT, account), EntryKind.ACCOUNT_FROZEN)
+    past.account_operation(
+        key_of(CommandKind.CLOSE_ACCOUNT.name, key), known(ACCOUNT, account), EntryKind.ACCOUNT_FROZEN
+    )
     headers = {"Idempotency-Key": key}
     response = api.http.put(f"/v1/accounts/{account}", json={"status": "closed"}, headers=headers)
     problem_of(response, 422, "idempotency_key_reused")

@@ -14,6 +14,7 @@ from ingest_api import accounts, batches, health, transactions, transfers
 from ingest_api.aliases import routes as aliases
 from ingest_api.app import HOT_OPERATIONS, PREFIX
 from ingest_api.http import documents
+from ingest_api.owners import routes as owners
 from ingest_api.problems import ADVICE, STATUS, Fault
 from ingest_api.quarantine import routes as quarantine
 from payments.money import AmountProblem
@@ -21,6 +22,7 @@ from payments.rejections import Reason
 
 ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (accounts.router, PREFIX),
+    (owners.router, PREFIX),
     (aliases.router, PREFIX),
     (transfers.router, PREFIX),
     (batches.router, PREFIX),

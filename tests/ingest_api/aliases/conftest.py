@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
 from ingest_api.aliases.parties import AliasName
-from ingest_api.aliases.register import Registered, Registration
+from ingest_api.aliases.register import Misfit, Registered, Registration
 from ingest_api.aliases.service import Aliases
 from ingest_api.reads.database import WRITING, Database
 from runtime import migrate
@@ -66,7 +66,7 @@ class Clerk:
         asked = Registration(own_id, ANNA, kind, value, digest, account, "EUR", True)
         return asked._replace(**changes)
 
-    async def tries(self, account: bytes, **changes: Any) -> Registered | Refusal:
+    async def tries(self, account: bytes, **changes: Any) -> Registered | Refusal | Misfit:
         return await self.aliases.register.register(await self.asked(account, **changes), "clerk")
 
     async def registers(self, account: bytes, **changes: Any) -> Registered:

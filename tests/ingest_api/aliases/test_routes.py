@@ -124,7 +124,8 @@ def test_scopes(api: ApiClient, person: Person, caller_with: Callable[..., ApiCl
     account = api.open_account()
     body = {"user": person.id, "type": "email", "value": person.address, "account": account}
     eventually(lambda: api.get(f"/v1/accounts/{account}").status_code == 200)
-    writer, reader = caller_with(Scope.ALIASES_WRITE), caller_with(Scope.ALIASES_READ)
+    writer = caller_with(Scope.ACCOUNTS_ANY, Scope.ALIASES_WRITE)
+    reader = caller_with(Scope.ACCOUNTS_ANY, Scope.ALIASES_READ)
     problem_of(reader.post("/v1/aliases", body), 403, "scope_insufficient")
     problem_of(writer.post("/v1/aliases", body | {"verified": True}), 403, "scope_insufficient")
     made = writer.post("/v1/aliases", body)
@@ -133,5 +134,5 @@ def test_scopes(api: ApiClient, person: Person, caller_with: Callable[..., ApiCl
     problem_of(writer.get(path), 403, "scope_insufficient")
     problem_of(reader.http.delete(path), 403, "scope_insufficient")
     assert reader.get(path).status_code == 200
-    verifier = caller_with(Scope.ALIASES_WRITE, Scope.ALIASES_VERIFY)
+    verifier = caller_with(Scope.ACCOUNTS_ANY, Scope.ALIASES_WRITE, Scope.ALIASES_VERIFY)
     assert verifier.post("/v1/aliases", body | {"verified": True}).json()["verified"] is True

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from ingest_api.account_changes.bodies import DECODER, NewAccountBody
 from ingest_api.http.bodies import (
     DECODERS,
-    AccountBody,
     AccountChangeBody,
     DepositBody,
     TransferBody,
@@ -42,7 +42,7 @@ FIELDS: dict[type, dict[str, Any]] = {
         "description": "rent",
     },
     DepositBody: {"amount": "12.34", "currency": "EUR", "method": "cash", "description": "till 7"},
-    AccountBody: {"currency": "EUR", "overdraft_limit": "12.34"},
+    NewAccountBody: {"currency": "EUR", "overdraft_limit": "12.34"},
     AccountChangeBody: {"status": "frozen", "overdraft_limit": "12.34"},
 }
 REQUIRED = [
@@ -52,7 +52,7 @@ REQUIRED = [
     (TransferBody, "currency"),
     (DepositBody, "amount"),
     (DepositBody, "currency"),
-    (AccountBody, "currency"),
+    (NewAccountBody, "currency"),
 ]
 OPTIONAL = [(body, name) for body, fields in FIELDS.items() for name in fields if (body, name) not in REQUIRED]
 TEXTS = [
@@ -63,13 +63,13 @@ TEXTS = [
     (DepositBody, "currency"),
     (DepositBody, "method"),
     (DepositBody, "description"),
-    (AccountBody, "currency"),
+    (NewAccountBody, "currency"),
     (AccountChangeBody, "status"),
 ]
 AMOUNTS = [
     (TransferBody, "amount"),
     (DepositBody, "amount"),
-    (AccountBody, "overdraft_limit"),
+    (NewAccountBody, "overdraft_limit"),
     (AccountChangeBody, "overdraft_limit"),
 ]
 
@@ -77,14 +77,14 @@ AMOUNTS = [
 def meaning(kind: type, document: bytes) -> Command | FieldError | None:
     """What a document means as a body of this kind: a command, its first fault, or None for a change of standing."""
     try:
-        body = DECODERS[kind].decode(document)
+        body = (DECODERS | {NewAccountBody: DECODER})[kind].decode(document)
     except (ValueError, RecursionError) as error:
         return decode_fault(error)
     if isinstance(body, TransferBody):
         return transfer_command(body, "key")
     if isinstance(body, DepositBody):
         return deposit_command(body, PAYEE, "key")
-    if isinstance(body, AccountBody):
+    if isinstance(body, NewAccountBody):
         return open_command(body, PAYEE, "key")
     limit_minor = parse_limit(body.overdraft_limit, "EUR") if is_given(body.overdraft_limit) else 0
     return limit_minor if isinstance(limit_minor, FieldError) else None
@@ -114,7 +114,7 @@ def test_a_deposit_is_paid_by_the_clearing_account_of_its_currency() -> None:
 
 
 def test_an_opening_is_decided_by_the_account_itself() -> None:
-    command = meaning(AccountBody, document(AccountBody))
+    command = meaning(NewAccountBody, document(NewAccountBody))
     assert isinstance(command, Command)
     assert (command.kind, command.authority, command.amount_minor) == (CommandKind.OPEN_ACCOUNT, PAYEE, 1234)
     assert form_refusal(command) is None
@@ -169,7 +169,7 @@ def test_every_amount_and_limit_is_refused_by_the_same_rules(
 
 
 @pytest.mark.parametrize("currency", ["XAU", "eur", "EURO", "", "E\0R", "ΕUR"])
-@pytest.mark.parametrize("kind", [TransferBody, DepositBody, AccountBody])
+@pytest.mark.parametrize("kind", [TransferBody, DepositBody, NewAccountBody])
 def test_what_is_wrong_with_the_currency_is_said_of_the_currency(kind: type, currency: str) -> None:
     assert fault(kind, currency=currency) == ("/currency", AmountProblem.CURRENCY_UNKNOWN)
 
@@ -279,7 +279,7 @@ MARK = "5105105105105100"  # a card number that must come back in no answer
         (TransferBody, {f"a - at `$.{MARK}`": 1}),
         (DepositBody, {"method": MARK}),
         (DepositBody, {"method": f"x' - at `$.{MARK}"}),
-        (AccountBody, {"overdraft_limit": "-" + MARK}),
+        (NewAccountBody, {"overdraft_limit": "-" + MARK}),
         (AccountChangeBody, {"status": MARK}),
     ],
 )

@@ -158,8 +158,9 @@ def test_standings_are_words() -> None:
 
 
 def test_what_is_not_known_yet_is_left_out_and_zero_is_not() -> None:
-    account = json.loads(encode(Account("acc_1", "EUR", overdraft_limit="0.00", overdraft_limit_minor=0)))
-    assert account == {"id": "acc_1", "currency": "EUR", "overdraft_limit": "0.00", "overdraft_limit_minor": 0}
+    account = json.loads(encode(Account("acc_1", "wallet", "EUR", overdraft_limit="0.00", overdraft_limit_minor=0)))
+    known = {"id": "acc_1", "type": "wallet", "currency": "EUR"}
+    assert account == known | {"overdraft_limit": "0.00", "overdraft_limit_minor": 0}
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: str(resource.__name__))

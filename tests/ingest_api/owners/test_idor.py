@@ -1,0 +1,166 @@
+"""Goal: nobody reads or changes what is another user's, by any route, and nobody can tell that it exists.
+
+Method: the matrix is made from the routes of the app. Berta asks for what is Anna's and for what does not exist, and is
+told the same; nothing is sent and no row changes. Anna's own call shows that it was not refused for another reason. A
+route that names nobody's things, or names them in a new way, has to be entered below: that is its decision.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from ingest_api.app import make_fastapi
+from ingest_api.identity.tokens import Scope
+from payments.identifiers import ACCOUNT, PAYMENT, format_id
+from tests.ingest_api.owners.world import ANNA, BERTA, CARLA, Caller, World
+
+Route = tuple[str, str]
+ROUTES: list[Route] = [
+    (method.upper(), path) for path, methods in make_fastapi().openapi()["paths"].items() for method in methods
+]
+
+
+class Things(NamedTuple):
+    """What is somebody's."""
+
+    user_id: str
+    account_id: str
+    payment_id: str
+    alias_id: str
+
+
+NOBODYS = Things(
+    CARLA, format_id(ACCOUNT, b"\x71" * 16), format_id(PAYMENT, b"\x72" * 16), format_id("als", b"\x73" * 16)
+)
+PARTIES = {"amount": "1.00", "currency": "EUR"}
+BODIES: dict[Route, Callable[[Things], Any]] = {
+    ("POST", "/v1/transfers"): lambda its: PARTIES | {"from_account": its.account_id, "to_account": NOBODYS.account_id},
+    ("POST", "/v1/accounts/{account_id}/deposit"): lambda its: PARTIES,
+    ("POST", "/v1/accounts/{account_id}/owners"): lambda its: {"user": BERTA, "role": "co_owner"},
+    ("PUT", "/v1/accounts/{account_id}"): lambda its: {"status": "frozen", "overdraft_limit": "5.00"},
+    ("POST", "/v1/aliases"): lambda its: {
+        "user": its.user_id,
+        "type": "email",
+        "value": "berta@example.com",
+        "account": its.account_id,
+    },
+}
+"""What to send, where a route takes a body."""
+
+QUERIES: dict[Route, Callable[[Things], str]] = {
+    ("GET", "/v1/transactions"): lambda its: f"?account={its.account_id}",
+    ("GET", "/v1/aliases"): lambda its: f"?user={its.user_id}",
+}
+"""Where a thing is named in the query."""
+
+OPERATORS = {route: 403 for route in ROUTES if "/quarantine" in route[1]}
+"""No scope of customers allows these."""
+
+NAME_NOTHING: dict[Route, str] = {
+    ("POST", "/v1/accounts"): "opens the caller's own; test_owners has who else may be named",
+    ("GET", "/livez"): "for everybody",
+    ("GET", "/readyz"): "for everybody",
+    ("POST", "/v1/transfers:batch"): "lines, not a body: tried below, line by line",
+}
+REFUSED_TO_THE_OWNER = {
+    ("PUT", "/v1/accounts/{account_id}"): 403,
+    ("POST", "/v1/accounts/{account_id}/deposit"): 403,
+    ("DELETE", "/v1/accounts/{account_id}/owners/{user_id}"): 409,
+}
+"""In another way than to strangers."""
+
+MATRIX = [route for route in ROUTES if route not in OPERATORS and route not in NAME_NOTHING]
+
+
+class Told(NamedTuple):
+    """What an answer tells, without what the caller sent."""
+
+    status: int
+    body: str
+
+
+async def told(caller: Caller, route: Route, its: Things) -> Told:
+    method, path = route
+    where = path.format(**its._asdict()) + (QUERIES[route](its) if route in QUERIES else "")
+    answer = await caller(method, where, BODIES[route](its) if route in BODIES else None)
+    body = re.sub(r'"(instance|request_id)":"[^"]*"', "", answer.text)
+    for thing in its:
+        body = body.replace(thing, "")
+    return Told(answer.status_code, body)
+
+
+async def annas(world: World) -> Things:
+    account = await world.account_of(world.anna)
+    await world.operator("POST", f"/v1/accounts/{account}/deposit", PARTIES)
+    payee = await world.account_of(world.carla)
+    body = {"user": ANNA, "type": "email", "value": "anna@example.com", "account": account}
+    alias = (await world.anna("POST", "/v1/aliases", body)).json()["id"]
+    return Things(ANNA, account, world.paid(account, payee, b"\x61" * 16), alias)
+
+
+def everything(world: World) -> list[Any]:
+    """All that a stranger could change."""
+    tables = ("accounts", "account_owners", "account_owner_changes", "aliases", "personal_values", "personal_index")
+    return [world.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables] + [len(world.partition.entries)]
+
+
+def test_every_route_has_a_decision() -> None:
+    known = set(re.findall(r"{(\w+)}", " ".join(path for _, path in MATRIX)))
+    assert known <= set(Things._fields), "enter how a stranger would name somebody else's"
+    named = {route for route in MATRIX if "{" in route[1]} | BODIES.keys() | QUERIES.keys()
+    assert [route for route in MATRIX if route not in named] == [], "a route without a decision: enter it above"
+    assert (BODIES.keys() | QUERIES.keys() | NAME_NOTHING.keys()) <= set(ROUTES), "a route that is no more"
+
+
+@pytest.mark.parametrize("route", MATRIX, ids=" ".join)
+async def test_a_stranger_can_do_nothing_and_learns_nothing(world: World, route: Route) -> None:
+    its = await annas(world)
+    before = everything(world)
+    foreign, missing = await told(world.berta, route, its), await told(world.berta, route, NOBODYS)
+    assert foreign == missing
+    assert foreign.status == 404, foreign
+    assert everything(world) == before
+    own = await told(world.anna, route, its)
+    assert own.status in ({REFUSED_TO_THE_OWNER[route]} if route in REFUSED_TO_THE_OWNER else {200, 201, 202}), own
+
+
+@pytest.mark.parametrize(("route", "status"), OPERATORS.items(), ids=lambda value: str(value))
+async def test_no_customer_does_what_is_for_operators(world: World, route: Route, status: int) -> None:
+    method, path = route
+    answer = await world.berta(method, path.format(case_id="0-0-0"), {})
+    assert answer.status_code == status
+
+
+async def test_a_batch_takes_no_line_about_another_ones_account(world: World) -> None:
+    its, own = await annas(world), await world.account_of(world.berta)
+    lines = [
+        BODIES["POST", "/v1/transfers"](which) | {"idempotency_key": str(number)}
+        for number, which in enumerate([its, NOBODYS, its._replace(account_id=own)])
+    ]
+    lines.append(PARTIES | {"kind": "deposit", "account": own, "idempotency_key": "d"})
+    lines.append({"kind": "open_account", "currency": "EUR", "idempotency_key": "o"})
+    receipt = (await world.berta.batch(lines)).json()
+    assert receipt["accepted"] == 1
+    assert [(line["line"], line["code"]) for line in receipt["rejected"]] == [
+        (1, "account_not_found"),
+        (2, "account_not_found"),
+        (4, "role_insufficient"),
+        (5, "role_insufficient"),
+    ]
+
+
+async def test_a_payee_sees_the_payment_and_not_the_payers_account(world: World) -> None:
+    its = await annas(world)
+    paid = await world.carla("GET", f"/v1/transfers/{its.payment_id}")
+    assert paid.json()["from_account"] == its.account_id
+    assert (await world.carla("GET", f"/v1/accounts/{its.account_id}")).status_code == 404
+
+
+async def test_without_a_role_every_scope_of_customers_shows_nothing(world: World) -> None:
+    """A service that may pay, and not for everybody."""
+    its = await annas(world)
+    till = world.caller("till-7", Scope.PAYMENTS_WRITE, Scope.ACCOUNTS_READ)
+    assert (await till("GET", f"/v1/accounts/{its.account_id}")).status_code == 404
+    assert (await told(till, ("POST", "/v1/transfers"), its)).status == 404

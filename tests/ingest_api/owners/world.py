@@ -1,0 +1,174 @@
+"""The app of one API process with a real Postgres; in the place of Kafka and the agents one partition in memory."""
+
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import httpx
+import msgspec
+import psycopg
+from psycopg.rows import dict_row
+
+from ingest_api.aliases.parties import USER
+from ingest_api.app import make_app
+from ingest_api.identity.tokens import ALL_SCOPES, Scope, issue_token
+from ingest_api.publisher import Publisher, Record
+from ingest_api.replies import WaitingCalls
+from ingest_api.services import Services
+from ingest_api.submission import Submission
+from payments import lifecycle
+from payments.accounts import AccountType
+from payments.book import Book, evolve
+from payments.entries import Entry, EntryKind, Source
+from payments.identifiers import ACCOUNT, PAYMENT, derive_operation_id, format_id, parse_id
+from payments.items.details import Opening
+from payments.movements import deciding
+from runtime import migrate
+from runtime.settings import Settings
+from schemas.codec.commands import decode_body, items
+from schemas.codec.instructions import decode_instruction, is_instruction
+from schemas.codec.replies import Reply
+
+CUSTOMER = (
+    Scope.PAYMENTS_READ,
+    Scope.PAYMENTS_WRITE,
+    Scope.ACCOUNTS_READ,
+    Scope.ACCOUNTS_WRITE,
+    Scope.ALIASES_READ,
+    Scope.ALIASES_WRITE,
+)
+ANNA, BERTA, CARLA = (format_id(USER, bytes([number]) * 16) for number in (0x51, 0x52, 0x53))
+
+_OPEN = """
+INSERT INTO accounts (account_id, currency, type, status, overdraft_limit_minor, opened_at, changed_at)
+VALUES (%s, %s, %s, 0, %s, now(), now())"""
+_STATUS = "UPDATE accounts SET status = %s WHERE account_id = %s"
+
+
+def raw(text: str, kind: str = ACCOUNT) -> bytes:
+    """The sixteen bytes of an id."""
+    id_ = parse_id(kind, text)
+    assert id_ is not None
+    return id_
+
+
+class Partition(Publisher):
+    """Decides what is sent as the agents would, and shows accounts in Postgres as the sink would."""
+
+    def __init__(self, waiting: WaitingCalls, database: str) -> None:
+        self._waiting = waiting
+        self._database = database
+        self.book = Book()
+        self.entries: list[Entry] = []
+
+    def send(self, records: Sequence[Record], headers: list[tuple[str, bytes]]) -> "Partition":  # type: ignore[override]
+        for record in records:
+            for reply_to, entry in self._decided(record.value):
+                evolve(self.book, entry)
+                self.entries.append(entry)
+                self._show(entry)
+                reply = Reply(reply_to, entry.operation_id, entry.kind, entry.reason, entry.decided_at_us)
+                self._waiting.resolve([reply])
+        return self
+
+    async def wait(self) -> dict[int, int]:
+        return {0: len(self.entries)}
+
+    def _decided(self, value: bytes) -> Iterator[tuple[bytes, Entry]]:
+        source = Source(len(self.entries), 0, time.time_ns() // 1_000)
+        if is_instruction(value):
+            asked = decode_instruction(value)
+            id_ = derive_operation_id(asked.authority, asked.envelope.idempotency_key, 0)
+            yield asked.envelope.reply_to, deciding.decide(self.book, id_, asked, source)
+            return
+        for body in items(value):
+            command = decode_body(body)
+            id_ = derive_operation_id(command.authority, command.idempotency_key, 0)
+            yield command.reply_to, lifecycle.decide(self.book, id_, command, source)
+
+    def _show(self, entry: Entry) -> None:
+        account = UUID(bytes=entry.debit_account)
+        with psycopg.connect(self._database, autocommit=True) as connection:
+            if entry.kind is EntryKind.ACCOUNT_OPENED:
+                (type_,) = [detail.type for detail in entry.details if isinstance(detail, Opening)] or [
+                    AccountType.CHECKING
+                ]
+                connection.execute(_OPEN, (account, entry.currency, type_, entry.amount_minor))
+            elif entry.debit_account in self.book.accounts:
+                connection.execute(_STATUS, (self.book.accounts[entry.debit_account].status, account))
+
+
+class Caller:
+    """Somebody with a token. Every POST and PUT gets a key of its own unless one is given."""
+
+    def __init__(self, http: httpx.AsyncClient, token: str) -> None:
+        self._http = http
+        self._token = token
+        self._keys = 0
+
+    async def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        self._keys += 1
+        named = {"Authorization": f"Bearer {self._token}", "Idempotency-Key": f"{id(self)}-{self._keys}"}
+        named |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self._http.request(method, path, json=body, headers=named)
+
+    async def batch(self, lines: list[Any]) -> httpx.Response:
+        content = b"\n".join(map(msgspec.json.encode, lines))
+        named = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/x-ndjson"}
+        return await self._http.post("/v1/transfers:batch", content=content, headers=named)
+
+
+class World:
+    """One process and who calls it."""
+
+    def __init__(self, services: Services, partition: Partition, http: httpx.AsyncClient) -> None:
+        self.services = services
+        self.partition = partition
+        self._http = http
+        self.operator = self.caller("operator", *ALL_SCOPES)
+        self.anna, self.berta, self.carla = (self.caller(user, *CUSTOMER) for user in (ANNA, BERTA, CARLA))
+
+    def caller(self, subject: str, *scopes: Scope) -> Caller:
+        return Caller(self._http, issue_token(self.services.settings, subject, scopes, 600))
+
+    async def account_of(self, caller: Caller, currency: str = "EUR", **fields: Any) -> str:
+        answer = await caller("POST", "/v1/accounts", {"currency": currency, **fields})
+        assert answer.status_code == 201, answer.text
+        account: str = answer.json()["id"]
+        return account
+
+    async def shares(self, account: str, user: str, role: str, owner: Caller) -> None:
+        answer = await owner("POST", f"/v1/accounts/{account}/owners", {"user": user, "role": role})
+        assert answer.status_code == 200, answer.text
+
+    def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
+        with psycopg.connect(self.services.settings.database_url, autocommit=True, row_factory=dict_row) as connection:
+            return connection.execute(query.encode(), parameters).fetchall()
+
+    def paid(self, payer: str, payee: str, payment: bytes) -> str:
+        """A payment as the sink shows it."""
+        statement = (
+            """INSERT INTO decisions VALUES (%s, 0, 0, %s, %s, 100, 'EUR', now(), 0, 0, 0, 0, 0, '') RETURNING 1"""
+        )
+        self.rows(statement, payment.hex(), UUID(bytes=raw(payer)), UUID(bytes=raw(payee)))
+        return format_id(PAYMENT, payment)
+
+
+@asynccontextmanager
+async def running_world(settings: Settings) -> AsyncIterator[World]:
+    """A process as Services.of makes it, but for Kafka."""
+    migrate.up(settings.database_url, "sinks")
+    made = Services.of(settings)
+    partition = Partition(made.waiting, settings.database_url)
+    submission = Submission(partition, made.waiting, made.earlier, settings.shards)
+    services = Services(**vars(made) | {"publisher": partition, "submission": submission})
+    databases = (services.database, services.earlier, services.aliases, services.owners)
+    for database in databases:
+        await database.open()
+    transport = httpx.ASGITransport(make_app(services))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+        yield World(services, partition, http)
+    for database in databases:
+        await database.close()
