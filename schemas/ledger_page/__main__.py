@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from payments.book import changed_account
-from payments.entries import Entry, EntryKind
+from payments.book import STATES_BALANCE, changed_account
+from payments.entries import Entry
 from payments.identifiers import system_account
 from payments.items.details import Posting
 from payments.money import EXPONENTS, format_minor
@@ -28,12 +28,6 @@ Customer accounts are liabilities of the operator: a credit raises what the cust
 the operator are in *italics*; receivables and losses are assets and expenses, so a debit raises them. *Available* is
 what the account of the step may spend afterwards. A step without postings moves no money between accounts: it sets
 money aside or gives it back. Anna, Bert and Dora are customers, Shop is a merchant."""
-
-
-_WITHOUT_BALANCE = frozenset(
-    {EntryKind.NOTED, EntryKind.JOURNAL_OPENED, EntryKind.JOURNAL_POSTED, EntryKind.JOURNAL_CANCELLED}
-)
-"""They state no balance."""
 
 
 def page() -> str:
@@ -57,7 +51,7 @@ def _row(shown: Example, step: Step, before: Step | None) -> tuple[str, ...]:
 
 def _available(entry: Entry, example: Example) -> str:
     account = changed_account(entry)
-    if account not in NAMES or entry.kind in _WITHOUT_BALANCE:
+    if account not in NAMES or entry.kind not in STATES_BALANCE:
         return ""
     return f"{NAMES[account]} {format_minor(entry.available_after_minor, example.book.accounts[account].currency)}"
 

@@ -1,14 +1,16 @@
 """A book of its own on which one kind of movement is played: every entry is the core's own decision."""
 
+from collections import deque
 from typing import NamedTuple
 
 from payments.accounts import AccountType
 from payments.book import Book
 from payments.commands import NO_REPLY, Command, CommandKind
+from payments.commerce.connector import ConnectorRequest, ConnectorResult, Decline, Outcome
 from payments.entries import Entry, EntryKind, Source
 from payments.identifiers import derive_operation_id
 from payments.lifecycle import decide as decide_command
-from payments.movements.deciding import decide, settled
+from payments.movements.deciding import conclude, decide, requests_of, settled
 from payments.movements.instructions import Envelope, Instruction, OpenAccount
 from payments.terms.methods import Method, method_account
 
@@ -32,6 +34,7 @@ class Example:
         self.text = text
         self.book = Book()
         self.steps: list[Step] = []
+        self._asked: deque[tuple[bytes, ConnectorRequest]] = deque()
         self._keys = 0
         for account, type_ in ((ANNA, AccountType.CHECKING), (BERT, AccountType.WALLET), (SHOP, AccountType.MERCHANT)):
             self._ask(OpenAccount(account=account, type=type_, currency="EUR", envelope=self._envelope()))
@@ -58,6 +61,30 @@ class Example:
         """Show an instruction."""
         return self._show(asked, self._ask(instruction))
 
+    def answer(self, told: str, outcome: Outcome) -> list[Entry]:
+        """Show what the provider's answer to its oldest request does; it is asked again until it is sure."""
+        owner, request = self._asked.popleft()
+        is_sure = outcome in (Outcome.SUCCEEDED, Outcome.FAILED)
+        result = ConnectorResult(
+            request.request_id,
+            request.attempt,
+            request.provider,
+            request.operation,
+            request.payment_order_id,
+            outcome,
+            provider_reference="pi_1",
+            decline=Decline.NONE,
+            provider_code="",
+            fee_minor=None,
+            fee_currency="",
+            at_us=START_US,
+            attempt_follows=not is_sure,
+        )
+        if not is_sure:
+            self._asked.appendleft((owner, request._replace(attempt=request.attempt + 1)))
+        entry, _ = conclude(self.book, owner, result, self._source())
+        return self._show(told, self._settled(entry))
+
     def envelope(self) -> Envelope:
         """A key of its own."""
         return self._envelope()
@@ -81,7 +108,9 @@ class Example:
 
     def _settled(self, entry: Entry) -> list[Entry]:
         assert entry.kind is not EntryKind.REJECTED, entry
-        return list(settled(self.book, entry, self._source()))
+        entries = list(settled(self.book, entry, self._source()))
+        self._asked += (request for each in entries for request in requests_of(each))
+        return entries
 
     def _source(self) -> Source:
         return Source(self._keys, 0, START_US + self._keys)

@@ -25,6 +25,7 @@ from payments.postings import SystemAccount
 from payments.terms.fees import Charge, ChargeBearer, FeeSchedule, Tier, charge, charge_postings
 from payments.terms.fx import Conversion, Quote, Rate, conversion_postings, convert
 from payments.terms.methods import TERMS, Method, method_account
+from schemas.ledger_page import commerce
 from schemas.ledger_page.example import ANNA, BERT, DORA, SHOP, START_US, Example
 
 
@@ -36,6 +37,7 @@ def examples() -> Iterator[Example]:
     yield from _given_back()
     yield from _disputes()
     yield from _journals()
+    yield from commerce.examples()
 
 
 def _payments() -> Iterator[Example]:
