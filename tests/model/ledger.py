@@ -15,6 +15,7 @@ from payments.entries import Credit, EntryKind, Step
 from payments.identifiers import NIL
 from payments.items.details import RULES_OWNER
 from payments.movements.instructions import (
+    AssessTransfer,
     AttributedTransfer,
     CancelOrder,
     CaptureHold,
@@ -43,7 +44,7 @@ from payments.movements.instructions import (
     WriteOff,
 )
 from payments.rejections import Reason
-from tests.model.rules import commerce, holds, journals, movements, reversals, risk
+from tests.model.rules import commerce, counted, holds, journals, movements, reversals, risk
 from tests.model.rules.effects import Effect, Parties, Told, in_any_order
 from tests.model.rules.state import KEY_HOURS, Memory, State
 
@@ -53,6 +54,7 @@ RULES: dict[type[Command | Instruction], Callable[[State, bytes, Any, int], Effe
     SetStanding: movements.standing,
     PricedTransfer: movements.priced,
     AttributedTransfer: movements.attributed,
+    AssessTransfer: risk.advised,
     PlaceHold: holds.place,
     RaiseHold: holds.increase,
     CaptureHold: holds.capture,
@@ -94,14 +96,18 @@ class Ledger:
             return self._again(operation_id, asked, self._bodies[operation_id] == body(asked)), ()
         if self._names_what_is_open(operation_id, asked):
             return self._again(operation_id, asked, is_same=False), ()
-        self.keys.remember(place, operation_id, time_us)
-        self._bodies[operation_id] = body(asked)
+        is_decision = not isinstance(asked, AssessTransfer)
+        if is_decision:
+            self.keys.remember(place, operation_id, time_us)
+            self._bodies[operation_id] = body(asked)
         effect = RULES[type(asked)](self.state, operation_id, asked, time_us)
         if _is_assessed(asked):
             effect = risk.assessed(self.state, operation_id, parties(asked), effect, time_us)
         if isinstance(effect, Reason):
             effect = Effect(EntryKind.REJECTED, parties(asked), account, reason=effect)
-        return self._told(effect, operation_id, is_decision=True), self._sent(effect)
+        if isinstance(asked, AttributedTransfer):
+            effect = counted.observed(self.state, operation_id, asked, effect, time_us)
+        return self._told(effect, operation_id, is_decision), self._sent(effect)
 
     def arrive(self, message: Credit, time_us: int) -> Answer:
         """One account hears of another. Raises KeyError where nobody told it."""
@@ -133,6 +139,10 @@ class Ledger:
                 return journals.asked_leg(self.state, message)
             case Step.PREPARED:
                 return journals.answered(self.state, message)
+            case Step.OBSERVE:
+                return counted.counted(self.state, message)
+            case Step.LEARN:
+                return counted.learned(message)
             case _:
                 return journals.ended(self.state, message, time_us)
 
@@ -157,7 +167,8 @@ class Ledger:
         kind, reason = EntryKind.KEY_REUSED, Reason.IDEMPOTENCY_KEY_REUSED
         if is_same:
             kind, reason = EntryKind.REPLAYED, Reason.NONE
-        return self._told(Effect(kind, parties(asked), authority(asked), reason=reason), operation_id, is_decision=True)
+        effect = Effect(kind, parties(asked), authority(asked), reason=reason)
+        return self._told(effect, operation_id, is_decision=not isinstance(asked, AssessTransfer))
 
     def _told(self, effect: Effect, operation_id: bytes, is_decision: bool = False) -> Told:
         return Told(
@@ -181,7 +192,15 @@ def authority(asked: Command | Instruction) -> bytes:
     if isinstance(asked, Command):
         return asked.payee if asked.kind is CommandKind.DEPOSIT else asked.payer
     match asked:
-        case PricedTransfer() | AttributedTransfer() | PlaceHold() | RaiseHold() | VoidHold() | DecideReview():
+        case (
+            PricedTransfer()
+            | AttributedTransfer()
+            | AssessTransfer()
+            | PlaceHold()
+            | RaiseHold()
+            | VoidHold()
+            | DecideReview()
+        ):
             return asked.payer
         case SetRules():
             return RULES_OWNER
@@ -223,7 +242,7 @@ def parties(asked: Command | Instruction) -> Parties:
     match asked:
         case PricedTransfer():
             return movements.named(asked)
-        case PlaceHold() | AttributedTransfer():
+        case PlaceHold() | AttributedTransfer() | AssessTransfer():
             return Parties(asked.payer, asked.payee, asked.amount_minor, asked.currency)
         case Refund():
             return Parties(asked.merchant, asked.customer, asked.amount_minor, asked.currency)

@@ -17,6 +17,7 @@ from payments.movements.deciding import is_answer
 from payments.movements.instructions import Instruction
 from payments.postings import JOURNAL_ENTRIES
 from tests.model.ledger import Answer, Ledger, authority, place_of
+from tests.model.rules import counted
 from tests.model.rules.effects import Judged, Told, difference, told
 
 
@@ -70,7 +71,7 @@ class Watcher:
         """What an answer says and what follows from it in the same shard, at once; the rest is under way."""
         expected, messages = answer
         if expected is not None:
-            self._compare(expected, coming)
+            messages = (*messages, *self._published(self._compare(expected, coming)))
         for message in messages:
             if self.destination(shard, message) == shard:
                 self._follow(coming, shard, self._heard(message, time_us), time_us)
@@ -86,7 +87,13 @@ class Watcher:
             raise Disagreement(f"a message that nobody sent: {message}")
         return self.ledger.arrive(message, time_us)
 
-    def _compare(self, expected: Told, coming: Iterator[Entry]) -> None:
+    def _published(self, entry: Entry) -> tuple[Credit, ...]:
+        messages = counted.published(self.ledger.state, entry)
+        if isinstance(messages, str):
+            raise Disagreement(messages)
+        return messages
+
+    def _compare(self, expected: Told, coming: Iterator[Entry]) -> Entry:
         entry = next(coming, None)
         if entry is None:
             raise Disagreement(f"no entry, expected {expected.kind.name} {expected.operation_id.hex()}")
@@ -101,6 +108,7 @@ class Watcher:
         if found != expected:
             kind = f"{expected.kind.name} {expected.operation_id.hex()}"
             raise Disagreement(f"{kind} {expected.reason}: {difference(expected, found)}")
+        return entry
 
     def compare_books(self, books: list[Book]) -> None:
         """The shards hold the model's accounts and open items, each where it belongs."""

@@ -14,6 +14,7 @@ from payments.commands import Command, CommandKind
 from payments.identifiers import NIL, system_account
 from payments.items.details import Posting
 from payments.movements.instructions import (
+    AssessTransfer,
     AttributedTransfer,
     Attributes,
     CaptureHold,
@@ -128,6 +129,7 @@ class Operations(Checkouts):
             self._or(self._place_checkout, "orders", self._refund_order): 6,
             self._pay_out: 4,
             self._attributed_transfer: 2,
+            self._assess_transfer: 1,
         }
 
     def _or(self, begin: Maker, kept: str, go_on: Maker) -> Maker:
@@ -175,6 +177,17 @@ class Operations(Checkouts):
         """From one of a few devices."""
         device = b"device %d" % self._rng.randrange(4)
         return attributed(self._transfer(), Attributes(device_key=device, ip_country="DE"))
+
+    def _assess_transfer(self) -> AssessTransfer:
+        paid = self._transfer()
+        envelope = self._envelope()._replace(description="")
+        return AssessTransfer(
+            envelope=envelope,
+            payer=paid.payer,
+            payee=paid.payee,
+            amount_minor=paid.amount_minor,
+            currency=paid.currency,
+        )
 
     def _command_about_account(self) -> Command:
         kind = self._rng.choice(

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind
 from payments.identifiers import NIL
-from payments.items.details import Assessed, Detail, Legs, Posting
+from payments.items.details import Assessed, Detail, Legs, Posting, Published
 from payments.postings import postings
 from payments.rejections import Reason
 from payments.risk.limits import RiskReason
@@ -68,8 +68,15 @@ def told(entry: Entry) -> Told:
         entry.available_after_minor,
         entry.fingerprint != NO_FINGERPRINT,
         tuple(sorted(postings(entry))),
-        in_any_order(entry.details),
+        in_any_order(_said(entry)),
     )
+
+
+def _said(entry: Entry) -> tuple[Detail, ...]:
+    """What an observation makes known is looked at apart: when it does is not for the model to say."""
+    if entry.kind is not EntryKind.OBSERVED:
+        return entry.details
+    return tuple(detail for detail in entry.details if not isinstance(detail, Published))
 
 
 def in_any_order(details: tuple[Detail | Judged, ...]) -> frozenset[tuple[str, Detail | Judged]]:

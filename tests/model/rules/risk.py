@@ -13,12 +13,12 @@ from payments.entries import EntryKind
 from payments.identifiers import is_system
 from payments.items import details
 from payments.items.details import RULES_OWNER, Cause, CauseKind, Detail, Legs, RiskTerms
-from payments.movements.instructions import DecideReview, SetLimits, SetRules
+from payments.movements.instructions import AssessTransfer, DecideReview, SetLimits, SetRules
 from payments.rejections import Reason
 from payments.risk.limits import NO_LIMIT, RiskReason, Tier
 from payments.risk.verdict import Outcome
 from tests.model.rules.effects import Effect, Judged, Parties
-from tests.model.rules.movements import credit_of, is_amount
+from tests.model.rules.movements import cannot_pay, credit_of, is_amount
 from tests.model.rules.state import HOUR_US, Hold, Review, State, hold_item, review_item
 
 DAY_US = 24 * HOUR_US
@@ -55,6 +55,7 @@ rules:
   - {{id: middle, when: amount_minor > {self.reviews_above}, verdict: review, reason: middle}}
   - {{id: broken, when: 1 / (amount_minor - {self.fails_at}) > 1, verdict: review, reason: broken}}
   - {{id: watched, when: amount_minor > 0, verdict: deny, reason: tried, mode: shadow}}
+  - {{id: busy, when: device_attempts_30d > 3, verdict: deny, reason: busy, mode: shadow}}
 """
 
 
@@ -119,6 +120,24 @@ def _undo(state: State, operation_id: bytes, effect: Effect) -> None:
     else:
         state.holds.pop(operation_id, None)
         state.move(effect.parties.debit, effect.parties.amount)
+
+
+def advised(state: State, _: bytes, asked: AssessTransfer, time_us: int) -> Effect:
+    """What would be said of this transfer now; nothing comes of it."""
+    parties = Parties(asked.payer, asked.payee, asked.amount_minor, asked.currency)
+    refusal = cannot_pay(state, parties)
+    told: tuple[Judged, ...] = ()
+    reason = refusal or Reason.NONE
+    account, rules = state.accounts.get(asked.payer), _rules_at(state, asked.payer)
+    is_watched = account is not None and (rules is not None or account.limits != (NO_LIMIT,) * 3)
+    if is_watched and account is not None and account.currency == asked.currency and is_amount(asked.amount_minor):
+        before, account.newest_attempt_us = account.newest_attempt_us, max(account.newest_attempt_us, time_us)
+        of_tier = _tier_limits(rules, account.tier, asked.currency)
+        told = (_judged(account.limits, of_tier, state, parties, rules),)
+        account.newest_attempt_us = before
+        if refusal is None and told[0].outcome is not Outcome.ALLOW:
+            reason = Reason(told[0].reasons[0])
+    return Effect(EntryKind.ADVISED, parties, asked.payer, told, reason=reason)
 
 
 def _held(state: State, operation_id: bytes, effect: Effect, judged: Judged, reason: Reason, time_us: int) -> Effect:

@@ -225,6 +225,8 @@ class State:
     requests: dict[bytes, Request] = field(default_factory=dict)
     rules: dict[int, tuple[int, str]] = field(default_factory=dict)
     """Place → version and text of the rule set in force."""
+    attempts: dict[bytes, list[tuple[int, bytes]]] = field(default_factory=dict)
+    """Device → time and payer of each attempt that its place was told of."""
     under_way: set[Credit] = field(default_factory=set)
     """What one account was told of another and has not heard yet."""
     receipts: Memory = field(default_factory=lambda: Memory(RECEIPT_HOURS))
