@@ -1,11 +1,12 @@
-"""One state of the database, read over several connections at once.
+"""One state of the database, read by several queries at once.
 
-Keeps a transaction open whose snapshot the others import, so that tables agree with each other and with sink_progress
-while the sink goes on.
+Keeps a transaction open in which rows are read by cursors, and whose snapshot other connections import, so that tables
+agree with each other and with sink_progress while the sink goes on.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from typing import Any, NamedTuple
 
 import psycopg
@@ -38,16 +39,17 @@ class DatabaseSnapshot:
         row = self._holder.execute("SELECT pg_export_snapshot()").fetchone()
         assert row is not None
         self._snapshot_id: str = row[0]
+        self._cursor_numbers = count()
 
     def connect(self, stack: ExitStack) -> Connection:
-        """Another connection that sees the same state."""
+        """Another connection that sees the same state: for COPY, which has a connection to itself."""
         connection = self._session(stack)
         connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(self._snapshot_id)))
         return connection
 
     def rows(self, query: str, stack: ExitStack) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, fetched as they are used."""
-        cursor = stack.enter_context(self.connect(stack).cursor(name="audit"))
+        cursor = stack.enter_context(self._holder.cursor(name=f"audit_{next(self._cursor_numbers)}"))
         cursor.itersize = _FETCH_ROWS
         cursor.execute(query.encode())
         return iter(cursor)
