@@ -20,6 +20,7 @@ from sinks.balances import apply_balances
 from sinks.decisions import copy_decisions, copy_refusals, copy_returns
 from sinks.details.facts import copy_details
 from sinks.details.items import restored_by_captures, upsert_items
+from sinks.details.risk import copy_risk
 from sinks.journal_entries import copy_journal_entries
 from sinks.ledger_batch import LedgerBatch
 from sinks.progress import ShardProgress, advance_lanes, claim, count_outcomes, notify_readers
@@ -63,6 +64,7 @@ def flush_batch(connection: Connection, batch: LedgerBatch, commit_offsets: Comm
         copy_refusals(connection, batch)
         copy_returns(connection, batch)
         copy_details(connection, batch)
+        copy_risk(connection, batch)
         apply_account_operations(connection, batch)
         # 3. Open items as they stand. What final captures give back is asked for before their holds are written.
         restored = restored_by_captures(connection, batch)

@@ -137,6 +137,18 @@ CHANGED_ROWS = [
         r"code R02",
     ),
     Tampering(
+        "UPDATE verdicts SET outcome = 0 WHERE ctid IN (SELECT ctid FROM verdicts WHERE outcome = 1 LIMIT 1)",
+        r"table verdicts, operation_id .*",
+        r"outcome 1",
+        r"outcome 0",
+    ),
+    Tampering(
+        "UPDATE rule_sets SET text = text || ' ' WHERE shard = 0 AND version = 1",
+        r"table rule_sets, version 1",
+        r"text .*",
+        r"text .*",
+    ),
+    Tampering(
         "UPDATE item_events SET owner = item_id WHERE ctid IN"
         " (SELECT ctid FROM item_events WHERE item_kind = 0 LIMIT 1)",
         r"table item_events, item_id .*",
@@ -214,6 +226,7 @@ CHANGED_ROWS = [
 ]
 TABLES = ["decisions", "journal_entries", "refusals", "returns", "account_events", "accounts", "balances"]
 TABLES += ["outcome_counts", "sink_lanes", "journal_legs", "causes", "item_events", "holds", "uncollected_deposits"]
+TABLES += ["verdicts", "risk_terms", "rule_sets"]
 TABLES += ["given_back", "disputes", "receivables", "reserved_legs", "journals", "reviews"]
 
 

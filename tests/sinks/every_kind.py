@@ -14,6 +14,7 @@ from payments.entries import EntryKind
 from payments.identifiers import derive_account_id, derive_operation_id, derive_order_id, system_account
 from payments.items.details import Posting
 from payments.movements.instructions import (
+    AssessTransfer,
     CancelOrder,
     CaptureHold,
     ClearDeposit,
@@ -54,6 +55,7 @@ reporting_thresholds: {EUR: 25.00}
 rules:
   - {id: large, when: amount_minor > 10000, verdict: deny, reason: too much}
   - {id: unusual, when: amount_minor > 2000, verdict: review, reason: look at it}
+  - {id: popular, when: payee_attempts_24h > 100, verdict: deny, reason: too many at once, mode: shadow}
 """
 KINDS = frozenset(EntryKind) - {EntryKind.QUARANTINED, EntryKind.OVERDRAFT_LIMIT_SET, EntryKind.ACCOUNT_UNFROZEN}
 """What the script makes; the others are no movements beyond transfers."""
@@ -328,6 +330,7 @@ class EveryKind:
             self._pay(BERT, ANNA, amount)
         self._pay(CARL, ANNA, 901)
         self._pay(CARL, ANNA, 899)
+        self._ask(AssessTransfer, payer=BERT, payee=SHOP, amount_minor=12_001, currency="EUR")
         self._drive.settle()
         for hold, analyst, is_approved in (
             (self.approved, b"1" * 16, True),

@@ -40,6 +40,9 @@ TABLES = (
     "reviews",
     "payment_orders",
     "provider_requests",
+    "verdicts",
+    "risk_terms",
+    "rule_sets",
 )
 
 

@@ -1,7 +1,7 @@
 """Every kind of movement shows: balances, journal, open items and their history equal what the shards hold."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,9 @@ from payments.items.details import (
 )
 from payments.postings import postings
 from payments.rejections import Reason
+from payments.risk.limits import Tier
+from payments.risk.verdict import Outcome
+from payments.risk.verdict import decode as decode_verdict
 from runtime import migrate
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.postgres import connect
@@ -86,10 +89,20 @@ def connection(database: str) -> Iterator[Connection]:
         yield connection
 
 
-def apply(connection: Connection, ledgers: dict[int, list[bytes]], records_a_batch: int = 1_000) -> None:
-    """What the sink does with the records of every shard, in turn."""
-    progress = load_progress(connection, ledgers)
-    waiting = [(shard, at, value) for shard, values in ledgers.items() for at, value in enumerate(values)]
+def apply(
+    connection: Connection,
+    ledgers: dict[int, list[bytes]],
+    records_a_batch: int = 1_000,
+    after: Mapping[int, int] | None = None,
+) -> None:
+    """What the sink does with the records of every shard, in turn. `after`: so many of each are applied already."""
+    progress, done = load_progress(connection, ledgers), after or {}
+    waiting = [
+        (shard, at, value)
+        for shard, values in ledgers.items()
+        for at, value in enumerate(values)
+        if at >= done.get(shard, 0)
+    ]
     waiting.sort(key=lambda record: record[1])  # as they come: every shard moves on beside the others
     for start in range(0, len(waiting), records_a_batch):
         batch = LedgerBatch(progress)
@@ -242,6 +255,26 @@ def test_captures_and_chargebacks_are_payments_and_holds_are_not(played: Played,
     assert len(provisional) == 3
     ids = [UUID(bytes=entry.operation_id) for entry in provisional]
     assert rows(connection, "SELECT FROM payments WHERE payment_id = ANY(%s)", ids) == []
+
+
+def test_verdicts_limits_and_rule_sets_are_shown(played: Played, connection: Connection) -> None:
+    apply(connection, played.ledgers)
+    found = rows(
+        connection, "SELECT kind, outcome, rules, verdict FROM verdicts WHERE account_id = %s", UUID(bytes=BERT)
+    )
+    assert sum(row[:3] == (EntryKind.HELD, int(Outcome.REVIEW), ["unusual"]) for row in found) == 3
+    told = {(kind, *rules, decode_verdict(verdict).features["amount_minor"]) for kind, _, rules, verdict in found}
+    assert {
+        (EntryKind.REJECTED, "large", "unusual", 12_000),
+        (EntryKind.ADVISED, "large", "unusual", 12_001),
+    } <= told
+    limits = rows(
+        connection, "SELECT per_transaction_minor, tier FROM risk_terms_now WHERE account_id = %s", UUID(bytes=CARL)
+    )
+    assert limits == [(900, int(Tier.BASIC))]
+    assert rows(connection, "SELECT shard, version FROM rule_sets ORDER BY 1") == [
+        (shard, 1) for shard in range(SHARDS)
+    ]
 
 
 def test_a_payment_under_review_is_one_payment(played: Played, connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Tables that state facts of entries with details: journal_legs, causes and item_events, row by row.
+"""Tables that state facts of entries with details: journal_legs, causes, item_events and those of risk, row by row.
 
 Each is read in ledger order beside the rows that the ledger makes; the mapping is written here once more and not taken
 from the sink.
@@ -13,6 +13,7 @@ from uuid import UUID
 from millrace.audit.ledger.entry_batch import EntryBatch
 from millrace.audit.ledger.items import followed
 from millrace.audit.ledger.rules import stated_legs
+from millrace.audit.postgres.risk_rows import RISK_TERMS, RULE_SETS, VERDICTS, risk_rows
 from millrace.audit.postgres.snapshot import DatabaseSnapshot
 from millrace.audit.report import Differs, Invariant
 from payments.entries import Entry
@@ -51,7 +52,12 @@ ITEM_EVENTS = DetailTable(
     5,
     "item_id",
 )
-_TABLES = (JOURNAL_LEGS, CAUSES, ITEM_EVENTS)
+_RISK = {
+    "verdicts": DetailTable("verdicts", (*_PLACE, *VERDICTS), 3, "operation_id"),
+    "risk_terms": DetailTable("risk_terms", (*_PLACE, *RISK_TERMS), 3, "account_id"),
+    "rule_sets": DetailTable("rule_sets", (*_PLACE, *RULE_SETS), 3, "version"),
+}
+_TABLES = (JOURNAL_LEGS, CAUSES, ITEM_EVENTS, *_RISK.values())
 
 
 class DetailTables:
@@ -70,6 +76,8 @@ class DetailTables:
                 self._rows[CAUSES].expect((*place, *_cause_row(entry, cause)))
             for event_row in sorted(_event_rows(entry, offset)):
                 self._rows[ITEM_EVENTS].expect((*place, *event_row))
+            for table, risk_row in risk_rows(entry, time_of(entry.decided_at_us)):
+                self._rows[_RISK[table]].expect((*place, *risk_row))
 
     def finish(self) -> dict[str, int]:
         """Rows compared by table. Raises Differs where a table has more."""
