@@ -9,10 +9,10 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from millrace.archive.verify import ToCompare
+from millrace.audit.ledger.partition_log import AuditedTopics
 from runtime.kafka_client import Brokers
 from runtime.settings import Settings
-from schemas import topics as catalogue
-from schemas.topics import Topic
+from schemas.topics import CATALOGUE, Topic
 from sinks.archive.service import Archiver
 from tests.audit.pipeline import SHARDS, Pipeline, apply_ledger, payments_of_every_kind
 from tests.support.environment import fresh_database
@@ -23,8 +23,9 @@ SEGMENT_BYTES = 2_048
 
 def topics_of(pipeline: Pipeline) -> tuple[Topic, ...]:
     """The pipeline's own topics as the catalogue describes theirs."""
-    described = (catalogue.LEDGER, catalogue.COMMANDS, catalogue.CREDITS, catalogue.RETURNS, catalogue.QUARANTINE)
-    return tuple(topic._replace(name=name) for topic, name in zip(described, pipeline.topics, strict=True))
+    described = {topic.name: topic for topic in CATALOGUE}
+    pairs = zip(AuditedTopics(), pipeline.topics, strict=True)
+    return tuple(described[original]._replace(name=name) for original, name in pairs)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, pairwise
 from pathlib import Path
@@ -24,17 +24,16 @@ from payments.postings import clearing_account
 from runtime.exactly_once.contract import Chunk
 from runtime.kafka_client import Brokers
 from runtime.settings import Settings
-from schemas import topics as catalogue
 from schemas.codec.commands import encode_batch, encode_body, encode_command
+from schemas.codec.connectors import decode_request, encode_result
 from schemas.codec.instructions import encode_instruction, encode_tick
 from schemas.partitioning import shard_of
+from schemas.topics import CONNECTOR_REQUESTS, CONNECTOR_RESULTS
 from sinks.service import Sink
-from streams.agents.authorise import authorise
-from streams.agents.post import post
-from streams.agents.take_back import take_back
 from streams.shard import Shard
 from tests.sinks.every_kind import SHARDS as SHARDS
-from tests.sinks.every_kind import EveryKind, shard_meant
+from tests.sinks.every_kind import EveryKind, answers_of_provider, shard_meant
+from tests.streams.world import AGENTS
 
 ACCOUNTS = [derive_account_id("audit", str(number)) for number in range(14)]
 FROZEN, CLOSED, DOLLARS, STRANGER = ACCOUNTS[-4:]
@@ -60,13 +59,7 @@ class Pipeline:
         self.bootstrap = bootstrap
         self.topics = make_topics(bootstrap)
         self.shards = [Shard(number, SHARDS) for number in range(SHARDS)]
-        self._names = {
-            catalogue.COMMANDS.name: self.topics.commands,
-            catalogue.CREDITS.name: self.topics.credits,
-            catalogue.RETURNS.name: self.topics.returns,
-            catalogue.LEDGER.name: self.topics.ledger,
-            catalogue.QUARANTINE.name: self.topics.quarantine,
-        }
+        self._names = dict(zip(AuditedTopics(), self.topics, strict=True))
         self._undecided: dict[tuple[str, int], list[Message]] = {}
         self._asked: list[Command | Instruction] = []
         self._producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": secrets.token_hex(5)})
@@ -122,15 +115,10 @@ class Pipeline:
 
     def decide(self) -> None:
         """Run the agents until everything that was sent is decided and nothing is in flight."""
-        agents: dict[str, Callable[[Shard, Chunk], None]] = {
-            catalogue.COMMANDS.name: authorise,
-            catalogue.CREDITS.name: post,
-            catalogue.RETURNS.name: take_back,
-        }
         moving = True
         while moving:
             moving = False
-            for topic, agent in agents.items():
+            for topic, agent in AGENTS.items():
                 for shard in self.shards:
                     records = self._undecided.pop((self._names[topic], shard.number), [])
                     if records:
@@ -151,6 +139,9 @@ class Pipeline:
         if topic in self._names:  # replies are for nobody here
             name, marks = self._names[topic], list(headers or ())
             self._producer.produce(name, value, key, partition, headers=marks, on_delivery=self._delivered)
+        if topic == CONNECTOR_REQUESTS.name:
+            for result in answers_of_provider(decode_request(value or b"")):
+                self._produce(CONNECTOR_RESULTS.name, encode_result(result), key=key, partition=partition)
 
 
 def records_of(bootstrap: str, topic: str) -> Iterator[Message]:

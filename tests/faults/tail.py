@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from confluent_kafka import Consumer, TopicPartition
 
 from millrace.environment import LocalEnvironment
+from runtime.kafka_client import Brokers
 from schemas import topics
 
 STILL_ARRIVING_S = 1.0
@@ -24,7 +25,7 @@ class Tail(threading.Thread):
         self._stopping = threading.Event()
         self._consumer = Consumer(
             {
-                "bootstrap.servers": env.kafka_bootstrap,
+                **Brokers.of(env.settings).configuration(),
                 "group.id": "faults.tail",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,

@@ -23,7 +23,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEnvironment
 
 def assert_books_balance(environment: LocalEnvironment) -> AuditReport:
     """Every promise that the audit can prove holds, and nothing is left in flight."""
-    report = verify(environment.settings)
+    return assert_clean(verify(environment.settings))
+
+
+def assert_clean(report: AuditReport) -> AuditReport:
+    """Of an installation at rest."""
     assert report.ok, report.differences
     assert (report.postings_sum_minor, report.drift_minor, report.negative_accounts) == (0, 0, 0)
     assert (report.in_flight, report.undecided, report.unapplied_records) == (0, 0, 0)

@@ -15,10 +15,12 @@ RESTART_PAUSE_S = 0.2
 class Slot:
     """One service of the pipeline; only its first incarnation has the failpoint."""
 
-    def __init__(self, env: LocalEnvironment, command: str, *, slot: int = 0, failpoint: str = "") -> None:
+    def __init__(
+        self, env: LocalEnvironment, command: str, *, slot: int = 0, failpoint: str = "", program: str = "millrace"
+    ) -> None:
         fields = {f"MILLRACE_{name.upper()}": str(value) for name, value in env.settings if value is not None}
         self._environment = {**os.environ, **fields, "MILLRACE_SLOT": str(slot)}
-        self._argv = [sys.executable, "-m", "millrace", command]
+        self._argv = [sys.executable, "-m", program, command]
         self.exit_codes: list[int] = []
         self._process = self._start(failpoint)
 
@@ -37,6 +39,11 @@ class Slot:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    def restart(self, failpoint: str) -> None:
+        """Kill it; the next incarnation, and only that one, has the failpoint."""
+        self.kill()
+        self._process = self._start(failpoint)
 
     def end(self) -> int:
         """SIGTERM; its exit code. Raises subprocess.TimeoutExpired."""

@@ -1,0 +1,70 @@
+"""Worker, connectors and provider killed with orders in flight: each is charged once, posted once, refunded once."""
+
+import random
+
+import pytest
+
+from connectors.sandbox.faults import FaultKind
+from payments.commerce.connector import Outcome
+from payments.items.details import OrderStatus
+from tests.pipeline.commerce.shop import DECLINED, KeptShop, order
+from tests.support.waiting import eventually
+
+ORDERS = 8
+SEED = 20_261_122
+STEPS = ("mid_cycle", "after_flush", "mid_endtxn", "after_commit")
+"""Nothing on the broker; all of it, undecided; the decision under way; decided, and nobody was told."""
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_worker_killed_at_this_step_charges_and_posts_once(shop: KeptShop, step: str) -> None:
+    """In a cycle that holds requests, or results, or both: orders come one by one."""
+    shop.worker.restart(f"{step}:3")
+    orders = [order(shop.seller(), 1_000 + number) for number in range(ORDERS)]
+    for one in orders:
+        shop.check_out(one)
+    shop.await_status(OrderStatus.SUCCESS, *orders)
+    assert shop.worker.exit_codes == [-9], "the step was never reached, or more than that went wrong"
+    assert [shop.charged(one) for one in orders] == [1] * ORDERS
+    assert [shop.postings_of(one) for one in orders] == [1] * ORDERS
+    shop.close_the_books()
+
+
+def test_worker_connectors_and_provider_killed_in_turn(shop: KeptShop) -> None:
+    """With calls that hang and answers that are lost."""
+    chance = random.Random(SEED)
+    good, bad = [], []
+    for victim in (shop.worker, shop.connectors, shop.sandbox, shop.worker):
+        paid = [order(shop.seller(), chance.randrange(100, 9_999)) for _ in range(3)]
+        refused = order(shop.seller(), 500)
+        shop.sandbox.fault(chance.choice((FaultKind.RESET_AFTER, FaultKind.HANG_AFTER, FaultKind.ERROR_BEFORE)))
+        shop.check_out(*paid)
+        shop.check_out(refused, token=DECLINED)
+        shop.await_asked(paid[0])
+        victim.kill()
+        if shop.sandbox.process.poll() is not None:
+            shop.sandbox.start()
+        good += paid
+        bad.append(refused)
+    shop.await_status(OrderStatus.SUCCESS, *good)
+    shop.await_status(OrderStatus.FAILED, *bad)
+    assert [shop.charged(one) for one in (*good, *bad)] == [1] * len(good) + [0] * len(bad)
+    assert [shop.postings_of(one) for one in good] == [1] * len(good)
+    shop.close_the_books()
+
+
+def test_a_refund_and_a_payout_go_out_once_when_both_sides_are_killed(shop: KeptShop) -> None:
+    one = order(shop.seller(), 9_000)
+    checkout = shop.check_out(one)
+    shop.await_status(OrderStatus.SUCCESS, one)
+    shop.sandbox.fault(FaultKind.LATENCY, times=2, seconds=1)
+    shop.refund(checkout, one, 2_500)
+    shop.pay_out(one.seller, 1_500)
+    eventually(lambda: shop.sandbox.is_met(FaultKind.LATENCY), "a call under way")
+    shop.connectors.kill()
+    shop.worker.kill()
+    shop.await_answers(one, 2)
+    shop.await_payouts(one.seller, {1_500: Outcome.SUCCEEDED})
+    assert (shop.refunded(one), shop.transferred(one.seller)) == ([2_500], [1_500])
+    shop.close_the_books()
+    assert shop.balance_minor(one.seller) == 5_000
