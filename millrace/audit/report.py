@@ -88,7 +88,7 @@ class AuditReport:
     key_reused: int = 0
     quarantined: int = 0
     undecided: int = 0
-    """Records of commands, credits and returns that no ledger record has decided yet."""
+    """Input records that no ledger record has decided yet."""
     ledger_records: int = 0
     ledger_entries: int = 0
     accounts: int = 0
