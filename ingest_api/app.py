@@ -16,12 +16,14 @@ from starlette.exceptions import HTTPException
 
 from ingest_api import accounts, batches, health, transactions, transfers
 from ingest_api.aliases import routes as aliases
+from ingest_api.commerce import routes as commerce
 from ingest_api.http import openapi
 from ingest_api.http.call import Call
 from ingest_api.http.serving import HotRoutes, Operation, as_response, internal_error
 from ingest_api.owners import routes as owners
 from ingest_api.problems import Fault, FieldError, Problem
 from ingest_api.quarantine import routes as quarantine
+from ingest_api.schedules import routes as schedules
 from ingest_api.services import Services
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ def make_fastapi() -> FastAPI:
     """Every route, the hot ones too. They find the services in `app.state.services`."""
     release = version("millrace")
     app = FastAPIOffline(title=openapi.TITLE, version=release, lifespan=_lifespan, redoc_url=None)
-    for noun in (accounts, owners, aliases, transfers, batches, transactions, quarantine):
+    for noun in (accounts, owners, aliases, transfers, schedules, batches, commerce, transactions, quarantine):
         app.include_router(noun.router, prefix=PREFIX)
         app.include_router(noun.router, include_in_schema=False)
     app.include_router(health.router)

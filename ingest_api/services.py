@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from ingest_api.aliases.service import Aliases
+from ingest_api.commerce.orders import Orders
 from ingest_api.http.body_budget import BodyBudget
 from ingest_api.http.rate_limit import ClientRateLimit
 from ingest_api.identity.tokens import TokenVerifier
@@ -13,6 +14,7 @@ from ingest_api.publisher import Publisher
 from ingest_api.reads.database import Database
 from ingest_api.reads.earlier_decisions import EarlierDecisions
 from ingest_api.replies import ReplyListener, WaitingCalls
+from ingest_api.schedules.register import ScheduleRegister
 from ingest_api.submission import Submission
 from runtime.settings import Settings
 
@@ -30,6 +32,8 @@ class Services:
     aliases: Aliases
     owners: OwnerRegister
     access: Access
+    schedules: ScheduleRegister
+    orders: Orders
     waiting: WaitingCalls
     listener: ReplyListener
     publisher: Publisher
@@ -52,6 +56,8 @@ class Services:
             aliases,
             OwnerRegister.of(settings, aliases.register),
             Access(database),
+            ScheduleRegister.of(settings),
+            Orders.of(settings),
             waiting,
             ReplyListener(settings, waiting.resolve),
             publisher,
@@ -66,6 +72,8 @@ class Services:
             await self.earlier.open()
             await self.aliases.open()
             await self.owners.open()
+            await self.schedules.open()
+            await self.orders.open()
             await self.publisher.start()
             await self.listener.start()
             undo.pop_all()
@@ -77,6 +85,8 @@ class Services:
         await self._close_databases()
 
     async def _close_databases(self) -> None:
+        await self.orders.close()
+        await self.schedules.close()
         await self.owners.close()
         await self.aliases.close()
         await self.earlier.close()

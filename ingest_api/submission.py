@@ -82,13 +82,21 @@ class Submission:
     async def instruct(
         self, instructions: Sequence[Instruction], wait_s: float, headers: list[tuple[str, bytes]]
     ) -> list[Outcome]:
-        """The same for instructions of one authority. Whether one was decided long ago is the caller's to know."""
+        """The same for instructions of one authority. One of long ago is a replay: what it said then, and whether it is
+        the same, is told by what became of it.
+        """
         deadline = time.monotonic() + wait_s
         authority = instructions[0].authority
         shard = shard_of(authority, self._shards)
         asked = {derive_operation_id(authority, one.envelope.idempotency_key, shard): one for one in instructions}
-        positions, decided = await self._send(shard, asked, deadline if wait_s > 0 else None, headers)
-        return [Outcome(id_, decided.get(id_), positions, deadline) for id_ in asked]
+        found = await self._earlier.find_together([(id_, None) for id_ in asked])
+        replies = {id_: _replay(id_, found[id_]) for id_ in asked if id_ in found}
+        positions = dict(sorted(found[id_].position for id_ in replies))
+        fresh = {id_: one for id_, one in asked.items() if id_ not in replies}
+        if fresh:
+            positions, decided = await self._send(shard, fresh, deadline if wait_s > 0 else None, headers)
+            replies |= decided
+        return [Outcome(id_, replies.get(id_), positions, deadline) for id_ in asked]
 
     async def _send(
         self,
@@ -122,9 +130,13 @@ def _encoded(asked: Command | Instruction, reply_to: bytes) -> bytes:
 def _reply(operation_id: bytes, command: Command, earlier: EarlierDecision) -> Reply:
     """What the agent would answer if it still remembered."""
     if earlier.is_of(command):
-        return Reply(NO_REPLY, operation_id, EntryKind.REPLAYED, Reason.NONE, earlier.decided_at_us)
+        return _replay(operation_id, earlier)
     reason = Reason.IDEMPOTENCY_KEY_REUSED
     return Reply(NO_REPLY, operation_id, EntryKind.KEY_REUSED, reason, earlier.decided_at_us)
+
+
+def _replay(operation_id: bytes, earlier: EarlierDecision) -> Reply:
+    return Reply(NO_REPLY, operation_id, EntryKind.REPLAYED, Reason.NONE, earlier.decided_at_us)
 
 
 async def _outcomes(calls: Sequence[Waiting], deadline: float) -> list[Reply | None]:

@@ -16,6 +16,9 @@ NIL: Final = bytes(16)
 ACCOUNT: Final = "acc"
 PAYMENT: Final = "pay"
 JOURNAL: Final = "jnl"
+CHECKOUT: Final = "chk"
+ORDER: Final = "ord"
+REFUND: Final = "rfd"
 SCHEDULE: Final = "sch"
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -83,6 +86,11 @@ def derive_consequence_id(cause: bytes, name: str) -> bytes:
     value = _uuid8(hashlib.sha256(b"consequence\0" + cause + name.encode()).digest())
     value[14:16] = cause[14:16]
     return bytes(value)
+
+
+def derive_checkout_id(checkout_id: str) -> bytes:
+    """The checkout that its caller knows by this text: whoever sends it meets the same partition."""
+    return bytes(_uuid8(hashlib.sha256(b"checkout\0" + checkout_id.encode()).digest()))
 
 
 def derive_order_id(checkout: bytes, payment_order_id: str, shard: int) -> bytes:

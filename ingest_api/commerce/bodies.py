@@ -24,15 +24,17 @@ from ingest_api.http.bodies import (
     text_fault,
 )
 from ingest_api.problems import Fault, FieldError, field_problem
+from payments.commands import MAX_DESCRIPTION_CHARS
+from payments.commerce.orders import MAX_ORDERS
 from payments.money import MAX_MINOR
+from payments.movements.instructions import Order
+from payments.terms.providers import CLEARING
+from schemas.codec.connectors import MAX_REFERENCE_CHARS
 
 BODY_BYTES_MAX: Final = 32_768
 """32 payment orders of 255-character ids are 15 kB, 64 lines of an order 22 kB."""
 
-MAX_ORDERS: Final = 32
 MAX_LINES: Final = 64
-TOKEN_CHARS_MAX: Final = 255
-REFERENCE_CHARS_MAX: Final = 64
 
 TextAmount = Annotated[
     msgspec.Raw,
@@ -45,21 +47,22 @@ TokenText = Annotated[
     str,
     msgspec.Meta(
         description="The provider's token of a card (`pm_…`, `tok_…`), never its number",
-        extra_json_schema={"minLength": 1, "maxLength": TOKEN_CHARS_MAX, "examples": ["pm_card_visa"]},
+        extra_json_schema={"minLength": 1, "maxLength": MAX_REFERENCE_CHARS, "examples": ["pm_card_visa"]},
     ),
 ]
 ReferenceText = Annotated[
     str,
     msgspec.Meta(
         description="Your own name for the buyer: no name, address or number of a person",
-        extra_json_schema={"maxLength": REFERENCE_CHARS_MAX},
+        extra_json_schema={"maxLength": MAX_REFERENCE_CHARS},
     ),
 ]
 ReleaseText = Annotated[
     Literal["on_delivery", "at_once"],
     msgspec.Meta(description="When the seller may have the money: once it is delivered, or as soon as it is paid"),
 ]
-ProviderText = Literal["stripe"]
+ProviderText = Annotated[str, msgspec.Meta(extra_json_schema={"enum": sorted(CLEARING)})]
+CheckoutText = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_DESCRIPTION_CHARS})]
 
 
 class BuyerInfo(msgspec.Struct, frozen=True):
@@ -88,7 +91,7 @@ class PaymentOrderBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class CheckoutBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Pay several sellers at once. `checkout_id` is the idempotency key."""
 
-    checkout_id: KeyText
+    checkout_id: CheckoutText
     credit_card_info: CardInfo
     payment_orders: Annotated[list[PaymentOrderBody], msgspec.Meta(min_length=1, max_length=MAX_ORDERS)]
     buyer_info: BuyerInfo = BuyerInfo()
@@ -126,9 +129,9 @@ class RefundBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class DeliveryBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Say that it was delivered."""
+    """Say that an order was delivered, or these payment orders of it."""
 
-    description: Description = ""
+    payment_orders: list[str] | None = None
 
 
 class PayoutBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -151,16 +154,6 @@ BODIES: Final[tuple[type, ...]] = (
     PayoutBody,
 )
 _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {body: msgspec.json.Decoder(body) for body in BODIES}
-
-
-class AskedOrder(NamedTuple):
-    """One payment order as it is asked for."""
-
-    payment_order_id: str
-    seller: bytes
-    amount_minor: int
-    currency: str
-    is_on_delivery: bool
 
 
 class Line(NamedTuple):
@@ -186,27 +179,37 @@ def decoded(kind: type, body: bytes) -> Any:
 def checkout_fault(body: CheckoutBody) -> FieldError | None:
     """What is wrong with a checkout beside its payment orders."""
     fault = key_fault(body.checkout_id, "/checkout_id")
-    return fault or card_fault(body.credit_card_info) or buyer_fault(body.buyer_info)
+    fault = fault or text_fault(body.checkout_id, MAX_DESCRIPTION_CHARS, "/checkout_id")
+    return fault or buyer_fault(body.credit_card_info, body.buyer_info)
 
 
-def card_fault(card: CardInfo) -> FieldError | None:
-    return token_fault(card.token, "/credit_card_info/token")
+def buyer_fault(card: CardInfo, buyer: BuyerInfo) -> FieldError | None:
+    """What is wrong with who pays, and with what."""
+    fault = provider_fault(card.provider, card.token, "/credit_card_info/provider", "/credit_card_info/token")
+    return fault or _reference_fault(buyer.reference, MAX_REFERENCE_CHARS, "/buyer_info/reference")
 
 
-def buyer_fault(buyer: BuyerInfo) -> FieldError | None:
-    return text_fault(buyer.reference, REFERENCE_CHARS_MAX, "/buyer_info/reference")
-
-
-def token_fault(token: str, pointer: str) -> FieldError | None:
-    """Why a text is no token of a provider."""
+def provider_fault(
+    provider: str, token: str, provider_pointer: str = "/provider", token_pointer: str = "/destination"
+) -> FieldError | None:
+    """Why these are no provider and no token of it."""
+    if provider not in CLEARING:
+        return FieldError(provider_pointer, Fault.FIELD_INVALID, f"Send one of: {', '.join(sorted(CLEARING))}.")
     if not token:
-        return FieldError(pointer, Fault.FIELD_INVALID, "The token is empty.")
-    return text_fault(token, TOKEN_CHARS_MAX, pointer)
+        return FieldError(token_pointer, Fault.FIELD_INVALID, "The token is empty.")
+    return _reference_fault(token, MAX_REFERENCE_CHARS, token_pointer)
 
 
-def asked_orders(bodies: Sequence[PaymentOrderBody]) -> list[AskedOrder] | FieldError:
+def _reference_fault(text: str, max_chars: int, pointer: str) -> FieldError | None:
+    """Providers take these in the headers of their calls."""
+    if text.isascii() and text.isprintable():
+        return text_fault(text, max_chars, pointer)
+    return FieldError(pointer, Fault.FIELD_INVALID, "Visible ASCII characters alone.")
+
+
+def asked_orders(bodies: Sequence[PaymentOrderBody]) -> list[Order] | FieldError:
     """Every payment order, each under an id of its own."""
-    asked: list[AskedOrder] = []
+    asked: list[Order] = []
     seen: set[str] = set()
     for index, body in enumerate(bodies):
         order = _asked_order(body)
@@ -219,8 +222,9 @@ def asked_orders(bodies: Sequence[PaymentOrderBody]) -> list[AskedOrder] | Field
     return asked
 
 
-def _asked_order(body: PaymentOrderBody) -> AskedOrder | FieldError:
-    fault = key_fault(body.payment_order_id, "/payment_order_id")
+def _asked_order(body: PaymentOrderBody) -> Order | FieldError:
+    at = "/payment_order_id"
+    fault = key_fault(body.payment_order_id, at) or _reference_fault(body.payment_order_id, MAX_REFERENCE_CHARS, at)
     if fault is not None:
         return fault
     seller = parse_account(body.seller_account, "/seller_account")
@@ -231,7 +235,7 @@ def _asked_order(body: PaymentOrderBody) -> AskedOrder | FieldError:
     amount_minor = parse_amount(body.amount, body.currency)
     if isinstance(amount_minor, FieldError):
         return amount_minor
-    return AskedOrder(body.payment_order_id, seller, amount_minor, body.currency, body.release == "on_delivery")
+    return Order(body.payment_order_id, seller, amount_minor, body.currency, body.release == "on_delivery")
 
 
 def order_lines(bodies: Sequence[OrderLineBody]) -> list[Line] | FieldError:
@@ -269,10 +273,10 @@ def sums_of(lines: Iterable[Line]) -> dict[tuple[bytes, str], int]:
     return sums
 
 
-def orders_of(order_id: str, lines: Iterable[Line], *, is_on_delivery: bool) -> list[AskedOrder]:
+def orders_of(order_id: str, lines: Iterable[Line], *, is_on_delivery: bool) -> list[Order]:
     """The payment orders that an order of these lines means, the same at every call."""
     return [
-        AskedOrder(f"{order_id}-{number}", seller, amount_minor, currency, is_on_delivery)
+        Order(f"{order_id}-{number}", seller, amount_minor, currency, is_on_delivery)
         for number, ((seller, currency), amount_minor) in enumerate(sums_of(lines).items(), 1)
     ]
 

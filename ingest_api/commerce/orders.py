@@ -17,7 +17,7 @@ from runtime.settings import Settings
 _CONNECTIONS: Final = 2
 """Every call takes one statement of a millisecond: a thousand orders a second."""
 
-_COLUMNS: Final = "order_id, lines, ordered_at, checked_out_at, cancelled_at"
+_COLUMNS: Final = "order_id, lines, ordered_by, ordered_at, checked_out_at, cancelled_at"
 _MAKE: Final = f"""
 INSERT INTO orders (order_id, lines, ordered_by) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING RETURNING {_COLUMNS}"""
 _FIND: Final = f"SELECT {_COLUMNS} FROM orders WHERE order_id = %s"
@@ -34,6 +34,7 @@ class Order(NamedTuple):
 
     order_id: bytes
     lines: tuple[Line, ...]
+    ordered_by: str
     ordered_at: datetime
     checked_out_at: datetime | None
     cancelled_at: datetime | None
@@ -85,4 +86,5 @@ class Orders:
 
 def _order(row: Mapping[str, Any]) -> Order:
     lines = tuple(Line(UUID(seller).bytes, *line) for seller, *line in row["lines"])
-    return Order(row["order_id"].bytes, lines, row["ordered_at"], row["checked_out_at"], row["cancelled_at"])
+    times = row["ordered_at"], row["checked_out_at"], row["cancelled_at"]
+    return Order(row["order_id"].bytes, lines, row["ordered_by"], *times)

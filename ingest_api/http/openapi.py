@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from ingest_api.account_changes.bodies import NewAccountBody
 from ingest_api.aliases.shown import RESOURCES as ALIAS_RESOURCES
+from ingest_api.commerce.shown import RESOURCES as COMMERCE_RESOURCES
 from ingest_api.http.bodies import (
     AccountChangeBody,
     AccountLine,
@@ -24,6 +25,7 @@ from ingest_api.http.resources import RESOURCES, Health, Payment, ProblemBody
 from ingest_api.identity.tokens import Scope
 from ingest_api.owners.shown import RESOURCES as OWNER_RESOURCES
 from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
+from ingest_api.schedules.shown import RESOURCES as SCHEDULE_RESOURCES
 
 TITLE = "Millrace"
 _BODIES: tuple[type, ...] = (
@@ -40,9 +42,9 @@ _HTTP_TITLES = {
     400: "Malformed: JSON, key or token of the request",
     401: "No valid bearer token",
     403: "The token lacks the scope, or the role on the account does not allow it",
-    404: "No such account, payment, user, alias or case, or none of the caller's",
+    404: "No such account, payment, schedule, user, alias or case, or none of the caller's",
     409: "The case is resolved, being redriven, or decided already; the alias is somebody else's; the user was erased; "
-    "an open account needs its owner",
+    "the schedule has ended; an open account needs its owner",
     412: "It has changed since the look that If-Match names",
     413: "Too large",
     415: "Another content type is needed",
@@ -100,7 +102,7 @@ def describe(
     parameters = [_IDEMPOTENCY | {"required": key_needed}, _PREFER] if body else [CONSISTENCY]
     extra: dict[str, Any] = {"parameters": parameters, "security": [{"bearer": [scope]}]}
     if body:
-        extra["requestBody"] = request_body("application/json", {"$ref": _REF.format(name=body.__name__)})
+        extra["requestBody"] = request_body("application/json", reference_to(body))
     return {
         "summary": summary,
         "response_model": None,
@@ -120,6 +122,11 @@ def describe_check(summary: str, statuses: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
+def reference_to(resource: type) -> dict[str, str]:
+    """Where the document describes a Struct."""
+    return {"$ref": _REF.format(name=resource.__name__)}
+
+
 def request_body(media: str, schema: dict[str, Any]) -> dict[str, Any]:
     """An OpenAPI request body."""
     return {"required": True, "content": {media: {"schema": schema}}}
@@ -128,7 +135,7 @@ def request_body(media: str, schema: dict[str, Any]) -> dict[str, Any]:
 def lines_schema() -> dict[str, Any]:
     """What a batch line may be."""
     lines = (TransferLine, DepositLine, AccountLine)
-    return {"anyOf": [{"$ref": _REF.format(name=line.__name__)} for line in lines]}
+    return {"anyOf": [reference_to(line) for line in lines]}
 
 
 _DONE = {
@@ -142,7 +149,7 @@ _DONE = {
 def _answer(status: int, result: type) -> dict[str, Any]:
     return {
         "description": _DONE[status],
-        "content": {"application/json": {"schema": {"$ref": _REF.format(name=result.__name__)}}},
+        "content": {"application/json": {"schema": reference_to(result)}},
     }
 
 
@@ -150,7 +157,7 @@ def problem_answer(status: int) -> dict[str, Any]:
     """An OpenAPI answer that carries a problem document."""
     return {
         "description": _HTTP_TITLES[status],
-        "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name=ProblemBody.__name__)}}},
+        "content": {"application/problem+json": {"schema": reference_to(ProblemBody)}},
     }
 
 
@@ -160,7 +167,11 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
         title=TITLE, version=version, openapi_version="3.1.0", description=_INTRODUCTION, routes=app.routes
     )
     _, components = msgspec.json.schema_components(
-        (*_BODIES, *RESOURCES, *ALIAS_RESOURCES, *OWNER_RESOURCES, *QUARANTINE_RESOURCES), ref_template=_REF
+        (
+            *(*_BODIES, *RESOURCES, *ALIAS_RESOURCES, *OWNER_RESOURCES, *SCHEDULE_RESOURCES, *QUARANTINE_RESOURCES),
+            *COMMERCE_RESOURCES,
+        ),
+        ref_template=_REF,
     )
     of_queries = described["components"]["schemas"]
     used = {name: schema for name, schema in of_queries.items() if name not in _NEVER_ANSWERED}

@@ -76,8 +76,8 @@ class EarlierDecision(NamedTuple):
         return body == self.body and self.kind in _KINDS[command.kind]
 
 
-Asked = tuple[bytes, CommandKind]
-"""Operation id, and what is asked for: it says which table would have the row."""
+Asked = tuple[bytes, CommandKind | None]
+"""Operation id, and what is asked for: it says which table would have the row. An instruction's (None) is in either."""
 
 Found = Mapping[bytes, EarlierDecision]
 _NOTHING: Found = {}
@@ -172,7 +172,7 @@ class _Gathering:
 
 def _parameters(asked: Sequence[Asked]) -> dict[str, str]:
     payments = [id_.hex() for id_, kind in asked if kind not in _DONE]
-    operations = [id_.hex() for id_, kind in asked if kind in _DONE]
+    operations = [id_.hex() for id_, kind in asked if kind is None or kind in _DONE]
     return {"payments": f"{{{','.join(payments)}}}", "account_operations": f"{{{','.join(operations)}}}"}
 
 

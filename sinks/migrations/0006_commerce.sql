@@ -93,10 +93,12 @@ SELECT
     journal.journal_id IS NOT NULL AS ledger_updated,
     (journal.journal_id IS NOT NULL AND leg.is_open IS FALSE) AS wallet_updated,
     (payment_order.status = 3 OR (journal.journal_id IS NOT NULL AND leg.is_open IS FALSE)) AS is_done,
-    (leg.is_open IS FALSE AND journal.journal_id IS NOT NULL AND waiting.is_open IS NOT TRUE) AS is_released
+    (leg.is_open IS FALSE AND journal.journal_id IS NOT NULL AND waiting.is_open IS NOT TRUE) AS is_released,
+    request.decline
 FROM payment_orders AS payment_order
 LEFT JOIN journal_entries AS journal ON journal.journal_id = payment_order.order_id
 LEFT JOIN reserved_legs AS leg ON leg.journal_id = payment_order.order_id
+LEFT JOIN provider_requests AS request ON request.request_id = payment_order.order_id
 LEFT JOIN uncollected_deposits AS waiting ON waiting.deposit_id = payment_order.order_id;
 
 -- A checkout: the text by which its caller knows it (NULL where it came straight to Kafka without one), who buys, and

@@ -13,10 +13,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from ingest_api import accounts, batches, health, transactions, transfers
 from ingest_api.aliases import routes as aliases
 from ingest_api.app import HOT_OPERATIONS, PREFIX
+from ingest_api.commerce import routes as commerce
 from ingest_api.http import documents
 from ingest_api.owners import routes as owners
 from ingest_api.problems import ADVICE, STATUS, Fault
 from ingest_api.quarantine import routes as quarantine
+from ingest_api.schedules import routes as schedules
 from payments.money import AmountProblem
 from payments.rejections import Reason
 
@@ -25,8 +27,10 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (owners.router, PREFIX),
     (aliases.router, PREFIX),
     (transfers.router, PREFIX),
+    (schedules.router, PREFIX),
     (batches.router, PREFIX),
     (transactions.router, PREFIX),
+    (commerce.router, PREFIX),
     (quarantine.router, PREFIX),
     (health.router, ""),
 )

@@ -62,23 +62,27 @@ class Taken:
 class ShardsInMemory:
     """The `Drive` of a script."""
 
-    def __init__(self, shards: int) -> None:
+    def __init__(self, shards: int, now_ms: int = 1_790_000_000_000) -> None:
         self.shards = [Shard(number, shards) for number in range(shards)]
         self.logs: defaultdict[tuple[str, int], list[Taken]] = defaultdict(list)
         self._decided: defaultdict[tuple[str, int], int] = defaultdict(int)
-        self._now_ms = 1_790_000_000_000
+        self._now_ms = now_ms
 
     def now_us(self) -> int:
         return self._now_ms * 1_000
 
+    def set_time(self, now_ms: int) -> None:
+        """The broker's clock stands here."""
+        self._now_ms = now_ms
+
     def ask(self, asked: Command | Instruction) -> None:
         value = encode_command(asked) if isinstance(asked, Command) else encode_instruction(asked)
-        self._produce(topics.COMMANDS.name, value, partition=shard_meant(asked))
+        self.produce(topics.COMMANDS.name, value, partition=shard_meant(asked))
 
     def tick_at(self, time_us: int) -> None:
         self._now_ms = time_us // 1_000
         for shard in range(len(self.shards)):
-            self._produce(topics.COMMANDS.name, encode_tick(shard), partition=shard)
+            self.produce(topics.COMMANDS.name, encode_tick(shard), partition=shard)
 
     def settle(self) -> None:
         while any(self._decide(topic, shard) for topic in _AGENTS for shard in self.shards):
@@ -90,10 +94,10 @@ class ShardsInMemory:
             return False
         waiting = cast(Sequence[Message], log[start:])
         self._decided[topic, shard.number] = len(log)
-        _AGENTS[topic](shard, Chunk(topic, shard.number, waiting, self._produce))
+        _AGENTS[topic](shard, Chunk(topic, shard.number, waiting, self.produce))
         return True
 
-    def _produce(
+    def produce(
         self,
         topic: str,
         value: bytes | None,
@@ -106,7 +110,7 @@ class ShardsInMemory:
         log.append(Taken(topic, partition, len(log), key, value, self._now_ms))
         if topic == topics.CONNECTOR_REQUESTS.name:
             for result in answers_of_provider(decode_request(value or b"")):
-                self._produce(topics.CONNECTOR_RESULTS.name, encode_result(result), key=key, partition=partition)
+                self.produce(topics.CONNECTOR_RESULTS.name, encode_result(result), key=key, partition=partition)
 
     def ledger(self, shard: int) -> list[bytes]:
         """Record values of a shard's ledger."""

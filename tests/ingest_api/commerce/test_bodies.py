@@ -7,8 +7,6 @@ import pytest
 
 from ingest_api.commerce.bodies import (
     MAX_LINES,
-    MAX_ORDERS,
-    AskedOrder,
     CheckoutBody,
     OrderBody,
     PayoutBody,
@@ -20,8 +18,10 @@ from ingest_api.commerce.bodies import (
     orders_of,
 )
 from ingest_api.problems import Fault, FieldError, Problem
+from payments.commerce.orders import MAX_ORDERS
 from payments.identifiers import ACCOUNT, derive_account_id, format_id
 from payments.money import MAX_MINOR, AmountProblem
+from payments.movements.instructions import Order
 
 SELLER, OTHER = derive_account_id("commerce", "seller"), derive_account_id("commerce", "other")
 ORDER = {"seller_account": format_id(ACCOUNT, SELLER), "amount": "10.50", "currency": "EUR", "payment_order_id": "o-1"}
@@ -43,7 +43,7 @@ def with_order(**fields: Any) -> bytes:
     return checkout(payment_orders=[ORDER, ORDER | {"payment_order_id": "o-2"} | fields])
 
 
-def asked(body: bytes) -> list[AskedOrder]:
+def asked(body: bytes) -> list[Order]:
     """What a good checkout asks for. Raises AssertionError for any other one."""
     read: CheckoutBody = decoded(CheckoutBody, body)
     assert checkout_fault(read) is None
@@ -66,8 +66,8 @@ def fault_of(body: bytes) -> tuple[str, str]:
 def test_a_checkout_asks_for_its_orders() -> None:
     orders = [ORDER, ORDER | {"payment_order_id": "o-2", "amount": "7", "currency": "JPY", "release": "at_once"}]
     assert asked(checkout(payment_orders=orders)) == [
-        AskedOrder("o-1", SELLER, 1_050, "EUR", True),
-        AskedOrder("o-2", SELLER, 7, "JPY", False),
+        Order("o-1", SELLER, 1_050, "EUR", True),
+        Order("o-2", SELLER, 7, "JPY", False),
     ]
 
 
@@ -83,7 +83,7 @@ WRONG: list[tuple[str, bytes, str, str]] = [
     ("orders that are none", checkout(payment_orders=[1]), "/payment_orders/0", Fault.FIELD_INVALID),
     ("an order without amount", checkout(payment_orders=[{}]), "/payment_orders/0/seller_account", Fault.FIELD_MISSING),
     ("an empty id", checkout(checkout_id=""), "/checkout_id", Fault.FIELD_INVALID),
-    ("a long id", checkout(checkout_id="x" * 256), "/checkout_id", Fault.FIELD_INVALID),
+    ("a long id", checkout(checkout_id="x" * 141), "/checkout_id", Fault.FIELD_INVALID),
     ("an unknown field", checkout(currency="EUR"), "/currency", Fault.FIELD_UNKNOWN),
     ("no token", checkout(credit_card_info={}), "/credit_card_info/token", Fault.FIELD_MISSING),
     ("an empty token", checkout(credit_card_info={"token": ""}), "/credit_card_info/token", Fault.FIELD_INVALID),
@@ -99,7 +99,13 @@ WRONG: list[tuple[str, bytes, str, str]] = [
         "/credit_card_info/provider",
         Fault.FIELD_INVALID,
     ),
-    ("a long reference", checkout(buyer_info={"reference": "x" * 65}), "/buyer_info/reference", Fault.FIELD_INVALID),
+    (
+        "an id for no header",
+        with_order(payment_order_id="größe"),
+        "/payment_orders/1/payment_order_id",
+        "field_invalid",
+    ),
+    ("a long reference", checkout(buyer_info={"reference": "x" * 256}), "/buyer_info/reference", Fault.FIELD_INVALID),
     ("an amount as number", with_order(amount=10.5), "/payment_orders/1/amount", Fault.FIELD_INVALID),
     ("an amount as integer", with_order(amount=10), "/payment_orders/1/amount", Fault.FIELD_INVALID),
     ("no amount at all", with_order(amount=None), "/payment_orders/1/amount", Fault.FIELD_INVALID),
@@ -185,9 +191,9 @@ def test_what_a_seller_sells_in_one_currency_is_one_payment_order() -> None:
     other = LINE | {"seller_account": format_id(ACCOUNT, OTHER)}
     lines = lines_of(LINE, other, LINE | {"amount": 2}, LINE | {"currency": "JPY", "amount": "3"}, other)
     assert orders_of("ord_x", lines, is_on_delivery=True) == [
-        AskedOrder("ord_x-1", SELLER, 350, "EUR", True),
-        AskedOrder("ord_x-2", OTHER, 300, "EUR", True),
-        AskedOrder("ord_x-3", SELLER, 3, "JPY", True),
+        Order("ord_x-1", SELLER, 350, "EUR", True),
+        Order("ord_x-2", OTHER, 300, "EUR", True),
+        Order("ord_x-3", SELLER, 3, "JPY", True),
     ]
 
 

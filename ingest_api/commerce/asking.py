@@ -1,0 +1,96 @@
+"""Instructions of commerce on their way: sent, waited for, and what is answered where one is refused.
+
+Guarantees: an instruction that was decided before, however long ago, is not decided again; it answers what has become
+of it.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from ingest_api.commerce.reads import find_refusal
+from ingest_api.http.call import Answer, Call
+from ingest_api.http.preferences import DEFAULT_WAIT_S, preferred_wait_s
+from ingest_api.http.resources import encode
+from ingest_api.problems import FieldError, Problem, field_problem, refused
+from ingest_api.reads.settled import look_until
+from ingest_api.services import Services
+from ingest_api.submission import Outcome, record_headers
+from ingest_api.transfers import answer_headers, encoded_headers
+from payments.entries import EntryKind
+from payments.movements.instructions import Instruction
+from payments.rejections import Reason
+
+REPLAYED = {"Idempotency-Replayed": "true"}
+
+
+async def ask(
+    services: Services, call: Call, instructions: Sequence[Instruction]
+) -> tuple[list[Outcome], dict[str, str]]:
+    """What became of instructions, and the headers of the answer. Raises QueueFull, DeliveryUnknown."""
+    asked_s = preferred_wait_s(call.header(b"prefer"))
+    wait_s = DEFAULT_WAIT_S if asked_s is None else asked_s
+    headers = record_headers(call.request_id, call.header(b"traceparent"))
+    outcomes: list[Outcome] = []
+    positions: dict[int, int] = {}
+    for together in _by_authority(instructions).values():
+        told = await services.submission.instruct(together, wait_s, headers)
+        outcomes += told
+        for shard, offset in told[0].positions.items():
+            positions[shard] = max(offset, positions.get(shard, -1))
+    return outcomes, answer_headers(positions, asked_s)
+
+
+def _by_authority(instructions: Sequence[Instruction]) -> dict[bytes, list[Instruction]]:
+    found: dict[bytes, list[Instruction]] = {}
+    for asked in instructions:
+        found.setdefault(asked.authority, []).append(asked)
+    return found
+
+
+async def require_taken(services: Services, outcome: Outcome, headers: Mapping[str, str]) -> None:
+    """Raises Problem where the instruction was refused, now or when it first came."""
+    reason = await refusal_of(services, outcome)
+    if reason is not Reason.NONE:
+        problem = refused(reason)
+        problem.headers = {**headers, **(REPLAYED if is_replayed(outcome) else {})}
+        raise problem
+
+
+async def refusal_of(services: Services, outcome: Outcome) -> Reason:
+    """Why it was refused; NONE where it was taken, or nobody knows yet."""
+    if outcome.reply is None:
+        return Reason.NONE
+    if not is_replayed(outcome):
+        return outcome.reply.reason
+    found = await look_until(
+        outcome.deadline, lambda: find_refusal(services.database, outcome.operation_id), lambda _: True
+    )
+    return found or Reason.NONE
+
+
+def is_replayed(outcome: Outcome) -> bool:
+    """Whether the same was asked before."""
+    return outcome.reply is not None and outcome.reply.kind is EntryKind.REPLAYED
+
+
+def answer(resource: object, location: str, headers: Mapping[str, str], *, done: bool, replayed: bool) -> Answer:
+    """201 once it is done, 202 before; a repetition is answered 200."""
+    status = 202 if not done else 200 if replayed else 201
+    named = {**headers, "Location": location, **(REPLAYED if replayed else {})}
+    return Answer(status, encode(resource), encoded_headers(named))
+
+
+def required(fault: FieldError | None) -> None:
+    """Raises Problem where there is a fault."""
+    if fault is not None:
+        raise field_problem(fault)
+
+
+def reused() -> Problem:
+    """The key was used for something else."""
+    return refused(Reason.IDEMPOTENCY_KEY_REUSED)
+
+
+def key_of(purpose: str, key: str) -> str:
+    """A caller's key for one purpose: a checkout's id, a refund's and a delivery's key may have the same text."""
+    return f"{purpose}:{hashlib.sha256(key.encode()).hexdigest()}"

@@ -1,0 +1,21 @@
+"""A market in memory for each test, on a database of its own."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from runtime import migrate
+from runtime.postgres import connect
+from runtime.settings import Settings
+from sinks.balances import prepare_session
+from tests.ingest_api.commerce.market import Market
+
+
+@pytest.fixture
+async def market(database: str, tmp_path: Path) -> AsyncIterator[Market]:
+    migrate.up(database, "sinks")
+    with connect(database, "test") as tables:
+        prepare_session(tables)
+        async with Market(Settings(home=tmp_path, database_url=database), tables) as market:
+            yield market
