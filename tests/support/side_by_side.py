@@ -1,7 +1,11 @@
 """How `make test` shares tests out: those of a file go to one process, those of a folder too where they share a system,
-and what takes minutes begins first.
+what takes minutes begins first, and what `make nightly` runs is left out.
 """
 
+from typing import Any
+
+import pytest
+from _pytest.mark.structures import ParameterSet
 from xdist.scheduler import LoadScopeScheduling
 
 SHARED_SYSTEMS = ("tests/audit/", "tests/ingest_api/", "tests/quarantine/", "tests/security/")
@@ -23,3 +27,8 @@ class SharedSystems(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         return next((folder for folder in SHARED_SYSTEMS if file.startswith(folder)), file)
+
+
+def by_night(*values: Any) -> list[ParameterSet]:
+    """More values for a test that has some for the day."""
+    return [pytest.param(value, marks=pytest.mark.night) for value in values]

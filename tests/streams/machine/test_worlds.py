@@ -5,9 +5,10 @@ conserved, every payment final once, one final reply for each waiting call, lane
 live ones, and the same steps taken again by a world that never restarts write the same bytes.
 """
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from payments.commands import NO_REPLY, Command, CommandKind, account_command
 from payments.money import MAX_MINOR
@@ -20,6 +21,7 @@ from tests.streams.accounts import account, deposit, open_account
 from tests.streams.machine.follower import Follower
 from tests.streams.machine.stepping import Stepping, shard_numbers
 from tests.streams.world import World
+from tests.support.side_by_side import by_night
 
 ACCOUNTS = [account(number) for number in range(1, 9)]
 CASH = clearing_account("EUR")
@@ -153,5 +155,6 @@ class Machine(Stepping):
         self.world.produce(topics.COMMANDS.name, value, partition=shard)
 
 
-TestWorlds = Machine.TestCase
-TestWorlds.settings = settings(max_examples=50, stateful_step_count=35)
+@pytest.mark.parametrize("examples", [20, *by_night(200)])
+def test_worlds(examples: int) -> None:
+    run_state_machine_as_test(Machine, settings=settings(max_examples=examples, stateful_step_count=35))
