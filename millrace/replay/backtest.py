@@ -15,10 +15,10 @@ from payments.identifiers import PAYMENT, format_id
 from payments.risk.activity import NO_ACTIVITY, Activity, Attempted, Key, observe
 from payments.risk.assess import assess
 from payments.risk.features import published
-from payments.risk.limits import Tier
+from payments.risk.limits import Limits, Tier
 from payments.risk.moment import Attempt
 from payments.risk.rules import RuleSet
-from payments.risk.state import NEW, RiskState, evolve
+from payments.risk.state import NEW, LimitsSet, RiskState, TierSet, evolve
 from payments.risk.verdict import Outcome, Verdict
 
 FIRST_SHOWN = 20
@@ -42,6 +42,22 @@ class PastAttempt(NamedTuple):
     operation_id: bytes
     attempt: Attempt
     outcome: PastOutcome
+    is_assessed: bool = False
+    """It was recorded with its verdict, and so with what is known of its card, device and address."""
+
+    @property
+    def time_us(self) -> int:
+        return self.attempt.time_us
+
+
+class PastTerms(NamedTuple):
+    """Limits and tier that an account was given."""
+
+    time_us: int
+    payer: bytes
+    """Key of the account."""
+    limits: Limits
+    tier: Tier
 
 
 class Change(StrEnum):
@@ -73,7 +89,7 @@ class Changed(NamedTuple):
     verdict: Verdict
 
     def to_json(self) -> dict[str, Any]:
-        operation_id, attempt, _ = self.past
+        operation_id, attempt, *_ = self.past
         return {
             "payment": format_id(PAYMENT, operation_id),
             "change": self.change,
@@ -98,6 +114,9 @@ class Backtest:
     hits: Counter[str] = field(default_factory=Counter)
     """By rule, those in shadow mode included."""
 
+    without_verdict: int = 0
+    """Attempts recorded when there was neither a rule set nor a limit: without card, device, address and country."""
+
     first: list[Changed] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -105,6 +124,7 @@ class Backtest:
         return {
             "rule_set": self.rule_set,
             "attempts": self.attempts,
+            "without_verdict": self.without_verdict,
             "currencies": {currency: self._currency(currency) for currency in sorted(self.approved_minor)},
             "hits": dict(self.hits.most_common()),
             "first": [changed.to_json() for changed in self.first],
@@ -119,11 +139,15 @@ class Backtest:
         return {"approved_minor": self.approved_minor[currency], **changes}
 
 
-def backtest(pasts: Iterable[PastAttempt], rules: RuleSet, tier: Tier) -> Backtest:
-    """`pasts` in the order of their time; `tier` is that of every account."""
+def backtest(pasts: Iterable[PastAttempt | PastTerms], rules: RuleSet, tier: Tier) -> Backtest:
+    """`pasts` in the order of their time; `tier` is that of every account until it is given another."""
     found, accounts, spanning = Backtest(rules.version), dict[bytes, RiskState](), _Spanning(rules)
     unknown = NEW._replace(tier=tier)
     for past in pasts:
+        if isinstance(past, PastTerms):
+            state = evolve(accounts.get(past.payer, unknown), LimitsSet(past.limits))
+            accounts[past.payer] = evolve(state, TierSet(past.tier))
+            continue
         attempt = spanning.informed(past.attempt)
         payer = attempt.keys[Key.ACCOUNT]
         state = accounts.get(payer, unknown)
@@ -168,6 +192,7 @@ _ALL = ""
 def _count(found: Backtest, past: PastAttempt, verdict: Verdict) -> None:
     amount_minor, currency = past.attempt.amount_minor, past.attempt.currency
     found.attempts += 1
+    found.without_verdict += not past.is_assessed
     found.hits.update(hit.rule for hit in verdict.hits)
     found.approved_minor[currency] += amount_minor if past.outcome is PastOutcome.APPROVED else 0
     change = _CHANGES.get((past.outcome, verdict.outcome))

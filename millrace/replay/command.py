@@ -204,7 +204,12 @@ def _show_tried(found: Backtest, unrecorded_features: list[str]) -> None:
     for rule, hits in found.hits.most_common():
         screen.print(f"{rule}: {hits:,} hits", highlight=False)
     if unrecorded_features:
-        screen.print(f"[yellow]not in the ledger, taken for 0 or empty:[/] {', '.join(unrecorded_features)}")
+        screen.print(f"[yellow]only where a rule read it then, else empty:[/] {', '.join(unrecorded_features)}")
+    if found.without_verdict:
+        screen.print(
+            f"[yellow]{found.without_verdict:,} payments[/] were recorded before there were rules or limits: without"
+            " card, device, address and country"
+        )
 
 
 def _show_decided(done: DecidedAgain) -> None:

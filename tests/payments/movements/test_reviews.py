@@ -54,6 +54,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.book = Book()
+        self.entries: list[Entry] = []
         self.now_us = START_US
         self.calls = 0
         for account in (ANNA, BERT):
@@ -63,11 +64,16 @@ class Desk:
     def command(self, kind: CommandKind, payer: bytes, payee: bytes, amount_minor: int, key: str = "") -> list[Entry]:
         asked = Command(kind, payer, payee, amount_minor, "EUR", NO_REPLY, key or self._key())
         operation_id = derive_operation_id(asked.authority, asked.idempotency_key, 0)
-        return list(settled(self.book, decide_command(self.book, operation_id, asked, self.source), self.source))
+        return self._settled(decide_command(self.book, operation_id, asked, self.source))
 
     def ask(self, asked: Instruction) -> list[Entry]:
         operation_id = derive_operation_id(asked.authority, asked.envelope.idempotency_key, 0)
-        return list(settled(self.book, decide(self.book, operation_id, asked, self.source), self.source))
+        return self._settled(decide(self.book, operation_id, asked, self.source))
+
+    def _settled(self, entry: Entry) -> list[Entry]:
+        found = list(settled(self.book, entry, self.source))
+        self.entries += found
+        return found
 
     def pay(self, amount_minor: int) -> list[Entry]:
         return self.command(CommandKind.TRANSFER, ANNA, BERT, amount_minor)
