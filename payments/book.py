@@ -24,11 +24,11 @@ from payments.items.details import (
 )
 from payments.items.open_items import Items, ItemsInMemory
 from payments.items.profiles import attempt_of, learn, rule_set_of
-from payments.items.spanning import count, learn_published, note_published, place_of
 from payments.postings import legs_of
 from payments.risk.limits import UNLIMITED, Limits
 from payments.risk.rules import NO_RULES, RuleSet
 from payments.risk.state import LimitsSet, TierSet
+from payments.spanning.keeping import count, learn_published, note_published, place_of
 
 IDEMPOTENCY_WINDOW_HOURS = 72
 """A key is remembered for at least this long after its decision; older repeats over HTTP are answered from Postgres."""

@@ -21,7 +21,7 @@ from payments.items.details import (
     Rules,
 )
 from payments.movements.journals import MAX_LEGS
-from payments.risk.spanning import MAX_ASKERS
+from payments.spanning.counts import MAX_ASKERS
 from runtime.exactly_once.contract import Chunk
 from schemas import topics
 from schemas.codec.commands import MAX_ITEMS

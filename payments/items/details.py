@@ -317,10 +317,10 @@ class KeyCounts(NamedTuple):
 
     item_id: bytes
     owner: bytes
-    """payments.items.spanning.set_of: no account."""
+    """payments.spanning.keeping.set_of: no account."""
     seen_at_us: int
     state: bytes
-    """payments.risk.spanning.Counts."""
+    """payments.spanning.counts.Counts."""
     is_open: bool = True
 
 
@@ -331,7 +331,7 @@ class KeyLearned(NamedTuple):
     owner: bytes
     seen_at_us: int
     state: bytes
-    """payments.risk.spanning.Learned."""
+    """payments.spanning.counts.Learned."""
     is_open: bool = True
 
 

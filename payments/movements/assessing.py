@@ -10,7 +10,6 @@ from payments.entries import EntryKind, Source
 from payments.items.details import Assessed, Detail, Hold, Review
 from payments.items.profiles import risk_state_of
 from payments.money import MAX_MINOR
-from payments.movements.counting import known
 from payments.movements.deeds import Deed, available_of
 from payments.movements.instructions import Attributes, Headline
 from payments.postings import legs_of
@@ -21,6 +20,7 @@ from payments.risk.moment import Attempt
 from payments.risk.rules import NO_RULES
 from payments.risk.signals import Countries
 from payments.risk.verdict import Outcome, encode
+from payments.spanning.messages import known
 
 REVIEW_US = 24 * 3_600_000_000
 """What nobody has decided for a day goes back to the payer."""

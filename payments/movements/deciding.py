@@ -18,7 +18,6 @@ from payments.items.details import Cause, CauseKind, Dispute, Hold, Journal, Leg
 from payments.lifecycle import post, take_back
 from payments.movements import (
     advising,
-    counting,
     deposits,
     disputes,
     holds,
@@ -29,7 +28,6 @@ from payments.movements import (
     transfers,
 )
 from payments.movements.assessing import assessed
-from payments.movements.counting import observations as observations
 from payments.movements.deeds import Deed, available_of
 from payments.movements.instructions import (
     AssessTransfer,
@@ -60,6 +58,8 @@ from payments.movements.instructions import (
     WriteOff,
 )
 from payments.rejections import Reason
+from payments.spanning import messages
+from payments.spanning.messages import observations as observations
 
 Kind = TypeVar("Kind", Journal, Dispute)
 Decision = Callable[[Book, bytes, Any, Source], Deed | Reason]
@@ -157,7 +157,7 @@ def following(entry: Entry, reply_to: bytes = NO_REPLY) -> list[Credit]:
             found = [disputes.following(entry, dispute) for dispute in _items(entry, Dispute)]
             return [message for message in found if message is not None]
         case EntryKind.OBSERVED:
-            return counting.publications(entry)
+            return messages.publications(entry)
         case _:
             return []
 
@@ -181,9 +181,9 @@ def arrive(book: Book, message: Credit, source: Source) -> tuple[Entry | None, C
         case Step.SETTLE | Step.CANCEL:
             return journals.end(book, message, source), None
         case Step.OBSERVE:
-            return counting.observe(book, message, source), None
+            return messages.observe(book, message, source), None
         case Step.LEARN:
-            return counting.learn(message, source), None
+            return messages.learn(message, source), None
 
 
 def settled(book: Book, entry: Entry, source: Source) -> Iterator[Entry]:

@@ -7,10 +7,10 @@ and nobody else hear of it.
 from payments.commands import NO_REPLY
 from payments.entries import Credit, Entry, EntryKind, Step
 from payments.items.details import Observation, Published
-from payments.items.spanning import set_of
 from payments.movements.instructions import AttributedTransfer
 from payments.risk.activity import Key
 from payments.risk.features import FEATURES
+from payments.spanning.keeping import set_of
 from tests.model.rules.effects import Effect, Judged, Parties
 from tests.model.rules.state import HOUR_US, State
 

@@ -10,12 +10,12 @@ from hypothesis.stateful import initialize, rule
 
 from payments.entries import Entry, EntryKind
 from payments.items.details import Assessed
-from payments.items.spanning import counts_of, set_of
 from payments.movements.instructions import AttributedTransfer, Attributes, Envelope, SetRules, attributed
 from payments.risk import verdict
 from payments.risk.activity import Key
 from payments.risk.distinct import count
 from payments.risk.windows import SPANS, totals
+from payments.spanning.keeping import counts_of, set_of
 from schemas import topics
 from schemas.codec.instructions import encode_instruction
 from schemas.partitioning import shard_of

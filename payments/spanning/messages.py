@@ -13,10 +13,10 @@ from payments.entries import Credit, Entry, EntryKind, Source, Step
 from payments.identifiers import NIL, is_system
 from payments.items.details import Assessed, Observation, Published, PublishedValue
 from payments.items.profiles import attempt_of
-from payments.items.spanning import counts_after, counts_of, learned_of, place_of
 from payments.movements.deeds import Deed
 from payments.risk.activity import Key, Keys
-from payments.risk.spanning import known_of, to_tell, values_of
+from payments.spanning.counts import known_of, to_tell, values_of
+from payments.spanning.keeping import counts_after, counts_of, learned_of, place_of
 
 
 def known(book: Book, keys: Keys, currency: str, now_us: int) -> Mapping[str, int]:

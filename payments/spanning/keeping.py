@@ -11,9 +11,19 @@ from payments.entries import Entry
 from payments.identifiers import shard_of_operation
 from payments.items.details import KeyCounts, KeyLearned, Observation, Published
 from payments.items.open_items import Items
-from payments.risk import spanning
 from payments.risk.activity import Attempted, Key
-from payments.risk.spanning import Asker, Counts, Learned, Values
+from payments.spanning.counts import (
+    Asker,
+    Counts,
+    Learned,
+    Values,
+    counted,
+    decode_counts,
+    decode_learned,
+    encode,
+    learn,
+    told,
+)
 
 SETS: Final = 8_192
 KEYS_A_SET: Final = 8
@@ -36,13 +46,13 @@ def place_of(detail: Observation | Published) -> bytes:
 def counts_of(items: Items, of: Key, key: bytes) -> Counts:
     """What is counted of a key at its shard."""
     found = items.find(KeyCounts, set_of(of, key), _id_of(of, key))
-    return Counts() if found is None else spanning.decode_counts(found.state)
+    return Counts() if found is None else decode_counts(found.state)
 
 
 def learned_of(items: Items, of: Key, key: bytes) -> Learned:
     """What is known of a key at the shard of a payer."""
     found = items.find(KeyLearned, set_of(of, key), _id_of(of, key))
-    return Learned() if found is None else spanning.decode_learned(found.state)
+    return Learned() if found is None else decode_learned(found.state)
 
 
 def counts_after(counts: Counts, observation: Observation, entry: Entry) -> Counts:
@@ -50,14 +60,14 @@ def counts_after(counts: Counts, observation: Observation, entry: Entry) -> Coun
     of, keys, at_us, approved = observation
     asker = Asker(shard_of_operation(entry.operation_id), entry.debit_account, entry.decided_at_us)
     attempted = Attempted(at_us, entry.amount_minor, keys, approved)
-    return spanning.counted(counts, of, attempted, entry.currency, asker)
+    return counted(counts, of, attempted, entry.currency, asker)
 
 
 def count(items: Items, observation: Observation, entry: Entry) -> None:
     """Evolve what is counted."""
     of, key = observation.of, observation.keys[observation.of]
     after = counts_after(counts_of(items, of, key), observation, entry)
-    _put(items, KeyCounts(_id_of(of, key), set_of(of, key), entry.decided_at_us, spanning.encode(after)))
+    _put(items, KeyCounts(_id_of(of, key), set_of(of, key), entry.decided_at_us, encode(after)))
 
 
 def note_published(items: Items, published: Published) -> None:
@@ -65,17 +75,17 @@ def note_published(items: Items, published: Published) -> None:
     counts = counts_of(items, published.of, published.key)
     if len(published.askers) < len(counts.askers):
         return
-    after = spanning.told(counts, _values(published), published.currency, published.at_us)
+    after = told(counts, _values(published), published.currency, published.at_us)
     place = _id_of(published.of, published.key), set_of(published.of, published.key)
-    _put(items, KeyCounts(*place, published.at_us, spanning.encode(after)))
+    _put(items, KeyCounts(*place, published.at_us, encode(after)))
 
 
 def learn_published(items: Items, published: Published) -> None:
     """Evolve what is known."""
     of, key = published.of, published.key
     learned = learned_of(items, of, key)
-    after = spanning.learn(learned, _values(published), published.currency, published.at_us)
-    _put(items, KeyLearned(_id_of(of, key), set_of(of, key), published.at_us, spanning.encode(after)))
+    after = learn(learned, _values(published), published.currency, published.at_us)
+    _put(items, KeyLearned(_id_of(of, key), set_of(of, key), published.at_us, encode(after)))
 
 
 def _values(published: Published) -> Values:
