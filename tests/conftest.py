@@ -11,6 +11,7 @@ from hypothesis import settings as properties
 from xdist.remote import Producer
 
 from millrace.environment import LocalEnvironment
+from runtime import migrate
 from tests.support.environment import fresh_database, provider_of, running_environment
 from tests.support.report_line import report_line
 from tests.support.side_by_side import TAKE_MINUTES, SharedSystems
@@ -73,6 +74,21 @@ def postgres(local_environment: LocalEnvironment) -> str:
 def database(postgres: str) -> Iterator[str]:
     """URL of an empty database of this test's own."""
     with fresh_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_once(postgres: str) -> Iterator[str]:
+    """A database with every table, to be copied."""
+    with fresh_database(postgres) as url:
+        migrate.up(url, "sinks")
+        yield url
+
+
+@pytest.fixture
+def migrated(postgres: str, migrated_once: str) -> Iterator[str]:
+    """URL of a database of this test's own with every table: a copy, for half of what the migrations take."""
+    with fresh_database(postgres, migrated_once) as url:
         yield url
 
 

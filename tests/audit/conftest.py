@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from runtime.settings import Settings
 from tests.audit.pipeline import SHARDS, Pipeline, apply_ledger, payments_of_every_kind
@@ -32,16 +29,8 @@ def applied_tables(pipeline: Pipeline, postgres: str, tmp_path_factory: pytest.T
 @pytest.fixture
 def tables(applied_tables: str, postgres: str) -> Iterator[str]:
     """A copy of the applied tables that the test may change."""
-    template = urlsplit(applied_tables).path[1:]
-    name = f"{template}_copy"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        )
-        try:
-            yield urlunsplit(urlsplit(applied_tables)._replace(path=f"/{name}"))
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with fresh_database(postgres, applied_tables) as url:
+        yield url
 
 
 @pytest.fixture

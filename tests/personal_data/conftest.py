@@ -7,7 +7,6 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
-from runtime import migrate
 from runtime.personal_data.keyring import Keyring, new_document
 from runtime.personal_data.store import PersonalData
 
@@ -22,13 +21,6 @@ def keyring() -> Keyring:
 @pytest.fixture
 def personal(keyring: Keyring) -> PersonalData:
     return PersonalData(keyring)
-
-
-@pytest.fixture
-def migrated(database: str) -> str:
-    """URL of a database with every table."""
-    migrate.up(database, "sinks")
-    return database
 
 
 @pytest.fixture

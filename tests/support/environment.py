@@ -60,10 +60,12 @@ def end_at_once(environment: LocalEnvironment) -> None:
 
 
 @contextmanager
-def running_installation(home: Path) -> Iterator[LocalEnvironment]:
-    """Kafka, Postgres and the whole pipeline, with the API on a free port and one worker: tests pause it at times."""
+def running_installation(home: Path, **changes: object) -> Iterator[LocalEnvironment]:
+    """Kafka, Postgres and the whole pipeline, with the API on a free port and one worker: tests pause it at times.
+    `changes`: of its settings.
+    """
     settings = throw_away_settings(home)
-    own = settings.model_copy(update={"api_port": ports.free_base([]), "workers": 1})
+    own = settings.model_copy(update={"api_port": ports.free_base([]), "workers": 1, **changes})
     with LocalEnvironment(own) as environment:
         yield environment
 
@@ -77,11 +79,12 @@ def provider_of(environment: LocalEnvironment) -> str:
 
 
 @contextmanager
-def fresh_database(server_url: str) -> Iterator[str]:
-    """A database of its own, dropped afterwards; answers its URL."""
-    name = f"test_{secrets.token_hex(6)}"
+def fresh_database(server_url: str, copied_url: str = "/template1") -> Iterator[str]:
+    """A database of its own, dropped afterwards; answers its URL. Nobody may be connected to the one that is copied."""
+    name, copied = f"test_{secrets.token_hex(6)}", urlsplit(copied_url).path[1:]
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(copied))
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        connection.execute(create)
         try:
             yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
         finally:

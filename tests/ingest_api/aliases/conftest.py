@@ -12,7 +12,6 @@ from ingest_api.aliases.parties import AliasName
 from ingest_api.aliases.register import Misfit, Registered, Registration
 from ingest_api.aliases.service import Aliases
 from ingest_api.reads.database import WRITING, Database
-from runtime import migrate
 from runtime.personal_data.keyring import Keyring, new_document
 from runtime.personal_data.normal_forms import Identifier
 from runtime.personal_data.personal import Personal
@@ -26,13 +25,6 @@ MAIL = "Anna@Example.com"
 @pytest.fixture
 def keyring() -> Keyring:
     return Keyring.read(new_document(), "a test")
-
-
-@pytest.fixture
-def migrated(database: str) -> str:
-    """URL of a database with every table."""
-    migrate.up(database, "sinks")
-    return database
 
 
 @pytest.fixture
