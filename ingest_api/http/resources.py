@@ -97,7 +97,9 @@ class Account(msgspec.Struct, omit_defaults=True):
 
 
 class Balance(msgspec.Struct):
-    """`available` is `posted` less what is reserved or in flight."""
+    """`available` is `posted` less what is held, in flight, or not collected yet. `held` waits for a capture or for the
+    other legs of a journal; `incoming` is to come: deposits that may bounce, credits of journals under way.
+    """
 
     account: str
     currency: str
@@ -105,6 +107,10 @@ class Balance(msgspec.Struct):
     posted_minor: int
     available: str
     available_minor: int
+    held: str
+    held_minor: int
+    incoming: str
+    incoming_minor: int
     as_of: str
 
 

@@ -1,5 +1,6 @@
-"""Accounts and balances as Postgres shows them."""
+"""Accounts and balances as Postgres shows them, now or as they stood."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +15,31 @@ from schemas.codec.fields import REASONS
 _ACCOUNT = """
 SELECT account_id, type, currency, status, overdraft_limit_minor, opened_at, changed_at
 FROM accounts WHERE account_id = %s"""
+_LATER = """
+CROSS JOIN (
+    SELECT coalesce(sum(posted_minor), 0)::bigint AS posted_minor,
+        coalesce(sum(available_minor), 0)::bigint AS available_minor,
+        coalesce(sum(held_minor), 0)::bigint AS held_minor,
+        coalesce(sum(incoming_minor), 0)::bigint AS incoming_minor
+    FROM account_changes WHERE account_id = %(account)s AND changed_at > %(at)s
+) AS later"""
+_NOTHING_LATER = """
+CROSS JOIN (VALUES (0, 0, 0, 0)) AS later (posted_minor, available_minor, held_minor, incoming_minor)"""
 _BALANCE = """
-SELECT account.account_id, account.currency,
-    coalesce(balance.posted_minor, 0) AS posted_minor, coalesce(balance.available_minor, 0) AS available_minor,
-    coalesce(balance.changed_at, account.opened_at) AS changed_at
-FROM accounts AS account LEFT JOIN balances AS balance USING (account_id)
-WHERE account.account_id = %s"""
+SELECT account.currency,
+    coalesce(balance.posted_minor, 0) - later.posted_minor AS posted_minor,
+    coalesce(balance.available_minor, 0) - later.available_minor AS available_minor,
+    coalesce(holding.held_minor, 0) - later.held_minor AS held_minor,
+    coalesce(holding.incoming_minor, 0) - later.incoming_minor AS incoming_minor,
+    coalesce(%(at)s, balance.changed_at, account.opened_at) AS as_of
+FROM accounts AS account
+LEFT JOIN balances AS balance USING (account_id)
+LEFT JOIN account_holdings AS holding USING (account_id)
+"""
+BALANCE_AT = f"{_BALANCE}{_LATER} WHERE account.account_id = %(account)s"
+"""What stands there now, less what every later entry did: what is recent, and asked for most, is added up fast."""
+
+_BALANCE_NOW = f"{_BALANCE}{_NOTHING_LATER} WHERE account.account_id = %(account)s"
 _EVENT = "SELECT reason FROM account_events WHERE operation_id = %s"
 
 
@@ -49,9 +69,12 @@ async def find_account(database: Database, account: bytes) -> Account:
     )
 
 
-async def find_balance(database: Database, account: bytes) -> Balance:
-    """What the account holds. Raises Problem where Postgres has none, DatabaseUnavailable."""
-    row = await database.row(_BALANCE, (UUID(bytes=account),))
+async def find_balance(database: Database, account: bytes, at: datetime | None = None) -> Balance:
+    """What the account holds, or held after the last entry that is not later than `at`. Raises Problem where Postgres
+    has none, DatabaseUnavailable.
+    """
+    query = _BALANCE_NOW if at is None else BALANCE_AT
+    row = await database.row(query, {"account": UUID(bytes=account), "at": at})
     if row is None:
         raise _unknown()
     return _balance(account, row)
@@ -72,7 +95,11 @@ def _balance(account: bytes, row: dict[str, Any]) -> Balance:
         posted_minor=row["posted_minor"],
         available=format_minor(row["available_minor"], currency),
         available_minor=row["available_minor"],
-        as_of=rfc3339(row["changed_at"]),
+        held=format_minor(row["held_minor"], currency),
+        held_minor=row["held_minor"],
+        incoming=format_minor(row["incoming_minor"], currency),
+        incoming_minor=row["incoming_minor"],
+        as_of=rfc3339(row["as_of"]),
     )
 
 

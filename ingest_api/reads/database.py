@@ -12,7 +12,7 @@ from payments.errors import Unavailable
 
 _ACQUIRE_S = 2
 _STATEMENT_MS = 5_000
-SESSION_OPTIONS = f"-c statement_timeout={_STATEMENT_MS} -c default_transaction_read_only=on -c timezone=UTC"
+SESSION_OPTIONS = f"-c statement_timeout={_STATEMENT_MS} -c default_transaction_read_only=on -c jit=off -c timezone=UTC"
 WRITING = (
     f"-c statement_timeout={_STATEMENT_MS} -c lock_timeout=2000 -c idle_in_transaction_session_timeout=20000"
     " -c timezone=UTC"

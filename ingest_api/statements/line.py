@@ -1,0 +1,117 @@
+"""One entry of an account as a statement shows it, and the SQL that finds it.
+
+The order of an account is that of its entries' places: ledger time, then shard, sequence, index and leg.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from ingest_api.statements.kinds import LineKind, Posted, line_kind
+from payments.entries import EntryKind
+from payments.identifiers import NIL, is_system, system_account
+from payments.items.details import CauseKind
+from payments.postings import SystemAccount
+
+PLACE_COLUMNS: Final = "posted_at, shard, ledger_sequence, entry_index, leg_index"
+
+ABOUT: Final = """
+    JOIN journal_entries AS headline ON headline.journal_id = leg.journal_id
+    LEFT JOIN LATERAL (
+        SELECT cause_kind FROM causes WHERE operation_id = leg.journal_id ORDER BY kind LIMIT 1
+    ) AS cause ON true
+    LEFT JOIN LATERAL (
+        SELECT coalesce(sum(amount_minor) FILTER (WHERE account_id = %(fees)s), 0)::bigint AS fee_minor,
+            count(DISTINCT currency) > 1 AS is_exchange
+        FROM journal_legs WHERE journal_id = leg.journal_id AND headline.stated_legs > 0
+    ) AS stated ON true"""
+"""What a leg of account_legs (`leg`) belongs to. The fee is what its journal entry credits to `fees`."""
+
+LINE_COLUMNS: Final = """leg.posted_at, leg.shard, leg.ledger_sequence, leg.entry_index, leg.leg_index, leg.journal_id,
+    leg.amount_minor, headline.kind, headline.debit_account, headline.credit_account, cause.cause_kind,
+    stated.fee_minor, stated.is_exchange,
+    coalesce(
+        (SELECT description FROM decisions WHERE payment_id = leg.journal_id),
+        (SELECT description FROM account_events WHERE operation_id = leg.journal_id)
+    ) AS description"""
+
+
+class Place(NamedTuple):
+    """Where a leg stands in the order of its account."""
+
+    posted_at: datetime
+    shard: int
+    ledger_sequence: int
+    entry_index: int
+    leg_index: int
+
+
+class Line(NamedTuple):
+    """One entry of the account. Credits are positive, debits negative."""
+
+    place: Place
+    journal_id: bytes
+    kind: LineKind
+    amount_minor: int
+    balance_minor: int
+    """Posted balance after the entry."""
+    counterparty: bytes | None
+    """None where a journal names no one account."""
+    description: str
+    fee_minor: int
+    """What the operator has charged for it, to the one party or the other."""
+
+    @property
+    def counterparty_name(self) -> str:
+        """What an account of the operator is for; empty for a customer's."""
+        return system_name(self.counterparty) if self.counterparty is not None else ""
+
+
+def line_of(account: bytes, row: Mapping[str, Any], balance_minor: int) -> Line:
+    """The line of a row of LINE_COLUMNS. `balance_minor`: after it."""
+    posted = posted_of(row)
+    place = Place(*(row[name] for name in Place._fields))
+    return Line(
+        place,
+        row["journal_id"].bytes,
+        line_kind(posted),
+        row["amount_minor"],
+        balance_minor,
+        _counterparty(account, posted),
+        row["description"] or "",
+        0 if posted.kind is EntryKind.JOURNAL_POSTED else row["fee_minor"],
+    )
+
+
+def posted_of(row: Mapping[str, Any]) -> Posted:
+    """What tells the kind of a row."""
+    cause = row["cause_kind"]
+    return Posted(
+        EntryKind(row["kind"]),
+        CauseKind(cause) if cause is not None else None,
+        row["debit_account"].bytes,
+        row["credit_account"].bytes,
+        row["is_exchange"],
+    )
+
+
+def fees_account(currency: str) -> UUID:
+    """The parameter `fees` of ABOUT."""
+    return UUID(bytes=system_account(SystemAccount.FEES, currency))
+
+
+def _counterparty(account: bytes, posted: Posted) -> bytes | None:
+    """The other party of the headline; a party that is neither (an account among many legs) has none."""
+    parties = posted.debit_account, posted.credit_account
+    if account not in parties or NIL in parties:
+        return None
+    return parties[0] if account == parties[1] else parties[1]
+
+
+def system_name(account: bytes) -> str:
+    """`cash clearing` for the operator's account of that purpose; empty for every other account."""
+    code = int.from_bytes(account[8:10], "big")
+    if not is_system(account) or code not in set(SystemAccount):
+        return ""
+    return SystemAccount(code).name.lower().replace("_", " ")
