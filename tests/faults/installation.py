@@ -17,6 +17,7 @@ from millrace.topics import ensure_topics
 from runtime import migrate
 from schemas import topics
 from streams.app import APPLICATION
+from streams.shard import SOURCES
 from tests.faults.processes import PRODUCT, Kept
 from tests.support.environment import throw_away_settings
 
@@ -115,9 +116,8 @@ class Installation:
         return False
 
     def _undecided(self) -> bool:
-        names = (topics.COMMANDS.name, topics.CREDITS.name, topics.RETURNS.name)
         reader = self._reader(APPLICATION)
-        asked = [TopicPartition(name, shard) for name in names for shard in range(self.env.settings.shards)]
+        asked = [TopicPartition(name, shard) for name in SOURCES for shard in range(self.env.settings.shards)]
         try:
             return _more_to_read(reader, reader.committed(asked, 30))
         except KafkaException:  # a coordinator that moves or loads is asked again

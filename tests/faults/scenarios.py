@@ -2,6 +2,10 @@
 
 from functools import partial
 
+from tests.faults.commerce import faults as commerce
+from tests.faults.commerce.environment import WithProvider
+from tests.faults.commerce.faults import CONNECTORS
+from tests.faults.commerce.load import CheckoutLoad
 from tests.faults.http_api import faults as http_api
 from tests.faults.http_api.load import HttpLoad
 from tests.faults.installation import settings_of
@@ -107,6 +111,13 @@ SCENARIOS: dict[str, Scenario] = {
     "api_kill": _by_http("kill -9 of the API with requests in flight", http_api.api_kill),
     "api_restart": _by_http("SIGTERM of the API with requests in flight", http_api.api_restart),
     "http_kill_all": _by_http("kill -9 of API, workers, sink and Postgres in turn", http_api.each_in_turn),
+    "checkout": Scenario(
+        "kill -9 of workers, connectors and the payment provider in turn, with orders in flight",
+        commerce.each_in_turn,
+        load=CheckoutLoad,
+        others=(CONNECTORS,),
+        environment=WithProvider,
+    ),
     "postgres_kill": Scenario("kill -9 of Postgres", postgres.kill),
     "postgres_restart": Scenario("clean restart of Postgres", postgres.restart),
     "postgres_cut": Scenario(

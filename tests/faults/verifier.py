@@ -9,6 +9,7 @@ import json
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,7 @@ from tests.faults.load import Load
 from tests.faults.tail import Tail
 
 SCHEMAS = Path(__file__).parents[2] / "schemas" / "avro"
-LEDGER_SCHEMA, QUARANTINE_SCHEMA = (
-    fastavro.parse_schema(json.loads((SCHEMAS / name / "1.avsc").read_text()))
-    for name in ("LedgerRecord", "QuarantinedRecord")
-)
+NOBODY = "0" * 32
 FINDINGS_MAX = 20
 READ_TIMEOUT_S = 60
 TAIL_BEHIND_S = 10.0
@@ -37,7 +35,9 @@ INPUTS = {
     "commands": topics.COMMANDS.name,
     "credits": topics.CREDITS.name,
     "returns": topics.RETURNS.name,
+    "connector_results": topics.CONNECTOR_RESULTS.name,
 }
+LEG_KINDS = frozenset({"leg_reserved", "leg_settled", "leg_released"})
 
 
 @dataclass
@@ -165,8 +165,10 @@ class Verifier:
             if first < self._next_offsets.get((shard, source), 0):
                 self._verdict.finding(f"ledger shard {shard} record {sequence}: {source} {first} decided twice")
             self._next_offsets[shard, source] = record["next_offset"]
-            for entry in record["entries"]:
+            legs = _stated_legs(record)
+            for index, entry in enumerate(record["entries"]):
                 self._fold(entry)
+                self._fold_journal(entry, legs.get(index, []))
 
     def _fold(self, entry: dict[str, Any]) -> None:
         kind, payment, amount = entry["kind"], entry["operation_id"].hex(), int(entry["amount_minor"])
@@ -183,6 +185,15 @@ class Verifier:
             self._change(credit, amount, entry)
         elif kind in ("reserved", "returned"):
             self._change(debit, -amount if kind == "reserved" else amount, entry)
+
+    def _fold_journal(self, entry: dict[str, Any], legs: list[dict[str, Any]]) -> None:
+        """What a journal posts, and what its legs make available: that is taken as they state it."""
+        if entry["kind"] == "journal_posted":
+            for leg in legs:
+                self._posted[leg["account"].hex()] += leg["amount_minor"]
+        elif entry["kind"] in LEG_KINDS:
+            debit, credit = entry["debit_account"].hex(), entry["credit_account"].hex()
+            self._available[credit if debit == NOBODY else debit] = int(entry["available_after_minor"])
 
     def _change(self, account: str, amount: int, entry: dict[str, Any]) -> None:
         if account not in self._available:
@@ -218,8 +229,7 @@ class Verifier:
         self._poisoned += load.poisoned
         kept = [value for records in self._read_all(topics.QUARANTINE.name).values() for _, value in records]
         origins = {
-            (record["topic"], record["partition"], record["offset"], record["item"])
-            for record in (_decoded(value, QUARANTINE_SCHEMA) for value in kept)
+            (record["topic"], record["partition"], record["offset"], record["item"]) for record in map(_decoded, kept)
         }
         if not len(kept) == len(origins) == self._poisoned:
             self._verdict.finding(f"{self._poisoned} sent in vain, {len(kept)} in quarantine of {len(origins)} places")
@@ -260,8 +270,20 @@ def _end(reader: Consumer, topic: str, shard: int) -> int:
     return end
 
 
-def _decoded(value: bytes, schema: Any = LEDGER_SCHEMA) -> dict[str, Any]:
-    """By fastavro; behind the five bytes of the frame."""
-    record = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
+def _decoded(value: bytes) -> dict[str, Any]:
+    """By fastavro; behind a zero and the four bytes of the schema's id."""
+    record = fastavro.schemaless_reader(io.BytesIO(value[5:]), _schema(int.from_bytes(value[1:5])), None)
     assert isinstance(record, dict)
     return record
+
+
+@cache
+def _schema(schema_id: int) -> Any:
+    [row] = [row for row in json.loads((SCHEMAS / "lock.json").read_text()) if row["id"] == schema_id]
+    return fastavro.parse_schema(json.loads((SCHEMAS / row["record"] / f"{row['version']}.avsc").read_text()))
+
+
+def _stated_legs(record: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
+    """By entry: the legs of a journal that is posted. The one detail that has legs and nothing else is that."""
+    details = [(detail["entry"], detail["detail"]) for detail in record["details"]]
+    return {entry: detail["legs"] for entry, detail in details if detail.keys() == {"legs"}}
