@@ -1,19 +1,22 @@
 """CPU µs of each kind of decision: everything that follows from it included, applied to the book, nothing encoded.
 
-Keeps one book in memory. A transfer is the authorisation and the posting, a journal all of its answers.
+Keeps one book in memory. A transfer is the authorisation and the posting, a journal all of its answers; of money that
+moves outside, first all until the provider is asked, then all that its answer does.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from payments.accounts import AccountType
 from payments.book import Book
 from payments.commands import NO_REPLY, Command, CommandKind
+from payments.commerce.connector import ConnectorResult, Decline, Outcome
 from payments.entries import Entry, EntryKind, Source
 from payments.identifiers import derive_operation_id, system_account
-from payments.items.details import Posting
+from payments.items.details import Posting, ProviderRequest
 from payments.lifecycle import decide as decide_command
-from payments.movements.deciding import decide, settled
+from payments.movements.deciding import conclude, decide, settled
 from payments.movements.instructions import (
     CaptureHold,
     ClearDeposit,
@@ -21,6 +24,9 @@ from payments.movements.instructions import (
     Instruction,
     OpenAccount,
     OpenDispute,
+    Order,
+    PayOut,
+    PlaceCheckout,
     PlaceHold,
     PostJournal,
     PricedTransfer,
@@ -37,7 +43,15 @@ _CUSTOMERS = [bytes([0x71, number % 251, number // 251]) + b"\x70" * 13 for numb
 _SHOPS = [bytes([0x72, number]) + b"\x70" * 14 for number in range(50)]
 _FEES = system_account(SystemAccount.FEES, "EUR")
 
-Asked = Command | Instruction
+
+class Answer(NamedTuple):
+    """What a provider says, and who waits for it."""
+
+    owner: bytes
+    result: ConnectorResult
+
+
+Asked = Command | Instruction | Answer
 Prepare = Callable[["Core"], list[Asked]]
 """Makes what a round asks; whatever it refers to is decided before."""
 
@@ -66,7 +80,9 @@ class Core:
         """Decide and apply it with all that follows; its own entry."""
         self._number += 1
         source = Source(self._number, 0, _START_US + self._number)
-        if isinstance(asked, Command):
+        if isinstance(asked, Answer):
+            entry, _ = conclude(self.book, *asked, source)
+        elif isinstance(asked, Command):
             operation_id = derive_operation_id(asked.authority, asked.idempotency_key, 0)
             entry = decide_command(self.book, operation_id, asked, source)
         else:
@@ -108,6 +124,10 @@ def kinds() -> dict[str, Prepare]:
         "refund": lambda core: [_refund(core, one, shop) for one, shop in core.pairs()],
         "dispute opened": lambda core: [_dispute(core, one, shop) for one, shop in core.pairs()],
         "dispute won": lambda core: [_won(core, one, shop) for one, shop in core.pairs()],
+        "order until the provider is asked": lambda core: [_order(core, shop) for _, shop in core.pairs()],
+        "order charged": lambda core: [_done(core, _order(core, shop)) for _, shop in core.pairs()],
+        "payout until the provider is asked": lambda core: [_payout(core, one) for one, _ in core.pairs()],
+        "payout done": lambda core: [_done(core, _payout(core, one)) for one, _ in core.pairs()],
         "journal of four legs": lambda core: [_journal(core, one, shop) for one, shop in core.pairs()],
     }
 
@@ -193,6 +213,43 @@ def _dispute(core: Core, one: bytes, shop: bytes) -> OpenDispute:
 def _won(core: Core, one: bytes, shop: bytes) -> ResolveDispute:
     dispute_id = core.ask(_dispute(core, one, shop)).operation_id
     return ResolveDispute(merchant=shop, dispute_id=dispute_id, is_won=True, envelope=core.envelope())
+
+
+def _order(core: Core, shop: bytes) -> PlaceCheckout:
+    """A checkout of one order."""
+    envelope = core.envelope()
+    checkout = envelope.idempotency_key.encode().rjust(16, b"\x73")
+    orders = (Order(envelope.idempotency_key, shop, 10, "EUR", False),)
+    return PlaceCheckout(
+        checkout=checkout, provider="stripe", token="pm_card_visa", buyer="", orders=orders, envelope=envelope
+    )
+
+
+def _payout(core: Core, one: bytes) -> PayOut:
+    return PayOut(
+        account=one, provider="stripe", token="ba_1", amount_minor=10, currency="EUR", envelope=core.envelope()
+    )
+
+
+def _done(core: Core, asked: PlaceCheckout | PayOut) -> Answer:
+    """The provider's answer to what was asked of it."""
+    [request] = [detail for detail in core.ask(asked).details if isinstance(detail, ProviderRequest)]
+    result = ConnectorResult(
+        request.item_id,
+        1,
+        request.provider,
+        request.operation,
+        request.payment_order_id,
+        Outcome.SUCCEEDED,
+        "pi_1",
+        Decline.NONE,
+        "",
+        None,
+        "",
+        0,
+        attempt_follows=False,
+    )
+    return Answer(request.owner, result)
 
 
 def _journal(core: Core, one: bytes, shop: bytes) -> PostJournal:
