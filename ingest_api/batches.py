@@ -35,13 +35,16 @@ from ingest_api.problems import ADVICE, Fault, FieldError, Problem
 from ingest_api.publisher import Record
 from ingest_api.reads.consistency import HEADER, encode_token
 from ingest_api.reads.earlier_decisions import Found
+from ingest_api.risk.attributes import RiskKeys
 from ingest_api.services import Services
 from ingest_api.submission import record_headers
 from ingest_api.transfers import encoded_headers
 from payments.commands import Command, CommandKind
 from payments.identifiers import ACCOUNT, PAYMENT, derive_operation_id, format_id, shard_of_operation
+from payments.movements.instructions import AttributedTransfer, Attributes, attributed
 from payments.rejections import Reason
 from schemas.codec.commands import MAX_ITEMS, encode_batch, encode_body
+from schemas.codec.instructions import encode_instruction
 from schemas.partitioning import shard_of
 from schemas.topics import COMMANDS
 
@@ -49,8 +52,8 @@ router = APIRouter(tags=["transfers"])
 
 LINES_MAX = 10_000
 BODY_BYTES_MAX = 8 * 1024 * 1024
-LINE_BYTES_MAX = 8_192
-"""A line of the longest texts, every character escaped, stays below: (255 + 140) × 12 + 400."""
+LINE_BYTES_MAX = 12_288
+"""A line of the longest texts, every character escaped, stays below: (255 + 140 + 2 × 255) × 12 + 600."""
 
 PACK_ITEMS = 250
 """Commands per record. At most 250 × 1.7 kB = 425 kB, below the broker's megabyte; 60, 250 and 1,000 cost this side
@@ -77,6 +80,7 @@ class Line(NamedTuple):
     number: int
     command: Command
     operation_id: bytes
+    attributes: Attributes | None = None
 
 
 class ReadLines(NamedTuple):
@@ -95,6 +99,9 @@ class Pack:
 
     def add(self, line: Line) -> None:
         shard = shard_of_operation(line.operation_id)
+        if line.attributes is not None:
+            self._add_alone(shard, attributed(line.command, line.attributes))
+            return
         opened = self._open.get(shard)
         if opened is None:
             opened = self._open[shard] = (line.command.authority, [])
@@ -102,6 +109,12 @@ class Pack:
         bodies.append(encode_body(line.command))
         if len(bodies) == PACK_ITEMS:
             self._close(shard)
+
+    def _add_alone(self, shard: int, transfer: AttributedTransfer) -> None:
+        """Behind the lines before it: those of one account are decided in their order."""
+        if shard in self._open:
+            self._close(shard)
+        self.records.append(Record(shard, transfer.authority, encode_instruction(transfer)))
 
     def _close(self, shard: int) -> None:
         first_authority, bodies = self._open.pop(shard)
@@ -123,7 +136,7 @@ async def accept_batch(services: Services, call: Call) -> Answer:
 async def _accept(services: Services, call: Call, principal: Principal) -> Answer:
     lines = split_lines(await call.body(BODY_BYTES_MAX))
     take_tokens(services, principal, len(lines))
-    read = await read_lines(lines, principal, services.settings.shards)
+    read = await read_lines(lines, principal, services.settings.shards, services.risk_keys)
     await refuse_others_accounts(services.access, principal, read)
     found = await services.earlier.find([(line.operation_id, line.command.kind) for line in read.good])
     accepted, fresh = _sort_out(read, found) if found else (read.good, read.good)
@@ -208,18 +221,21 @@ def _too_many() -> Problem:
     return Problem(Fault.TOO_MANY_LINES, f"At most {LINES_MAX} lines in one batch; nothing was taken.")
 
 
-async def read_lines(lines: list[tuple[int, bytes]], principal: Principal, shards: int) -> ReadLines:
+async def read_lines(
+    lines: list[tuple[int, bytes]], principal: Principal, shards: int, risk_keys: RiskKeys
+) -> ReadLines:
     """Sort the lines into commands and refusals, letting other calls in between."""
     read = ReadLines([], [])
     for start in range(0, len(lines), _TURN_LINES):
         for number, line in lines[start : start + _TURN_LINES]:
-            command = read_line(line, principal)
-            if isinstance(command, FieldError):
-                read.refusals.append(LineRefusal(number, str(command.code), command.detail, command.pointer))
+            asked = read_line(line, principal, risk_keys)
+            if isinstance(asked, FieldError):
+                read.refusals.append(LineRefusal(number, str(asked.code), asked.detail, asked.pointer))
                 continue
+            command, attributes = (asked, None) if isinstance(asked, Command) else (asked.command, asked.attributes)
             authority = command.authority
             operation_id = derive_operation_id(authority, command.idempotency_key, shard_of(authority, shards))
-            read.good.append(Line(number, command, operation_id))
+            read.good.append(Line(number, command, operation_id, attributes))
         await asyncio.sleep(0)
     return read
 
@@ -230,19 +246,23 @@ def _id_of(line: Line) -> str:
     return format_id(PAYMENT, line.operation_id)
 
 
-def read_line(line: bytes, principal: Principal) -> Command | FieldError:
-    """The command of a line, or what is wrong with it. Never raises, whatever the bytes are."""
+def read_line(line: bytes, principal: Principal, risk_keys: RiskKeys) -> Command | AttributedTransfer | FieldError:
+    """What a line asks for, or what is wrong with it. Never raises, whatever the bytes are."""
     if len(line) > LINE_BYTES_MAX:
         return FieldError("", Fault.LINE_TOO_LONG, f"At most {LINE_BYTES_MAX} bytes a line.")
     try:
         body = _TRANSFER.decode(line)
     except (ValueError, RecursionError) as error:
         return _read_other(line, principal, error)
-    return (
+    command = (
         _permitted(principal, Scope.PAYMENTS_WRITE)
         or key_fault(body.idempotency_key, "/idempotency_key")
         or transfer_command(body, body.idempotency_key)
     )
+    if body.risk is None or isinstance(command, FieldError):
+        return command
+    attributes = risk_keys.attributes(body.risk)
+    return attributes if isinstance(attributes, FieldError) else attributed(command, attributes)
 
 
 def _read_other(line: bytes, principal: Principal, error: Exception) -> Command | FieldError:

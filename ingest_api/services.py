@@ -14,6 +14,7 @@ from ingest_api.publisher import Publisher
 from ingest_api.reads.database import Database
 from ingest_api.reads.earlier_decisions import EarlierDecisions
 from ingest_api.replies import ReplyListener, WaitingCalls
+from ingest_api.risk.attributes import RiskKeys
 from ingest_api.schedules.register import ScheduleRegister
 from ingest_api.submission import Submission
 from runtime.settings import Settings
@@ -38,6 +39,7 @@ class Services:
     listener: ReplyListener
     publisher: Publisher
     submission: Submission
+    risk_keys: RiskKeys
 
     @classmethod
     def of(cls, settings: Settings) -> "Services":
@@ -62,6 +64,7 @@ class Services:
             ReplyListener(settings, waiting.resolve),
             publisher,
             Submission(publisher, waiting, earlier, settings.shards),
+            RiskKeys.of(settings),
         )
 
     async def start(self) -> None:

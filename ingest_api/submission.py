@@ -17,7 +17,7 @@ from ingest_api.replies import Waiting, WaitingCalls
 from payments.commands import NO_REPLY, Command
 from payments.entries import EntryKind
 from payments.identifiers import derive_operation_id
-from payments.movements.instructions import Instruction
+from payments.movements.instructions import Attributes, Instruction, attributed
 from payments.rejections import Reason
 from schemas.codec.commands import encode_command
 from schemas.codec.instructions import encode_instruction
@@ -56,15 +56,23 @@ class Submission:
         self._earlier = earlier
         self._shards = shards
 
-    async def submit(self, command: Command, wait_s: float, headers: list[tuple[str, bytes]]) -> Outcome:
+    async def submit(
+        self, command: Command, wait_s: float, headers: list[tuple[str, bytes]], attributes: Attributes | None = None
+    ) -> Outcome:
         """Raises QueueFull (nothing taken) or DeliveryUnknown (repeat with the same key)."""
-        (outcome,) = await self.submit_all([command], wait_s, headers)
+        (outcome,) = await self.submit_all([command], wait_s, headers, attributes)
         return outcome
 
     async def submit_all(
-        self, commands: Sequence[Command], wait_s: float, headers: list[tuple[str, bytes]]
+        self,
+        commands: Sequence[Command],
+        wait_s: float,
+        headers: list[tuple[str, bytes]],
+        attributes: Attributes | None = None,
     ) -> list[Outcome]:
-        """The same for several commands of one account, each with a key of its own: they are decided in this order."""
+        """The same for several commands of one account, each with a key of its own: they are decided in this order.
+        `attributes`: of transfers of which it is known how they were asked for.
+        """
         deadline = time.monotonic() + wait_s
         authority = commands[0].authority
         shard = shard_of(authority, self._shards)
@@ -72,7 +80,11 @@ class Submission:
         found = await self._earlier.find_together([(id_, command.kind) for id_, command in asked.items()])
         replies = {id_: _reply(id_, asked[id_], found[id_]) for id_ in asked if id_ in found}
         positions = dict(sorted(found[id_].position for id_ in replies))
-        fresh = {id_: command for id_, command in asked.items() if id_ not in replies}
+        fresh = {
+            id_: command if attributes is None else attributed(command, attributes)
+            for id_, command in asked.items()
+            if id_ not in replies
+        }
         if fresh:
             until = deadline if wait_s > 0 else None
             positions, decided = await self._send(shard, fresh, until, headers)

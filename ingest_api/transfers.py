@@ -30,12 +30,14 @@ from ingest_api.reads.consistency import HEADER, encode_token
 from ingest_api.reads.database import Database
 from ingest_api.reads.payments import find_payment, unknown_payment
 from ingest_api.reads.settled import look_until
+from ingest_api.risk.attributes import RiskBody
 from ingest_api.services import Services
 from ingest_api.submission import Outcome, record_headers
 from payments.commands import Command
 from payments.entries import EntryKind
 from payments.identifiers import ACCOUNT, PAYMENT, parse_id
 from payments.lifecycle import PaymentStatus
+from payments.movements.instructions import Attributes
 from payments.rejections import Reason
 
 _REFUSED = frozenset({PaymentStatus.REJECTED, PaymentStatus.RETURNED})
@@ -49,8 +51,17 @@ async def create_transfer(services: Services, call: Call) -> Answer:
     if names_an_alias(body):
         body = await services.aliases.resolved(principal.subject, key, body)
     command = checked(transfer_command(body, key))
+    attributes = None if body.risk is None else known_of(services, body.risk)
     await services.access.require(principal, command.payer, Action.MOVE_MONEY)
-    return await _move(services, call, command)
+    return await _move(services, call, command, attributes)
+
+
+def known_of(services: Services, body: RiskBody) -> Attributes:
+    """What the risk rules may know of how a payment was asked for. Raises Problem."""
+    attributes = services.risk_keys.attributes(body)
+    if isinstance(attributes, FieldError):
+        raise field_problem(attributes)
+    return attributes
 
 
 async def create_deposit(services: Services, call: Call, account_id: str) -> Answer:
@@ -85,11 +96,11 @@ def checked(command: Command | FieldError) -> Command:
     return command
 
 
-async def _move(services: Services, call: Call, command: Command) -> Answer:
+async def _move(services: Services, call: Call, command: Command, attributes: Attributes | None = None) -> Answer:
     asked_s = preferred_wait_s(call.header(b"prefer"))
     wait_s = DEFAULT_WAIT_S if asked_s is None else asked_s
     headers = record_headers(call.request_id, call.header(b"traceparent"))
-    outcome = await services.submission.submit(command, wait_s, headers)
+    outcome = await services.submission.submit(command, wait_s, headers, attributes)
     return await _answer(services.database, command, outcome, answer_headers(outcome.positions, asked_s))
 
 

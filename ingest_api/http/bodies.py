@@ -12,6 +12,7 @@ import msgspec
 
 from ingest_api.aliases.parties import PartyText
 from ingest_api.problems import Fault, FieldError
+from ingest_api.risk.attributes import RiskBody
 from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, NO_REPLY, Command, CommandKind
 from payments.identifiers import ACCOUNT, NIL, derive_account_id, parse_id
 from payments.money import EXPONENTS, MAX_MINOR, AmountProblem, to_minor
@@ -64,6 +65,7 @@ class TransferBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     amount: AmountText
     currency: CurrencyText
     description: Description = ""
+    risk: RiskBody | None = None
 
 
 class DepositBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

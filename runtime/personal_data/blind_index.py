@@ -19,7 +19,9 @@ DIGEST_BYTES: Final = 16
 def digest_of(index_key: bytes, index: str, kind: Identifier, value: Personal) -> bytes | None:
     """Where this value stands in an index, or None where it is not of its kind."""
     normal = normal_form(kind, value)
-    if normal is None:
-        return None
-    message = b"\0".join((index.encode(), kind.encode(), normal.encode()))
-    return hmac.digest(index_key, message, hashlib.sha256)[:DIGEST_BYTES]
+    return None if normal is None else digest_of_text(index_key, f"{index}\0{kind}", normal)
+
+
+def digest_of_text(index_key: bytes, index: str, normal: str) -> bytes:
+    """Where a text in its normal form stands in an index."""
+    return hmac.digest(index_key, f"{index}\0{normal}".encode(), hashlib.sha256)[:DIGEST_BYTES]

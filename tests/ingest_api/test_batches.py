@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ingest_api.batches import LINES_MAX, PACK_ITEMS, ReadLines, pack, read_lines, split_lines
 from ingest_api.identity.tokens import ALL_SCOPES, Principal, Scope
 from ingest_api.problems import STATUS
+from ingest_api.risk.attributes import RiskKeys
 from payments.commands import Command, CommandKind
 from payments.identifiers import ACCOUNT, derive_account_id, format_id, parse_id
 from payments.lifecycle import PaymentStatus
@@ -26,10 +27,11 @@ PAYER = "acc_01jd5v2q7xf8k8v6n3m4p5r6st"
 PAYEE = "acc_01jd5v2q7xf8k8v6n3m4p5r6ss"
 PRINCIPAL = Principal("tester", frozenset(ALL_SCOPES), 2**40)
 SHARDS = 4
+RISK_KEYS = RiskKeys(b"k" * 32)
 
 
 def read_all(body: bytes, principal: Principal = PRINCIPAL) -> ReadLines:
-    return asyncio.run(read_lines(split_lines(body), principal, SHARDS))
+    return asyncio.run(read_lines(split_lines(body), principal, SHARDS, RISK_KEYS))
 
 
 def commands_of(read: ReadLines) -> list[tuple[int, Command]]:
@@ -181,7 +183,7 @@ NOISE = st.one_of(
 @given(st.lists(GOOD | NOISE, min_size=1, max_size=30))
 def test_noise_never_costs_a_good_line(lines: list[tuple[bool, bytes]]) -> None:
     """Never an exception; every good line is a command, every other line is either one or is answered."""
-    read = asyncio.run(read_lines([(n, raw) for n, (_, raw) in enumerate(lines, 1)], PRINCIPAL, SHARDS))
+    read = asyncio.run(read_lines([(n, raw) for n, (_, raw) in enumerate(lines, 1)], PRINCIPAL, SHARDS, RISK_KEYS))
     taken, refused = {line.number for line in read.good}, {line.line for line in read.refusals}
     assert taken | refused == set(range(1, len(lines) + 1))
     assert not taken & refused

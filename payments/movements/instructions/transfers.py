@@ -55,6 +55,11 @@ class AttributedTransfer(Instruction):
         )
 
     @property
+    def attributes(self) -> Attributes:
+        """How it was asked for."""
+        return self.envelope.attributes
+
+    @property
     def fingerprint(self) -> bytes:
         return self.command.fingerprint
 
