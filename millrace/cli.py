@@ -12,6 +12,7 @@ from millrace.personal_data.app import app as personal_data
 from millrace.rules.app import app as rules
 from millrace.schedules.app import app as schedules
 from millrace.screening.app import app as screening
+from millrace.statements.app import app as statements
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING, EXIT_ALARM = 1, 2, 3, 4
 
@@ -356,10 +357,10 @@ def discard(
     run_discard(cases, because=because, who=who, as_json=as_json)
 
 
-app.add_typer(personal_data, name="personal-data")
-app.add_typer(rules, name="rules")
-app.add_typer(schedules)
-app.add_typer(screening, name="screening")
+for name, commands in {"personal-data": personal_data, "rules": rules, "screening": screening}.items():
+    app.add_typer(commands, name=name)
+for commands in (schedules, statements):
+    app.add_typer(commands)
 
 
 @app.command()

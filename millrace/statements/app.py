@@ -1,0 +1,43 @@
+"""The commands `millrace statement` and `millrace balance`, as millrace.cli has the others."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+Account = Annotated[str, typer.Argument(help="acc_…")]
+
+
+@app.command()
+def statement(
+    account: Account,
+    month: Annotated[str, typer.Option(help="2026-10, in UTC.")],
+    format_: Annotated[str, typer.Option("--format", help="json, csv, camt053 or pdf.")] = "csv",
+    out: Annotated[Path | None, typer.Option(help="A file; default stdout.", dir_okay=False)] = None,
+) -> None:
+    """Write the statement of an account's month."""
+    from ingest_api.statements.formats.files import StatementFormat
+    from millrace.statements.command import run_statement
+
+    if format_ not in set(StatementFormat):
+        raise typer.BadParameter(f"one of {', '.join(StatementFormat)}", param_hint="--format")
+    run_statement(account, month, StatementFormat(format_), out)
+
+
+@app.command()
+def balance(
+    account: Account,
+    at: Annotated[str, typer.Option(help="RFC 3339, UTC where no offset is given; default now.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show posted, available, held and incoming as they stand, or stood."""
+    from millrace.statements.command import run_balance
+
+    try:
+        moment = datetime.fromisoformat(at) if at else None
+    except ValueError as error:
+        raise typer.BadParameter("a time as 2026-10-31T23:59:59.999999Z", param_hint="--at") from error
+    run_balance(account, moment, as_json=as_json)
