@@ -9,10 +9,13 @@ import random
 from payments.commands import Command
 from schemas import topics
 from schemas.codec.commands import encode_batch, encode_body
+from schemas.codec.connectors import decode_request, encode_result
 from schemas.codec.instructions import encode_instruction, encode_tick
 from tests.model.follow import Follower, Record
+from tests.model.interleaving import OUTCOMES
 from tests.model.ledger import authority, place_of
 from tests.model.operations import Operations
+from tests.model.provider import Provider
 from tests.streams.world import AGENTS, World
 
 
@@ -25,6 +28,9 @@ class Agents:
         self.follower = Follower(shards, self._input_at)
         self._operations = Operations(self._rng, self.follower.watcher.ledger.state, shards)
         self._read = [0] * shards
+        self._provider = Provider()
+        self._asked = [0] * shards
+        """Requests that the provider has read, by shard."""
 
     def play(self, operations: int) -> None:
         """Raises Disagreement."""
@@ -34,6 +40,8 @@ class Agents:
                 topic, shard = self._rng.choice(list(AGENTS)), self._rng.randrange(self.world.shards)
                 self.world.decide(topic, shard, self._rng.choice((1, 3, None)))
                 self._follow()
+            if self._rng.randrange(4) == 0:
+                self._answer()
             if self._rng.randrange(400) == 0:
                 self.world.restart(self._rng.randrange(self.world.shards), with_disk=self._rng.random() < 0.5)
         self.world.settle()
@@ -50,6 +58,19 @@ class Agents:
         packed = encode_batch([encode_body(asked)]) if isinstance(asked, Command) else encode_instruction(asked)
         shard = place_of(asked, self.follower.watcher.ledger.state.home)
         self.world.produce(topics.COMMANDS.name, packed, key=authority(asked), partition=shard)
+
+    def _answer(self) -> None:
+        """The provider reads what it was asked, and has done something of it."""
+        for shard, read in enumerate(self._asked):
+            log = self.world.logs[topics.CONNECTOR_REQUESTS.name, shard]
+            self._provider.requests += [(record.key() or b"", decode_request(record.value())) for record in log[read:]]
+            self._asked[shard] = len(log)
+        answer = self._provider.repeat if self._rng.randrange(8) == 0 else self._provider.answer
+        said = answer(self._rng.randrange(1 << 16), self._rng.choice(OUTCOMES))
+        if said is not None:
+            owner, result = said
+            shard = self.follower.watcher.ledger.state.home(owner)
+            self.world.produce(topics.CONNECTOR_RESULTS.name, encode_result(result), key=owner, partition=shard)
 
     def _follow(self) -> None:
         for shard, read in enumerate(self._read):

@@ -4,13 +4,12 @@ Decisions, routing and settling are those of the product (payments and streams.a
 lists. Each step is a value, so that a run can be taken again without some of its steps.
 """
 
-from collections import deque
 from dataclasses import dataclass
 from functools import partial
 
 from payments.book import Book, evolve
 from payments.commands import NO_REPLY, Command
-from payments.commerce.connector import ConnectorRequest, ConnectorResult, Decline, Outcome
+from payments.commerce.connector import ConnectorRequest, Outcome
 from payments.entries import Credit, Entry, Source
 from payments.identifiers import derive_operation_id
 from payments.lifecycle import decide
@@ -22,14 +21,12 @@ from streams.agents.settle import settle, settle_message
 from streams.outbox import Outbox
 from streams.shard import Shard
 from tests.model.ledger import authority, place_of
+from tests.model.provider import Provider
 from tests.model.watcher import Disagreement, Watcher
 
 SHARDS = 3
 CHECKED_EVERY = 25
 """Steps between two looks at what must be true of the whole: about a tenth of the time."""
-
-ANSWERED_AGAIN = 20
-"""Results that may come once more."""
 
 home = partial(shard_of, shards=SHARDS)
 
@@ -79,26 +76,6 @@ class Restart:
 Step = Ask | Deliver | Answer | Tick | Restart
 
 
-def answered(request: ConnectorRequest, outcome: Outcome) -> ConnectorResult:
-    """What a provider says about an attempt."""
-    attempt = request.attempt
-    return ConnectorResult(
-        request.request_id,
-        attempt,
-        request.provider,
-        request.operation,
-        request.payment_order_id,
-        outcome,
-        f"{request.operation.name} {attempt}" if outcome is not Outcome.UNKNOWN else "",
-        Decline.CARD_DECLINED if outcome is Outcome.FAILED else Decline.NONE,
-        "",
-        None,
-        "",
-        0,
-        attempt_follows=outcome not in (Outcome.SUCCEEDED, Outcome.FAILED),
-    )
-
-
 class CoreShard(Shard):
     """A shard that is its book and the list of its entries."""
 
@@ -140,9 +117,7 @@ class World:
         self.watcher = Watcher(home)
         self.shards = [CoreShard(number) for number in range(SHARDS)]
         self.under_way: list[tuple[int, Credit]] = []
-        self.requests: list[tuple[bytes, ConnectorRequest]] = []
-        """What providers are to do, each as of its next attempt."""
-        self.answers: deque[tuple[bytes, ConnectorResult]] = deque(maxlen=ANSWERED_AGAIN)
+        self.provider = Provider()
         self._played = 0
         self._now_us = 0
 
@@ -158,7 +133,7 @@ class World:
                 self._ask(step)
             case Deliver() if self.under_way:
                 self._deliver(step)
-            case Answer() if self.answers if step.is_repeated else self.requests:
+            case Answer():
                 self._answer(step)
             case Tick():
                 self._tick(step)
@@ -189,25 +164,16 @@ class World:
         self._send(number, sent)
 
     def _answer(self, step: Answer) -> None:
-        owner, result = self._repeated(step) if step.is_repeated else self._next_answer(step)
+        said = (self.provider.repeat if step.is_repeated else self.provider.answer)(step.place, step.outcome)
+        if said is None:
+            return
+        owner, result = said
         shard, sent = self.shards[home(owner)], Sent()
         source = Source(len(shard.log), 0, step.time_us)
         entry, reply_to = deciding.conclude(shard.book, owner, result, source)
         settle(shard, sent, entry, source, reply_to)
         self.watcher.concluded(shard.number, owner, result, step.time_us, sent.entries)
         self._send(shard.number, sent)
-
-    def _repeated(self, step: Answer) -> tuple[bytes, ConnectorResult]:
-        owner, result = self.answers[step.place % len(self.answers)]
-        return owner, result._replace(outcome=step.outcome)
-
-    def _next_answer(self, step: Answer) -> tuple[bytes, ConnectorResult]:
-        owner, request = self.requests.pop(step.place % len(self.requests))
-        result = answered(request, step.outcome)
-        self.answers.append((owner, result))
-        if result.attempt_follows:
-            self.requests.append((owner, request._replace(attempt=request.attempt + 1)))
-        return owner, result
 
     def _tick(self, step: Tick) -> None:
         shard, sent = self.shards[step.shard], Sent()
@@ -218,7 +184,7 @@ class World:
 
     def _send(self, shard: int, sent: Sent) -> None:
         self.under_way += [(self.watcher.destination(shard, message), message) for message in sent.messages]
-        self.requests += sent.requests
+        self.provider.requests += sent.requests
 
     def _restart(self, shard: CoreShard) -> None:
         before, shard.book = shard.book, Book()

@@ -30,8 +30,10 @@ def test_each_order_of_a_checkout_lives_alone(shop: Shop) -> None:
     """One seller does not exist, one charge fails, one succeeds."""
     shop.place(order("order 2", b"\x70" * 16), order("order 3", OTHER), order())
     shop.deliver()
-    assert len(shop.world.requests) == 2
-    place = next(at for at, (_, asked) in enumerate(shop.world.requests) if asked.payment_order_id == "order 3")
+    assert len(shop.world.provider.requests) == 2
+    place = next(
+        at for at, (_, asked) in enumerate(shop.world.provider.requests) if asked.payment_order_id == "order 3"
+    )
     shop.provider(Outcome.FAILED, place)
     assert shop.status() is OrderStatus.EXECUTING
     shop.provider(Outcome.SUCCEEDED)
@@ -76,7 +78,7 @@ def test_an_order_that_is_cancelled_before_its_seller_has_answered_is_never_char
     assert shop.cancel().kind is EntryKind.NOTED
     assert (shop.status(), shop.order().reason) == (OrderStatus.FAILED, Reason.ORDER_CANCELLED)
     shop.deliver()
-    assert shop.world.requests == []
+    assert shop.world.provider.requests == []
     assert shop.kinds(SELLER)[-1] is EntryKind.LEG_RELEASED
 
 
@@ -133,7 +135,7 @@ def test_a_refund_and_a_chargeback_that_cross_never_exceed_the_order(shop: Shop)
     assert shop.dispute(60_00).kind is EntryKind.DEBITED
     shop.deliver()
     assert shop.order().refunded_minor == 0
-    assert shop.world.requests == []
+    assert shop.world.provider.requests == []
     assert shop.refund(40_00).kind is EntryKind.JOURNAL_OPENED
     shop.deliver()
     assert shop.dispute(1).reason is Reason.REFUND_EXCEEDS_PAYMENT

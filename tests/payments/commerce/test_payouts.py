@@ -15,7 +15,8 @@ from payments.identifiers import PAYMENT, format_id
 from payments.items.details import Legs, Posting
 from payments.movements.deciding import conclude, requests_of
 from payments.rejections import Reason
-from tests.model.world import answered, home
+from tests.model.provider import answered
+from tests.model.world import home
 from tests.payments.commerce.shop import CHECKOUT, CLEARING, ORDER_ID, SELLER, START_US, Shop, order
 
 SOURCE = Source(1, 0, START_US)
@@ -109,7 +110,7 @@ def test_the_provider_is_asked_for_what_was_decided() -> None:
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_who_waits_hears_of_the_last_word(shop: Shop, outcome: Outcome) -> None:
     shop.pay_out(60_00, WAITING)
-    [(owner, request)] = shop.world.requests
+    [(owner, request)] = shop.world.provider.requests
     book = shop.world.shards[home(SELLER)].book
     entry, reply_to = conclude(book, owner, answered(request, outcome), SOURCE)
     assert reply_to == (WAITING if outcome in (Outcome.SUCCEEDED, Outcome.FAILED) else NO_REPLY)
