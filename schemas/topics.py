@@ -112,7 +112,7 @@ CONNECTOR_REQUESTS = Topic(
     "connectors.requests",
     ("ConnectorRequest",),
     "who waits for the result: a checkout or an account",
-    "streams: checkout; connectors: later attempts",
+    "streams: authorise, take_back; connectors: later attempts",
     "connectors",
     Spread.SHARDS,
     7 * _DAY_MS,
@@ -122,7 +122,7 @@ CONNECTOR_RESULTS = Topic(
     ("ConnectorResult",),
     "the request's key, on the request's partition",
     "connectors",
-    "streams: checkout",
+    "streams: conclude",
     Spread.SHARDS,
     _FOR_EVER,
 )
