@@ -18,7 +18,7 @@ from payments.rejections import Reason
 from payments.terms.providers import clearing_of
 
 MAX_ORDERS = 32
-"""Each is three items of at most 2,000 bytes together: 64 kB of one ledger record."""
+"""Each is three items of at most 2,100 bytes together (charges refer to nothing yet): 70 kB of one ledger record."""
 
 
 def place_checkout(book: Book, operation_id: bytes, asked: PlaceCheckout, _source: Source) -> Deed | Reason:

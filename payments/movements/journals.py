@@ -102,6 +102,7 @@ def end(book: Book, credit: Credit, source: Source) -> Entry | None:
     else:
         change = Change(max(leg.amount_minor, 0) if is_posted else -min(leg.amount_minor, 0))
     kind = EntryKind.LEG_SETTLED if is_posted else EntryKind.LEG_RELEASED
+    # Named is what moves the available balance; a debit that is posted and a credit that is not are named whole.
     moves = is_posted is (leg.amount_minor > 0)
     named_minor = change.available_minor if moves else abs(leg.amount_minor)
     available = available_of(book, leg.owner) + change.available_minor
