@@ -1,8 +1,10 @@
 """Accounts over HTTP: open, look at, change, pay money in."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
 
 from ingest_api.account_changes.bodies import NewAccountBody
 from ingest_api.account_changes.changing import change_account
@@ -17,12 +19,19 @@ from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.rights import Action
 from ingest_api.reads.accounts import find_account, find_balance, known_account
 from ingest_api.services import Services
+from ingest_api.statements.moments import past_utc
 from ingest_api.transfers import create_deposit
 
 router = APIRouter(tags=["accounts"])
 
 
-async def _viewable(services: Services, principal: Principal, account_id: str) -> bytes:
+class BalanceQuery(BaseModel, extra="forbid"):
+    """Query of a balance."""
+
+    at: datetime | None = Field(None, description="RFC 3339: as it stood then, after the entries of that microsecond")
+
+
+async def viewable(services: Services, principal: Principal, account_id: str) -> bytes:
     """The account of a path that the principal may look at. Raises Problem, DatabaseUnavailable."""
     account = known_account(account_id)
     await services.access.require(principal, account, Action.VIEW)
@@ -30,11 +39,11 @@ async def _viewable(services: Services, principal: Principal, account_id: str) -
 
 
 async def _account(services: Services, principal: Principal, account_id: str) -> Account:
-    return await find_account(services.database, await _viewable(services, principal, account_id))
+    return await find_account(services.database, await viewable(services, principal, account_id))
 
 
-async def _balance(services: Services, principal: Principal, account_id: str) -> Balance:
-    return await find_balance(services.database, await _viewable(services, principal, account_id))
+async def _balance(services: Services, principal: Principal, account_id: str, query: BalanceQuery) -> Balance:
+    return await find_balance(services.database, await viewable(services, principal, account_id), past_utc(query.at))
 
 
 def _described_change() -> dict[str, Any]:
@@ -78,12 +87,12 @@ async def put_account(request: Request, account_id: str) -> Response:
 
 
 @router.get("/accounts/{account_id}/balance", **describe("What an account holds", Scope.ACCOUNTS_READ, Balance))
-async def get_balance(request: Request, account_id: str) -> Response:
-    """Posted, and available: posted less what is reserved or in flight."""
+async def get_balance(request: Request, account_id: str, query: Annotated[BalanceQuery, Query()]) -> Response:
+    """Posted, available, held and incoming, as they stand or stood."""
     return await respond(
         request,
         lambda services, call: read(
-            services, call, Scope.ACCOUNTS_READ, lambda who: _balance(services, who, account_id)
+            services, call, Scope.ACCOUNTS_READ, lambda who: _balance(services, who, account_id, query)
         ),
     )
 

@@ -25,6 +25,7 @@ from ingest_api.problems import Fault, FieldError, Problem
 from ingest_api.quarantine import routes as quarantine
 from ingest_api.schedules import routes as schedules
 from ingest_api.services import Services
+from ingest_api.statements import routes as statements
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ def make_fastapi() -> FastAPI:
     """Every route, the hot ones too. They find the services in `app.state.services`."""
     release = version("millrace")
     app = FastAPIOffline(title=openapi.TITLE, version=release, lifespan=_lifespan, redoc_url=None)
-    for noun in (accounts, owners, aliases, transfers, schedules, batches, commerce, transactions, quarantine):
+    nouns = (accounts, owners, statements, aliases, transfers, schedules, batches, commerce, transactions, quarantine)
+    for noun in nouns:
         app.include_router(noun.router, prefix=PREFIX)
         app.include_router(noun.router, include_in_schema=False)
     app.include_router(health.router)

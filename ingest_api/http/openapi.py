@@ -26,6 +26,7 @@ from ingest_api.identity.tokens import Scope
 from ingest_api.owners.shown import RESOURCES as OWNER_RESOURCES
 from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
 from ingest_api.schedules.shown import RESOURCES as SCHEDULE_RESOURCES
+from ingest_api.statements.shown import RESOURCES as STATEMENT_RESOURCES
 
 TITLE = "Millrace"
 _BODIES: tuple[type, ...] = (
@@ -99,7 +100,7 @@ def describe(
     """Arguments of a FastAPI route: a write where there is a body, else a read."""
     problems = _WRITE_PROBLEMS if body else _READ_PROBLEMS
     answers = statuses or ((201, 200, 202) if body else (200,))
-    parameters = [_IDEMPOTENCY | {"required": key_needed}, _PREFER] if body else [CONSISTENCY]
+    parameters = of_writes(key_needed=key_needed) if body else [CONSISTENCY]
     extra: dict[str, Any] = {"parameters": parameters, "security": [{"bearer": [scope]}]}
     if body:
         extra["requestBody"] = request_body("application/json", reference_to(body))
@@ -111,6 +112,11 @@ def describe(
         | {status: problem_answer(status) for status in problems},
         "openapi_extra": extra,
     }
+
+
+def of_writes(*, key_needed: bool) -> list[dict[str, Any]]:
+    """Headers that calls take which move money."""
+    return [_IDEMPOTENCY | {"required": key_needed}, _PREFER]
 
 
 def describe_check(summary: str, statuses: tuple[int, ...]) -> dict[str, Any]:
@@ -170,6 +176,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
         (
             *(*_BODIES, *RESOURCES, *ALIAS_RESOURCES, *OWNER_RESOURCES, *SCHEDULE_RESOURCES, *QUARANTINE_RESOURCES),
             *COMMERCE_RESOURCES,
+            *STATEMENT_RESOURCES,
         ),
         ref_template=_REF,
     )

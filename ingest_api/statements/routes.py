@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from ingest_api.accounts import BalanceQuery, viewable
 from ingest_api.http.call import Call
 from ingest_api.http.openapi import describe
 from ingest_api.http.resources import Balance
 from ingest_api.http.serving import read, respond
 from ingest_api.identity.tokens import Principal, Scope
-from ingest_api.owners.rights import Action
 from ingest_api.problems import refused
-from ingest_api.reads.accounts import find_balance, known_account
+from ingest_api.reads.accounts import find_balance
 from ingest_api.reads.consistency import HEADER, await_visible
 from ingest_api.reads.database import Database
 from ingest_api.services import Services
@@ -71,18 +71,10 @@ class TaxQuery(BaseModel, extra="forbid"):
     year: str = Field(description="2026, in UTC")
 
 
-class BalanceQuery(BaseModel, extra="forbid", populate_by_name=False):
-    """Query of a balance."""
+class AccountBalanceQuery(BalanceQuery, extra="forbid", populate_by_name=False):
+    """Query of a balance that names its account."""
 
     account: str = Field(alias="accountId")
-    at: datetime | None = Field(None, description="RFC 3339: as it stood then; not in the future")
-
-
-async def viewable(services: Services, principal: Principal, account_id: str) -> bytes:
-    """An account that the principal may look at. Raises Problem, DatabaseUnavailable."""
-    account = known_account(account_id)
-    await services.access.require(principal, account, Action.VIEW)
-    return account
 
 
 async def _page(services: Services, account: bytes, span: Span) -> AccountEntryPage:
@@ -157,7 +149,7 @@ async def get_tax_report(request: Request, account_id: str, query: Annotated[Tax
 
 
 @router.get("/balance", **describe("What an account holds, by query", Scope.ACCOUNTS_READ, Balance))
-async def get_balance_by_query(request: Request, query: Annotated[BalanceQuery, Query()]) -> Response:
+async def get_balance_by_query(request: Request, query: Annotated[AccountBalanceQuery, Query()]) -> Response:
     """The same as `/accounts/{id}/balance`."""
 
     async def balance(services: Services, principal: Principal) -> Balance:
