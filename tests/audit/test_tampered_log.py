@@ -8,11 +8,13 @@ import pytest
 from millrace.audit.ledger.partition_log import AuditedTopics
 from millrace.audit.report import AuditReport, Difference, Invariant
 from millrace.audit.verify import verify
+from payments.commerce.connector import Decline, Outcome
 from payments.entries import Entry, EntryKind
 from payments.items.details import Cause, Detail, GivenBack, Hold, JournalLeg, Legs, Receivable
 from payments.rejections import Reason
 from runtime.settings import Settings
 from schemas.codec.commands import decode_body, encode_command, items
+from schemas.codec.connectors import decode_request, decode_result, encode_request, encode_result
 from schemas.codec.ledger import decode_ledger_record, encode_ledger_record
 from tests.audit.forgery import Forge, ForgedRecord, Partitions, forged, relinked
 from tests.audit.pipeline import Pipeline
@@ -283,3 +285,51 @@ def test_quarantine(pipeline: Pipeline, audited: Settings, forge: Forge, found: 
     difference = first_difference(pipeline, audited, "quarantine", forge)
     assert difference.invariant is Invariant.QUARANTINE
     assert re.fullmatch(found, difference.found)
+
+
+def with_requests(partitions: Partitions) -> list[ForgedRecord]:
+    """The requests to providers of a shard that has some."""
+    return next(records for records in partitions if records)
+
+
+def more(records: list[ForgedRecord], amount_minor: int) -> ForgedRecord:
+    """The last request once more, of another amount."""
+    last = records[-1]
+    value = encode_request(decode_request(last.value)._replace(amount_minor=amount_minor))
+    return ForgedRecord(last.offset + 1, last.key, value, last.time_ms)
+
+
+def test_a_request_to_a_provider_that_nobody_decided(pipeline: Pipeline, audited: Settings) -> None:
+    def ask_for_money(partitions: Partitions) -> None:
+        records = with_requests(partitions)
+        records.append(more(records, 1_000_000))
+
+    difference = first_difference(pipeline, audited, "requests", ask_for_money)
+    assert (difference.invariant, difference.found) == (Invariant.TRACE, "another request")
+
+
+def test_a_request_to_a_provider_for_another_amount(pipeline: Pipeline, audited: Settings) -> None:
+    def ask_for_more(partitions: Partitions) -> None:
+        records = with_requests(partitions)
+        records[-1].value = more(records, 1_000_000).value
+
+    difference = first_difference(pipeline, audited, "requests", ask_for_more)
+    assert (difference.invariant, difference.expected) == (Invariant.TRACE, "what the ledger asks a provider for")
+
+
+def test_a_request_to_a_provider_left_out(pipeline: Pipeline, audited: Settings) -> None:
+    difference = first_difference(pipeline, audited, "requests", lambda partitions: with_requests(partitions).pop())
+    assert (difference.invariant, difference.found) == (Invariant.ONE_OUTCOME, "no such record")
+
+
+def test_a_result_of_a_provider_changed(pipeline: Pipeline, audited: Settings) -> None:
+    """It declined, and the ledger says so: with another result the same decision can't be made again."""
+
+    def succeed(partitions: Partitions) -> None:
+        for record in (record for records in partitions for record in records):
+            result = decode_result(record.value)
+            if result.outcome is Outcome.FAILED:
+                record.value = encode_result(result._replace(outcome=Outcome.SUCCEEDED, decline=Decline.NONE))
+
+    difference = first_difference(pipeline, audited, "results", succeed)
+    assert difference.invariant is Invariant.REPLAY

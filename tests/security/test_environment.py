@@ -64,8 +64,10 @@ def test_each_service_knows_its_own_login_alone(secured: LocalEnvironment) -> No
         "watch": access.WATCH.name,
         "sink": access.SINK.name,
         "quarantine-sink": access.QUARANTINE_SINK.name,
+        "connectors": access.CONNECTOR.name,
         "worker-0": access.WORKER.name,
         "ticker": access.TICKER.name,
+        "scheduler": access.SCHEDULER.name,
         "api-0": access.API.name,
     }
 

@@ -9,10 +9,13 @@ from ingest_api.identity.tokens import ALL_SCOPES, issue_token
 from millrace.access import binding, ensure_access, exact_filter
 from millrace.environment import LocalEnvironment
 from millrace.environment.layout import Home
+from payments.items.details import OrderStatus
 from schemas import access
 from schemas.access import ADMINISTRATOR, Operation, Principal, Resource
 from schemas.topics import COMMANDS, LEDGER, Topic
+from tests.connectors.sandbox_process import SandboxProcess
 from tests.ingest_api.client import ApiClient
+from tests.pipeline.commerce.shop import Shop, order
 from tests.pipeline.conftest import assert_books_balance
 from tests.pipeline.traffic import Traffic
 from tests.support.waiting import eventually
@@ -41,6 +44,19 @@ def test_a_worker_killed_under_load_loses_nothing(secured: LocalEnvironment) -> 
     secured.wait_restarted("worker-0", killed)
     traffic.await_settled()
     assert_books_balance(secured)
+
+
+def test_a_card_is_charged_and_refunded_with_each_stage_its_own_rights(
+    secured: LocalEnvironment, provider: SandboxProcess
+) -> None:
+    with Shop.open(secured, provider) as shop:
+        one = order(shop.seller(), 2_500)
+        checkout = shop.check_out(one)
+        shop.await_status(OrderStatus.SUCCESS, one)
+        shop.refund(checkout, one, 1_000)
+        shop.await_answers(one, 2)
+        assert (shop.charged(one), shop.refunded(one)) == (1, [1_000])
+        shop.close_the_books()
 
 
 def take_right(administrator: AdminClient, principal: Principal, operation: Operation, topic: Topic) -> None:

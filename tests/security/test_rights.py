@@ -23,7 +23,17 @@ from runtime.exactly_once.broker.transaction_admin import (
 from runtime.kafka_client import NOT_AUTHORIZED, AccessRefused, Brokers
 from schemas import access
 from schemas.access import ADMINISTRATOR, PRINCIPALS, Operation, Principal, Resource
-from schemas.topics import CATALOGUE, COMMANDS, CREDITS, LEDGER, QUARANTINE, REPLIES, SNAPSHOTS
+from schemas.topics import (
+    CATALOGUE,
+    COMMANDS,
+    CONNECTOR_REQUESTS,
+    CONNECTOR_RESULTS,
+    CREDITS,
+    LEDGER,
+    QUARANTINE,
+    REPLIES,
+    SNAPSHOTS,
+)
 from tests.security import operations
 from tests.security.conftest import As
 from tests.security.operations import Try
@@ -85,6 +95,7 @@ FORBIDDEN = [
     (access.SINK, "read in another's group", operations.read(LEDGER.name, "millrace"), GROUP),
     (access.SINK, "begin a transaction", operations.use_transactional_id("millrace.0"), ID),
     (access.QUARANTINE_SINK, "read the ledger", operations.read(LEDGER.name, access.QUARANTINE_SINK_GROUP), TOPIC),
+    (access.WORKER, "answer in a provider's name", operations.write(CONNECTOR_RESULTS.name), TOPIC),
     (access.CONNECTOR, "write commands", operations.write(COMMANDS.name), TOPIC),
     (access.CONNECTOR, "write the ledger", operations.write(LEDGER.name), TOPIC),
     (access.CONNECTOR, "fence a worker", operations.use_transactional_id("millrace.0"), ID),
@@ -134,7 +145,10 @@ def test_no_stage_administers_the_brokers(brokers_as: As, principal: Principal) 
 
 
 ALLOWED = [
-    *((access.WORKER, operations.write_and_abort(topic.name, FORGED_ID)) for topic in (CREDITS, LEDGER, QUARANTINE)),
+    *(
+        (access.WORKER, operations.write_and_abort(topic.name, FORGED_ID))
+        for topic in (CREDITS, LEDGER, QUARANTINE, CONNECTOR_REQUESTS)
+    ),
     (access.WORKER, operations.read(LEDGER.name, "millrace.restore")),
     (access.SINK, operations.read(LEDGER.name, access.SINK_GROUP)),
     (access.QUARANTINE_SINK, operations.read(QUARANTINE.name, access.QUARANTINE_SINK_GROUP)),
