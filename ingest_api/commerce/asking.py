@@ -4,7 +4,6 @@ Guarantees: an instruction that was decided before, however long ago, is not dec
 of it.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from ingest_api.commerce.reads import find_refusal
@@ -89,8 +88,3 @@ def required(fault: FieldError | None) -> None:
 def reused() -> Problem:
     """The key was used for something else."""
     return refused(Reason.IDEMPOTENCY_KEY_REUSED)
-
-
-def key_of(purpose: str, key: str) -> str:
-    """A caller's key for one purpose: a checkout's id, a refund's and a delivery's key may have the same text."""
-    return f"{purpose}:{hashlib.sha256(key.encode()).hexdigest()}"

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from ingest_api.account_changes.changing import key_of
 from ingest_api.aliases.pins import request_digest
-from ingest_api.commerce.asking import REPLAYED, answer, ask, key_of, refusal_of, require_taken, reused
+from ingest_api.commerce.asking import REPLAYED, answer, ask, refusal_of, require_taken, reused
 from ingest_api.commerce.bodies import BODY_BYTES_MAX, DeliveryBody, OrderBody, decoded, order_lines, orders_of
 from ingest_api.commerce.checkouts import orders_named, own_order, require_of_sellers, state_of, unknown_order
 from ingest_api.commerce.reads import PlacedOrder, find_checkout

@@ -2,7 +2,8 @@
 
 from urllib.parse import quote
 
-from ingest_api.commerce.asking import REPLAYED, answer, ask, is_replayed, key_of, require_taken, reused
+from ingest_api.account_changes.changing import key_of
+from ingest_api.commerce.asking import REPLAYED, answer, ask, is_replayed, require_taken, reused
 from ingest_api.commerce.bodies import BODY_BYTES_MAX, RefundBody, decoded
 from ingest_api.commerce.checkouts import orders_named, require_of_sellers
 from ingest_api.commerce.reads import PlacedOrder, find_refund

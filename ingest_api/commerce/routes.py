@@ -17,7 +17,7 @@ from ingest_api.commerce.bodies import (
     RefundBody,
 )
 from ingest_api.commerce.shown import CheckoutState, OrderRefund, OrderState, PaymentOrderState, PayoutState
-from ingest_api.http.openapi import CONSISTENCY, describe, problem_answer, reference_to
+from ingest_api.http.openapi import CONSISTENCY, describe, of_writes, problem_answer, reference_to
 from ingest_api.http.serving import read, respond
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.services import Services
@@ -54,6 +54,7 @@ def _either(described: dict[str, Any], *kinds: type) -> dict[str, Any]:
 
 def _cancelling() -> dict[str, Any]:
     described = describe("Cancel an order", Scope.PAYMENTS_WRITE, OrderState, statuses=(200, 202))
+    described["openapi_extra"]["parameters"] += of_writes(key_needed=False)
     described["responses"] |= {409: problem_answer(409), 429: problem_answer(429), 413: problem_answer(413)}
     return _either(described, OrderState, CheckoutState)
 

@@ -13,11 +13,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from ingest_api import accounts, batches, health, transactions, transfers
 from ingest_api.aliases import routes as aliases
 from ingest_api.app import HOT_OPERATIONS, PREFIX
+from ingest_api.cases import routes as cases
 from ingest_api.commerce import routes as commerce
 from ingest_api.http import documents
 from ingest_api.owners import routes as owners
 from ingest_api.problems import ADVICE, STATUS, Fault
 from ingest_api.quarantine import routes as quarantine
+from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
 from payments.money import AmountProblem
 from payments.rejections import Reason
@@ -31,6 +33,8 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (batches.router, PREFIX),
     (transactions.router, PREFIX),
     (commerce.router, PREFIX),
+    (cases.router, PREFIX),
+    (risk.router, PREFIX),
     (quarantine.router, PREFIX),
     (health.router, ""),
 )
@@ -71,7 +75,7 @@ def test_the_hot_routes_are_routes_of_fastapi_too() -> None:
 @pytest.mark.parametrize(("path", "method"), [route for route in ROUTES if route[0].startswith(PREFIX)])
 def test_every_operation_declares_its_problems_and_its_scope(document: dict[str, Any], path: str, method: str) -> None:
     operation = document["paths"][path][method]
-    with_body = method in {"post", "put"}
+    with_body = method in {"post", "put", "patch"}
     needed = {"400", "401", "403", "404", "422", "500", "503"} | ({"429"} if method != "get" else set())
     needed |= {"413", "415"} if with_body else set()
     for status in needed:
