@@ -13,15 +13,16 @@ has no effect. A rule that fails (an overflow, a division by zero) asks for a re
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
-
-import cel
+from typing import TYPE_CHECKING, NamedTuple
 
 from payments.risk.activity import Key
 from payments.risk.document import Document, Problem, Problems, RuleText, read_document
 from payments.risk.features import FEATURES, Feature, Value
 from payments.risk.limits import NOTHING_ALLOWED, UNLIMITED, Limits, Tier
 from payments.risk.verdict import Effect, Hit, Outcome
+
+if TYPE_CHECKING:
+    import cel  # where rules are met: its package loads a terminal program, 0.3 s of CPU of every process that starts
 
 _LEXEME = re.compile(
     r"""\s+ | '[^'\\\n]*' | "[^"\\\n]*" | [0-9]+(?![.\w]) | \.(?:startsWith|endsWith|contains)\b
@@ -45,7 +46,7 @@ class Rule(NamedTuple):
     is_shadow: bool
     reason: str
     exempts: frozenset[str]
-    condition: cel.Program
+    condition: "cel.Program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class RuleSet:
         """The rules that hit on these values of all features that the rules read, in order."""
         if not self.rules:
             return ()
+        import cel
+
         context = cel.Context(variables=dict(values))
         hits = [hit for rule in self.rules if (hit := _tried(rule, context)) is not None]
         exempted = self._exempted(hits)
@@ -115,7 +118,7 @@ def parse(text: str) -> RuleSet | Problems:
     return RuleSet(document.version, tuple(rules), document.tiers, thresholds_minor, reads, spans)
 
 
-def _tried(rule: Rule, context: cel.Context) -> Hit | None:
+def _tried(rule: Rule, context: "cel.Context") -> Hit | None:
     effect = Effect.SHADOW if rule.is_shadow else Effect.ACTIVE
     try:
         holds = rule.condition.execute(context)
@@ -130,7 +133,7 @@ def _set_aside(hit: Hit) -> Hit:
     return hit._replace(effect=Effect.EXEMPTED) if hit.effect is Effect.ACTIVE else hit
 
 
-def _rule(rule: RuleText, condition: cel.Program) -> Rule:
+def _rule(rule: RuleText, condition: "cel.Program") -> Rule:
     outcome = Outcome[rule.verdict.upper()]
     return Rule(rule.id, outcome, rule.mode == "shadow", rule.reason, frozenset(rule.exempts), condition)
 
@@ -157,8 +160,10 @@ def _exemption_problems(rule: RuleText, verdicts: Mapping[str, str]) -> Iterator
             yield f"exempts {name!r}, which is no review rule of this document"
 
 
-def _compiled(condition: str) -> cel.Program | str:
+def _compiled(condition: str) -> "cel.Program | str":
     """The compiled condition, or what to change in it."""
+    import cel
+
     foreign = _foreign(condition)
     if foreign:
         return foreign
@@ -189,7 +194,7 @@ def _foreign(condition: str) -> str | None:
     return None
 
 
-def _probed(program: cel.Program) -> str | None:
+def _probed(program: "cel.Program") -> str | None:
     """What goes wrong when it is evaluated; arithmetic that fails on made-up values may be right on others."""
     for sample in _SAMPLES:
         try:
