@@ -197,11 +197,15 @@ def is_receipt(entry: Entry) -> bool:
 def evolve_receipts(book: Book, entry: Entry) -> int:
     """Remember a receipt; returns the hour that it counts for."""
     order = _order_of(entry)
-    if order is not None:
-        paid = order.clearing_account, entry.credit_account, order.amount_minor, entry.currency
-        return book.receipts.remember(order.order_id, receipt_fingerprint(*paid), entry.decided_at_us // HOUR_US)
-    fingerprint = receipt_fingerprint(entry.debit_account, entry.credit_account, *received(entry))
-    return book.receipts.remember(entry.operation_id, fingerprint, entry.decided_at_us // HOUR_US)
+    payer = entry.debit_account if order is None else order.clearing_account
+    fingerprint = receipt_fingerprint(payer, entry.credit_account, *received(entry))
+    return book.receipts.remember(receipt_id(entry), fingerprint, entry.decided_at_us // HOUR_US)
+
+
+def receipt_id(entry: Entry) -> bytes:
+    """What the payment of a receipt is called: of an order that a provider has charged, the order."""
+    order = _order_of(entry)
+    return entry.operation_id if order is None else order.order_id
 
 
 def _order_of(entry: Entry) -> OrderTerms | None:
@@ -211,6 +215,9 @@ def _order_of(entry: Entry) -> OrderTerms | None:
 
 def received(entry: Entry) -> tuple[int, str]:
     """Amount and currency that may be given back: what was paid, or in another currency what arrived."""
+    order = _order_of(entry)
+    if order is not None:
+        return order.amount_minor, entry.currency
     for leg in legs_of(entry.details):
         if leg.account == entry.credit_account and leg.currency != entry.currency:
             return leg.amount_minor, leg.currency

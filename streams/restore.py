@@ -19,6 +19,7 @@ from payments.book import (
     evolve_receipts,
     is_receipt,
     is_remembered,
+    receipt_id,
 )
 from payments.entries import Entry
 from payments.errors import InvariantViolation, UndecodableRecord
@@ -201,7 +202,7 @@ class _Restoration:
         if is_remembered(entry):
             self.book.operations.keep_unsaved(entry.operation_id)
         if is_receipt(entry):
-            self.book.receipts.keep_unsaved(entry.operation_id)
+            self.book.receipts.keep_unsaved(receipt_id(entry))
 
     def _require_head(self) -> None:
         """The ledger must reach at least as far as the snapshots or the disk do, and be the one that they speak of."""

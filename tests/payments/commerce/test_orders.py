@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payments.accounts import AccountStatus
+from payments.book import is_receipt, receipt_fingerprint, receipt_id, received
 from payments.commerce.connector import Outcome
 from payments.entries import EntryKind
 from payments.items.details import OrderStatus, ProviderRequest
 from payments.rejections import Reason
-from tests.model.world import Deliver
-from tests.payments.commerce.shop import CHECKOUT, ORDER_ID, OTHER, SELLER, START_US, Shop, order
+from tests.model.world import Deliver, home
+from tests.payments.commerce.shop import CHECKOUT, CLEARING, ORDER_ID, OTHER, SELLER, START_US, Shop, order
 
 
 @pytest.fixture
@@ -235,6 +236,20 @@ def test_an_order_is_placed_once_whatever_became_of_it(shop: Shop) -> None:
     assert shop.place(key="checkout").kind is EntryKind.REPLAYED
     assert shop.place(order(amount_minor=1), key="checkout").kind is EntryKind.KEY_REUSED
     assert shop.place(order(amount_minor=1)).reason is Reason.ORDER_EXISTS
+
+
+def test_a_charge_is_remembered_as_the_payment_of_its_order(shop: Shop) -> None:
+    """On delivery its entry names no amount, because nothing is available yet; what may be given back is all of it."""
+    shop.sold(is_on_delivery=True)
+    seller = shop.world.shards[home(SELLER)]
+    settled = next(entry for entry in seller.log if entry.kind is EntryKind.LEG_SETTLED)
+    assert (settled.amount_minor, received(settled)) == (0, (100_00, "EUR"))
+    assert (is_receipt(settled), receipt_id(settled)) == (True, ORDER_ID)
+    assert seller.book.receipts.fingerprint_of(ORDER_ID) == receipt_fingerprint(CLEARING, SELLER, 100_00, "EUR")
+    shop.refund(100_00)
+    shop.deliver()
+    shop.provider(Outcome.SUCCEEDED)
+    assert [entry.kind for entry in seller.log if is_receipt(entry)] == [EntryKind.LEG_SETTLED], "a refund is none"
 
 
 def test_a_request_tells_what_is_known_of_it(shop: Shop) -> None:
