@@ -9,15 +9,26 @@ import pytest
 
 from payments.accounts import Account
 from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, Command
+from payments.commerce.connector import ConnectorRequest, ConnectorResult, Decline, Outcome
+from payments.commerce.orders import MAX_ORDERS
 from payments.entries import EntryKind
 from payments.identifiers import NIL
 from payments.items.details import GivenBack, Posting
 from payments.movements.holds import EXPIRIES_A_TICK
-from payments.movements.instructions import ClearDeposit, Envelope, Instruction, PlaceHold, PostJournal
+from payments.movements.instructions import (
+    ClearDeposit,
+    Envelope,
+    Instruction,
+    Order,
+    PlaceCheckout,
+    PlaceHold,
+    PostJournal,
+)
 from payments.movements.journals import MAX_LEGS
 from payments.rejections import Reason
 from schemas import topics
 from schemas.codec.commands import MAX_ITEMS, encode_batch, encode_body
+from schemas.codec.connectors import MAX_REFERENCE_CHARS, decode_request, encode_result
 from schemas.codec.instructions import MAX_CODE_CHARS
 from schemas.codec.ledger import PackedLedgerRecord, decode_ledger_record
 from schemas.codec.replies import reply_address
@@ -39,6 +50,9 @@ BROKER_LIMIT_BYTES = 1_048_588
 SHARDS = 3
 PAYER, NEIGHBOUR = account_on(0, SHARDS, 0), account_on(0, SHARDS, 1)
 STRANGER = account_on(1, SHARDS)
+CHECKOUTS = 16
+"""Of 32 orders each: 1.2 MB of the ledger for their results alone."""
+
 LONGEST = {
     "ASCII": "d" * MAX_DESCRIPTION_CHARS,
     "umlauts": "ü" * MAX_DESCRIPTION_CHARS,
@@ -269,3 +283,41 @@ def test_parts_that_a_smaller_page_leaves_behind_are_not_believed(monkeypatch: p
     assert sum(len(part.items) for part in parts) > len(items_of(world.tables[0])) == 5
     assert len({part.sequence for part in parts}) > 1
     assert_restores(world)
+
+
+@pytest.mark.parametrize("seller", [NEIGHBOUR, STRANGER], ids=["same shard", "other shard"])
+def test_full_checkouts_and_their_results_stay_below_what_may_be_written(seller: bytes) -> None:
+    """Each order is stated with its journal and its request when it is placed, when the provider is asked, and when it
+    has answered.
+    """
+    world, longest = World(SHARDS), "x" * MAX_REFERENCE_CHARS
+    world.send(open_account(seller))
+    for number in range(CHECKOUTS):
+        names = (f"{number}-{place}".ljust(MAX_REFERENCE_CHARS, "x") for place in range(MAX_ORDERS))
+        orders = tuple(Order(name, seller, 100, CURRENCY, True) for name in names)
+        checkout = account_on(0, SHARDS, 10 + number)
+        world.send(
+            PlaceCheckout(
+                envelope=Envelope("place"),
+                checkout=checkout,
+                provider="stripe",
+                token=longest,
+                buyer=longest,
+                orders=orders,
+            )
+        )
+    world.settle()
+    for record in world.logs[topics.CONNECTOR_REQUESTS.name, 0]:
+        result = succeeded(decode_request(record.value()), longest)
+        world.produce(topics.CONNECTOR_RESULTS.name, encode_result(result), key=record.key(), partition=0)
+    world.settle()
+    kinds = [entry.kind for entry in world.entries()]
+    assert kinds.count(EntryKind.JOURNAL_POSTED) == CHECKOUTS * MAX_ORDERS
+    assert largest_bytes(world) < WRITE_LIMIT_BYTES
+    assert_restores(world)
+
+
+def succeeded(request: ConnectorRequest, reference: str) -> ConnectorResult:
+    """The longest answer of a provider."""
+    told = request.request_id, 1, request.provider, request.operation, request.payment_order_id
+    return ConnectorResult(*told, Outcome.SUCCEEDED, reference, Decline.NONE, reference, 10**12, CURRENCY, 0, False)
