@@ -14,9 +14,9 @@ help:  ## Print this
 demo: $(READY)  ## Push 29,961 real payments through all of it, prove the books. FLAGS="--exit --crash"
 	@$(BIN)/millrace demo $(FLAGS)
 
-# Two processes, each with a broker and Postgres of its own: the tests wait more than they compute.
+# Three processes on two cores, each with a broker and Postgres of its own: the tests wait as long as they compute.
 test: $(READY)  ## Run the tests on a real Kafka and Postgres. FLAGS="tests/folder -k words -n 0"
-	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not night" $(FLAGS)
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m "not night" $(FLAGS)
 
 check: $(READY)  ## Format, lint, types, import rule, house style; needs no servers
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run $(BIN)/ruff format ."; exit 1; }

@@ -129,6 +129,7 @@ class World:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,  # what an empty partition waits for its end
             }
         )
         consumer.assign([TopicPartition(self.route[of_route], shard, 0) for shard in range(SHARDS)])
