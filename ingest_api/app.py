@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from ingest_api import accounts, batches, health, transactions, transfers
 from ingest_api.aliases import routes as aliases
+from ingest_api.cases import routes as cases
 from ingest_api.commerce import routes as commerce
 from ingest_api.http import openapi
 from ingest_api.http.call import Call
@@ -23,6 +24,7 @@ from ingest_api.http.serving import HotRoutes, Operation, as_response, internal_
 from ingest_api.owners import routes as owners
 from ingest_api.problems import Fault, FieldError, Problem
 from ingest_api.quarantine import routes as quarantine
+from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
 from ingest_api.services import Services
 from ingest_api.statements import routes as statements
@@ -50,7 +52,20 @@ def make_fastapi() -> FastAPI:
     """Every route, the hot ones too. They find the services in `app.state.services`."""
     release = version("millrace")
     app = FastAPIOffline(title=openapi.TITLE, version=release, lifespan=_lifespan, redoc_url=None)
-    nouns = (accounts, owners, statements, aliases, transfers, schedules, batches, commerce, transactions, quarantine)
+    nouns = (
+        accounts,
+        owners,
+        statements,
+        aliases,
+        transfers,
+        schedules,
+        batches,
+        commerce,
+        transactions,
+        cases,
+        risk,
+        quarantine,
+    )
     for noun in nouns:
         app.include_router(noun.router, prefix=PREFIX)
         app.include_router(noun.router, include_in_schema=False)

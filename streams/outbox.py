@@ -11,6 +11,8 @@ from payments.commands import NO_REPLY
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind, Step
 from payments.items.details import (
     Assessed,
+    Cause,
+    CauseKind,
     Detail,
     Journal,
     Legs,
@@ -181,6 +183,8 @@ def is_final_answer(entry: Entry) -> bool:
     """Whether nothing more follows for the caller. What is noted answers where it was asked for."""
     if entry.kind is EntryKind.NOTED:
         return entry.fingerprint != NO_FINGERPRINT
+    if entry.kind is EntryKind.CAPTURED:  # an analyst's decision; how the payment goes on is no answer to it
+        return any(isinstance(detail, Cause) and detail.kind is CauseKind.REVIEW for detail in entry.details)
     return entry.kind not in _GOES_ON
 
 

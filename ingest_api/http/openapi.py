@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from ingest_api.account_changes.bodies import NewAccountBody
 from ingest_api.aliases.shown import RESOURCES as ALIAS_RESOURCES
+from ingest_api.cases.shown import RESOURCES as CASE_RESOURCES
 from ingest_api.commerce.shown import RESOURCES as COMMERCE_RESOURCES
 from ingest_api.http.bodies import (
     AccountChangeBody,
@@ -25,6 +26,7 @@ from ingest_api.http.resources import RESOURCES, Health, Payment, ProblemBody
 from ingest_api.identity.tokens import Scope
 from ingest_api.owners.shown import RESOURCES as OWNER_RESOURCES
 from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
+from ingest_api.risk.shown import RESOURCES as RISK_RESOURCES
 from ingest_api.schedules.shown import RESOURCES as SCHEDULE_RESOURCES
 from ingest_api.statements.shown import RESOURCES as STATEMENT_RESOURCES
 
@@ -176,6 +178,8 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
         (
             *(*_BODIES, *RESOURCES, *ALIAS_RESOURCES, *OWNER_RESOURCES, *SCHEDULE_RESOURCES, *QUARANTINE_RESOURCES),
             *COMMERCE_RESOURCES,
+            *CASE_RESOURCES,
+            *RISK_RESOURCES,
             *STATEMENT_RESOURCES,
         ),
         ref_template=_REF,

@@ -21,7 +21,9 @@ from schemas.codec.replies import Reply
 STATUS_OF: dict[EntryKind, PaymentStatus] = {kind: status for (_, kind), status in TRANSITIONS.items()}
 """Where a payment stands after the furthest of its entries."""
 
-_PENDING = frozenset(kind for kind, status in STATUS_OF.items() if status is PaymentStatus.AUTHORISED)
+_PENDING = frozenset(kind for kind, status in STATUS_OF.items() if status is PaymentStatus.AUTHORISED) - {
+    EntryKind.CAPTURED  # of a review, the analyst's answer; that of a hold is never told
+}
 """What waits for people is answered as it stands: no call waits as long as they may."""
 _encode = msgspec.json.Encoder().encode
 
@@ -83,6 +85,15 @@ class PaymentPage(msgspec.Struct):
     next_cursor: str | None
 
 
+class AccountLimits(msgspec.Struct, omit_defaults=True):
+    """An account's own limits and its KYC tier. A limit that is left out is none."""
+
+    tier: str
+    per_transaction: str | None = None
+    daily: str | None = None
+    monthly: str | None = None
+
+
 class Account(msgspec.Struct, omit_defaults=True):
     """An account. Without `status` the opening is not decided yet."""
 
@@ -94,6 +105,7 @@ class Account(msgspec.Struct, omit_defaults=True):
     status: str | None = None
     opened_at: str | None = None
     changed_at: str | None = None
+    limits: AccountLimits | None = None
 
 
 class Balance(msgspec.Struct):

@@ -66,6 +66,10 @@ class RiskKeys:
         keys = self._key("card", body.card), self._key("device", body.device), self._key("ip", address)
         return Attributes(*keys, body.payer_country, body.payee_country, body.card_country, body.ip_country)
 
+    def analyst(self, subject: str) -> bytes:
+        """Who decides a review, as the log may hold it: 16 bytes, the same for the same subject."""
+        return digest_of_text(self._index_key, "risk analyst", subject)
+
     def _key(self, kind: str, text: str) -> bytes:
         return digest_of_text(self._index_key, f"risk {kind}", text)[:KEY_BYTES] if text else b""
 

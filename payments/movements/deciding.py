@@ -211,14 +211,14 @@ def is_answer(message: Credit) -> bool:
 
 def _credit(entry: Entry, reply_to: bytes) -> Credit:
     """What was held for a review is posted as the payment that it was, not as the analyst's decision."""
-    reviewed = (d.cause_id for d in entry.details if isinstance(d, Cause) and d.kind is CauseKind.REVIEW)
+    reviewed = [d.cause_id for d in entry.details if isinstance(d, Cause) and d.kind is CauseKind.REVIEW]
     return Credit(
-        next(reviewed, entry.operation_id) if entry.details else entry.operation_id,
+        reviewed[0] if reviewed else entry.operation_id,
         entry.debit_account,
         entry.credit_account,
         entry.amount_minor,
         entry.currency,
-        reply_to,
+        NO_REPLY if reviewed else reply_to,
         details=tuple(detail for detail in entry.details if isinstance(detail, (Legs, Cause))) if entry.details else (),
     )
 

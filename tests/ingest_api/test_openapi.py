@@ -13,11 +13,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from ingest_api import accounts, batches, health, transactions, transfers
 from ingest_api.aliases import routes as aliases
 from ingest_api.app import HOT_OPERATIONS, PREFIX
+from ingest_api.cases import routes as cases
 from ingest_api.commerce import routes as commerce
 from ingest_api.http import documents
 from ingest_api.owners import routes as owners
 from ingest_api.problems import ADVICE, STATUS, Fault
 from ingest_api.quarantine import routes as quarantine
+from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
 from payments.money import AmountProblem
 from payments.rejections import Reason
@@ -31,6 +33,8 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (batches.router, PREFIX),
     (transactions.router, PREFIX),
     (commerce.router, PREFIX),
+    (cases.router, PREFIX),
+    (risk.router, PREFIX),
     (quarantine.router, PREFIX),
     (health.router, ""),
 )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from payments.accounts import AccountStatus
+from payments.commands import NO_REPLY
 from payments.entries import EntryKind
 from payments.identifiers import is_system
 from payments.items import details
@@ -173,7 +174,7 @@ def decide_review(state: State, _: bytes, asked: DecideReview, time_us: int) -> 
     hold.captured = hold.amount
     posted: tuple[Detail, ...] = (Legs(review.legs), cause) if review.legs else (cause,)
     items = (hold_item(asked.hold_id, hold, is_open=False), review_item(asked.hold_id, review, is_open=False))
-    message = credit_of(asked.hold_id, parties, asked.envelope.reply_to, *posted)
+    message = credit_of(asked.hold_id, parties, NO_REPLY, *posted)
     return Effect(EntryKind.CAPTURED, parties, hold.payer, (*posted, *items), messages=(message,))
 
 

@@ -1,0 +1,1 @@
+"""The review queue: payments that a rule holds, why, and what analysts decide."""
