@@ -65,7 +65,9 @@ def run_list(*, status: str, limit: int, as_json: bool) -> None:
     table = Table("schedule", "status", "amount", "rule", "zone", "next", box=None)
     for one in found:
         rule = Text(one.expression or f"once {one.starts}")
-        table.add_row(one.id, one.status, f"{one.amount} {one.currency}", rule, one.zone, one.next_due_at or "")
+        table.add_row(
+            one.id, one.end_reason or one.status, f"{one.amount} {one.currency}", rule, one.zone, one.next_due_at or ""
+        )
     screen.print(table if found else "Nothing.")
 
 
