@@ -32,7 +32,7 @@ from payments.identifiers import ACCOUNT, format_id
 from runtime import migrate
 from runtime.settings import Settings
 
-ROUNDS, CALLS = 20, 500
+ROUNDS, CALLS, TOGETHER = 20, 500, 100
 _USER, _ACCOUNT, _PAYEE = (bytes([number]) * 16 for number in (0x41, 0x42, 0x43))
 
 
@@ -60,15 +60,12 @@ class _Everybody(Access):
         """As before there were owners."""
 
 
-async def measured(step: Callable[[], Awaitable[object]], calls: int = CALLS) -> float:
-    """CPU µs a call, in the quickest round."""
-    rounds = []
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        for _ in range(calls):
-            await step()
-        rounds.append((time.process_time() - began) / calls * 10**6)
-    return round(min(rounds), 1)
+async def cpu_us(step: Callable[[], Awaitable[object]], calls: int) -> float:
+    """CPU µs a call, in one round."""
+    began = time.process_time()
+    for _ in range(calls):
+        await step()
+    return (time.process_time() - began) / calls * 10**6
 
 
 async def figures(settings: Settings) -> dict[str, float]:
@@ -83,15 +80,29 @@ async def figures(settings: Settings) -> dict[str, float]:
     await made.owners.establish(_ACCOUNT, {_USER: Role.OWNER}, By("benchmark", "benchmark"))
     anna = issue_token(settings, format_id(USER, _USER), [Scope.PAYMENTS_WRITE], 600)
     service = issue_token(settings, "till", [Scope.PAYMENTS_WRITE, Scope.ACCOUNTS_ANY], 600)
-    results = {
-        "without asking whose account it is": await measured(lambda: transfer(unchecked, service)),
-        "a service, by its scope": await measured(lambda: transfer(services, service)),
-        f"a user, role read less than {access.ROLE_KEPT_S} s ago": await measured(lambda: transfer(services, anna)),
-        "a user, role read from Postgres": await measured(lambda: transfer(forgetful, anna), CALLS // 5),
+    ways: dict[str, Callable[[], Awaitable[float]]] = {
+        "without asking whose account it is": lambda: cpu_us(lambda: transfer(unchecked, service), CALLS),
+        "a service, by its scope": lambda: cpu_us(lambda: transfer(services, service), CALLS),
+        f"a user, role read less than {access.ROLE_KEPT_S} s ago": lambda: cpu_us(
+            lambda: transfer(services, anna), CALLS
+        ),
+        "a user, role read from Postgres": lambda: cpu_us(lambda: transfer(forgetful, anna), CALLS // 5),
+        f"the same, {TOGETHER} at a time": lambda: together(forgetful, anna),
     }
+    rounds = [[await way() for way in ways.values()] for _ in range(ROUNDS)]
+    results = {name: round(min(each), 1) for name, each in zip(ways, zip(*rounds, strict=True), strict=True)}
     await made.owners.close()
     await made.database.close()
     return results
+
+
+async def together(services: Services, token: str) -> float:
+    """CPU µs a call, of calls of one moment: they share a query."""
+
+    async def moment() -> None:
+        await asyncio.gather(*(transfer(services, token) for _ in range(TOGETHER)))
+
+    return await cpu_us(moment, 5) / TOGETHER
 
 
 class _Running:

@@ -5,7 +5,7 @@ Reads and writes account_owners, one transaction per call; Postgres itself notes
 primary owner until it is closed; a name of a user stands for no account in which the user has no more part.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -31,8 +31,9 @@ _CONNECTIONS: Final = 2
 
 _COLUMNS: Final = "account_id, user_id, role, since, until"
 _ROLES: Final = """
-SELECT account_id, role FROM account_owners
-WHERE user_id = %s AND account_id = ANY(%s::uuid[]) AND until IS NULL"""
+SELECT user_id, account_id, role
+FROM unnest(%s::uuid[], %s::uuid[]) AS asked (user_id, account_id)
+JOIN account_owners USING (user_id, account_id) WHERE until IS NULL"""
 _CURRENT: Final = (
     f"SELECT {_COLUMNS} FROM account_owners WHERE account_id = %s AND until IS NULL ORDER BY since, user_id"
 )
@@ -77,6 +78,9 @@ class Refusal(StrEnum):
 
 
 Owners = list[Ownership]
+Pair = tuple[bytes, bytes]
+"""User and account."""
+
 Roles = dict[bytes, Role]
 """User → role on one account."""
 
@@ -156,10 +160,11 @@ class OwnerRegister:
         return [_ownership(row) for row in await self._database.rows(query, (UUID(bytes=account), *more))]
 
 
-async def find_roles(database: Database, user: bytes, accounts: Iterable[bytes]) -> Roles:
-    """Account → the user's role on it, for those on which the user has one. Raises DatabaseUnavailable."""
-    rows = await database.rows(_ROLES, (UUID(bytes=user), [UUID(bytes=account) for account in accounts]))
-    return {row["account_id"].bytes: Role(row["role"]) for row in rows}
+async def find_roles(database: Database, pairs: Collection[Pair]) -> dict[Pair, Role]:
+    """The role of each of these that has one. Raises DatabaseUnavailable."""
+    columns = ([UUID(bytes=user) for user, _ in pairs], [UUID(bytes=account) for _, account in pairs])
+    rows = await database.rows(_ROLES, columns)
+    return {(row["user_id"].bytes, row["account_id"].bytes): Role(row["role"]) for row in rows}
 
 
 def granted(roles: Roles, user: bytes, role: Role) -> Roles | Refusal:

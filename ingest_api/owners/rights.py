@@ -4,7 +4,6 @@ Pure. A principal that may not even look at the account learns nothing of it: it
 account that does not exist.
 """
 
-from collections.abc import Collection
 from enum import Enum, StrEnum
 from typing import Final
 
@@ -53,12 +52,17 @@ _OF_SCOPES: Final[dict[str, frozenset[Action]]] = {
 }
 
 
-def by_scope(scopes: Collection[str], action: Action) -> bool:
+_SCOPES_FOR: Final = {
+    action: frozenset(scope for scope, actions in _OF_SCOPES.items() if action in actions) for action in Action
+}
+
+
+def by_scope(scopes: frozenset[str], action: Action) -> bool:
     """True where the scopes allow it on every account, whoever owns it."""
-    return any(action in actions and scope in scopes for scope, actions in _OF_SCOPES.items())
+    return not scopes.isdisjoint(_SCOPES_FOR[action])
 
 
-def verdict(scopes: Collection[str], role: Role | None, action: Action) -> Verdict:
+def verdict(scopes: frozenset[str], role: Role | None, action: Action) -> Verdict:
     """The decision. `role` is the principal's on the account, None without one."""
     of_role = _OF_ROLES[role] if role is not None else frozenset()
     if action in of_role or by_scope(scopes, action):

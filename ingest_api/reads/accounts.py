@@ -4,17 +4,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ingest_api.http.resources import Account, Balance, account_status_word, account_type_word, rfc3339
+from ingest_api.http.resources import Account, AccountLimits, Balance, account_status_word, account_type_word, rfc3339
 from ingest_api.problems import Problem, refused
 from ingest_api.reads.database import Database
 from payments.identifiers import ACCOUNT, format_id, parse_id
 from payments.money import format_minor
 from payments.rejections import Reason
+from payments.risk.limits import NO_LIMIT, Limits, Tier
 from schemas.codec.fields import REASONS
 
 _ACCOUNT = """
-SELECT account_id, type, currency, status, overdraft_limit_minor, opened_at, changed_at
-FROM accounts WHERE account_id = %s"""
+SELECT account_id, type, currency, status, overdraft_limit_minor, opened_at, changed_at, tier, per_transaction_minor,
+    daily_minor, monthly_minor
+FROM accounts LEFT JOIN risk_terms_now USING (account_id) WHERE account_id = %s"""
 _LATER = """
 CROSS JOIN (
     SELECT coalesce(sum(posted_minor), 0)::bigint AS posted_minor,
@@ -66,7 +68,14 @@ async def find_account(database: Database, account: bytes) -> Account:
         status=account_status_word(row["status"]),
         opened_at=rfc3339(row["opened_at"]),
         changed_at=rfc3339(row["changed_at"]),
+        limits=_limits(row) if row["tier"] is not None else None,
     )
+
+
+def _limits(row: dict[str, Any]) -> AccountLimits:
+    minors = (row[field] for field in Limits._fields)
+    shown = (format_minor(minor, row["currency"]) if minor != NO_LIMIT else None for minor in minors)
+    return AccountLimits(Tier(row["tier"]).name.lower(), *shown)
 
 
 async def find_balance(database: Database, account: bytes, at: datetime | None = None) -> Balance:

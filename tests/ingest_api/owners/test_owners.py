@@ -6,7 +6,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.ingest_api.owners.world import ANNA, BERTA, CARLA, CUSTOMER, Caller, World
+from ingest_api.identity.tokens import Principal
+from ingest_api.owners.access import ROLE_KEPT_S, Access
+from ingest_api.owners.rights import Action
+from ingest_api.problems import Problem
+from tests.ingest_api.owners.world import ANNA, BERTA, CARLA, CUSTOMER, Caller, World, raw
 
 
 async def owners(caller: Caller, account: str, query: str = "") -> list[tuple[str, str]]:
@@ -101,6 +105,29 @@ async def test_a_role_that_is_taken_away_is_gone_at_once_here(world: World) -> N
     assert (await world.berta("GET", path)).status_code == 200
     assert (await world.anna("DELETE", f"{path}/owners/{BERTA}")).status_code == 200
     assert code(await world.berta("GET", path)) == (404, "account_not_found")
+
+
+async def test_a_role_that_another_process_takes_away_is_used_for_a_second_at_most(world: World) -> None:
+    account, now = await world.account_of(world.anna), [100.0]
+    await world.shares(account, BERTA, "co_owner", world.anna)
+    process = Access(world.services.database, lambda: now[0])
+    berta = Principal(BERTA, frozenset(CUSTOMER), 2**40)
+    asked = raw(account), Action.MOVE_MONEY
+    await process.require(berta, *asked)
+    await world.anna("DELETE", f"/v1/accounts/{account}/owners/{BERTA}")
+    now[0] += ROLE_KEPT_S - 0.01
+    await process.require(berta, *asked)
+    now[0] += 0.01
+    with pytest.raises(Problem):
+        await process.require(berta, *asked)
+
+
+async def test_calls_of_one_moment_share_a_query_and_get_their_own_answer(world: World) -> None:
+    accounts = [await world.account_of(world.anna) for _ in range(3)] + [await world.account_of(world.berta)]
+    anna = Principal(ANNA, frozenset(CUSTOMER), 2**40)
+    asked = [world.services.access.require(anna, raw(account), Action.VIEW) for account in accounts]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [isinstance(answer, Problem) for answer in answers] == [False, False, False, True]
 
 
 async def test_the_owner_hands_over_and_cannot_just_leave(world: World) -> None:

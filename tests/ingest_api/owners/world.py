@@ -22,12 +22,13 @@ from payments import lifecycle
 from payments.accounts import AccountType
 from payments.book import Book, evolve
 from payments.entries import Entry, EntryKind, Source
-from payments.identifiers import ACCOUNT, PAYMENT, derive_operation_id, format_id, parse_id
-from payments.items.details import Opening
+from payments.identifiers import ACCOUNT, NIL, PAYMENT, derive_operation_id, format_id, parse_id
+from payments.items.details import Opening, RiskTerms
 from payments.movements import deciding
 from runtime import migrate
 from runtime.settings import Settings
 from schemas.codec.commands import decode_body, items
+from schemas.codec.fields import REASONS
 from schemas.codec.instructions import decode_instruction, is_instruction
 from schemas.codec.replies import Reply
 
@@ -41,9 +42,21 @@ CUSTOMER = (
 )
 ANNA, BERTA, CARLA = (format_id(USER, bytes([number]) * 16) for number in (0x51, 0x52, 0x53))
 
+_PAID = "INSERT INTO decisions VALUES (%s, 0, 0, %s, %s, 100, 'EUR', now(), 0, 0, 0, 0, 0, '') RETURNING 1"
+_SOLD = """
+INSERT INTO payment_orders VALUES (gen_random_uuid(), gen_random_uuid(), %s, 'stripe', '', %s, 100, 'EUR', true, 2, 0,
+    '', 0, now(), now(), 0, 0, 0) RETURNING 1"""
+_PAYOUT = """
+INSERT INTO provider_requests VALUES (%s, %s, 'stripe', 5, '00000000-0000-0000-0000-000000000000', 100, 'EUR', '', 0,
+    '', false, '', '', true, now(), now(), 0, 0, 0) RETURNING 1"""
+_PAYOUT_JOURNAL = """
+INSERT INTO journals VALUES (%s, %s, '[]', 1, 0, true, now(), now(), 0, 0, 0) RETURNING 1"""
 _OPEN = """
 INSERT INTO accounts (account_id, currency, type, status, overdraft_limit_minor, opened_at, changed_at)
 VALUES (%s, %s, %s, 0, %s, now(), now())"""
+_EVENT = "INSERT INTO account_events VALUES (%s, %s, %s, %s, %s, %s, now(), 0, 0, 0, 0, 0)"
+_TERMS = "INSERT INTO risk_terms VALUES (0, %s, 0, %s, %s, %s, %s, %s, now())"
+_ANSWERED_BEFORE = (EntryKind.REPLAYED, EntryKind.KEY_REUSED)
 _STATUS = "UPDATE accounts SET status = %s WHERE account_id = %s"
 
 
@@ -89,8 +102,14 @@ class Partition(Publisher):
             yield command.reply_to, lifecycle.decide(self.book, id_, command, source)
 
     def _show(self, entry: Entry) -> None:
-        account = UUID(bytes=entry.debit_account)
+        if entry.kind in _ANSWERED_BEFORE or entry.credit_account != NIL:
+            return
+        account, operation = UUID(bytes=entry.debit_account), UUID(bytes=entry.operation_id)
         with psycopg.connect(self._database, autocommit=True) as connection:
+            reason = REASONS.index(entry.reason)
+            connection.execute(_EVENT, (operation, account, entry.kind, reason, entry.amount_minor, entry.currency))
+            for terms in (detail for detail in entry.details if isinstance(detail, RiskTerms)):
+                connection.execute(_TERMS, (len(self.entries), account, *terms))
             if entry.kind is EntryKind.ACCOUNT_OPENED:
                 (type_,) = [detail.type for detail in entry.details if isinstance(detail, Opening)] or [
                     AccountType.CHECKING
@@ -149,22 +168,34 @@ class World:
 
     def paid(self, payer: str, payee: str, payment: bytes) -> str:
         """A payment as the sink shows it."""
-        statement = (
-            """INSERT INTO decisions VALUES (%s, 0, 0, %s, %s, 100, 'EUR', now(), 0, 0, 0, 0, 0, '') RETURNING 1"""
-        )
-        self.rows(statement, payment.hex(), UUID(bytes=raw(payer)), UUID(bytes=raw(payee)))
+        self.rows(_PAID, payment.hex(), raw(payer).hex(), raw(payee).hex())
         return format_id(PAYMENT, payment)
+
+    def sold(self, seller: str, payment_order_id: str) -> str:
+        """A payment order as the sink shows it."""
+        self.rows(_SOLD, payment_order_id, raw(seller).hex())
+        return payment_order_id
+
+    def paid_out(self, account: str, payout: bytes) -> str:
+        """A payout as the sink shows it."""
+        self.rows(_PAYOUT, payout.hex(), raw(account).hex())
+        self.rows(_PAYOUT_JOURNAL, payout.hex(), raw(account).hex())
+        return format_id(PAYMENT, payout)
 
 
 @asynccontextmanager
 async def running_world(settings: Settings) -> AsyncIterator[World]:
     """A process as Services.of makes it, but for Kafka."""
-    migrate.up(settings.database_url, "sinks")
+    for package in ("sinks", "ingest_api.schedules"):
+        migrate.up(settings.database_url, package)
     made = Services.of(settings)
     partition = Partition(made.waiting, settings.database_url)
     submission = Submission(partition, made.waiting, made.earlier, settings.shards)
     services = Services(**vars(made) | {"publisher": partition, "submission": submission})
-    databases = (services.database, services.earlier, services.aliases, services.owners)
+    databases = (
+        *(services.database, services.earlier, services.aliases, services.owners),
+        *(services.schedules, services.orders),
+    )
     for database in databases:
         await database.open()
     transport = httpx.ASGITransport(make_app(services))
