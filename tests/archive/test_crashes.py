@@ -22,6 +22,7 @@ from tests.archive.archiver_process import archive_once
 from tests.archive.conftest import archiving
 from tests.archive.test_archiver import contents
 from tests.audit.pipeline import Pipeline
+from tests.support.side_by_side import by_night
 
 KILLED = -signal.SIGKILL
 
@@ -52,9 +53,13 @@ def test_killed_at_this_step(
     assert list((settings.archive_dir / ".drafts").iterdir()) == []
 
 
-def test_killed_again_and_again(pipeline: Pipeline, topic: str, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+@pytest.mark.parametrize("nth", [8, *by_night(2)])
+def test_killed_again_and_again(
+    pipeline: Pipeline, topic: str, undisturbed: dict[str, bytes], tmp_path: Path, nth: int
+) -> None:
+    """Fifty segments, and a kill at every nth."""
     settings, kills = archiving(pipeline, tmp_path / "killed"), 0
-    while archive_once(settings, topic, "archive_after_segment:2") == KILLED:
+    while archive_once(settings, topic, f"archive_after_segment:{nth}") == KILLED:
         kills += 1
     assert kills > 3
     assert settings.archive_dir is not None
