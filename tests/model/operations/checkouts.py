@@ -39,7 +39,8 @@ class Checkouts(Parts):
             return self._new_account(), "order 1", 1, "EUR"
         orders = list(self._state.orders.values())[-60:]
         paid = [order for order in orders if order.status is OrderStatus.SUCCESS and order.refunded < order.amount]
-        order = self._rng.choice(orders if not paid or self._one_in(3) else paid)
+        waiting = [order for order in orders if order.status in (OrderStatus.NOT_STARTED, OrderStatus.EXECUTING)]
+        order = self._rng.choice((self._one_in(8) and waiting) or (not self._one_in(3) and paid) or orders)
         return order.checkout, order.name, order.amount - order.refunded, order.currency
 
     def _cancel_order(self) -> CancelOrder:
