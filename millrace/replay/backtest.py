@@ -166,6 +166,7 @@ class _Spanning:
 
     def __init__(self, rules: RuleSet) -> None:
         self._kinds = rules.spans
+        self._names = {feature.name for feature in rules.reads}
         self._activities: defaultdict[tuple[Key, bytes, str], Activity] = defaultdict(lambda: NO_ACTIVITY)
 
     def informed(self, attempt: Attempt) -> Attempt:
@@ -174,7 +175,7 @@ class _Spanning:
         for kind in self._kinds:
             if key := attempt.keys[kind]:
                 every, in_currency = (self._activities[kind, key, of] for of in (_ALL, attempt.currency))
-                values |= published(kind, every, in_currency, attempt.time_us)
+                values |= published(kind, every, in_currency, attempt.time_us, self._names)
         return attempt._replace(published={**values, **attempt.published})
 
     def observe(self, fact: Attempted, currency: str) -> None:

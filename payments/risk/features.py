@@ -4,7 +4,7 @@ The position of a feature is its wire value in verdicts: what a payment and its 
 key from COUNTED_FROM; both lists are appended to, never reordered. docs/risk.md shows the table.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from itertools import chain
 from typing import NamedTuple, get_type_hints
@@ -46,16 +46,22 @@ class Feature(NamedTuple):
     """Whose history it is; None where the payment or its account says it."""
 
 
-def published(of: Key, activity: Activity, in_currency: Activity, now_us: int) -> dict[str, int]:
-    """What is published, for payments in one currency, of a payee, card, device or IP address, by name of the feature.
+def published(
+    of: Key, activity: Activity, in_currency: Activity, now_us: int, names: Collection[str]
+) -> dict[str, int]:
+    """What is published, for payments in one currency, of a payee, card, device or IP address, by name of the feature:
+    these names, and perhaps others of their windows.
 
     Counts are those of all its payments; sums those of `in_currency`, its payments in that currency.
     """
     values = {
-        _distinct_name(of, kind, place): count(activity.seen[kind], SPANS[place], now_us)
+        name: count(activity.seen[kind], SPANS[place], now_us)
         for kind, place in _distinct(of)
+        if (name := _distinct_name(of, kind, place)) in names
     }
     for place, span in enumerate(SPANS):
+        if not any(_measure_name(of, measure, place) in names for measure in _MEASURES):
+            continue
         counts = totals(activity.windows[place], span, now_us)
         sums = totals(in_currency.windows[place], span, now_us)
         both = counts._replace(attempted_minor=sums.attempted_minor, approved_minor=sums.approved_minor)

@@ -97,8 +97,9 @@ def counted(counts: Counts, of: Key, attempted: Attempted, currency: str, asker:
 def values_of(counts: Counts, of: Key, reads: tuple[Feature, ...], currency: str, now_us: int) -> Values:
     """What the rules read of this key, for payments in this currency."""
     in_currency = NO_ACTIVITY._replace(windows=counts.sums.get(currency, NO_ACTIVITY.windows))
-    found = published(of, counts.activity, in_currency, now_us)
-    return {feature.position: found[feature.name] for feature in reads if feature.of is of and found[feature.name]}
+    names = {feature.name: feature.position for feature in reads if feature.of is of}
+    found = published(of, counts.activity, in_currency, now_us, names)
+    return {position: found[name] for name, position in names.items() if found[name]}
 
 
 def to_tell(before: Counts, after: Counts, values: Values, currency: str) -> tuple[Asker, ...]:

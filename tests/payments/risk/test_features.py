@@ -142,7 +142,7 @@ def test_what_is_published_of_a_card_is_what_its_accounts_did(listed: list[Event
         activity = observe(activity, Key.CARD, fact)
         in_currency = observe(in_currency, Key.CARD, fact) if event.approved else in_currency
     now_us = max([NOON_US, *(event.time_us for event in listed)]) + MINUTE_US
-    values = published(Key.CARD, activity, in_currency, now_us)
+    values = published(Key.CARD, activity, in_currency, now_us, FEATURES)
     assert values.keys() == {name for name in FEATURES if name.startswith("card_")} - {"card_country"}
     for span in SPANS:
         held = inside(listed, span, now_us)
@@ -156,7 +156,7 @@ def test_what_is_published_of_a_card_is_what_its_accounts_did(listed: list[Event
 
 def test_published_values_reach_a_rule_by_their_names() -> None:
     activity = observe(NO_ACTIVITY, Key.CARD, attempted())
-    attempt = ATTEMPT._replace(published=published(Key.CARD, activity, activity, NOON_US))
+    attempt = ATTEMPT._replace(published=published(Key.CARD, activity, activity, NOON_US, FEATURES))
     assert read("card_approvals_10m", attempt) == read("card_distinct_accounts_1h", attempt) == 1
 
 
