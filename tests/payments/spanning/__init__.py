@@ -1,0 +1,1 @@
+"""Features over all accounts: what is counted, published and kept."""
