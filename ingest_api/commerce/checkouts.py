@@ -158,9 +158,11 @@ async def require_view(services: Services, principal: Principal, orders: Sequenc
 async def require_of_sellers(
     services: Services, principal: Principal, orders: Sequence[PlacedOrder], action: Action
 ) -> None:
-    """Raises Problem where the principal may not do this with the account of every seller."""
+    """Raises Problem where the principal may not do this with the account of every seller; where it may not even look
+    at one, as if there were no such order.
+    """
     for denial in (await services.access.denials(principal, {o.asked.seller for o in orders}, action)).values():
-        raise denial
+        raise unknown_order() if denial.code is Reason.ACCOUNT_NOT_FOUND else denial
 
 
 def unknown_order() -> Problem:

@@ -117,8 +117,9 @@ async def deliver(services: Services, call: Call, name: str) -> Answer:
     body: DeliveryBody = decoded(DeliveryBody, await call.body(BODY_BYTES_MAX))
     key = required_key(call.header(b"idempotency-key"))
     await await_visible(services.database, call.header(HEADER.lower().encode()))
-    orders = _delivered(await orders_named(services, name), body.payment_orders)
-    await require_of_sellers(services, principal, orders, Action.OPERATE)
+    named = await orders_named(services, name)
+    await require_of_sellers(services, principal, named, Action.OPERATE)
+    orders = _delivered(named, body.payment_orders)
     waiting = [order for order in orders if not order.is_released]
     if not waiting:
         return Answer(200, encode(state_of(orders)), encoded_headers(REPLAYED))

@@ -73,6 +73,7 @@ BODIES: dict[Route, Callable[[Things], Any]] = {
     ("POST", "/v1/payment"): lambda its: {"order_id": its.order_id, "credit_card_info": {"token": "pm_card_visa"}},
     ("POST", "/v1/refunds/{payment_id}"): lambda its: {},
     ("POST", "/v1/orders/{order_id}/deliver"): lambda its: {},
+    ("POST", "/v1/risk"): lambda its: PARTIES | {"from_account": its.account_id, "to_account": PAYEE},
     ("POST", "/v1/payouts"): lambda its: PARTIES | {"account": its.account_id, "destination": "ba_1"},
 }
 """What to send, where a route takes a body."""
@@ -88,7 +89,7 @@ QUERIES: dict[Route, Callable[[Things], str]] = {
 }
 """Where a thing is named in the query, or something else has to be."""
 
-OPERATORS = {route: 403 for route in ROUTES if "/quarantine" in route[1]}
+OPERATORS = {route: 403 for route in ROUTES if route[1].startswith(("/v1/quarantine", "/v1/cases"))}
 """No scope of customers allows these."""
 
 NAME_NOTHING: dict[Route, str] = {
