@@ -143,6 +143,7 @@ class Installation:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,  # what an empty partition waits for its end
                 "log_level": 0,
             }
         )
