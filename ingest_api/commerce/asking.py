@@ -4,6 +4,7 @@ Guarantees: an instruction that was decided before, however long ago, is not dec
 of it.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from ingest_api.commerce.reads import find_refusal
@@ -29,14 +30,14 @@ async def ask(
     asked_s = preferred_wait_s(call.header(b"prefer"))
     wait_s = DEFAULT_WAIT_S if asked_s is None else asked_s
     headers = record_headers(call.request_id, call.header(b"traceparent"))
-    outcomes: list[Outcome] = []
+    told = await asyncio.gather(
+        *(services.submission.instruct(one, wait_s, headers) for one in _by_authority(instructions).values())
+    )
     positions: dict[int, int] = {}
-    for together in _by_authority(instructions).values():
-        told = await services.submission.instruct(together, wait_s, headers)
-        outcomes += told
-        for shard, offset in told[0].positions.items():
+    for outcomes in told:
+        for shard, offset in outcomes[0].positions.items():
             positions[shard] = max(offset, positions.get(shard, -1))
-    return outcomes, answer_headers(positions, asked_s)
+    return [outcome for outcomes in told for outcome in outcomes], answer_headers(positions, asked_s)
 
 
 def _by_authority(instructions: Sequence[Instruction]) -> dict[bytes, list[Instruction]]:

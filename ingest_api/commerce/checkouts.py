@@ -20,9 +20,8 @@ from ingest_api.commerce.bodies import (
 )
 from ingest_api.commerce.orders import Order as MadeOrder
 from ingest_api.commerce.reads import PlacedOrder, are_those, find_checkout, find_order, find_refunds
-from ingest_api.commerce.shown import CheckoutState, PaymentOrderState, checkout_state, money
+from ingest_api.commerce.shown import CheckoutState, PaymentOrderState, checkout_state, payment_order_state
 from ingest_api.http.call import Answer, Call
-from ingest_api.http.resources import account_text
 from ingest_api.http.serving import JSON_MEDIA, admit
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.rights import Action, by_scope
@@ -30,8 +29,6 @@ from ingest_api.problems import FieldError, Problem, field_problem, refused
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from payments.identifiers import CHECKOUT, ORDER, derive_checkout_id, parse_id
-from payments.items.details import OrderStatus
-from payments.money import format_minor
 from payments.movements.instructions import Envelope, Order, PlaceCheckout
 from payments.rejections import Reason
 
@@ -90,7 +87,7 @@ async def _placed(services: Services, call: Call, asked: PlaceCheckout) -> Answe
     if found and not are_those(found, asked.orders):
         raise reused()
     name = asked.envelope.idempotency_key
-    states = [order.state for order in found] if found else [_not_started(name, order) for order in asked.orders]
+    states = [order.state for order in found] if found else [payment_order_state(name, order) for order in asked.orders]
     state = checkout_state(asked.checkout, name, asked.buyer, states)
     location = f"/v1/payments/{quote(name, safe='')}"
     return answer(state, location, headers, done=state.is_payment_done, replayed=is_replayed(outcome))
@@ -98,24 +95,6 @@ async def _placed(services: Services, call: Call, asked: PlaceCheckout) -> Answe
 
 async def _found(services: Services, checkout: bytes) -> list[PlacedOrder] | None:
     return await find_checkout(services.database, checkout) or None
-
-
-def _not_started(name: str, order: Order) -> PaymentOrderState:
-    """A payment order that Postgres does not have yet."""
-    return PaymentOrderState(
-        payment_order_id=order.payment_order_id,
-        checkout_id=name,
-        payment_order_status=OrderStatus.NOT_STARTED.name,
-        ledger_updated=False,
-        wallet_updated=False,
-        is_payment_done=False,
-        seller_account=account_text(order.seller),
-        release="on_delivery" if order.is_on_delivery else "at_once",
-        released=False,
-        refunded=format_minor(0, order.currency),
-        refunded_minor=0,
-        **money(order.amount_minor, order.currency),
-    )
 
 
 async def find_payment(services: Services, principal: Principal, payment_id: str) -> PaymentOrderState | CheckoutState:

@@ -9,9 +9,9 @@ from ingest_api.commerce.shown import (
     OrderRefund,
     PaymentOrderState,
     PayoutState,
-    is_final,
     money,
     movement_status,
+    payment_order_state,
     reason_text,
     told,
 )
@@ -20,7 +20,7 @@ from ingest_api.reads.database import Database
 from payments.entries import EntryKind
 from payments.identifiers import CHECKOUT, PAYMENT, REFUND, format_id
 from payments.items.details import OrderStatus
-from payments.money import format_minor
+from payments.lifecycle import FINAL
 from payments.movements.instructions import Order
 from payments.rejections import Reason
 from schemas.codec.fields import REASONS
@@ -62,24 +62,19 @@ class PlacedOrder(NamedTuple):
     @property
     def state(self) -> PaymentOrderState:
         """As callers see it."""
-        asked = self.asked
-        return PaymentOrderState(
-            payment_order_id=asked.payment_order_id,
-            checkout_id=self.checkout_name,
+        return payment_order_state(
+            self.checkout_name,
+            self.asked,
+            self.refunded_minor,
             payment_order_status=self.status.name,
             ledger_updated=self.ledger_updated,
             wallet_updated=self.wallet_updated,
             is_payment_done=self.is_done,
-            seller_account=account_text(asked.seller),
-            release="on_delivery" if asked.is_on_delivery else "at_once",
             released=self.is_released,
-            refunded=format_minor(self.refunded_minor, asked.currency),
-            refunded_minor=self.refunded_minor,
             reason=reason_text(self.reason),
             decline=told(self.decline),
             placed_at=rfc3339(self.placed_at),
             changed_at=rfc3339(self.changed_at),
-            **money(asked.amount_minor, asked.currency),
         )
 
 
@@ -174,7 +169,7 @@ def _movement(row: Mapping[str, Any]) -> dict[str, Any]:
     status = movement_status(row["is_open"], row["outcome"], refusal)
     return {
         "status": status,
-        "final": is_final(status),
+        "final": status in FINAL,
         "reason": reason_text(refusal),
         "decline": told(row["decline"]),
         "asked_at": rfc3339(row["opened_at"]),

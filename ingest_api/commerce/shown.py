@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,8 +13,10 @@ from ingest_api.commerce.orders import Order as MadeOrder
 from ingest_api.http.resources import account_text, rfc3339
 from payments.commerce.connector import Decline, Outcome
 from payments.identifiers import CHECKOUT, ORDER, format_id
-from payments.lifecycle import FINAL, PaymentStatus
+from payments.items.details import OrderStatus
+from payments.lifecycle import PaymentStatus
 from payments.money import format_minor
+from payments.movements.instructions import Order
 from payments.rejections import Reason
 
 _UNTOLD = {Decline.CARD_LOST_OR_STOLEN: Decline.CARD_DECLINED}
@@ -144,6 +146,26 @@ def money(amount_minor: int, currency: str) -> dict[str, Any]:
     }
 
 
+_NOT_STARTED: Final[dict[str, Any]] = {
+    "payment_order_status": OrderStatus.NOT_STARTED.name,
+    **dict.fromkeys(("ledger_updated", "wallet_updated", "is_payment_done", "released"), False),
+}
+
+
+def payment_order_state(checkout_id: str, asked: Order, refunded_minor: int = 0, **known: Any) -> PaymentOrderState:
+    """A payment order with what is known of it; before anything is, it has not started."""
+    return PaymentOrderState(
+        payment_order_id=asked.payment_order_id,
+        checkout_id=checkout_id,
+        seller_account=account_text(asked.seller),
+        release="on_delivery" if asked.is_on_delivery else "at_once",
+        refunded=format_minor(refunded_minor, asked.currency),
+        refunded_minor=refunded_minor,
+        **money(asked.amount_minor, asked.currency),
+        **(_NOT_STARTED | known),
+    )
+
+
 def checkout_state(checkout: bytes, name: str, buyer: str, orders: Sequence[PaymentOrderState]) -> CheckoutState:
     """A checkout of these orders."""
     done = all(order.is_payment_done for order in orders)
@@ -175,7 +197,3 @@ def _lines(lines: Iterable[Line]) -> Iterable[OrderLine]:
         )
         for line in lines
     )
-
-
-def is_final(status: PaymentStatus) -> bool:
-    return status in FINAL

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from payments.identifiers import (
     NIL,
     derive_account_id,
+    derive_checkout_id,
     derive_operation_id,
     format_id,
     is_system,
@@ -113,6 +114,13 @@ def test_other_scope_or_key_is_another_operation(scopes: list[tuple[bytes, str]]
 @given(st.lists(st.tuples(keys, keys), unique=True, min_size=2, max_size=20))
 def test_other_principal_or_key_is_another_account(scopes: list[tuple[str, str]]) -> None:
     assert len({derive_account_id(principal, key) for principal, key in scopes}) == len(scopes)
+
+
+@given(st.lists(st.text(max_size=20), min_size=2, max_size=8, unique=True))
+def test_other_text_is_another_checkout(texts: list[str]) -> None:
+    found = [derive_checkout_id(text) for text in texts]
+    assert len(set(found)) == len(texts)
+    assert not any(is_system(id_) for id_ in found)
 
 
 def test_a_zero_character_in_a_key_does_not_reach_another_principals_account() -> None:

@@ -189,6 +189,15 @@ async def test_instructions_go_one_by_one_to_their_authority_and_each_gets_its_a
     assert outcomes[0].positions == {SHARD: 41}
 
 
+async def test_an_instruction_of_long_ago_is_a_replay_and_not_sent() -> None:
+    parts = Parts(EntryKind.STANDING_SET, found={operation("old"): decided(transfer("old"))})
+    new, old = await parts.submission.instruct([standing("new"), standing("old")], 30, [])
+    assert [decode_instruction(record.value).envelope.idempotency_key for record in parts.publisher.records] == ["new"]
+    assert new.reply is not None
+    assert old.reply is not None
+    assert (new.reply.kind, old.reply.kind) == (EntryKind.STANDING_SET, EntryKind.REPLAYED)
+
+
 async def test_an_instruction_that_nobody_waits_for_asks_for_no_reply() -> None:
     parts = Parts(EntryKind.STANDING_SET)
     (outcome,) = await parts.submission.instruct([standing("a")], 0, [])
