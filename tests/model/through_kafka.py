@@ -55,7 +55,7 @@ class Topics:
                 "log_level": 0,
             }
         )
-        names = (*INPUTS, topics.LEDGER.name)
+        names = (*INPUTS.values(), topics.LEDGER.name)
         self._consumer.assign([TopicPartition(name, shard, 0) for name in names for shard in range(self._shards)])
         self.follower = Follower(self._shards, self._input_at)
 

@@ -23,7 +23,8 @@ rules:
   - {id: large, when: currency == 'JPY' && amount_minor >= 2000, verdict: review, reason: a person looks at it}
   - {id: huge, when: currency == 'JPY' && amount_minor >= 9000, verdict: deny, reason: never so much}
   - {id: far, when: currency == 'JPY' && ip_country == 'XX', verdict: deny, reason: not from there}
-  - {id: shared, when: currency == 'JPY' && device_distinct_accounts_24h >= 2, verdict: deny, reason: too many users}
+  - {id: counted, when: currency == 'JPY' && device_attempts_24h > 100000, verdict: deny, reason: a world of it}
+  - {id: shared, when: currency == 'JPY' && device_distinct_accounts_24h > 2, verdict: deny, reason: too many users}
 """
 
 
@@ -156,7 +157,7 @@ def test_a_rule_on_what_is_known_of_the_call_holds_for_transfers(api: ApiClient,
 
 
 def test_a_device_that_three_accounts_share_is_noticed(api: ApiClient, parties: tuple[str, str]) -> None:
-    """Whatever their shards are: the third account's payment is refused as soon as the first two are counted."""
+    """Whatever their shards are: once all three are counted, the next payment from it is refused."""
     payers = [api.funded_account("1000", CURRENCY) for _ in range(3)]
     for payer in payers[:2]:
         assert pay(api, payer, parties[1], 1, device="the tablet")["status"] == PaymentStatus.POSTED
