@@ -133,16 +133,15 @@ async def deliver(services: Services, call: Call, name: str) -> Answer:
 
 
 def _delivered(orders: list[PlacedOrder], named: list[str] | None) -> list[PlacedOrder]:
-    """Those of the orders that are named, or all. Raises Problem where one of them was not paid."""
+    """Those of the orders that are named, or all that are paid. Raises Problem where one of them is not, or none."""
     chosen = [order for order in orders if named is None or order.asked.payment_order_id in named]
-    if not chosen or (named is not None and len(chosen) < len(set(named))):
+    if not chosen or len(chosen) < len(set(named or ())):
         raise field_problem(FieldError("/payment_orders", Fault.FIELD_INVALID, "Name payment orders of this order."))
-    for order in chosen:
-        if order.status is OrderStatus.FAILED:
-            raise refused(Reason.ORDER_FAILED)
-        if not order.wallet_updated:
-            raise refused(Reason.ORDER_EXECUTING)
-    return chosen
+    unpaid = [order for order in chosen if not order.wallet_updated]
+    if unpaid and (named is not None or len(unpaid) == len(chosen)):
+        failed = all(order.status is OrderStatus.FAILED for order in unpaid)
+        raise refused(Reason.ORDER_FAILED if failed else Reason.ORDER_EXECUTING)
+    return [order for order in chosen if order.wallet_updated]
 
 
 def _release(order: PlacedOrder, key: str) -> ClearDeposit:

@@ -149,7 +149,7 @@ async def test_money_leaves_an_account_by_who_may_move_it(market: Market) -> Non
         await bought(caller, shop, 1_000)
         placed = await caller.post("/v1/payouts", json=payout(shop, "1.00"), headers=keyed())
     async with market.caller(USER, Scope.PAYMENTS_WRITE, Scope.PAYMENTS_READ) as stranger:
-        problem_of(await refund(stranger), 404, "account_not_found")
+        problem_of(await refund(stranger), 404, "order_not_found")
         theirs = await stranger.post("/v1/payouts", json=payout(shop, "1.00"), headers=keyed())
         problem_of(theirs, 404, "account_not_found")
         problem_of(await stranger.get(placed.headers["Location"]), 404, "payment_not_found")

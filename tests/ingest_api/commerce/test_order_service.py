@@ -114,7 +114,7 @@ async def test_an_order_is_its_makers(market: Market) -> None:
 
 async def test_a_delivery_releases_what_was_paid(market: Market) -> None:
     shop, other = market.seller("shop"), market.seller("other")
-    orders = order(shop, 1_000, "o-1"), order(other, 500, "o-2")
+    orders = order(shop, 1_000, "o-1"), order(other, 500, "o-2"), order(other, 66, "declined")
     async with market.caller() as caller:
         await caller.post("/v1/payments", json=checkout("cart-1", *orders))
         first = await caller.post("/v1/orders/cart-1/deliver", json={"payment_orders": ["o-1"]}, headers=keyed())
@@ -134,6 +134,9 @@ async def test_what_was_not_paid_is_not_delivered(market: Market) -> None:
         await caller.post("/v1/payments", json=checkout("cart-1", *orders))
         for name, status, code in (("declined", 422, "order_failed"), ("unknown", 409, "order_executing")):
             problem_of(await caller.post(f"/v1/orders/{name}/deliver", json={}, headers=keyed()), status, code)
+        body = {"payment_orders": ["declined"]}
+        problem_of(await caller.post("/v1/orders/cart-1/deliver", json=body, headers=keyed()), 422, "order_failed")
+        problem_of(await caller.post("/v1/orders/cart-1/deliver", json={}, headers=keyed()), 409, "order_executing")
         body = {"payment_orders": ["another"]}
         stray = await caller.post("/v1/orders/cart-1/deliver", json=body, headers=keyed())
         keyless = await caller.post("/v1/orders/cart-1/deliver", json={})
