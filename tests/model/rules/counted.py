@@ -45,6 +45,8 @@ def counted(state: State, message: Credit) -> Effect:
 def published(state: State, entry: Entry) -> tuple[Credit, ...] | str:
     """What is made known by an entry, or what is wrong with it."""
     messages: list[Credit] = []
+    if entry.kind is not EntryKind.OBSERVED:
+        return ()
     for said in (detail for detail in entry.details if isinstance(detail, Published)):
         attempts = state.attempts[said.key]
         lately = sum(at_us > entry.decided_at_us - _WINDOW_US for at_us, _ in attempts)
