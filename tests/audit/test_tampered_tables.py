@@ -145,8 +145,8 @@ CHANGED_ROWS = [
     Tampering(
         "UPDATE rule_sets SET text = text || ' ' WHERE shard = 0 AND version = 1",
         r"table rule_sets, version 1",
-        r"text .*",
-        r"text .*",
+        r"(?s)text .*",
+        r"(?s)text .*",
     ),
     Tampering(
         "UPDATE item_events SET owner = item_id WHERE ctid IN"
@@ -181,7 +181,8 @@ CHANGED_ROWS = [
         r"amount_minor 1",
     ),
     Tampering(
-        "UPDATE journals SET legs = '[]' WHERE refusal > 0",
+        "UPDATE journals SET legs = '[]' WHERE refusal > 0"
+        " AND journal_id NOT IN (SELECT request_id FROM provider_requests)",
         r"table journals, journal_id .*",
         r"legs \[\[.*",
         r"legs \[\]",

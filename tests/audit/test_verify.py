@@ -22,9 +22,9 @@ def test_a_right_log_is_proved_whole(pipeline: Pipeline, applied_tables: str, se
     assert {invariant: proof.verdict for invariant, proof in report.proofs.items()} == dict.fromkeys(
         Invariant, "proved"
     )
-    assert report.payments == report.posted + report.rejected + report.returned == 330
+    assert report.payments == report.posted + report.rejected + report.returned == 331
     assert min(report.posted, report.rejected, report.returned, report.holds, report.other_journals) > 0
-    assert (report.replayed, report.key_reused, report.quarantined) == (11, 2, 6)
+    assert (report.replayed, report.key_reused, report.quarantined) == (14, 2, 6)
     assert (report.in_flight, report.undecided, report.unapplied_records) == (0, 0, 0)
     assert (report.postings_sum_minor, report.drift_minor, report.negative_accounts) == (0, 0, 0)
 
