@@ -16,13 +16,16 @@ from millrace.environment import LocalEnvironment
 from payments.commands import Command
 from schemas import topics
 from schemas.codec.commands import encode_command
+from schemas.codec.connectors import decode_request, encode_result
 from schemas.codec.instructions import encode_instruction
 from schemas.codec.ledger import decode_ledger_record
 from tests.faults.installation import Installation, running
 from tests.faults.run import KEPT_LOGS
 from tests.model.follow import INPUTS, Follower, Record
+from tests.model.interleaving import OUTCOMES
 from tests.model.ledger import authority, place_of
 from tests.model.operations import Operations
+from tests.model.provider import Provider
 from tests.model.run import FAILURES, Disagreed, Outcome
 from tests.model.watcher import Disagreement
 
@@ -55,9 +58,11 @@ class Topics:
                 "log_level": 0,
             }
         )
-        names = (*INPUTS.values(), topics.LEDGER.name)
-        self._consumer.assign([TopicPartition(name, shard, 0) for name in names for shard in range(self._shards)])
+        names = (*INPUTS.values(), topics.LEDGER.name, topics.CONNECTOR_REQUESTS.name)
+        self._places = [TopicPartition(name, shard, 0) for name in names for shard in range(self._shards)]
+        self._consumer.assign(self._places)
         self.follower = Follower(self._shards, self._input_at)
+        self.provider = Provider()
 
     def read(self, timeout_s: float) -> None:
         """What has come. Raises Disagreement."""
@@ -75,7 +80,9 @@ class Topics:
 
     def _keep(self, message: Message) -> None:
         topic, shard, value = message.topic() or "", message.partition() or 0, message.value() or b""
-        if topic == topics.LEDGER.name:
+        if topic == topics.CONNECTOR_REQUESTS.name:
+            self.provider.requests.append((message.key() or b"", decode_request(value)))
+        elif topic == topics.LEDGER.name:
             self._ledgers[shard].append(value)
         else:
             self._inputs[topic, shard, message.offset() or 0] = Record(
@@ -91,8 +98,11 @@ class Topics:
         return self._inputs.pop((topic, shard, offset), None)
 
     def is_at_rest(self) -> bool:
-        """Everything that was read was decided and heard."""
-        return not self._inputs and not any(self._ledgers.values()) and not self.follower.watcher.ledger.state.under_way
+        """Everything was read, decided and heard."""
+        if self._inputs or any(self._ledgers.values()) or self.follower.watcher.ledger.state.under_way:
+            return False
+        ends = ((place, self._consumer.get_watermark_offsets(place)) for place in self._places)
+        return all(end and self._reached.get((place.topic, place.partition), 0) >= end[1] for place, end in ends)
 
     def close(self) -> None:
         self._consumer.close()
@@ -145,8 +155,20 @@ class Run:
             value = encode_command(asked) if isinstance(asked, Command) else encode_instruction(asked)
             shard = place_of(asked, self._watcher.ledger.state.home)
             self._producer.produce(topics.COMMANDS.name, value, authority(asked), shard)
+            if self._rng.randrange(4) == 0:
+                self._answer()
         self._producer.poll(0)
         self._asked += count
+
+    def _answer(self) -> None:
+        """The provider has done something of what it was asked."""
+        provider = self._topics.provider
+        answer = provider.repeat if self._rng.randrange(8) == 0 else provider.answer
+        said = answer(self._rng.randrange(1 << 16), self._rng.choice(OUTCOMES))
+        if said is not None:
+            owner, result = said
+            shard = self._watcher.ledger.state.home(owner)
+            self._producer.produce(topics.CONNECTOR_RESULTS.name, encode_result(result), owner, shard)
 
     def _kill(self) -> None:
         services = (*self._installation.workers, self._installation.sink, *self._installation.others.values())
