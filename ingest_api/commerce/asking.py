@@ -7,6 +7,7 @@ of it.
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from ingest_api.account_changes.asking import is_replay
 from ingest_api.commerce.reads import find_refusal
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import DEFAULT_WAIT_S, preferred_wait_s
@@ -16,7 +17,6 @@ from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from ingest_api.submission import Outcome, record_headers
 from ingest_api.transfers import answer_headers, encoded_headers
-from payments.entries import EntryKind
 from payments.movements.instructions import Instruction
 from payments.rejections import Reason
 
@@ -51,26 +51,26 @@ async def require_taken(services: Services, outcome: Outcome, headers: Mapping[s
     """Raises Problem where the instruction was refused, now or when it first came."""
     reason = await refusal_of(services, outcome)
     if reason is not Reason.NONE:
-        problem = refused(reason)
-        problem.headers = {**headers, **(REPLAYED if is_replayed(outcome) else {})}
-        raise problem
+        raise refusal(reason, headers, replayed=is_replay(outcome))
+
+
+def refusal(reason: Reason, headers: Mapping[str, str], *, replayed: bool) -> Problem:
+    """The answer to what was refused, or came to nothing."""
+    problem = refused(reason)
+    problem.headers = {**headers, **(REPLAYED if replayed else {})}
+    return problem
 
 
 async def refusal_of(services: Services, outcome: Outcome) -> Reason:
     """Why it was refused; NONE where it was taken, or nobody knows yet."""
     if outcome.reply is None:
         return Reason.NONE
-    if not is_replayed(outcome):
+    if not is_replay(outcome):
         return outcome.reply.reason
     found = await look_until(
         outcome.deadline, lambda: find_refusal(services.database, outcome.operation_id), lambda _: True
     )
     return found or Reason.NONE
-
-
-def is_replayed(outcome: Outcome) -> bool:
-    """Whether the same was asked before."""
-    return outcome.reply is not None and outcome.reply.kind is EntryKind.REPLAYED
 
 
 def answer(resource: object, location: str, headers: Mapping[str, str], *, done: bool, replayed: bool) -> Answer:

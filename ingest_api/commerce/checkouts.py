@@ -7,7 +7,8 @@ longer is told as far as it is.
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from ingest_api.commerce.asking import answer, ask, is_replayed, require_taken, required, reused
+from ingest_api.account_changes.asking import is_replay
+from ingest_api.commerce.asking import answer, ask, require_taken, required, reused
 from ingest_api.commerce.bodies import (
     BODY_BYTES_MAX,
     CheckoutBody,
@@ -90,7 +91,7 @@ async def _placed(services: Services, call: Call, asked: PlaceCheckout) -> Answe
     states = [order.state for order in found] if found else [payment_order_state(name, order) for order in asked.orders]
     state = checkout_state(asked.checkout, name, asked.buyer, states)
     location = f"/v1/payments/{quote(name, safe='')}"
-    return answer(state, location, headers, done=state.is_payment_done, replayed=is_replayed(outcome))
+    return answer(state, location, headers, done=state.is_payment_done, replayed=is_replay(outcome))
 
 
 async def _found(services: Services, checkout: bytes) -> list[PlacedOrder] | None:

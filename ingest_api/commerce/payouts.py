@@ -1,6 +1,7 @@
 """Payouts: a seller's money to the seller's bank account, through a provider. Decided at the account's partition."""
 
-from ingest_api.commerce.asking import REPLAYED, answer, ask, is_replayed, require_taken, required, reused
+from ingest_api.account_changes.asking import is_replay
+from ingest_api.commerce.asking import answer, ask, refusal, require_taken, required, reused
 from ingest_api.commerce.bodies import BODY_BYTES_MAX, PayoutBody, decoded, provider_fault
 from ingest_api.commerce.reads import find_payout
 from ingest_api.commerce.shown import PayoutState, money
@@ -11,7 +12,7 @@ from ingest_api.http.resources import account_text
 from ingest_api.http.serving import JSON_MEDIA, admit
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.rights import Action
-from ingest_api.problems import FieldError, Problem, field_problem, refused
+from ingest_api.problems import FieldError, Problem, field_problem
 from ingest_api.reads.payments import unknown_payment
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
@@ -54,7 +55,7 @@ def _instruction(body: PayoutBody, key: str) -> PayOut:
 
 
 async def _answered(services: Services, asked: PayOut, outcome: Outcome, headers: dict[str, str]) -> Answer:
-    replayed = is_replayed(outcome)
+    replayed = is_replay(outcome)
     found = await look_until(
         outcome.deadline,
         lambda: find_payout(services.database, outcome.operation_id),
@@ -64,9 +65,7 @@ async def _answered(services: Services, asked: PayOut, outcome: Outcome, headers
     if (payout.amount_minor, payout.currency) != (asked.amount_minor, asked.currency):
         raise reused()
     if payout.reason is not None:
-        problem = refused(Reason(payout.reason))
-        problem.headers = headers | (REPLAYED if replayed else {})
-        raise problem
+        raise refusal(Reason(payout.reason), headers, replayed=replayed)
     return answer(payout, f"/v1/payouts/{payout.id}", headers, done=payout.final, replayed=replayed)
 
 

@@ -2,8 +2,9 @@
 
 from urllib.parse import quote
 
+from ingest_api.account_changes.asking import is_replay
 from ingest_api.account_changes.changing import key_of
-from ingest_api.commerce.asking import REPLAYED, answer, ask, is_replayed, require_taken, reused
+from ingest_api.commerce.asking import answer, ask, refusal, require_taken, reused
 from ingest_api.commerce.bodies import BODY_BYTES_MAX, RefundBody, decoded
 from ingest_api.commerce.checkouts import orders_named, require_of_sellers
 from ingest_api.commerce.reads import PlacedOrder, find_refund
@@ -14,7 +15,7 @@ from ingest_api.http.preferences import required_key
 from ingest_api.http.serving import JSON_MEDIA, admit
 from ingest_api.identity.tokens import Scope
 from ingest_api.owners.rights import Action
-from ingest_api.problems import Fault, FieldError, Problem, field_problem, refused
+from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.consistency import HEADER, await_visible
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
@@ -70,7 +71,7 @@ def _amount_minor(body: RefundBody, order: PlacedOrder) -> int:
 
 
 async def _answered(services: Services, asked: RefundOrder, outcome: Outcome, headers: dict[str, str]) -> Answer:
-    replayed = is_replayed(outcome)
+    replayed = is_replay(outcome)
     found = await look_until(
         outcome.deadline,
         lambda: find_refund(services.database, outcome.operation_id, asked.payment_order_id),
@@ -80,9 +81,7 @@ async def _answered(services: Services, asked: RefundOrder, outcome: Outcome, he
     if (refund.amount_minor, refund.currency) != (asked.amount_minor, asked.currency):
         raise reused()
     if refund.reason is not None:
-        problem = refused(Reason(refund.reason))
-        problem.headers = headers | (REPLAYED if replayed else {})
-        raise problem
+        raise refusal(Reason(refund.reason), headers, replayed=replayed)
     location = f"/v1/payments/{quote(asked.payment_order_id, safe='')}"
     return answer(refund, location, headers, done=refund.final, replayed=replayed)
 
