@@ -16,6 +16,7 @@ from payments.commands import CommandKind
 from payments.entries import EntryKind, Step
 from payments.items.details import CauseKind, OrderStatus
 from payments.rejections import Reason
+from payments.risk.activity import Key
 from payments.risk.limits import Tier
 from schemas.codec.connectors import ConnectorOperation, Decline, Outcome
 from schemas.codec.ledger import Lane, SourceTopic
@@ -42,6 +43,7 @@ ENUMS: dict[str, list[str]] = {
     "Step": [step.name.lower() for step in Step],
     "OrderStatus": [status.name.lower() for status in OrderStatus],
     "Tier": [tier.name.lower() for tier in Tier],
+    "Key": [key.name.lower() for key in Key],
     "SourceTopic": [topic.name.lower() for topic in SourceTopic],
     "Lane": [lane.name.lower() for lane in Lane],
     "Reason": [reason.value for reason in Reason],
