@@ -19,8 +19,8 @@ from ingest_api.http.entity_tags import IF_MATCH, require_match, tagged
 from ingest_api.http.openapi import describe, problem_answer
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond
-from ingest_api.identity.tokens import Scope
-from ingest_api.problems import field_problem, refused
+from ingest_api.identity.tokens import Principal, Scope
+from ingest_api.problems import Fault, Problem, field_problem, refused
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
@@ -53,8 +53,7 @@ async def decide_case(services: Services, call: Call, case_id: str) -> Answer:
     require_match(call, encode(seen))
     if seen.status != "open":
         raise refused(Reason.REVIEW_NOT_FOUND)
-    payer = parse_id(ACCOUNT, seen.from_account)
-    assert payer is not None
+    payer = await _decidable(services, principal, seen)
     analyst = services.risk_keys.analyst(principal.subject)
     asked = DecideReview(
         envelope=Envelope(f"review {payment_id.hex()} {analyst.hex()} {body.decision}"),
@@ -72,6 +71,18 @@ async def decide_case(services: Services, call: Call, case_id: str) -> Answer:
     case = after or seen
     status = 200 if case.changed_at != seen.changed_at else 202
     return tagged(Answer(status, encode(case), encoded_headers(headers)))
+
+
+async def _decidable(services: Services, principal: Principal, case: Case) -> bytes:
+    """The payer of a case. Raises Problem where the payment is the principal's own, to either side."""
+    payer, payee = parse_id(ACCOUNT, case.from_account), parse_id(ACCOUNT, case.to_account)
+    assert payer is not None
+    assert payee is not None
+    if await services.access.has_part_in_any(principal, (payer, payee)):
+        raise Problem(
+            Fault.ROLE_INSUFFICIENT, "You have a part in one of the payment's accounts: somebody else decides."
+        )
+    return payer
 
 
 async def _case(services: Services, payment_id: bytes) -> Case:

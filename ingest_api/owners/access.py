@@ -62,6 +62,11 @@ class Access:
         asked = set(accounts)
         return len(await self.denials(principal, asked, Action.VIEW)) < len(asked)
 
+    async def has_part_in_any(self, principal: Principal, accounts: Iterable[bytes]) -> bool:
+        """True for a user with a role on one of these, whatever the token's scopes. Raises DatabaseUnavailable."""
+        roles = await self._roles(user_of(principal), set(accounts))
+        return any(role is not None for role in roles.values())
+
     def forget(self, account: bytes, users: Iterable[bytes]) -> None:
         """These users' roles on the account have changed here: look again."""
         for user in users:
