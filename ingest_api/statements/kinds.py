@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+from payments.commerce.connector import ConnectorOperation
 from payments.entries import EntryKind
 from payments.items.details import CauseKind
 from payments.terms.methods import METHOD_OF
@@ -23,6 +24,10 @@ class LineKind(StrEnum):
     DISPUTE = "dispute"
     """Chargeback, provisional credit, win and loss."""
     DEBT_RECOVERED = "debt_recovered"
+    PAYMENT_ORDER = "payment_order"
+    """A buyer's payment through a provider, one seller's part of a checkout. Its refunds are refunds."""
+    PAYOUT = "payout"
+    """Through a provider, to the outside."""
     JOURNAL = "journal"
 
 
@@ -35,6 +40,8 @@ class Posted(NamedTuple):
     credit_account: bytes
     is_exchange: bool
     """Its legs are of two currencies."""
+    operation: ConnectorOperation | None
+    """What a provider did before a journal was posted."""
 
 
 _OF_CAUSE = {
@@ -44,14 +51,19 @@ _OF_CAUSE = {
     CauseKind.DEPOSIT: LineKind.DEPOSIT_RETURNED,
     CauseKind.CAPTURE: LineKind.PAYMENT,
 }
+_OF_OPERATION: dict[ConnectorOperation | None, LineKind] = {
+    ConnectorOperation.CHARGE: LineKind.PAYMENT_ORDER,
+    ConnectorOperation.REFUND: LineKind.REFUND,
+    ConnectorOperation.PAYOUT: LineKind.PAYOUT,
+}
 
 
 def line_kind(posted: Posted) -> LineKind:
-    """The cause tells first, then the form of the journal entry, then who its parties are."""
+    """The cause tells first, then what a provider did, the form of the journal entry, and who its parties are."""
     if posted.cause in _OF_CAUSE:
         return _OF_CAUSE[posted.cause]
     if posted.kind is EntryKind.JOURNAL_POSTED:
-        return LineKind.JOURNAL
+        return _OF_OPERATION.get(posted.operation, LineKind.JOURNAL)
     if posted.debit_account in METHOD_OF:
         return LineKind.DEPOSIT
     if posted.credit_account in METHOD_OF:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from ingest_api.statements.kinds import LineKind, Posted, line_kind
+from payments.commerce.connector import ConnectorOperation
 from payments.entries import EntryKind
 from payments.identifiers import NIL, is_system, system_account
 from payments.items.details import CauseKind
@@ -16,21 +17,28 @@ from payments.postings import SystemAccount
 
 PLACE_COLUMNS: Final = "posted_at, shard, ledger_sequence, entry_index, leg_index"
 
-ABOUT: Final = """
+LEG_COLUMNS: Final = f"{PLACE_COLUMNS}, journal_id, amount_minor"
+ARMS: Final = ("debit_legs", "credit_legs", "journal_legs")
+"""Of account_legs."""
+
+ABOUT: Final = f"""
     JOIN journal_entries AS headline ON headline.journal_id = leg.journal_id
     LEFT JOIN LATERAL (
         SELECT cause_kind FROM causes WHERE operation_id = leg.journal_id ORDER BY kind LIMIT 1
     ) AS cause ON true
+    LEFT JOIN provider_requests AS request ON request.request_id = leg.journal_id
+        AND headline.kind = {EntryKind.JOURNAL_POSTED:d}
     LEFT JOIN LATERAL (
         SELECT coalesce(sum(amount_minor) FILTER (WHERE account_id = %(fees)s), 0)::bigint AS fee_minor,
             count(DISTINCT currency) > 1 AS is_exchange
         FROM journal_legs WHERE journal_id = leg.journal_id AND headline.stated_legs > 0
     ) AS stated ON true"""
-"""What a leg of account_legs (`leg`) belongs to. The fee is what its journal entry credits to `fees`."""
+"""What a leg of account_legs (`leg`) belongs to. The fee is what its journal entry credits to `fees`. A journal
+may have waited for a provider."""
 
 LINE_COLUMNS: Final = """leg.posted_at, leg.shard, leg.ledger_sequence, leg.entry_index, leg.leg_index, leg.journal_id,
     leg.amount_minor, headline.kind, headline.debit_account, headline.credit_account, cause.cause_kind,
-    stated.fee_minor, stated.is_exchange,
+    request.operation, stated.fee_minor, stated.is_exchange,
     coalesce(
         (SELECT description FROM decisions WHERE payment_id = leg.journal_id),
         (SELECT description FROM account_events WHERE operation_id = leg.journal_id)
@@ -71,9 +79,8 @@ class Line(NamedTuple):
 def line_of(account: bytes, row: Mapping[str, Any], balance_minor: int) -> Line:
     """The line of a row of LINE_COLUMNS. `balance_minor`: after it."""
     posted = posted_of(row)
-    place = Place(*(row[name] for name in Place._fields))
     return Line(
-        place,
+        place_of(row),
         row["journal_id"].bytes,
         line_kind(posted),
         row["amount_minor"],
@@ -84,15 +91,21 @@ def line_of(account: bytes, row: Mapping[str, Any], balance_minor: int) -> Line:
     )
 
 
+def place_of(row: Mapping[str, Any]) -> Place:
+    """Where a row of PLACE_COLUMNS stands."""
+    return Place(*(row[name] for name in Place._fields))
+
+
 def posted_of(row: Mapping[str, Any]) -> Posted:
     """What tells the kind of a row."""
-    cause = row["cause_kind"]
+    cause, operation = row["cause_kind"], row["operation"]
     return Posted(
         EntryKind(row["kind"]),
         CauseKind(cause) if cause is not None else None,
         row["debit_account"].bytes,
         row["credit_account"].bytes,
         row["is_exchange"],
+        ConnectorOperation(operation) if operation is not None else None,
     )
 
 

@@ -1,7 +1,7 @@
 """The statement of an account's month, read from one snapshot and rendered as it is read.
 
-Reads balances, account_legs and what they belong to, through a cursor of the server: BATCH_LINES entries are in memory
-at a time, however many the month has. Guarantees: the opening balance, the entries and the closing balance tie out (a
+Reads balances, then account_legs and what they belong to, BATCH_LINES entries after another: so many are in memory,
+however many the month has. Guarantees: the opening balance, the entries and the closing balance tie out (a
 statement that would not is broken off), and a closing balance is the next month's opening balance.
 """
 
@@ -21,8 +21,8 @@ from ingest_api.problems import Fault, FieldError, field_problem, refused
 from ingest_api.reads.accounts import BALANCE_AT
 from ingest_api.reads.database import Database
 from ingest_api.statements.formats.rendering import Head, Rendering, Turnover
-from ingest_api.statements.history import SNAPSHOT
-from ingest_api.statements.line import ABOUT, LINE_COLUMNS, PLACE_COLUMNS, fees_account, line_of
+from ingest_api.statements.history import SNAPSHOT, Span, page_rows
+from ingest_api.statements.line import fees_account, line_of, place_of
 from ingest_api.statements.totals import Totals
 from payments.errors import InvariantViolation
 from payments.rejections import Reason
@@ -42,12 +42,6 @@ SELECT count(*) FILTER (WHERE amount_minor > 0) AS credits,
     coalesce(-sum(amount_minor) FILTER (WHERE amount_minor < 0), 0)::bigint AS debited_minor,
     transaction_timestamp() AS read_at
 FROM account_legs WHERE account_id = %(account)s AND posted_at >= %(start)s AND posted_at < %(end)s"""
-
-_LINES: Final = f"""
-SELECT {LINE_COLUMNS} FROM (
-    SELECT * FROM account_legs WHERE account_id = %(account)s AND posted_at >= %(start)s AND posted_at < %(end)s
-) AS leg {ABOUT}
-ORDER BY {PLACE_COLUMNS}"""
 
 
 class Month(NamedTuple):
@@ -139,11 +133,15 @@ def _refuse_too_many(head: Head, rendering: Rendering) -> None:
 
 
 async def _batches(connection: AsyncConnection[DictRow], head: Head) -> AsyncIterator[list[DictRow]]:
-    asked = {"account": UUID(bytes=head.account), "start": head.start, "end": head.end}
-    async with connection.cursor("statement") as cursor:
-        await cursor.execute(_LINES.encode(), asked | {"fees": fees_account(head.currency)})
-        while rows := await cursor.fetchmany(BATCH_LINES):
-            yield rows
+    asked = {"account": UUID(bytes=head.account), "until": head.end, "fees": fees_account(head.currency)}
+    span = Span(head.start, head.end, newest_first=False, after=None, limit=BATCH_LINES)
+    has_more = True
+    while has_more:
+        rows = await page_rows(connection, span, asked)
+        has_more = len(rows) > span.limit
+        if shown := rows[: span.limit]:
+            yield shown
+            span = span._replace(after=place_of(shown[-1]))
 
 
 async def _row(connection: AsyncConnection[DictRow], query: str, parameters: Any) -> DictRow | None:

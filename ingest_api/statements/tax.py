@@ -51,7 +51,7 @@ COLUMNS: Final = (
 )
 
 _SUMS: Final = f"""
-SELECT headline.kind, cause.cause_kind, stated.is_exchange, leg.amount_minor > 0 AS is_credit,
+SELECT headline.kind, cause.cause_kind, request.operation, stated.is_exchange, leg.amount_minor > 0 AS is_credit,
     CASE WHEN headline.debit_account < %(customers)s THEN headline.debit_account ELSE %(nil)s END AS debit_account,
     CASE WHEN headline.credit_account < %(customers)s THEN headline.credit_account ELSE %(nil)s END AS credit_account,
     count(*) AS entries, sum(leg.amount_minor)::bigint AS amount_minor,
@@ -59,7 +59,7 @@ SELECT headline.kind, cause.cause_kind, stated.is_exchange, leg.amount_minor > 0
 FROM (
     SELECT * FROM account_legs WHERE account_id = %(account)s AND posted_at >= %(start)s AND posted_at < %(end)s
 ) AS leg {ABOUT}
-GROUP BY 1, 2, 3, 4, 5, 6"""
+GROUP BY 1, 2, 3, 4, 5, 6, 7"""
 """By what tells the kind (ingest_api.statements.kinds). Ids below `customers` are the operator's accounts."""
 
 _CUSTOMERS: Final = UUID(bytes=bytes(6) + b"\x10" + bytes(9))

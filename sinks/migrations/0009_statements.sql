@@ -12,14 +12,20 @@ CREATE INDEX returns_of_payer ON returns (payer, returned_at) INCLUDE (amount_mi
 CREATE INDEX item_events_of_owner ON item_events (owner, decided_at);
 
 -- Every leg of an account with its place in the ledger: credits positive, debits negative. Unlike postings it has no
--- counterparty, and each arm is one index.
-CREATE VIEW account_legs AS
+-- counterparty. Each arm is one index and has a name: who wants the first of many in order asks the arms one by one,
+-- because Postgres would sort the whole of the union.
+CREATE VIEW debit_legs AS
 SELECT debit_account AS account_id, posted_at, shard, ledger_sequence, entry_index, 0::smallint AS leg_index,
     journal_id, -amount_minor AS amount_minor
-FROM journal_entries WHERE stated_legs = 0
+FROM journal_entries WHERE stated_legs = 0;
+CREATE VIEW credit_legs AS
+SELECT credit_account AS account_id, posted_at, shard, ledger_sequence, entry_index, 0::smallint AS leg_index,
+    journal_id, amount_minor
+FROM journal_entries WHERE stated_legs = 0;
+CREATE VIEW account_legs AS
+SELECT * FROM debit_legs
 UNION ALL
-SELECT credit_account, posted_at, shard, ledger_sequence, entry_index, 0::smallint, journal_id, amount_minor
-FROM journal_entries WHERE stated_legs = 0
+SELECT * FROM credit_legs
 UNION ALL
 SELECT account_id, posted_at, shard, ledger_sequence, entry_index, leg_index, journal_id, amount_minor
 FROM journal_legs;

@@ -10,6 +10,7 @@ import pytest
 from ingest_api.problems import Problem
 from ingest_api.reads.accounts import find_balance
 from ingest_api.reads.database import Database
+from ingest_api.statements import month as months
 from ingest_api.statements.formats.files import FORMATS, StatementFormat
 from ingest_api.statements.formats.json_document import JsonStatement
 from ingest_api.statements.kinds import LineKind
@@ -83,10 +84,44 @@ async def test_what_entries_are_called(ledger: Database) -> None:
     assert [(entry["counterparty"], entry["description"]) for entry in journals] == [(None, "every kind")]
 
 
+@pytest.mark.parametrize("batch_lines", [1, 2, 7])
+@pytest.mark.parametrize("account", ACCOUNTS, ids=NAMES)
+async def test_batches_join_without_a_gap(
+    ledger: Database, account: bytes, batch_lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one ends between legs of one microsecond."""
+    whole = await written(ledger, account, MONTH, StatementFormat.CSV)
+    monkeypatch.setattr(months, "BATCH_LINES", batch_lines)
+    assert await written(ledger, account, MONTH, StatementFormat.CSV) == whole
+
+
+async def test_what_a_provider_did_has_its_name(ledger: Database) -> None:
+    """Charges; refunds through the provider, before and after the release (which posts nothing) of what they give back;
+    payouts that succeeded.
+    """
+    found = {
+        (account, kind): sorted(
+            entry["amount_minor"]
+            for entry in (await statement(ledger, account))["entries"]
+            if entry["kind"] == kind and (kind != "refund" or entry["counterparty_name"])
+        )
+        for account in (SHOP, BERT)
+        for kind in ("payment_order", "refund", "payout")
+    }
+    assert found == {
+        (SHOP, "payment_order"): [40, 477, 1_000],
+        (SHOP, "refund"): [-300, -177, -100],
+        (SHOP, "payout"): [],
+        (BERT, "payment_order"): [500],
+        (BERT, "refund"): [-500],
+        (BERT, "payout"): [-77, -10],
+    }
+
+
 async def test_totals_by_kind(ledger: Database) -> None:
     shown = await statement(ledger, SHOP)
     totals = {total["kind"]: total for total in shown["totals"]}
-    assert totals["refund"]["debited_minor"] == 1_600
+    assert totals["refund"]["debited_minor"] == 1_600 + 300 + 177 + 100, "of payments, and of payment orders"
     assert totals["dispute"]["fees_on_debits_minor"] == 150, "the others found nothing to debit"
     assert totals["debt_recovered"]["debits"] == 1
 
