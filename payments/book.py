@@ -210,6 +210,8 @@ def receipt_id(entry: Entry) -> bytes:
 
 def _order_of(entry: Entry) -> OrderTerms | None:
     """The payment order that a leg belongs to."""
+    if not entry.details:  # most receipts, asked three times: 2 to 3 of a payment's 22 µs
+        return None
     return next((detail for detail in entry.details if isinstance(detail, OrderTerms)), None)
 
 
