@@ -1,17 +1,18 @@
 """Answers that are too long for memory: written while they are read, on connections that ordinary reads never use.
 
-Guarantees: what is refused is refused before the first byte. A connection is given back when the caller goes away; one
-who reads too slowly is cut off by Postgres after READING's idle time-out, and sees a body that ends early.
+Guarantees: what is refused is refused before the first byte. A connection is given back when the caller goes away, or
+reads nothing for READ_WITHIN_S: then the body ends early.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Send
+from starlette.types import Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from ingest_api.http.call import Answer, Call
@@ -21,14 +22,21 @@ from ingest_api.reads.database import Database
 from ingest_api.services import Services
 from runtime.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 READING: Final = (
     "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=20000 -c default_transaction_read_only=on"
     " -c jit=off -c timezone=UTC"
 )
-"""Options of the sessions: a batch of a statement takes milliseconds, the sums of a busy year some seconds."""
+"""Options of the sessions: a batch of a statement takes milliseconds, the sums of a million entries 26 s. A year of
+more than two million may reach the time-out, and its tax report is then refused as if Postgres were away.
+"""
 
 _AT_ONCE: Final = 2
 """Of one process: each writes as fast as a core allows, and the paying callers need that core, too."""
+
+READ_WITHIN_S: Final = 20
+"""One who takes no byte for so long is cut off, as by Postgres: two of them would keep all others from their statements."""
 
 _writing = asyncio.Semaphore(_AT_ONCE)
 
@@ -77,15 +85,22 @@ _NO_ANSWER: Final = Answer(200, b"")
 
 
 class _Begun(StreamingResponse):
-    """Ends its source however it ends itself."""
+    """Ends its source however it ends itself, and itself where nobody reads."""
 
     def __init__(self, source: AsyncGenerator[bytes, None], first: bytes, **named: Any) -> None:
         self._source = source
         super().__init__(_from(first, source), **named)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(READ_WITHIN_S):
+                await send(message)
+
         async with aclosing(self._source):
-            await super().__call__(scope, receive, send)
+            try:
+                await super().__call__(scope, receive, send_in_time)
+            except* TimeoutError:
+                logger.warning("a download was cut off: nobody has read of it for %d s", READ_WITHIN_S)
 
 
 async def _begin(download: Download, request_id: str) -> _Begun:

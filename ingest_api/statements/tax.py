@@ -28,7 +28,7 @@ from payments.money import format_minor
 from payments.rejections import Reason
 
 ACCOUNTS_MAX: Final = 100
-"""Of one report: each is added up in turn, a million entries in about three seconds."""
+"""Of one report: each is added up in turn by statements of its own, 26 s for a million entries (docs/statements.md)."""
 
 COLUMNS: Final = (
     "row",

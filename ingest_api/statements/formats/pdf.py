@@ -31,7 +31,7 @@ class PdfStatement:
     """Nothing is written before `foot`: a PDF ends with a list of where its parts are."""
 
     entries_max = 10_000
-    """About 200 pages, 5 s of work and 20 MB of memory. Nobody reads more on paper."""
+    """Measured: 10 s, 1 MB, 104 MB of memory where CSV takes 85 MB. Nobody reads more on paper."""
 
     def __init__(self) -> None:
         self._written = io.BytesIO()
