@@ -26,6 +26,7 @@ from ingest_api.problems import Fault, FieldError, Problem
 from ingest_api.quarantine import routes as quarantine
 from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
+from ingest_api.screening import routes as screening
 from ingest_api.services import Services
 from ingest_api.statements import routes as statements
 
@@ -64,6 +65,7 @@ def make_fastapi() -> FastAPI:
         transactions,
         cases,
         risk,
+        screening,
         quarantine,
     )
     for noun in nouns:

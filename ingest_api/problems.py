@@ -55,6 +55,9 @@ class Fault(StrEnum):
     ROLE_INSUFFICIENT = "role_insufficient"
     SCHEDULE_UNKNOWN = "schedule_not_found"
     SCHEDULE_ENDED = "schedule_ended"
+    PARTY_UNKNOWN = "party_not_found"
+    HIT_UNKNOWN = "screening_hit_not_found"
+    HIT_DECIDED = "screening_hit_decided"
     PRECONDITION_FAILED = "precondition_failed"
     RATE_LIMITED = "rate_limited"
     QUEUE_FULL = "queue_full"
@@ -102,6 +105,9 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.ROLE_INSUFFICIENT: (403, "The role does not allow this"),
     Fault.SCHEDULE_UNKNOWN: (404, "No such schedule"),
     Fault.SCHEDULE_ENDED: (409, "The schedule has ended"),
+    Fault.PARTY_UNKNOWN: (404, "No such party"),
+    Fault.HIT_UNKNOWN: (404, "No such hit"),
+    Fault.HIT_DECIDED: (409, "The hit is decided"),
     Fault.PRECONDITION_FAILED: (412, "It has changed since"),
     Fault.RATE_LIMITED: (429, "Too many commands"),
     Fault.QUEUE_FULL: (503, "Too busy to take more"),

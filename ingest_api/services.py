@@ -16,6 +16,7 @@ from ingest_api.reads.earlier_decisions import EarlierDecisions
 from ingest_api.replies import ReplyListener, WaitingCalls
 from ingest_api.risk.attributes import RiskKeys
 from ingest_api.schedules.register import ScheduleRegister
+from ingest_api.screening.desk import Screening
 from ingest_api.submission import Submission
 from runtime.settings import Settings
 
@@ -39,6 +40,7 @@ class Services:
     listener: ReplyListener
     publisher: Publisher
     submission: Submission
+    screening: Screening
     risk_keys: RiskKeys
 
     @classmethod
@@ -48,6 +50,7 @@ class Services:
         earlier = EarlierDecisions.of(settings)
         database = Database(settings.database_url, settings.api_database_connections, settings.api_waiting_calls)
         aliases = Aliases.of(settings)
+        submission = Submission(publisher, waiting, earlier, settings.shards)
         return cls(
             settings,
             TokenVerifier.of(settings),
@@ -63,7 +66,8 @@ class Services:
             waiting,
             ReplyListener(settings, waiting.resolve),
             publisher,
-            Submission(publisher, waiting, earlier, settings.shards),
+            submission,
+            Screening.of(settings, submission),
             RiskKeys.of(settings),
         )
 
@@ -79,10 +83,12 @@ class Services:
             await self.orders.open()
             await self.publisher.start()
             await self.listener.start()
+            await self.screening.open()
             undo.pop_all()
 
     async def stop(self) -> None:
         self.waiting.close()
+        await self.screening.close()
         await self.publisher.stop()
         await self.listener.stop()
         await self._close_databases()

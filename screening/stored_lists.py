@@ -24,7 +24,8 @@ KEPT_AT_LEAST_PERCENT: Final = 80
 _IN_FORCE: Final = "SELECT source, uid, fingerprint FROM screening_entries WHERE source = %s AND until IS NULL"
 _NEWEST: Final = "SELECT version, content_hash FROM screening_lists WHERE source = %s ORDER BY version DESC LIMIT 1"
 _NEW_VERSION: Final = (
-    "INSERT INTO screening_lists (source, content_hash, entries, skipped) VALUES (%s, %s, %s, %s) RETURNING version"
+    "INSERT INTO screening_lists (source, content_hash, entries, skipped, label) VALUES (%s, %s, %s, %s, %s)"
+    " RETURNING version"
 )
 _END: Final = "UPDATE screening_entries SET until = %s WHERE source = %s AND uid = ANY(%s) AND until IS NULL"
 _COPY: Final = "COPY screening_entries (source, uid, since, fingerprint, content) FROM STDIN"
@@ -52,9 +53,18 @@ class ListsInForce(NamedTuple):
     names: NameIndex
     versions: Mapping[Source, int]
 
+    @property
+    def newest(self) -> int:
+        """Versions are numbered through all sources; 0 where nothing was loaded."""
+        return max(self.versions.values(), default=0)
 
-def load_list(connection: Connection, published: PublishedList, *, may_shrink: bool = False) -> Loaded | LoadRefused:
-    """Store a list as the version in force of its source. Raises ValueError for a uid that repeats, psycopg.Error."""
+
+def load_list(
+    connection: Connection, published: PublishedList, *, label: str = "", may_shrink: bool = False
+) -> Loaded | LoadRefused:
+    """Store a list as the version in force of its source; `label`: what the publisher calls it. Raises ValueError for a
+    uid that repeats, psycopg.Error.
+    """
     source = published.source
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"screening list {source}",))
@@ -69,7 +79,8 @@ def load_list(connection: Connection, published: PublishedList, *, may_shrink: b
         if newest is not None and bytes(newest[1]) == content_hash:
             return Loaded(newest[0], change)
         skipped = Jsonb(dict(published.skipped))
-        row = connection.execute(_NEW_VERSION, (source, content_hash, len(published.entries), skipped)).fetchone()
+        values = source, content_hash, len(published.entries), skipped, label
+        row = connection.execute(_NEW_VERSION, values).fetchone()
         assert row is not None  # RETURNING
         _apply(connection, row[0], source, change)
         return Loaded(row[0], change)

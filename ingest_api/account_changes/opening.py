@@ -1,7 +1,8 @@
 """POST /accounts: owners first, in Postgres, then the account, at its partition.
 
 Guarantees: no account is open without its owner. A crash in between leaves owners of an account that does not exist
-yet, and the repeat with the same key goes on from there.
+yet, and the repeat with the same key goes on from there. The account of a user who waits for verification is frozen for
+debits by the instruction that follows the opening.
 """
 
 import os
@@ -43,7 +44,9 @@ async def open_account(services: Services, call: Call) -> Answer:
     roles = roles_of_new(body, principal)
     if roles:
         await _establish(services, By(principal.subject, call.request_id), command, roles)
-    outcomes, headers = await ask(services, call, _asked(body, command))
+    asked = _asked(body, command)
+    block = await services.screening.of_new_account(command.payer, roles) if roles else None
+    outcomes, headers = await ask(services, call, asked if block is None else [*asked, block])
     return await _opened(services, body, command, outcomes, headers)
 
 
@@ -92,12 +95,15 @@ async def _opened(
         raise problem
     if is_replay(outcomes[0]) and None not in reasons:
         return Answer(200, encode(await find_account(services.database, command.payer)), encoded_headers(headers))
-    account = _account_of(body, command, outcomes[0])
+    account = _account_of(body, command, outcomes)
     return Answer(202 if None in reasons else 201, encode(account), encoded_headers(headers))
 
 
-def _account_of(body: NewAccountBody, command: Command, outcome: Outcome) -> Account:
+def _account_of(body: NewAccountBody, command: Command, outcomes: list[Outcome]) -> Account:
+    outcome = outcomes[0]
     done = outcome.reply is not None and outcome.reply.kind is EntryKind.ACCOUNT_OPENED
+    is_blocked = any(one.reply is not None and one.reply.kind is EntryKind.STANDING_SET for one in outcomes)
+    status = AccountStatus.DEBITS_FROZEN if is_blocked else AccountStatus.OPEN
     at = rfc3339_of_us(outcome.reply.decided_at_us) if outcome.reply is not None and done else None
     return Account(
         id=format_id(ACCOUNT, command.payer),
@@ -105,7 +111,7 @@ def _account_of(body: NewAccountBody, command: Command, outcome: Outcome) -> Acc
         currency=command.currency,
         overdraft_limit=format_minor(command.amount_minor, command.currency),
         overdraft_limit_minor=command.amount_minor,
-        status=account_status_word(AccountStatus.OPEN) if done else None,
+        status=account_status_word(status) if done else None,
         opened_at=at,
         changed_at=at,
     )

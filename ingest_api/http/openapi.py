@@ -28,6 +28,7 @@ from ingest_api.owners.shown import RESOURCES as OWNER_RESOURCES
 from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
 from ingest_api.risk.shown import RESOURCES as RISK_RESOURCES
 from ingest_api.schedules.shown import RESOURCES as SCHEDULE_RESOURCES
+from ingest_api.screening.shown import RESOURCES as SCREENING_RESOURCES
 from ingest_api.statements.shown import RESOURCES as STATEMENT_RESOURCES
 
 TITLE = "Millrace"
@@ -45,9 +46,9 @@ _HTTP_TITLES = {
     400: "Malformed: JSON, key or token of the request",
     401: "No valid bearer token",
     403: "The token lacks the scope, or the role on the account does not allow it",
-    404: "No such account, payment, schedule, user, alias or case, or none of the caller's",
-    409: "The case is resolved, being redriven, or decided already; the alias is somebody else's; the user was erased; "
-    "the schedule has ended; an open account needs its owner",
+    404: "No such account, payment, schedule, user, alias, party, hit or case, or none of the caller's",
+    409: "The case or hit is resolved, being redriven, or decided already; the alias is somebody else's; "
+    "the user was erased; the schedule has ended; an open account needs its owner",
     412: "It has changed since the look that If-Match names",
     413: "Too large",
     415: "Another content type is needed",
@@ -180,6 +181,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             *COMMERCE_RESOURCES,
             *CASE_RESOURCES,
             *RISK_RESOURCES,
+            *SCREENING_RESOURCES,
             *STATEMENT_RESOURCES,
         ),
         ref_template=_REF,

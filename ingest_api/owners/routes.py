@@ -102,6 +102,8 @@ async def _change(services: Services, call: Call, principal: Principal, account_
     if isinstance(changed, Refusal):
         raise Problem(*_REFUSED[changed])
     services.access.forget(account, before.keys() | roles_of(changed).keys())
+    for user in [user for user, role in roles_of(changed).items() if before.get(user) is not role]:
+        await services.screening.enforce(user)
     return tagged(Answer(200, encode(shown_owners(account, changed))))
 
 

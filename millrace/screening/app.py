@@ -38,3 +38,38 @@ def check(
     if schema not in {"", *Schema}:
         raise typer.BadParameter(f"one of {', '.join(Schema)}", param_hint="--schema")
     run_check(name, lists, schema=Schema(schema) if schema else None, as_json=as_json)
+
+
+@app.command()
+def load(
+    files: Annotated[list[Path], typer.Argument(help="As published; OFAC's CSV files together.", dir_okay=False)],
+    source: Annotated[str, typer.Option("--list", help="ofac, un or eu.")],
+    label: Annotated[str, typer.Option("--version", help="What the publisher calls this version.")] = "",
+    may_shrink: Annotated[
+        bool, typer.Option("--may-shrink", help="Also where more than a fifth of the entries is gone.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a published list the one in force. The same list again changes nothing."""
+    from millrace.screening.lists import run_load
+    from payments.screening.entries import Source
+
+    if source not in {*Source}:
+        raise typer.BadParameter(f"one of {', '.join(Source)}", param_hint="--list")
+    run_load(files, Source(source), label=label, may_shrink=may_shrink, as_json=as_json)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show the lists in force, how many parties have met them, and the hits."""
+    from millrace.screening.lists import run_status
+
+    run_status(as_json=as_json)
+
+
+@app.command()
+def rescreen(as_json: AsJson = False) -> None:
+    """Compare everybody with what the lists have brought since they were screened, and with nothing else."""
+    from millrace.screening.lists import run_rescreen
+
+    run_rescreen(as_json=as_json)

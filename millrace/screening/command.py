@@ -42,7 +42,7 @@ class FoundEntry(msgspec.Struct):
 def run_evaluate(pairs: Path, *, cross_validate: bool, as_json: bool) -> None:
     """Figures of the comparison on labelled pairs."""
     progress = _progress(as_json=as_json)
-    with faults_shown(as_json=as_json), _refusals_shown():
+    with faults_shown(as_json=as_json), refusals_shown():
         labelled = read_pairs(pairs)
         progress.step(f"comparing {len(labelled):,} pairs")
         figures = msgspec.to_builtins(evaluate(labelled))
@@ -68,8 +68,8 @@ def _print_figures(figures: dict[str, Any]) -> None:
 def run_check(name: str, files: Sequence[Path], *, schema: Schema | None, as_json: bool) -> None:
     """Who on the lists the name may be; exit code 0 either way."""
     progress = _progress(as_json=as_json)
-    with faults_shown(as_json=as_json), _refusals_shown():
-        lists = list(_read(files, progress))
+    with faults_shown(as_json=as_json), refusals_shown():
+        lists = list(read_lists(files, progress))
         progress.step(f"index of {sum(len(one.entries) for one in lists):,} entries")
         index = NameIndex(entry for one in lists for entry in one.entries)
         hits = screen_subject(index, Subject("", (name,), schema))
@@ -80,7 +80,8 @@ def run_check(name: str, files: Sequence[Path], *, schema: Schema | None, as_jso
         _print_hits(hits)
 
 
-def _read(files: Sequence[Path], progress: Progress) -> Iterator[PublishedList]:
+def read_lists(files: Sequence[Path], progress: Progress) -> Iterator[PublishedList]:
+    """The lists in these files; tells what is left out. Raises ListRefused, OSError."""
     progress.step(f"reading {', '.join(path.name for path in files)}")
     for one in read_files(files):
         for reason, count in one.skipped.items():
@@ -126,7 +127,7 @@ def _progress(*, as_json: bool) -> Progress:
 
 
 @contextmanager
-def _refusals_shown() -> Iterator[None]:
+def refusals_shown() -> Iterator[None]:
     """A file that is refused, or a name that is too long, is said in one line."""
     try:
         yield

@@ -16,6 +16,7 @@ from ingest_api.app import make_app
 from ingest_api.identity.tokens import ALL_SCOPES, Scope, issue_token
 from ingest_api.publisher import Publisher, Record
 from ingest_api.replies import WaitingCalls
+from ingest_api.screening.desk import Screening
 from ingest_api.services import Services
 from ingest_api.submission import Submission
 from payments import lifecycle
@@ -57,7 +58,7 @@ VALUES (%s, %s, %s, 0, %s, now(), now())"""
 _EVENT = "INSERT INTO account_events VALUES (%s, %s, %s, %s, %s, %s, now(), 0, 0, 0, 0, 0)"
 _TERMS = "INSERT INTO risk_terms VALUES (0, %s, 0, %s, %s, %s, %s, %s, now())"
 _ANSWERED_BEFORE = (EntryKind.REPLAYED, EntryKind.KEY_REUSED)
-_STATUS = "UPDATE accounts SET status = %s WHERE account_id = %s"
+_STATUS = "UPDATE accounts SET status = %s, changed_at = now() WHERE account_id = %s"
 
 
 def raw(text: str, kind: str = ACCOUNT) -> bytes:
@@ -186,15 +187,16 @@ class World:
 @asynccontextmanager
 async def running_world(settings: Settings) -> AsyncIterator[World]:
     """A process as Services.of makes it, but for Kafka."""
-    for package in ("sinks", "ingest_api.schedules"):
+    for package in ("sinks", "ingest_api.schedules", "screening"):
         migrate.up(settings.database_url, package)
     made = Services.of(settings)
     partition = Partition(made.waiting, settings.database_url)
     submission = Submission(partition, made.waiting, made.earlier, settings.shards)
-    services = Services(**vars(made) | {"publisher": partition, "submission": submission})
+    replaced = {"publisher": partition, "submission": submission, "screening": Screening.of(settings, submission)}
+    services = Services(**vars(made) | replaced)
     databases = (
         *(services.database, services.earlier, services.aliases, services.owners),
-        *(services.schedules, services.orders),
+        *(services.schedules, services.orders, services.screening),
     )
     for database in databases:
         await database.open()
