@@ -36,7 +36,7 @@ _AT_ONCE: Final = 2
 """Of one process: each writes as fast as a core allows, and the paying callers need that core, too."""
 
 READ_WITHIN_S: Final = 20
-"""One who takes no byte for so long is cut off, as by Postgres: two of them would keep all others from their statements."""
+"""Who takes no byte for so long is cut off, as by Postgres: two of them would keep all others from their statements."""
 
 _writing = asyncio.Semaphore(_AT_ONCE)
 
