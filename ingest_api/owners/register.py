@@ -2,7 +2,8 @@
 
 Reads and writes account_owners, one transaction per call; Postgres itself notes every change with who asked for it
 (account_owner_changes). Guarantees: rows are ended, never changed; an account that was opened for users has exactly one
-primary owner until it is closed; a name of a user stands for no account in which the user has no more part.
+primary owner until it is closed; a name of a user stands for no account in which the user has no more part, and what
+the user has scheduled from it stands still.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -14,9 +15,12 @@ from uuid import UUID
 
 import psycopg
 
+from ingest_api.aliases.parties import USER
 from ingest_api.aliases.register import Register, Registration
 from ingest_api.owners.rights import Role, may_be_paid_by_name
 from ingest_api.reads.database import WRITING, Database
+from ingest_api.schedules.register import pause_of
+from payments.identifiers import format_id
 from runtime.personal_data.rows import Connection
 from runtime.settings import Settings
 
@@ -151,6 +155,7 @@ class OwnerRegister:
             await connection.execute(_END, (at, UUID(bytes=account), UUID(bytes=user)))
             if not may_be_paid_by_name(after.get(user)):
                 await self._aliases.end_of_account(connection, user, account, by.actor)
+                await pause_of(connection, account, format_id(USER, user))
         new = {user: role for user, role in after.items() if before.get(user) is not role}
         await _begin(connection, account, new, at)
 

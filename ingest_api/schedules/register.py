@@ -25,6 +25,12 @@ WHERE payer = %(payer)s AND (%(status)s::text IS NULL OR status = %(status)s)
 AND (%(at)s::timestamptz IS NULL OR (created_at, schedule_id) < (%(at)s, %(id)s::uuid))
 ORDER BY created_at DESC, schedule_id DESC LIMIT %(limit)s"""
 _CHANGED: Final = "UPDATE schedules SET changed_by = %s, changed_at = now() WHERE schedule_id = %s"
+_THERE: Final = "SELECT to_regclass('schedules') IS NOT NULL AS there"
+"""The scheduler makes the table when it first runs."""
+
+_PAUSE: Final = f"""
+UPDATE schedules SET status = '{Status.PAUSED}', changed_at = now()
+WHERE payer = %s AND coalesce(changed_by, created_by) = %s AND status = '{Status.ACTIVE}'"""
 OCCURRENCES: Final = """
 SELECT tried.*, payment.state, payment.reason AS state_reason
 FROM schedule_occurrences AS tried LEFT JOIN payments AS payment USING (payment_id)
@@ -99,6 +105,13 @@ class ScheduleRegister:
         """Rows of a schedule's occurrences with what is known of their payments, the latest first."""
         parameters = {"schedule": UUID(bytes=schedule_id), **_place(after), "limit": limit}
         return await self._database.rows(OCCURRENCES, parameters)
+
+
+async def pause_of(connection: Connection, payer: bytes, by: str) -> None:
+    """Whoever ordered or last changed these may no longer pay from the account. Part of the caller's transaction."""
+    [row] = await (await connection.execute(_THERE)).fetchall()
+    if row["there"]:
+        await connection.execute(_PAUSE.encode(), (UUID(bytes=payer), by))
 
 
 def _place(after: Cursor | None) -> dict[str, Any]:
