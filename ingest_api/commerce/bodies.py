@@ -26,6 +26,7 @@ from ingest_api.http.bodies import (
 from ingest_api.problems import Fault, FieldError, field_problem
 from payments.commands import MAX_DESCRIPTION_CHARS
 from payments.commerce.orders import MAX_ORDERS
+from payments.identifiers import ORDER, parse_id
 from payments.money import MAX_MINOR
 from payments.movements.instructions import Order
 from payments.terms.providers import CLEARING
@@ -178,6 +179,8 @@ def decoded(kind: type, body: bytes) -> Any:
 
 def checkout_fault(body: CheckoutBody) -> FieldError | None:
     """What is wrong with a checkout beside its payment orders."""
+    if parse_id(ORDER, body.checkout_id) is not None:  # or it would look paid, whatever was paid under its id
+        return FieldError("/checkout_id", Fault.FIELD_INVALID, "This is the id of an order: POST /payment pays it.")
     fault = key_fault(body.checkout_id, "/checkout_id")
     fault = fault or text_fault(body.checkout_id, MAX_DESCRIPTION_CHARS, "/checkout_id")
     return fault or buyer_fault(body.credit_card_info, body.buyer_info)

@@ -3,7 +3,7 @@
 from ingest_api.account_changes.asking import is_replay
 from ingest_api.commerce.asking import answer, ask, refusal, require_taken, required, reused
 from ingest_api.commerce.bodies import BODY_BYTES_MAX, PayoutBody, decoded, provider_fault
-from ingest_api.commerce.reads import find_payout
+from ingest_api.commerce.reads import find_payout, find_refusal
 from ingest_api.commerce.shown import PayoutState, money
 from ingest_api.http.bodies import description_fault, parse_account, parse_amount
 from ingest_api.http.call import Answer, Call
@@ -56,11 +56,14 @@ def _instruction(body: PayoutBody, key: str) -> PayOut:
 
 async def _answered(services: Services, asked: PayOut, outcome: Outcome, headers: dict[str, str]) -> Answer:
     replayed = is_replay(outcome)
+    decision = await look_until(0, lambda: find_refusal(services.database, outcome.operation_id), bool)
     found = await look_until(
         outcome.deadline,
         lambda: find_payout(services.database, outcome.operation_id),
         lambda payout: payout[1].final,
     )
+    if found is None and replayed and decision is not None:  # a payout is shown with its decision: this was none
+        raise reused()
     payout = found[1] if found is not None else _asked(asked, outcome)
     if (payout.amount_minor, payout.currency) != (asked.amount_minor, asked.currency):
         raise reused()

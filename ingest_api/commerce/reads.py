@@ -33,7 +33,9 @@ SELECT state.*, placed.description AS checkout_name FROM payment_order_states AS
 _NAMED: Final = f"{_ORDERS} WHERE state.payment_order_id = %s ORDER BY state.opened_at, state.order_id LIMIT 1"
 _OF_CHECKOUT: Final = f"{_ORDERS} WHERE state.checkout_id = %s ORDER BY state.opened_at, state.payment_order_id"
 _REFUNDS: Final = "SELECT * FROM order_refunds WHERE order_id = %s ORDER BY opened_at, refund_id"
-_REFUND: Final = "SELECT * FROM order_refunds WHERE refund_id = %s"
+_REFUND: Final = """
+SELECT refund.*, payment_orders.payment_order_id FROM order_refunds AS refund JOIN payment_orders USING (order_id)
+WHERE refund_id = %s"""
 _PAYOUT: Final = "SELECT * FROM payouts WHERE payout_id = %s"
 _DECISION: Final = """
 SELECT reason FROM account_events WHERE operation_id = %(id)s
@@ -82,6 +84,8 @@ async def find_order(database: Database, payment_order_id: str) -> PlacedOrder |
     """The payment order of this name: should several checkouts have used it, the first one. Raises
     DatabaseUnavailable.
     """
+    if "\0" in payment_order_id:  # which Postgres takes in no text
+        return None
     row = await database.row(_NAMED, (payment_order_id,))
     return _order(row) if row is not None else None
 
@@ -97,10 +101,10 @@ async def find_refunds(database: Database, order: PlacedOrder) -> list[OrderRefu
     return [_refund(row, order.asked.payment_order_id) for row in rows]
 
 
-async def find_refund(database: Database, refund_id: bytes, payment_order_id: str) -> OrderRefund | None:
-    """One refund, of the payment order of this name. Raises DatabaseUnavailable."""
+async def find_refund(database: Database, refund_id: bytes) -> OrderRefund | None:
+    """One refund. Raises DatabaseUnavailable."""
     row = await database.row(_REFUND, (UUID(bytes=refund_id),))
-    return _refund(row, payment_order_id) if row is not None else None
+    return _refund(row, row["payment_order_id"]) if row is not None else None
 
 
 async def find_payout(database: Database, payout_id: bytes) -> tuple[bytes, PayoutState] | None:

@@ -74,11 +74,12 @@ async def _answered(services: Services, asked: RefundOrder, outcome: Outcome, he
     replayed = is_replay(outcome)
     found = await look_until(
         outcome.deadline,
-        lambda: find_refund(services.database, outcome.operation_id, asked.payment_order_id),
+        lambda: find_refund(services.database, outcome.operation_id),
         lambda refund: refund.final,
     )
     refund = found or _asked(asked, outcome)
-    if (refund.amount_minor, refund.currency) != (asked.amount_minor, asked.currency):
+    told = refund.payment_order_id, refund.amount_minor, refund.currency
+    if told != (asked.payment_order_id, asked.amount_minor, asked.currency):
         raise reused()
     if refund.reason is not None:
         raise refusal(Reason(refund.reason), headers, replayed=replayed)

@@ -6,7 +6,7 @@ import pytest
 from ingest_api.identity.tokens import Scope
 from payments.identifiers import CHECKOUT, derive_checkout_id, format_id
 from tests.ingest_api.client import problem_of
-from tests.ingest_api.commerce.market import Market, checkout, order
+from tests.ingest_api.commerce.market import Market, checkout, keyed, order
 
 PATHS = ("/v1/payments", "/payments")
 
@@ -105,4 +105,30 @@ async def test_a_card_number_is_refused_unread(market: Market, caplog: pytest.Lo
         refused = await place(caller, body)
     problem_of(refused, 422, "card_number_refused")
     assert "4111" not in refused.text + caplog.text
+    assert market.charges() == []
+
+
+async def test_a_name_that_nothing_can_have_is_not_found(market: Market) -> None:
+    """Postgres takes no NUL in a text."""
+    async with market.caller() as caller:
+        seen = [await caller.get(f"/v1/{path}/%00") for path in ("payments", "payment")]
+        seen += [
+            await caller.post(f"/v1/{path}", json={}, headers=keyed()) for path in ("refunds/%00", "orders/%00/deliver")
+        ]
+        seen += [
+            await caller.delete("/v1/order?id=%00"),
+            await caller.request("DELETE", "/v1/order", json={"id": "\0"}),
+        ]
+    for response in seen:
+        problem_of(response, 404, "order_not_found")
+
+
+async def test_an_order_is_paid_by_its_own_route_alone(market: Market) -> None:
+    """Else whoever made it could pay a cent under its id, and it would look paid."""
+    shop = market.seller("shop")
+    line = {"seller_account": shop, "amount": "100.00", "currency": "EUR"}
+    async with market.caller() as caller:
+        order_id = (await caller.post("/v1/order", json={"lines": [line]})).json()["id"]
+        placed = await place(caller, checkout(order_id, order(shop, 1, f"{order_id}-1")))
+    assert problem_of(placed, 422, "field_invalid")["errors"][0]["pointer"] == "/checkout_id"
     assert market.charges() == []

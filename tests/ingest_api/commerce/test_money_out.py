@@ -78,6 +78,17 @@ async def test_a_refund_that_nobody_knows_of_is_not_final(market: Market) -> Non
     assert (unknown.status_code, unknown.json()["final"]) == (202, False)
 
 
+@pytest.mark.parametrize("hours", [0, 100], ids=["remembered by the shard", "told by its row"])
+async def test_the_key_of_one_order_s_refund_refunds_no_other_order(market: Market, hours: int) -> None:
+    shop = market.seller("shop")
+    market.at_hours_ago(hours)
+    async with market.caller() as caller:
+        await caller.post("/v1/payments", json=checkout("cart-1", order(shop, 10, "o-1"), order(shop, 10, "o-2")))
+        assert (await refund(caller, "k")).status_code == 201
+        market.at_hours_ago(0)
+        problem_of(await refund(caller, "k", name="o-2"), 422, "idempotency_key_reused")
+
+
 async def test_of_a_checkout_of_several_orders_each_is_refunded_alone(market: Market) -> None:
     shop = market.seller("shop")
     async with market.caller() as caller:
@@ -102,6 +113,20 @@ async def test_a_payout_is_reserved_asked_and_posted(market: Market) -> None:
     assert first.json() == again.json() == seen.json()
     assert (seen.json()["status"], seen.json()["provider"], seen.json()["account"]) == ("posted", "stripe", shop)
     assert seen.json()["id"].startswith("pay_")
+    assert market.available(shop) == 7_000
+
+
+@pytest.mark.parametrize("hours", [0, 100], ids=["remembered by the shard", "told by its row"])
+async def test_the_key_of_a_transfer_is_no_payout_s(market: Market, hours: int) -> None:
+    """A payout that never was is not told to be on its way."""
+    shop, other = market.seller("shop", 10_000), market.seller("other")
+    market.at_hours_ago(hours)
+    async with market.caller() as caller:
+        transfer = {"from_account": shop, "to_account": other, "amount": "30.00", "currency": "EUR"}
+        assert (await caller.post("/v1/transfers", json=transfer, headers=keyed("k"))).status_code == 201
+        market.at_hours_ago(0)
+        paid = await caller.post("/v1/payouts", json=payout(shop, "30.00"), headers=keyed("k"))
+    problem_of(paid, 422, "idempotency_key_reused")
     assert market.available(shop) == 7_000
 
 
