@@ -75,6 +75,16 @@ class Document(NamedTuple):
     reporting_thresholds_minor: Mapping[str, int]
 
 
+class _Loader(yaml.BaseLoader):
+    """Refuses what an escape can say and UTF-8 cannot."""
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        text: str = super().construct_scalar(node)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise yaml.constructor.ConstructorError(None, None, "found half a character", node.start_mark)
+        return text
+
+
 def read_document(text: str) -> Document | Problems:
     """The document, or what is wrong with its form."""
     if len(text) > MAX_DOCUMENT_CHARS:
@@ -82,13 +92,13 @@ def read_document(text: str) -> Document | Problems:
             Problem(1, "", f"{len(text):,} characters, at most {MAX_DOCUMENT_CHARS:,}: leave out what is not needed")
         ]
     try:
-        loader = yaml.BaseLoader(text)
+        loader = _Loader(text)
         root = loader.get_single_node()
         plain = None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         return [Problem(mark.line + 1 if mark else 1, "", f"this is no YAML: {error.problem}")]
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:  # the last two: numbers in escapes
         return [Problem(1, "", f"this is no YAML: {error}")]
     places = _Places(root)
     try:
