@@ -118,7 +118,7 @@ async def _in_time(call: Awaitable[Answer]) -> Answer:
 def next_attempt(request: ConnectorRequest, answer: Answer, now_us: int) -> ConnectorRequest | None:
     """The request that finds out the rest, or None where all is known or the attempts are used up.
 
-    What the provider has taken is only inquired about: its key would repeat the answer of that time.
+    What the provider has taken and named is only inquired about: its key would repeat the answer of that time.
     """
     if answer.outcome not in OPEN_OUTCOMES or request.attempt > len(ATTEMPT_DELAYS_US):
         return None
@@ -126,11 +126,9 @@ def next_attempt(request: ConnectorRequest, answer: Answer, now_us: int) -> Conn
         attempt=request.attempt + 1,
         not_before_us=now_us + ATTEMPT_DELAYS_US[request.attempt - 1],
     )
-    if answer.outcome is Outcome.UNKNOWN:
-        return following
-    return following._replace(
-        operation=ConnectorOperation.INQUIRE, provider_reference=answer.provider_reference or request.provider_reference
-    )
+    if answer.outcome is Outcome.UNKNOWN or not answer.provider_reference:
+        return following  # the reference of the request is another operation's
+    return following._replace(operation=ConnectorOperation.INQUIRE, provider_reference=answer.provider_reference)
 
 
 def result_of(request: ConnectorRequest, answer: Answer, now_us: int, *, attempt_follows: bool) -> ConnectorResult:

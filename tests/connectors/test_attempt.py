@@ -181,6 +181,13 @@ def test_what_the_provider_has_taken_is_followed_by_an_inquiry(outcome: Outcome)
     assert (following.operation, following.provider_reference) == (ConnectorOperation.INQUIRE, "pi_7")
 
 
+def test_a_refund_is_never_looked_for_under_the_reference_of_its_charge() -> None:
+    """Which has succeeded, whatever becomes of the refund."""
+    request = about(ConnectorOperation.REFUND, "pi_1")
+    following = next_attempt(request, Answer(Outcome.PENDING), START_US)
+    assert following == request._replace(attempt=2, not_before_us=START_US + ATTEMPT_DELAYS_US[0])
+
+
 def test_a_final_answer_is_followed_by_nothing() -> None:
     assert next_attempt(charge(), SUCCEEDED, START_US) is None
     assert next_attempt(charge(), failed(Decline.CARD_DECLINED), START_US) is None
