@@ -56,6 +56,7 @@ class Fault(StrEnum):
     SCHEDULE_UNKNOWN = "schedule_not_found"
     SCHEDULE_ENDED = "schedule_ended"
     PARTY_UNKNOWN = "party_not_found"
+    NAMES_NEEDED = "party_names_needed"
     HIT_UNKNOWN = "screening_hit_not_found"
     HIT_DECIDED = "screening_hit_decided"
     PRECONDITION_FAILED = "precondition_failed"
@@ -106,6 +107,7 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.SCHEDULE_UNKNOWN: (404, "No such schedule"),
     Fault.SCHEDULE_ENDED: (409, "The schedule has ended"),
     Fault.PARTY_UNKNOWN: (404, "No such party"),
+    Fault.NAMES_NEEDED: (409, "The user has no names yet"),
     Fault.HIT_UNKNOWN: (404, "No such hit"),
     Fault.HIT_DECIDED: (409, "The hit is decided"),
     Fault.PRECONDITION_FAILED: (412, "It has changed since"),
@@ -141,7 +143,7 @@ STATUS: dict[Code, tuple[int, str]] = {
     Reason.WRONG_PARTITION: (422, "The command reached the wrong partition"),
     Reason.TEXT_TOO_LONG: (422, "A text is too long"),
     Reason.BATCH_TOO_LARGE: (422, "The batch is too large"),
-    Reason.PAYER_NOT_SYSTEM: (422, "A deposit comes from the clearing account of a method"),
+    Reason.PAYER_NOT_SYSTEM: (422, "A deposit comes from a method's clearing account"),
     Reason.ACCOUNT_DEBITS_FROZEN: (422, "The account is frozen for debits"),
     Reason.ACCOUNT_DORMANT: (422, "The account is dormant"),
     Reason.ACCOUNT_HAS_OPEN_ITEMS: (422, "Something about the account is still open"),
@@ -235,7 +237,7 @@ ADVICE: dict[Reason, str] = {
     Reason.RULES_INVALID: "A rule set has a newer version than the one in force; docs/risk.md tells its form.",
     Reason.PROVIDER_UNKNOWN: "Name a provider that has a connector: docs/connectors.md.",
     Reason.PROVIDER_DECLINED: "Nothing moved. A new try is a new payment order.",
-    Reason.ORDERS_INVALID: "One to 32 payment orders, each with an id of its own and a seller that is no system account.",
+    Reason.ORDERS_INVALID: "One to 32 payment orders, each with an id of its own; a seller is no system account.",
     Reason.ORDER_EXISTS: "A payment_order_id is used once in its checkout, whatever became of it.",
     Reason.ORDER_NOT_FOUND: "The checkout has no payment order of this id.",
     Reason.ORDER_EXECUTING: "Ask again when the provider has answered; until then it can't be cancelled or refunded.",

@@ -153,6 +153,9 @@ class Settings(BaseSettings):
     api_client_burst: int = Field(100_000, ge=10_000)
     """At least one whole batch of 10,000 lines."""
 
+    screening_names_needed: bool = False
+    """Nobody gets a part in an account before PUT /v1/parties/{id} has told the user's names."""
+
     api_database_connections: int = Field(8, ge=1, le=1_000)
     api_drain_timeout_ms: int = Field(15_000, ge=1_000)
     """Longest graceful stop; longer than the delivery time-out, so that accepted calls get their answer."""

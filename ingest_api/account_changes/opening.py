@@ -43,6 +43,7 @@ async def open_account(services: Services, call: Call) -> Answer:
         raise scope_missing(Scope.ACCOUNTS_OPERATE)
     roles = roles_of_new(body, principal)
     if roles:
+        await services.screening.require_names(roles)
         await _establish(services, By(principal.subject, call.request_id), command, roles)
     asked = _asked(body, command)
     block = await services.screening.of_new_account(command.payer, roles) if roles else None

@@ -48,7 +48,7 @@ _HTTP_TITLES = {
     403: "The token lacks the scope, or the role on the account does not allow it",
     404: "No such account, payment, schedule, user, alias, party, hit or case, or none of the caller's",
     409: "The case or hit is resolved, being redriven, or decided already; the alias is somebody else's; "
-    "the user was erased; the schedule has ended; an open account needs its owner",
+    "the user was erased or has no names yet; the schedule has ended; an open account needs its owner",
     412: "It has changed since the look that If-Match names",
     413: "Too large",
     415: "Another content type is needed",

@@ -76,6 +76,7 @@ async def grant_role(services: Services, call: Call, account_id: str) -> Answer:
     principal = admit(services, call, Scope.ACCOUNTS_WRITE, JSON_MEDIA, 1)
     body = _decoded(await call.body(BODY_BYTES_MAX))
     user = known_user(body.user, "/user")
+    await services.screening.require_names([user])
     return await _change(services, call, principal, account_id, lambda roles: granted(roles, user, Role(body.role)))
 
 

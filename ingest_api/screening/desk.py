@@ -8,16 +8,19 @@ may not pay, whichever process dies when.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, TypeVar
 
 import psycopg
+from psycopg import Connection
 
+from ingest_api.aliases.parties import USER
 from ingest_api.problems import Fault, Problem
 from ingest_api.reads.database import WRITING, Database, DatabaseUnavailable
 from ingest_api.screening.blocks import Blocks
 from ingest_api.submission import Submission
 from payments.errors import Unavailable
+from payments.identifiers import format_id
 from payments.movements.instructions import SetStanding
 from payments.screening.decisions import Subject
 from runtime import migrate
@@ -40,17 +43,20 @@ owner. An idle look is three queries by index, 2 ms a time."""
 _CALL_S: Final = 10
 """A call screens what it has named within this time, or is taken for dead."""
 
+_NAMED: Final = "SELECT FROM screening_parties WHERE party_id = ANY(%s)"
 _CONNECTIONS: Final = 2
 _CONNECT_S: Final = 2
+Found = TypeVar("Found")
 _FAULTS: Final = (Unavailable, psycopg.Error, TimeoutError, migrate.MigrationRefused, KeyringFault, Tampered)
 
 
 class Screening:
     """Every method raises DatabaseUnavailable, KeyringFault where the keys are not those of the database."""
 
-    def __init__(self, database: Database, dsn: str, keyring: Keyring, blocks: Blocks) -> None:
+    def __init__(self, settings: Settings, database: Database, keyring: Keyring, blocks: Blocks) -> None:
         self._database = database
-        self._dsn = dsn
+        self._dsn = settings.database_url
+        self._names_needed = settings.screening_names_needed
         self._key = keyring.index_key
         self._personal = PersonalData(keyring)
         self._lists = KeptLists()
@@ -62,7 +68,7 @@ class Screening:
     def of(cls, settings: Settings, submission: Submission) -> "Screening":
         """Raises KeyringFault."""
         database = Database(settings.database_url, _CONNECTIONS, settings.api_waiting_calls, WRITING)
-        return cls(database, settings.database_url, Keyring.of(settings), Blocks(database, submission))
+        return cls(settings, database, Keyring.of(settings), Blocks(database, submission))
 
     async def open(self) -> None:
         """Does not wait for Postgres."""
@@ -92,12 +98,22 @@ class Screening:
     async def decide(self, hit: int, decision: HitStatus, by: str, because: str) -> DecisionRefused | None:
         """An analyst's decision about a hit; None where it is recorded."""
         await self._get_ready()
-        return await asyncio.to_thread(self._decide, hit, decision, by, because)
+        return await self._beside(lambda connection: decide_hit(connection, hit, decision, by, because))
 
     async def enforce(self, user: bytes) -> None:
         """Freeze or release the accounts of a user whose part in one, or whose hits, have changed."""
         await self._get_ready()
         await self._blocks.enforce(user)
+
+    async def require_names(self, users: Collection[bytes]) -> None:
+        """Raises Problem where one of these users has no names and the installation wants them first."""
+        if not self._names_needed:
+            return
+        await self._get_ready()
+        asked = [format_id(USER, user) for user in users]
+        if len(await self._database.rows(_NAMED, (asked,))) < len(asked):
+            detail = "Tell the user's names with PUT /v1/parties/{id} first. Nothing was opened or changed."
+            raise Problem(Fault.NAMES_NEEDED, detail)
 
     async def of_new_account(self, account: bytes, users: Collection[bytes]) -> SetStanding | None:
         """What has to follow the opening of an account at once."""
@@ -140,14 +156,19 @@ class Screening:
             if not subject.names:
                 await nothing_to_compare(connection, 0, [party.id])
         if subject.names:
-            await asyncio.to_thread(self._compare, subject)
+            await self._beside(lambda connection: self._compare(connection, subject))
 
-    def _compare(self, subject: Subject) -> None:
+    def _compare(self, connection: Connection, subject: Subject) -> None:
+        screen_subject(connection, self._lists.current(connection), subject, self._key)
+
+    async def _beside(self, work: Callable[[Connection], Found]) -> Found:
+        """In a thread, with a connection of its own: comparing and building the index would hold up the loop."""
+        try:
+            return await asyncio.to_thread(self._connected, work)
+        except (psycopg.OperationalError, TimeoutError) as error:
+            raise DatabaseUnavailable(type(error).__name__) from error
+
+    def _connected(self, work: Callable[[Connection], Found]) -> Found:
         with contextlib.closing(connect(self._dsn, "millrace screening", _CONNECT_S)) as connection:
             connection.autocommit = True
-            screen_subject(connection, self._lists.current(connection), subject, self._key)
-
-    def _decide(self, hit: int, decision: HitStatus, by: str, because: str) -> DecisionRefused | None:
-        with contextlib.closing(connect(self._dsn, "millrace screening", _CONNECT_S)) as connection:
-            connection.autocommit = True
-            return decide_hit(connection, hit, decision, by, because)
+            return work(connection)

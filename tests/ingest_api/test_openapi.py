@@ -21,12 +21,15 @@ from ingest_api.problems import ADVICE, STATUS, Fault
 from ingest_api.quarantine import routes as quarantine
 from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
+from ingest_api.screening import routes as screening
+from ingest_api.statements import routes as statements
 from payments.money import AmountProblem
 from payments.rejections import Reason
 
 ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (accounts.router, PREFIX),
     (owners.router, PREFIX),
+    (statements.router, PREFIX),
     (aliases.router, PREFIX),
     (transfers.router, PREFIX),
     (schedules.router, PREFIX),
@@ -35,6 +38,7 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (commerce.router, PREFIX),
     (cases.router, PREFIX),
     (risk.router, PREFIX),
+    (screening.router, PREFIX),
     (quarantine.router, PREFIX),
     (health.router, ""),
 )

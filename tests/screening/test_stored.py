@@ -21,6 +21,7 @@ from screening.hits import (
     rescreens_due,
     screen_subject,
 )
+from screening.kept_lists import KeptLists
 from screening.lists.published import PublishedList, Skipped
 from screening.stored_lists import Loaded, LoadRefused, lists_in_force, load_list
 
@@ -76,6 +77,17 @@ def test_a_list_comes_back_as_it_was_loaded(connection: Connection) -> None:
     assert [one.entry for one in found] == [TARIK]
     [(entries, skipped)] = connection.execute("SELECT entries, skipped FROM screening_lists").fetchall()
     assert (entries, skipped) == (3, {"alias_without_name": 2})
+
+
+def test_lists_kept_in_memory_are_never_older_than_those_stored(connection: Connection) -> None:
+    kept = KeptLists()
+    assert (kept.current(connection).newest, len(kept.current(connection).names)) == (0, 0)
+    loaded(connection, TARIK)
+    first = kept.current(connection)
+    assert len(first.names) == 2
+    assert kept.current(connection) is first
+    version = loaded(connection, TARIK, ZVEZDA).version
+    assert (kept.current(connection).newest, len(kept.current(connection).names)) == (version, 3)
 
 
 def test_a_version_knows_what_it_changed(connection: Connection) -> None:

@@ -10,7 +10,8 @@ import pytest
 from ingest_api.screening.blocks import Blocks
 from ingest_api.screening.desk import Screening
 from payments.identifiers import format_id
-from tests.ingest_api.owners.world import ANNA, BERTA, Caller, World
+from runtime.settings import Settings
+from tests.ingest_api.owners.world import ANNA, BERTA, Caller, World, running_world
 from tests.ingest_api.screening.conftest import Command
 
 LISTED = {"type": "person", "names": ["Tarik Osmanow"]}
@@ -196,6 +197,18 @@ async def test_who_was_screened_against_a_version_is_not_compared_with_it_again(
     load()
     await named(world, ANNA)
     assert command("rescreen") == {"versions": [1], "comparisons": 1, "new_hits": 0}
+
+
+async def test_where_names_are_needed_nobody_has_an_account_without(settings: Settings) -> None:
+    async with running_world(settings.model_copy(update={"screening_names_needed": True})) as world:
+        await named(world, BERTA, UNLISTED)
+        account = await world.account_of(world.berta)
+        opening = await world.anna("POST", "/v1/accounts", {"currency": "EUR"})
+        part = await world.berta("POST", f"/v1/accounts/{account}/owners", {"user": ANNA, "role": "co_owner"})
+        assert [(one.status_code, one.json()["code"]) for one in (opening, part)] == [(409, "party_names_needed")] * 2
+        assert len(world.rows("SELECT FROM account_owners")) == 1
+        await named(world, ANNA, UNLISTED)
+        await world.shares(account, ANNA, "co_owner", world.berta)
 
 
 async def test_a_name_is_nowhere_in_the_clear(world: World, load: Command) -> None:
