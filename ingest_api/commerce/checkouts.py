@@ -20,13 +20,13 @@ from ingest_api.commerce.bodies import (
     orders_of,
 )
 from ingest_api.commerce.orders import Order as MadeOrder
-from ingest_api.commerce.reads import PlacedOrder, are_those, find_checkout, find_order, find_refunds
+from ingest_api.commerce.reads import PlacedOrder, are_taken, are_those, find_checkout, find_order, find_refunds
 from ingest_api.commerce.shown import CheckoutState, PaymentOrderState, checkout_state, payment_order_state
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.serving import JSON_MEDIA, admit
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.rights import Action, by_scope
-from ingest_api.problems import FieldError, Problem, field_problem, refused
+from ingest_api.problems import Fault, FieldError, Problem, field_problem, refused
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from payments.identifiers import CHECKOUT, ORDER, derive_checkout_id, parse_id
@@ -42,6 +42,9 @@ async def place_checkout(services: Services, call: Call) -> Answer:
     orders = asked_orders(body.payment_orders)
     if isinstance(orders, FieldError):
         raise field_problem(orders)
+    if await are_taken(services.database, body.checkout_id, orders):
+        detail = "Another checkout, or a payment order of another one, has one of these ids."
+        raise field_problem(FieldError("/payment_orders", Fault.FIELD_INVALID, detail))
     return await _placed(services, call, _instruction(body.checkout_id, body, orders))
 
 

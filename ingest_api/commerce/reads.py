@@ -16,9 +16,9 @@ from ingest_api.commerce.shown import (
     told,
 )
 from ingest_api.http.resources import account_text, rfc3339
-from ingest_api.reads.database import Database
+from ingest_api.reads.database import Database, DatabaseUnavailable
 from payments.entries import EntryKind
-from payments.identifiers import CHECKOUT, PAYMENT, REFUND, format_id
+from payments.identifiers import CHECKOUT, PAYMENT, REFUND, derive_checkout_id, format_id
 from payments.items.details import OrderStatus
 from payments.lifecycle import FINAL
 from payments.movements.instructions import Order
@@ -32,6 +32,9 @@ SELECT state.*, placed.description AS checkout_name FROM payment_order_states AS
 ) AS placed ON true"""
 _NAMED: Final = f"{_ORDERS} WHERE state.payment_order_id = %s ORDER BY state.opened_at, state.order_id LIMIT 1"
 _OF_CHECKOUT: Final = f"{_ORDERS} WHERE state.checkout_id = %s ORDER BY state.opened_at, state.payment_order_id"
+_TAKEN: Final = """
+SELECT 1 AS taken FROM payment_orders WHERE checkout_id <> %(own)s AND (payment_order_id = ANY(%(names)s)
+    OR checkout_id = ANY(%(checkouts)s)) LIMIT 1"""
 _REFUNDS: Final = "SELECT * FROM order_refunds WHERE order_id = %s ORDER BY opened_at, refund_id"
 _REFUND: Final = """
 SELECT refund.*, payment_orders.payment_order_id FROM order_refunds AS refund JOIN payment_orders USING (order_id)
@@ -93,6 +96,21 @@ async def find_order(database: Database, payment_order_id: str) -> PlacedOrder |
 async def find_checkout(database: Database, checkout: bytes) -> list[PlacedOrder]:
     """Every payment order of a checkout. Raises DatabaseUnavailable."""
     return [_order(row) for row in await database.rows(_OF_CHECKOUT, (UUID(bytes=checkout),))]
+
+
+async def are_taken(database: Database, name: str, orders: Sequence[Order]) -> bool:
+    """Whether another checkout is called as one of these orders, or one of its orders as these or as this checkout.
+
+    As far as Postgres shows them; False where it does not answer. Both are looked for by one name.
+    """
+    names = [order.payment_order_id for order in orders]
+    checkouts = [UUID(bytes=derive_checkout_id(one)) for one in names]
+    own = UUID(bytes=derive_checkout_id(name))
+    try:
+        row = await database.row(_TAKEN, {"own": own, "names": [name, *names], "checkouts": checkouts})
+    except DatabaseUnavailable:
+        return False
+    return row is not None
 
 
 async def find_refunds(database: Database, order: PlacedOrder) -> list[OrderRefund]:

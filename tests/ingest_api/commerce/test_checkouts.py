@@ -69,6 +69,19 @@ async def test_another_checkout_under_the_same_id_is_refused(market: Market, hou
     assert len(market.charges()) == 1
 
 
+@pytest.mark.parametrize("name", ["o-1", "cart-1"])
+async def test_the_name_of_another_checkout_or_of_its_order_is_taken(market: Market, name: str) -> None:
+    """Else the one that came first would be shown, refunded and cancelled under the other's name."""
+    shop, other = market.seller("shop"), market.seller("other")
+    async with market.caller() as caller:
+        await place(caller, checkout("cart-1", order(shop, 1_000, "o-1")))
+        same_order = await place(caller, checkout("cart-2", order(other, 1, "o-2"), order(other, 1, name)))
+        same_cart = await place(caller, checkout("o-1", order(other, 1, "o-3")))
+    assert problem_of(same_order, 422, "field_invalid")["errors"][0]["pointer"] == "/payment_orders"
+    problem_of(same_cart, 422, "field_invalid")
+    assert len(market.charges()) == 1
+
+
 async def test_what_takes_longer_is_told_as_far_as_it_is(market: Market) -> None:
     """Of 88 cents nobody knows: it is neither done nor failed."""
     async with market.caller() as caller:
