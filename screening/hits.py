@@ -62,6 +62,7 @@ WHERE subject_id = %s AND status = 1 AND NOT EXISTS (
     SELECT FROM screening_entries AS entry
     WHERE entry.source = asked.source AND entry.uid = asked.uid AND until IS NULL
     AND entry.fingerprint = asked.entry_fingerprint)"""
+_NAMED_AS: Final = "SELECT fingerprint FROM screening_parties WHERE party_id = %s FOR UPDATE"
 _SCREENED: Final = """
 UPDATE screening_parties SET screened_version = %(version)s
 WHERE party_id = %(party)s AND fingerprint = %(fingerprint)s AND coalesce(screened_version, -1) < %(version)s"""
@@ -87,12 +88,16 @@ def screen_subject(
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> list[int]:
     """Screen one subject against these lists; the hits that are new. Open ones of its former names, and of entries that
-    have changed, are withdrawn. A party is screened up to the newest version from then on.
+    have changed, are withdrawn. A party is screened up to the newest version from then on. One that was renamed after
+    its names were read is left to who renamed it: nothing is withdrawn for the sake of a former name.
 
     Raises ValueError for a name that is too long, psycopg.Error.
     """
     fingerprint = subject.fingerprint(fingerprint_key)
     with connection.transaction():
+        named = connection.execute(_NAMED_AS, (subject.id,)).fetchone()
+        if named is not None and bytes(named[0]) != fingerprint:
+            return []
         connection.execute(_WITHDRAW_CHANGED_SUBJECT, (subject.id, fingerprint))
         connection.execute(_WITHDRAW_CHANGED_ENTRIES, (subject.id,))
         found = _keep(connection, lists.versions, subject.id, fingerprint, screen(lists.names, subject, thresholds))

@@ -38,7 +38,7 @@ MIGRATIONS: Final = "screening"
 
 LOOK_S: Final = 5
 """How often each process looks: so long an account may still pay after `millrace screening rescreen` has found its
-owner. An idle look is three queries by index, 2 ms a time."""
+owner. An idle look is three queries by index, 1 ms."""
 
 _CALL_S: Final = 10
 """A call screens what it has named within this time, or is taken for dead."""

@@ -199,6 +199,17 @@ def test_a_subject_of_another_name_is_another_question(connection: Connection) -
     assert len(screened(connection, SUBJECT)) == 1
 
 
+def test_a_name_of_before_withdraws_no_hit_of_the_present_one(connection: Connection) -> None:
+    """Its screening began before the party was renamed, and ends after."""
+    loaded(connection, TARIK)
+    row = SUBJECT.id, b"u" * 16, SUBJECT.schema, SUBJECT.fingerprint(KEY)
+    insert = "INSERT INTO screening_parties VALUES (%s, encode(%s, 'hex')::uuid, %s, %s, NULL, 'clerk')"
+    connection.execute(insert, row)
+    assert len(screened(connection, SUBJECT)) == 1
+    assert screened(connection, SUBJECT._replace(names=("Jane Belkin",))) == []
+    assert statuses(connection) == [HitStatus.OPEN]
+
+
 def test_subjects_meet_only_what_a_version_brought(connection: Connection) -> None:
     first = loaded(connection, TARIK).version
     assert rescreens_due(connection) == [first]
