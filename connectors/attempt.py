@@ -110,9 +110,13 @@ async def _sent(provider: Provider, request: ConnectorRequest, until_us: int, cl
 async def _in_time(call: Awaitable[Answer]) -> Answer:
     try:
         async with asyncio.timeout(CALL_TIMEOUT_S):
-            return await call
+            answer = await call
     except TimeoutError:
         return unanswered("timeout")
+    reference = answer.provider_reference
+    if len(reference) <= MAX_REFERENCE_CHARS and reference.isascii() and reference.isprintable():
+        return answer
+    return Answer(Outcome.UNKNOWN, provider_code="unreadable: reference")  # kept for ever, and Postgres takes no NUL
 
 
 def next_attempt(request: ConnectorRequest, answer: Answer, now_us: int) -> ConnectorRequest | None:

@@ -168,6 +168,13 @@ def test_what_no_provider_could_take_is_not_sent(request_: ConnectorRequest, dec
     assert (script.sent, script.inquired) == ([], [])
 
 
+@pytest.mark.parametrize("reference", ["pi_\0", "pi_ß", "p" * (MAX_REFERENCE_CHARS + 1)], ids=["nul", "letter", "long"])
+def test_a_reference_that_no_table_takes_is_not_passed_on(reference: str) -> None:
+    """The ledger would keep it for ever, and the sink stop at it."""
+    answer = outcome_of(Script([Answer(Outcome.SUCCEEDED, reference)]), charge(first_asked_at_us=START_US))
+    assert answer == Answer(Outcome.UNKNOWN, provider_code="unreadable: reference")
+
+
 def test_an_unknown_attempt_is_followed_by_the_same_request_later() -> None:
     request = charge(first_asked_at_us=START_US)
     following = next_attempt(request, unanswered("timeout"), START_US + 5)
