@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 
 from ingest_api.problems import Fault, FieldError, field_problem
 
+_FIRST = datetime.min.replace(tzinfo=UTC)
+"""What a time of the year 1 with an offset may lie before, and Python then cannot read."""
+
 
 def utc(at: datetime | None) -> datetime | None:
     """Times without an offset are UTC."""
@@ -15,4 +18,4 @@ def past_utc(at: datetime | None) -> datetime | None:
     moment = utc(at)
     if moment is not None and moment > datetime.now(UTC):
         raise field_problem(FieldError("?at", Fault.PARAMETER_INVALID, "Send a time that has passed, or none for now."))
-    return moment
+    return max(moment, _FIRST) if moment is not None else None
