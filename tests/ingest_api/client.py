@@ -9,6 +9,7 @@ import msgspec
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas.topics import COMMANDS
+from tests.support.waiting import eventually
 
 PROBLEM = "application/problem+json"
 
@@ -58,7 +59,15 @@ class ApiClient:
         )
 
     def balance_minor(self, account: str, after: httpx.Response | None = None) -> int:
-        response = self.get(f"/v1/accounts/{account}/balance", after)
+        """Asks again where what was written before is not visible within the five seconds that a read waits."""
+        answers: list[httpx.Response] = []
+
+        def is_visible() -> bool:
+            answers.append(self.get(f"/v1/accounts/{account}/balance", after))
+            return answers[-1].status_code != 503
+
+        eventually(is_visible, "a balance with what was written before")
+        response = answers[-1]
         assert response.status_code == 200, response.text
         balance: int = response.json()["posted_minor"]
         return balance

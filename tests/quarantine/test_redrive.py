@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from ingest_api.quarantine.redrive import Redriver
+from ingest_api.problems import Fault
+from ingest_api.quarantine.redrive import Outcome, Redriver
 from millrace.audit.verify import verify
 from millrace.environment import LocalEnvironment
 from payments.book import IDEMPOTENCY_WINDOW_HOURS
@@ -15,6 +16,7 @@ from schemas.partitioning import shard_of
 from schemas.topics import COMMANDS
 from tests.ingest_api.client import command_ends, command_record, problem_of
 from tests.quarantine.conftest import Operator, transfer
+from tests.support.waiting import eventually
 
 
 def assert_redriven(operator: Operator, origin: Origin, body: bytes) -> None:
@@ -115,7 +117,15 @@ def test_killed_after_produce_and_run_again_before_postgres_shows_it(
         redriver = Redriver.ready(operator.settings, connection)
         monkeypatch.setattr(redriver, "_decision", lambda _: None)
         assert operator.run("redrive", str(origin), failpoint="redrive_after_produce:1").returncode == -9
-        assert redriver.redrive(origin, "otto").refusal is None
+        outcomes: list[Outcome] = []
+
+        def is_free() -> bool:
+            """Postgres takes a moment to see that who held the case is dead."""
+            outcomes.append(redriver.redrive(origin, "otto"))
+            return outcomes[-1].refusal is not Fault.CASE_BUSY
+
+        eventually(is_free, "the case of a process that was killed")
+        assert outcomes[-1].refusal is None
     operator.await_balance(payee, 500)
     third = transfer(payer, payee, 1)
     operator.send(shard_of(third.payer, operator.shards), encode_command(third))

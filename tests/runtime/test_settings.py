@@ -64,6 +64,8 @@ CHANGED: dict[str, Any] = {
     "api_client_burst": 10_001,
     "api_database_connections": 9,
     "api_drain_timeout_ms": 16_000,
+    "scheduler_payments_per_s": 501,
+    "screening_names_needed": True,
     "personal_keys_file": Path("keys.json"),
     "personal_keys": "{}",
     "api_token_issuer": "issuer",

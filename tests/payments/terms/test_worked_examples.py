@@ -38,7 +38,7 @@ def _cells(line: str) -> list[str]:
 
 FEE_TERMS, FEES, SPLIT_TERMS, SPLITS = _tables("fees.md")
 CONVERSIONS, LEGS, REVALUATIONS = _tables("fx.md")
-CALENDARS, INSTANTS, RUNS, RETRIES = _tables("schedules.md")
+_ROUTES, CALENDARS, INSTANTS, RUNS, RETRIES, *_STEPS = _tables("schedules.md")
 
 
 def every(rows: list[Row]) -> Callable[[Callable[[Row], None]], Callable[[Row], None]]:
