@@ -94,15 +94,6 @@ class AccountLimits(msgspec.Struct, omit_defaults=True):
     monthly: str | None = None
 
 
-class AccountLimits(msgspec.Struct, omit_defaults=True):
-    """An account's own limits and its KYC tier. A limit that is left out is none."""
-
-    tier: str
-    per_transaction: str | None = None
-    daily: str | None = None
-    monthly: str | None = None
-
-
 class Account(msgspec.Struct, omit_defaults=True):
     """An account. Without `status` the opening is not decided yet."""
 
@@ -114,7 +105,6 @@ class Account(msgspec.Struct, omit_defaults=True):
     status: str | None = None
     opened_at: str | None = None
     changed_at: str | None = None
-    limits: AccountLimits | None = None
     limits: AccountLimits | None = None
 
 
