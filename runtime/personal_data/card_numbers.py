@@ -12,7 +12,10 @@ from runtime.personal_data.normal_forms import is_iban
 
 DIGITS_MIN, DIGITS_MAX = 13, 19  # ISO/IEC 7812-1; shorter numbers are no longer issued
 _DIGITS: Final = b"0123456789"
-_RUN: Final = re.compile(r"[0-9](?:[ -]?[0-9]){12,}")
+_GAP: Final = "[ ._/-]{0,2}"
+"""What people write between the groups of a number."""
+
+_RUN: Final = re.compile(f"[0-9](?:{_GAP}[0-9]){{12,}}")
 _REFERENCE: Final = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]{4}){2,7}(?: ?[0-9A-Z]{1,3})?\b")
 _UUID: Final = re.compile(r"\b[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\b")
 """One random UUID in 760 has digits that would pass, and orders are often named by one."""
@@ -41,7 +44,7 @@ def _without_reference(found: re.Match[str]) -> str:
 
 def _run_holds_one(run: str) -> bool:
     """Cards begin with a group of four or more. At most 16 groups make a number."""
-    groups = re.split("[ -]", run)
+    groups = re.split("[ ._/-]+", run)
     if _is_card_number("".join(groups)):
         return True
     starts = (start for start, group in enumerate(groups) if len(group) >= 4)

@@ -33,7 +33,7 @@ def cards(draw: st.DrawFn) -> str:
 
 @given(
     cards(),
-    st.sampled_from(["", " ", "-"]),
+    st.sampled_from(["", " ", "-", ".", "/", "_", "  ", ". "]),
     st.sampled_from(["", "card ", "x", "Nº: "]),
     st.sampled_from(["", " 12/27", "!"]),
 )
