@@ -1,6 +1,6 @@
 """What people decide: payments that a rule holds, limits and tiers of accounts, and the rules themselves."""
 
-from payments.accounts import AccountStatus
+from payments.accounts import AccountStatus, debit_refusal
 from payments.book import Book
 from payments.entries import EntryKind, Source
 from payments.items.details import (
@@ -34,6 +34,9 @@ def decide_review(book: Book, _operation_id: bytes, asked: DecideReview, source:
     cause = Cause(CauseKind.REVIEW, asked.hold_id, asked.analyst.hex())
     if not asked.is_approved:
         return released(book, hold, Reason.REVIEW_DECLINED, cause, review._replace(is_open=False))
+    refusal = debit_refusal(book.accounts.get(hold.owner), 0, hold.currency)
+    if refusal is not None:  # unlike a capture, which was promised to its payee, it must be payable now
+        return refusal
     approved_by = (*review.approved_by, asked.analyst)
     if len(approved_by) < review.approvals_needed:
         return Deed(EntryKind.NOTED, asked.payer, details=(cause, review._replace(approved_by=approved_by)))

@@ -19,7 +19,7 @@ from payments.rejections import Reason
 from payments.risk.limits import NO_LIMIT, RiskReason, Tier
 from payments.risk.verdict import Outcome
 from tests.model.rules.effects import Effect, Judged, Parties
-from tests.model.rules.movements import cannot_pay, credit_of, is_amount
+from tests.model.rules.movements import cannot_give, cannot_pay, credit_of, is_amount
 from tests.model.rules.state import HOUR_US, Hold, Review, State, hold_item, review_item
 
 DAY_US = 24 * HOUR_US
@@ -165,6 +165,9 @@ def decide_review(state: State, _: bytes, asked: DecideReview, time_us: int) -> 
     cause = Cause(CauseKind.REVIEW, asked.hold_id, asked.analyst.hex())
     if not asked.is_approved:
         return ended(state, asked.hold_id, Reason.REVIEW_DECLINED, cause)
+    refusal = cannot_give(state, hold.payer, 0, hold.currency)
+    if refusal is not None:
+        return refusal
     review.approved_by = (*review.approved_by, asked.analyst)
     if len(review.approved_by) < review.needed:
         noted = (cause, review_item(asked.hold_id, review))

@@ -323,3 +323,14 @@ def test_a_key_that_is_used_again_after_its_window_does_not_replace_the_review_i
     released = [entry for due in expire(desk.book, desk.source) for entry in settled(desk.book, due, desk.source)]
     assert [entry.amount_minor for entry in released] == [3_000]
     assert desk.available(ANNA) == 100_000 - 1
+
+
+def test_what_an_account_waits_to_pay_does_not_leave_it_when_it_was_frozen_meanwhile() -> None:
+    """Two analysts approved, and the money left a frozen account."""
+    desk = Desk()
+    desk.rule()
+    (held,) = desk.command(CommandKind.TRANSFER, ANNA, BERT, 3_000)
+    desk.command(CommandKind.FREEZE_ACCOUNT, ANNA, NIL, 0)
+    assert outcomes(desk.decide(held.operation_id, ALICE)) == [(EntryKind.REJECTED, Reason.ACCOUNT_FROZEN)]
+    desk.command(CommandKind.UNFREEZE_ACCOUNT, ANNA, NIL, 0)
+    assert desk.decide(held.operation_id, ALICE)[0].kind is EntryKind.CAPTURED
