@@ -3,26 +3,14 @@
 from dataclasses import dataclass
 
 from payments.identifiers import NIL
-from payments.movements.instructions.instruction import Headline, Instruction
+from payments.movements.instructions.instruction import Headline, Instruction, PaymentInstruction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceHold(Instruction):
+class PlaceHold(PaymentInstruction):
     """Authorise: set an amount aside for a payee until it is captured, voided or expired."""
 
-    payer: bytes
-    payee: bytes
-    amount_minor: int
-    currency: str
     expires_at_us: int
-
-    @property
-    def authority(self) -> bytes:
-        return self.payer
-
-    @property
-    def headline(self) -> Headline:
-        return Headline(self.payer, self.payee, self.amount_minor, self.currency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,24 @@ class Instruction:
         return hashlib.blake2b(canonical((*facts, self.envelope.description)), digest_size=8).digest()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentInstruction(Instruction):
+    """One about an amount that a payer pays a payee, decided at the payer."""
+
+    payer: bytes
+    payee: bytes
+    amount_minor: int
+    currency: str
+
+    @property
+    def authority(self) -> bytes:
+        return self.payer
+
+    @property
+    def headline(self) -> Headline:
+        return Headline(self.payer, self.payee, self.amount_minor, self.currency)
+
+
 def canonical(value: object) -> bytes:
     """One text for equal values and another for others: bencoding (BEP 3), with `n` for None."""
     if value is None:

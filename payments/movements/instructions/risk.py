@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from payments.entries import NO_FINGERPRINT
 from payments.items.details import RULES_OWNER
-from payments.movements.instructions.instruction import Headline, Instruction
+from payments.movements.instructions.instruction import Instruction, PaymentInstruction
 from payments.risk.limits import Tier
 
 
@@ -51,21 +51,8 @@ class DecideReview(Instruction):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AssessTransfer(Instruction):
+class AssessTransfer(PaymentInstruction):
     """What limits and rules would say of a transfer now. Nothing is moved, counted or remembered under its key."""
-
-    payer: bytes
-    payee: bytes
-    amount_minor: int
-    currency: str
-
-    @property
-    def authority(self) -> bytes:
-        return self.payer
-
-    @property
-    def headline(self) -> Headline:
-        return Headline(self.payer, self.payee, self.amount_minor, self.currency)
 
     @property
     def fingerprint(self) -> bytes:

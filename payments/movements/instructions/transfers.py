@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from payments.commands import Command, CommandKind
 from payments.items.details import Posting
-from payments.movements.instructions.instruction import Attributes, Envelope, Headline, Instruction
+from payments.movements.instructions.instruction import Attributes, Envelope, Headline, Instruction, PaymentInstruction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,21 +30,8 @@ class PricedTransfer(Instruction):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttributedTransfer(Instruction):
+class AttributedTransfer(PaymentInstruction):
     """A plain transfer with what is known of how it was asked for (the attributes of its envelope)."""
-
-    payer: bytes
-    payee: bytes
-    amount_minor: int
-    currency: str
-
-    @property
-    def authority(self) -> bytes:
-        return self.payer
-
-    @property
-    def headline(self) -> Headline:
-        return Headline(self.payer, self.payee, self.amount_minor, self.currency)
 
     @property
     def command(self) -> Command:
