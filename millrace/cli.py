@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from millrace.archive.app import app as archive
 from millrace.personal_data.app import app as personal_data
+from millrace.quarantine.app import app as quarantine
 from millrace.rules.app import app as rules
 from millrace.schedules.app import app as schedules
 from millrace.screening.app import app as screening
@@ -158,46 +160,6 @@ def drift(
     run_drift(once=once, every_s=every_s, as_json=as_json)
 
 
-archive = typer.Typer(no_args_is_help=True, help="Closed segments of the log as files, kept for ever.")
-app.add_typer(archive, name="archive")
-
-ArchiveFolder = Annotated[Path | None, typer.Option("--archive", help="The folder; default MILLRACE_ARCHIVE_DIR.")]
-
-
-@archive.command(name="run")
-def run_archiver(
-    folder: ArchiveFolder = None,
-    once: Annotated[bool, typer.Option("--once", help="Archive what is there now, then return.")] = False,
-    skip_deleted: Annotated[
-        bool, typer.Option("--skip-deleted", help="Go on behind records deleted before they were archived.")
-    ] = False,
-) -> None:
-    """Run the archiver in the foreground (`millrace up` runs one where MILLRACE_ARCHIVE_DIR is set)."""
-    from millrace.archive.command import run
-
-    run(archive=folder, once=once, skip_deleted=skip_deleted)
-
-
-@archive.command(name="list")
-def list_archive(folder: ArchiveFolder = None, as_json: AsJson = False) -> None:
-    """Show what is archived of each partition."""
-    from millrace.archive.command import run_list
-
-    run_list(archive=folder, as_json=as_json)
-
-
-@archive.command(name="verify")
-def verify_archive(
-    folder: ArchiveFolder = None,
-    offline: Annotated[bool, typer.Option("--offline", help="The files alone, without the brokers.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Check every hash, link and gap, and each record beside the brokers' own. Exits 1 on a difference."""
-    from millrace.archive.command import run_verify
-
-    run_verify(archive=folder, offline=offline, as_json=as_json)
-
-
 @app.command()
 def token(
     subject: Annotated[str, typer.Argument(help="Who the token speaks for.")] = "operator",
@@ -297,67 +259,13 @@ def hanging(
     run(finish=finish, as_json=as_json)
 
 
-quarantine = typer.Typer(no_args_is_help=True, help="What could not be decided: look at it, redrive it, discard it.")
-app.add_typer(quarantine, name="quarantine")
-
-OfReason = Annotated[str | None, typer.Option(help="Only cases set aside for this reason.")]
-Actor = Annotated[str, typer.Option("--as", help="Who is doing this; your account's name by default.")]
-
-
-@quarantine.command(name="list")
-def list_cases(
-    status: Annotated[str, typer.Option(help="open, redriving, redriven, discarded or all.")] = "open",
-    reason: OfReason = None,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
-    as_json: AsJson = False,
-) -> None:
-    """Show the cases, newest first."""
-    from millrace.commands.quarantine import run_list
-
-    run_list(status=status, reason=reason, limit=limit, as_json=as_json)
-
-
-@quarantine.command()
-def inspect(case: Annotated[str, typer.Argument(help="As the list names it.")], as_json: AsJson = False) -> None:
-    """Show one case: its bytes, what is wrong with them, and what to do about it."""
-    from millrace.commands.quarantine import run_inspect
-
-    run_inspect(case, as_json=as_json)
-
-
-@quarantine.command()
-def redrive(
-    cases: Annotated[list[str] | None, typer.Argument(help="As the list names them.", show_default=False)] = None,
-    reason: OfReason = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every case that is not resolved.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also what can't be decided as it is.")] = False,
-    who: Actor = "",
-    as_json: AsJson = False,
-) -> None:
-    """Send cases again, once, with the idempotency key that they have. Exits 1 when one is refused."""
-    from millrace.commands.quarantine import run_redrive
-
-    if sum((bool(cases), reason is not None, everything)) != 1:
-        raise typer.BadParameter("name cases, or give --reason, or --all")
-    run_redrive(cases or [], reason=reason, force=force, who=who, as_json=as_json)
-
-
-@quarantine.command()
-def discard(
-    cases: Annotated[list[str], typer.Argument(help="As the list names them.")],
-    because: Annotated[str, typer.Option(help="Why; it is kept.")],
-    who: Actor = "",
-    as_json: AsJson = False,
-) -> None:
-    """Give cases up. Nothing is deleted. Exits 1 when one is refused."""
-    from millrace.commands.quarantine import run_discard
-
-    if not because.strip():
-        raise typer.BadParameter("may not be blank", param_hint="--because")
-    run_discard(cases, because=because, who=who, as_json=as_json)
-
-
-for name, commands in {"personal-data": personal_data, "rules": rules, "screening": screening}.items():
+for name, commands in {
+    "archive": archive,
+    "personal-data": personal_data,
+    "quarantine": quarantine,
+    "rules": rules,
+    "screening": screening,
+}.items():
     app.add_typer(commands, name=name)
 for commands in (schedules, statements):
     app.add_typer(commands)

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaException
 
 from millrace.archive.alarm import ArchiveAlarm
 from millrace.environment.layout import Home
-from millrace.quarantine_alarm import QuarantineAlarm
+from millrace.quarantine.alarm import QuarantineAlarm
 from millrace.replay.drift import DriftWatch
 from millrace.replay.drift_alarm import DriftAlarm
 from runtime.exactly_once.broker.hanging import StableOffsetWatch, find_hanging

@@ -22,7 +22,10 @@ ARMS: Final = ("debit_legs", "credit_legs", "journal_legs")
 """Of account_legs."""
 
 ABOUT: Final = f"""
-    JOIN journal_entries AS headline ON headline.journal_id = leg.journal_id
+    CROSS JOIN LATERAL (
+        SELECT kind, debit_account, credit_account, stated_legs FROM journal_entries
+        WHERE journal_id = leg.journal_id LIMIT 1
+    ) AS headline
     LEFT JOIN LATERAL (
         SELECT cause_kind FROM causes WHERE operation_id = leg.journal_id ORDER BY kind LIMIT 1
     ) AS cause ON true
@@ -34,7 +37,8 @@ ABOUT: Final = f"""
         FROM journal_legs WHERE journal_id = leg.journal_id AND headline.stated_legs > 0
     ) AS stated ON true"""
 """What a leg of account_legs (`leg`) belongs to. The fee is what its journal entry credits to `fees`. A journal
-may have waited for a provider."""
+may have waited for a provider. The headline is looked up leg by leg: joined, it
+is read whole for a hash now and then."""
 
 LINE_COLUMNS: Final = """leg.posted_at, leg.shard, leg.ledger_sequence, leg.entry_index, leg.leg_index, leg.journal_id,
     leg.amount_minor, headline.kind, headline.debit_account, headline.credit_account, cause.cause_kind,

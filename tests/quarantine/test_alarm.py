@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from millrace.quarantine_alarm import QuarantineAlarm
+from millrace.quarantine.alarm import QuarantineAlarm
 from tests.quarantine.conftest import Operator
 from tests.support.waiting import eventually
 

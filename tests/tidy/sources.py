@@ -16,6 +16,7 @@ PACKAGES = (
     "streams",
     "connectors",
     "sinks",
+    "reconciliation",
     "screening",
     "millrace",
     "benchmarks",

@@ -13,8 +13,9 @@ import pytest
 import typer
 
 from millrace.cli import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_RUNNING
-from millrace.commands import down, kill, logs, output, quarantine, status, transactions, up
+from millrace.commands import down, kill, logs, output, status, transactions, up
 from millrace.environment.layout import Addresses, Home
+from millrace.quarantine import command as quarantine
 from millrace.supervisor.control import Answer, ServiceStatus, SupervisorStatus
 from runtime.exactly_once.broker.hanging import Decision, Verdict
 from runtime.exactly_once.broker.transaction_admin import IncompleteView, OpenProducer

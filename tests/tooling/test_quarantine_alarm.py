@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from ingest_api.reads.database import DatabaseUnavailable
-from millrace import quarantine_alarm as under_test
-from millrace.quarantine_alarm import QuarantineAlarm
+from millrace.quarantine import alarm as under_test
+from millrace.quarantine.alarm import QuarantineAlarm
 from runtime.settings import Settings
 
 
@@ -49,7 +49,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
 def now_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clock; a new machine's monotonic clock may stand near zero."""
     now = [0.5]
-    monkeypatch.setattr("millrace.quarantine_alarm.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("millrace.quarantine.alarm.time.monotonic", lambda: now[0])
     return now
 
 

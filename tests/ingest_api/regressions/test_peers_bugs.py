@@ -109,5 +109,6 @@ def test_a_transfer_to_oneself_is_refused_once_and_says_so(api: ApiClient, times
     """Blnk pull 360: a transfer to the same account was retried five times as a lock conflict."""
     account, key = api.funded_account("1.00"), secrets.token_hex(8)
     for _ in range(times):
-        problem_of(api.transfer(account, account, "1.00", key=key), 422, "same_account")
-    assert api.balance_minor(account) == 100
+        refused = api.transfer(account, account, "1.00", key=key)
+        problem_of(refused, 422, "same_account")
+    assert api.balance_minor(account, refused) == 100

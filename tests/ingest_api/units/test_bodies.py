@@ -307,6 +307,7 @@ def test_a_word_that_is_not_of_the_list_is_refused_at_its_field(value: str) -> N
         "4111 1111 1111 1111 12/26",
         "ref 4111111111111111 1226",
         "4111-1111-1111-1111-123",
+        "4111.1111.1111.1111",
         "07 3782 822463 10005",
         "2026 4111 1111 1111 1111",
         "x4111111111111111x",
@@ -320,9 +321,7 @@ def test_a_card_number_is_found_beside_other_digits(text: str) -> None:
     assert found.code is Fault.CARD_NUMBER
 
 
-@pytest.mark.parametrize(
-    "text", ["", "Invoice 4711 of 2026-11-21", "411111111111", "4111111111111112", "9" * 40, "4111.1111.1111.1111"]
-)
+@pytest.mark.parametrize("text", ["", "Invoice 4711 of 2026-11-21", "411111111111", "4111111111111112", "9" * 40])
 def test_other_numbers_are_no_card_numbers(text: str) -> None:
     assert description_fault(text) is None
 

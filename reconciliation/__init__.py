@@ -1,0 +1,1 @@
+"""Postgres + the files of banks and providers → matches, breaks, adjustments, sign-off."""
