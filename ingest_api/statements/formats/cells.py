@@ -6,17 +6,20 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-_FORMULA_STARTS: Final = frozenset("=+-@\t\r\n＝＋－＠")
+_SIGNS: Final = "=+\\-@＝＋－＠"
 """OWASP, CSV injection: what a spreadsheet takes for a formula, the wide forms of East Asian keyboards included."""
 
-_BEGINS_A_CELL: Final = re.compile("([;\t\r\n][ \u00a0\u3000]*)(?=[=+\\-@＝＋－＠])")
+_RUNS: Final = re.compile(f"[\\s\x00-\x1f\x7f-\x9f]*[{_SIGNS}]|[ \u00a0\u3000]*[\t\r\n]\\s*\\S")
+"""Spaces and control characters in front don't help: a spreadsheet drops them."""
+
+_BEGINS_A_CELL: Final = re.compile(f"([;\t\r\n]\\s*)(?=[{_SIGNS}])")
 """Where the comma is the decimal sign, a spreadsheet takes the whole row for one text and splits it at semicolons."""
 
 
 def text_cell(text: str) -> str:
     """Foreign text as a cell: an apostrophe in front of what would be a formula, which the spreadsheet hides."""
     shown = _BEGINS_A_CELL.sub(r"\1'", text.replace("\0", "\ufffd"))
-    return f"'{shown}" if shown.lstrip(" \u00a0\u3000")[:1] in _FORMULA_STARTS and shown.strip() else shown
+    return f"'{shown}" if _RUNS.match(shown) else shown
 
 
 def csv_rows(rows: Iterable[Iterable[object]]) -> bytes:

@@ -52,7 +52,20 @@ def test_any_text_is_a_cell_and_no_formula(descriptions: list[str]) -> None:
 
 
 def test_what_spreadsheets_would_run() -> None:
-    for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\t1", "\r1", "\n1", "  =1", "＝1", "\u3000=1"):
+    for text in (
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t1",
+        "\r1",
+        "\n1",
+        "  =1",
+        "＝1",
+        "\u3000=1",
+        "\x1f=1",
+        "\x85\x01=1",
+    ):
         assert text_cell(text) == f"'{text}"
     assert text_cell("\t=1") == "'\t'=1"
     for text in ("Rent", "1-2", "a=b", "", " ", "'quoted"):
