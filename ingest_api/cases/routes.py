@@ -12,7 +12,6 @@ from pydantic import BaseModel, Field
 
 from ingest_api.cases.reads import find_case, open_cases
 from ingest_api.cases.shown import CASE, Case, CaseDecisionBody, CasePage
-from ingest_api.commerce.asking import ask, require_taken
 from ingest_api.http.bodies import decode_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import IF_MATCH, require_match, tagged
@@ -20,6 +19,7 @@ from ingest_api.http.openapi import describe, problem_answer
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond
 from ingest_api.identity.tokens import Principal, Scope
+from ingest_api.instructions.asking import ask, require_taken
 from ingest_api.problems import Fault, Problem, field_problem, refused
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.reads.settled import look_until

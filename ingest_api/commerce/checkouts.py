@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from ingest_api.account_changes.asking import is_replay
-from ingest_api.commerce.asking import answer, ask, require_taken, required, reused
 from ingest_api.commerce.bodies import (
     BODY_BYTES_MAX,
     CheckoutBody,
@@ -25,6 +24,7 @@ from ingest_api.commerce.shown import CheckoutState, PaymentOrderState, checkout
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.serving import JSON_MEDIA, admit
 from ingest_api.identity.tokens import Principal, Scope
+from ingest_api.instructions.asking import answer, ask, require_taken, required, reused
 from ingest_api.owners.rights import Action, by_scope
 from ingest_api.problems import Fault, FieldError, Problem, field_problem, refused
 from ingest_api.reads.settled import look_until

@@ -8,7 +8,6 @@ import msgspec
 
 from ingest_api.account_changes.changing import key_of
 from ingest_api.aliases.pins import request_digest
-from ingest_api.commerce.asking import REPLAYED, answer, ask, refusal_of, require_taken, reused
 from ingest_api.commerce.bodies import BODY_BYTES_MAX, DeliveryBody, OrderBody, decoded, order_lines, orders_of
 from ingest_api.commerce.checkouts import orders_named, own_order, require_of_sellers, state_of, unknown_order
 from ingest_api.commerce.reads import PlacedOrder, find_checkout
@@ -19,6 +18,7 @@ from ingest_api.http.preferences import idempotency_key, required_key
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import JSON_MEDIA, admit, take_tokens
 from ingest_api.identity.tokens import Principal, Scope
+from ingest_api.instructions.asking import REPLAYED, answer, ask, refusal_of, require_taken, reused
 from ingest_api.owners.rights import Action
 from ingest_api.problems import Fault, FieldError, field_problem, refused
 from ingest_api.reads.consistency import HEADER, await_visible

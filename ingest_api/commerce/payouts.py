@@ -1,9 +1,8 @@
 """Payouts: a seller's money to the seller's bank account, through a provider. Decided at the account's partition."""
 
 from ingest_api.account_changes.asking import is_replay
-from ingest_api.commerce.asking import answer, ask, refusal, require_taken, required, reused
 from ingest_api.commerce.bodies import BODY_BYTES_MAX, PayoutBody, decoded, provider_fault
-from ingest_api.commerce.reads import find_payout, find_refusal
+from ingest_api.commerce.reads import find_payout
 from ingest_api.commerce.shown import PayoutState, money
 from ingest_api.http.bodies import description_fault, parse_account, parse_amount
 from ingest_api.http.call import Answer, Call
@@ -11,8 +10,10 @@ from ingest_api.http.preferences import required_key
 from ingest_api.http.resources import account_text
 from ingest_api.http.serving import JSON_MEDIA, admit
 from ingest_api.identity.tokens import Principal, Scope
+from ingest_api.instructions.asking import answer, ask, refusal, require_taken, required, reused
 from ingest_api.owners.rights import Action
 from ingest_api.problems import FieldError, Problem, field_problem
+from ingest_api.reads.decisions import find_refusal
 from ingest_api.reads.payments import unknown_payment
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services

@@ -40,9 +40,6 @@ _REFUND: Final = """
 SELECT refund.*, payment_orders.payment_order_id FROM order_refunds AS refund JOIN payment_orders USING (order_id)
 WHERE refund_id = %s"""
 _PAYOUT: Final = "SELECT * FROM payouts WHERE payout_id = %s"
-_DECISION: Final = """
-SELECT reason FROM account_events WHERE operation_id = %(id)s
-UNION ALL SELECT reason FROM decisions WHERE payment_id = %(id)s"""
 
 
 class PlacedOrder(NamedTuple):
@@ -129,14 +126,6 @@ async def find_payout(database: Database, payout_id: bytes) -> tuple[bytes, Payo
     """A payout and the account that it is of. Raises DatabaseUnavailable."""
     row = await database.row(_PAYOUT, (UUID(bytes=payout_id),))
     return (row["account_id"].bytes, _payout(row)) if row is not None else None
-
-
-async def find_refusal(database: Database, operation_id: bytes) -> Reason | None:
-    """How an instruction was decided (NONE = taken), None where Postgres does not have it. Raises
-    DatabaseUnavailable.
-    """
-    row = await database.row(_DECISION, {"id": UUID(bytes=operation_id)})
-    return REASONS[row["reason"]] if row is not None else None
 
 
 def are_those(found: Sequence[PlacedOrder], asked: Sequence[Order]) -> bool:

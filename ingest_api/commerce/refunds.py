@@ -4,7 +4,6 @@ from urllib.parse import quote
 
 from ingest_api.account_changes.asking import is_replay
 from ingest_api.account_changes.changing import key_of
-from ingest_api.commerce.asking import answer, ask, refusal, require_taken, reused
 from ingest_api.commerce.bodies import BODY_BYTES_MAX, RefundBody, decoded
 from ingest_api.commerce.checkouts import orders_named, require_of_sellers
 from ingest_api.commerce.reads import PlacedOrder, find_refund
@@ -14,6 +13,7 @@ from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import required_key
 from ingest_api.http.serving import JSON_MEDIA, admit
 from ingest_api.identity.tokens import Scope
+from ingest_api.instructions.asking import answer, ask, refusal, require_taken, reused
 from ingest_api.owners.rights import Action
 from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.consistency import HEADER, await_visible

@@ -6,13 +6,13 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from ingest_api.cases.reads import find_findings
-from ingest_api.commerce.asking import ask
 from ingest_api.http.bodies import TransferBody, transfer_command
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe
 from ingest_api.http.resources import encode, rfc3339_of_us
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, respond
 from ingest_api.identity.tokens import Scope
+from ingest_api.instructions.asking import ask
 from ingest_api.owners.rights import Action
 from ingest_api.reads.settled import look_until
 from ingest_api.risk.shown import RiskVerdict

@@ -1,4 +1,4 @@
-"""Instructions of commerce on their way: sent, waited for, and what is answered where one is refused.
+"""Instructions on their way: sent, waited for, and what is answered where one is refused.
 
 Guarantees: an instruction that was decided before, however long ago, is not decided again; it answers what has become
 of it.
@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from ingest_api.account_changes.asking import is_replay
-from ingest_api.commerce.reads import find_refusal
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import DEFAULT_WAIT_S, preferred_wait_s
 from ingest_api.http.resources import encode
 from ingest_api.problems import FieldError, Problem, field_problem, refused
+from ingest_api.reads.decisions import find_refusal
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from ingest_api.submission import Outcome, record_headers
