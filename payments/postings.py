@@ -48,6 +48,8 @@ class SystemAccount(IntEnum):
     SUSPENSE = 19
     STRIPE_CLEARING = 20
     """What the provider has taken for us, less what it gave back and paid out, until it settles."""
+    BANK_CLEARING = 21
+    """What banks have collected for us over their APIs, less what they sent, until their statements show it."""
 
 
 class Movement(NamedTuple):

@@ -29,7 +29,7 @@ from payments.commerce.orders import MAX_ORDERS
 from payments.identifiers import ORDER, parse_id
 from payments.money import MAX_MINOR
 from payments.movements.instructions import Order
-from payments.terms.providers import CLEARING
+from payments.terms.providers import CARD_PROVIDERS
 from schemas.codec.connectors import MAX_REFERENCE_CHARS
 
 BODY_BYTES_MAX: Final = 32_768
@@ -62,7 +62,7 @@ ReleaseText = Annotated[
     Literal["on_delivery", "at_once"],
     msgspec.Meta(description="When the seller may have the money: once it is delivered, or as soon as it is paid"),
 ]
-ProviderText = Annotated[str, msgspec.Meta(extra_json_schema={"enum": sorted(CLEARING)})]
+ProviderText = Annotated[str, msgspec.Meta(extra_json_schema={"enum": sorted(CARD_PROVIDERS)})]
 CheckoutText = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_DESCRIPTION_CHARS})]
 
 
@@ -196,8 +196,8 @@ def provider_fault(
     provider: str, token: str, provider_pointer: str = "/provider", token_pointer: str = "/destination"
 ) -> FieldError | None:
     """Why these are no provider and no token of it."""
-    if provider not in CLEARING:
-        return FieldError(provider_pointer, Fault.FIELD_INVALID, f"Send one of: {', '.join(sorted(CLEARING))}.")
+    if provider not in CARD_PROVIDERS:
+        return FieldError(provider_pointer, Fault.FIELD_INVALID, f"Send one of: {', '.join(sorted(CARD_PROVIDERS))}.")
     if not token:
         return FieldError(token_pointer, Fault.FIELD_INVALID, "The token is empty.")
     return _reference_fault(token, MAX_REFERENCE_CHARS, token_pointer)

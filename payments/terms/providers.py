@@ -4,13 +4,24 @@ What is charged debits the clearing account, what is refunded or paid out credit
 the provider's settlement files.
 """
 
+from typing import Final
+
 from payments.identifiers import system_account
 from payments.money import EXPONENTS
 from payments.postings import SystemAccount
 from payments.rejections import Reason
 
-CLEARING: dict[str, SystemAccount] = {"stripe": SystemAccount.STRIPE_CLEARING}
+BANK: Final = "bank"
+"""The connector of every bank that is registered; the token of a request says which."""
+
+CLEARING: dict[str, SystemAccount] = {
+    "stripe": SystemAccount.STRIPE_CLEARING,
+    BANK: SystemAccount.BANK_CLEARING,
+}
 """By the name of the connector."""
+
+CARD_PROVIDERS: Final = frozenset(CLEARING) - {BANK}
+"""Those whose tokens a caller may send. What names a bank account is made by us, once it is verified."""
 
 
 def clearing_of(provider: str, currency: str) -> bytes | Reason:

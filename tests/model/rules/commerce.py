@@ -25,9 +25,10 @@ from tests.model.rules.state import (
     leg_item,
     order_item,
     request_item,
+    wait_again,
 )
 
-CLEARING = {"stripe": SystemAccount.STRIPE_CLEARING}
+CLEARING = {"stripe": SystemAccount.STRIPE_CLEARING, "bank": SystemAccount.BANK_CLEARING}
 MAX_ORDERS = 32
 
 
@@ -167,7 +168,7 @@ def ended(state: State, message: Credit, leg: Leg, time_us: int) -> Effect:
         case Step.SETTLE, True:
             moved, items = _charged(state, order, leg, time_us)
         case Step.SETTLE, False:
-            items = _back_from_refunding(state, order.order_id, leg.uncollected, 0)
+            items = wait_again(state, order.order_id, leg.uncollected, 0)
         case Step.CANCEL, False:
             moved, items = _refund_failed(state, order.order_id, leg)
     kind = EntryKind.LEG_SETTLED if message.step is Step.SETTLE else EntryKind.LEG_RELEASED
@@ -308,19 +309,7 @@ def _refund_failed(state: State, order_id: bytes, leg: Leg) -> tuple[int, tuple[
     back = -leg.amount - uncollected
     state.move(leg.account, back)
     counted = state.give_back(order_id, refunded=leg.amount)
-    return back, (counted, *_back_from_refunding(state, order_id, uncollected, uncollected))
-
-
-def _back_from_refunding(state: State, order_id: bytes, uncollected: int, kept: int) -> tuple[Detail, ...]:
-    waiting = state.deposits.get(order_id)
-    if waiting is None or not uncollected:
-        return ()
-    waiting.refunding -= uncollected
-    waiting.amount += kept
-    is_open = waiting.amount > 0 or waiting.refunding > 0
-    if not is_open:
-        del state.deposits[order_id]
-    return (deposit_item(order_id, waiting, is_open),)
+    return back, (counted, *wait_again(state, order_id, uncollected, uncollected))
 
 
 def _order_id(state: State, checkout: bytes, name: str) -> bytes:
