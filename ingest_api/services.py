@@ -4,9 +4,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from ingest_api.aliases.service import Aliases
+from ingest_api.audit_log.log import AuditLog
 from ingest_api.commerce.orders import Orders
 from ingest_api.http.body_budget import BodyBudget
 from ingest_api.http.rate_limit import ClientRateLimit
+from ingest_api.identity.service import Identity
 from ingest_api.identity.tokens import TokenVerifier
 from ingest_api.owners.access import Access
 from ingest_api.owners.register import OwnerRegister
@@ -29,9 +31,11 @@ class Services:
     tokens: TokenVerifier
     clients: ClientRateLimit
     bodies: BodyBudget
+    audit: AuditLog
     database: Database
     earlier: EarlierDecisions
     aliases: Aliases
+    identity: Identity
     owners: OwnerRegister
     access: Access
     schedules: ScheduleRegister
@@ -56,9 +60,11 @@ class Services:
             TokenVerifier.of(settings),
             ClientRateLimit(settings.api_client_commands_per_s, settings.api_client_burst),
             BodyBudget(settings.api_body_bytes),
+            AuditLog.of(settings),
             database,
             earlier,
             aliases,
+            Identity.of(settings),
             OwnerRegister.of(settings, aliases.register),
             Access(database),
             ScheduleRegister.of(settings),
@@ -76,8 +82,10 @@ class Services:
         async with AsyncExitStack() as undo:
             undo.push_async_callback(self._close_databases)  # a connecting pool keeps the process from ending
             await self.database.open()
+            await self.audit.open()
             await self.earlier.open()
             await self.aliases.open()
+            await self.identity.open()
             await self.owners.open()
             await self.schedules.open()
             await self.orders.open()
@@ -97,6 +105,8 @@ class Services:
         await self.orders.close()
         await self.schedules.close()
         await self.owners.close()
+        await self.identity.close()
         await self.aliases.close()
         await self.earlier.close()
+        await self.audit.close()
         await self.database.close()

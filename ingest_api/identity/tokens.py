@@ -42,6 +42,12 @@ class Scope(StrEnum):
     ALIASES_WRITE = "aliases:write"
     ALIASES_VERIFY = "aliases:verify"
     """For who has seen that an address is its user's: money sent to it arrives there."""
+    AUDIT_READ = "audit:read"
+    USERS_READ = "users:read"
+    USERS_WRITE = "users:write"
+    """The caller's own user: what is known, password, second factor, sessions, linked bank accounts."""
+    USERS_ADMIN = "users:admin"
+    """Every user: standing and roles, too."""
 
 
 ALL_SCOPES: tuple[Scope, ...] = tuple(Scope)
@@ -53,6 +59,12 @@ class Principal(NamedTuple):
     subject: str
     scopes: frozenset[str]
     expires_at_s: int
+    session: bytes | None = None
+    """The login that the token comes from; None for machines, and for tokens that were made on the spot."""
+    second_factor_at_s: int | None = None
+    """When the session last gave a second factor."""
+    withheld: frozenset[str] = frozenset()
+    """Scopes that the session has once it gives a second factor (again)."""
 
 
 def issue_token(settings: Settings, subject: str, scopes: Sequence[Scope], ttl_s: int) -> str:

@@ -195,7 +195,8 @@ async def running_world(settings: Settings) -> AsyncIterator[World]:
     replaced = {"publisher": partition, "submission": submission, "screening": Screening.of(settings, submission)}
     services = Services(**vars(made) | replaced)
     databases = (
-        *(services.database, services.earlier, services.aliases, services.owners),
+        services.audit,
+        *(services.database, services.earlier, services.aliases, services.identity, services.owners),
         *(services.schedules, services.orders, services.screening),
     )
     for database in databases:

@@ -1,0 +1,1 @@
+"""What a user has: time-based codes, recovery codes, and which actions need one."""

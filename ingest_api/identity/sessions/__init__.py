@@ -1,0 +1,1 @@
+"""Logins and how long they last: refresh tokens, access tokens of a session, revocation."""

@@ -1,0 +1,170 @@
+"""The register of users: made, found by id, user name, e-mail address or phone number, changed.
+
+Reads and writes users and, through runtime.personal_data, the values and claims behind them, in one transaction per
+call. Guarantees: a user name, address or number is one user's at a time; an erased user is found by nothing but the id,
+and never changed again.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+from uuid import UUID
+
+import psycopg
+
+from ingest_api.identity.roles import UserRole
+from ingest_api.identity.users.user import (
+    FOUND_BY,
+    Field,
+    Refused,
+    User,
+    UserFault,
+    UserStatus,
+    Values,
+    user_of_row,
+)
+from ingest_api.reads.database import Database
+from runtime.personal_data.personal import Personal
+from runtime.personal_data.rows import Connection
+from runtime.personal_data.store import PersonalData, Refusal
+
+INDEX: Final = "users"
+
+_SELECT: Final = """
+SELECT user_id, CASE WHEN erased_at IS NULL THEN status ELSE 'erased' END AS status, roles, password_hash,
+    users.created_at, changed_at
+FROM users JOIN subject_keys ON subject_id = user_id WHERE user_id = %s"""
+_INSERT: Final = """
+INSERT INTO users (user_id, roles, password_hash, password_changed_at, created_by)
+VALUES (%s, %s, %s, CASE WHEN %s::text IS NOT NULL THEN now() END, %s) ON CONFLICT DO NOTHING"""
+_CHANGED: Final = "UPDATE users SET changed_at = clock_timestamp() WHERE user_id = %s"
+_SET_STATUS: Final = "UPDATE users SET status = %s, changed_at = clock_timestamp() WHERE user_id = %s"
+_SET_ROLES: Final = "UPDATE users SET roles = %s, changed_at = clock_timestamp() WHERE user_id = %s"
+_SET_PASSWORD: Final = """
+UPDATE users SET password_hash = %s, password_changed_at = clock_timestamp() WHERE user_id = %s"""
+_REHASHED: Final = "UPDATE users SET password_hash = %s WHERE user_id = %s AND password_hash = %s"
+_ERRORS: Final = {Refusal.TAKEN: UserFault.TAKEN, Refusal.SUBJECT_ERASED: UserFault.ERASED}
+
+
+class UserRegister:
+    """Every method raises DatabaseUnavailable, KeyringFault."""
+
+    def __init__(self, database: Database, personal: PersonalData) -> None:
+        self._database = database
+        self._personal = personal
+
+    async def create(
+        self, user: bytes, values: Values, roles: Collection[UserRole], password_hash: str | None, by: str
+    ) -> User | Refused:
+        """Make a user with these values (a user name at least). An id that is known answers what there is: compare."""
+        async with self._database.transaction() as connection:
+            known = await _find(connection, user)
+            if known is not None:
+                return known
+            refused = await self._store(connection, user, values)
+            if refused is not None:
+                return refused
+            row = UUID(bytes=user), sorted(roles), password_hash, password_hash, by
+            await connection.execute(_INSERT, row)
+            return await _get(connection, user)
+
+    async def find(self, user: bytes) -> User | None:
+        """By id."""
+        row = await self._database.row(_SELECT, (UUID(bytes=user),))
+        return user_of_row(row) if row is not None else None
+
+    async def find_by(self, field: Field, value: Personal) -> User | None:
+        """By user name, e-mail address or phone number, in any spelling of it."""
+        async with self._database.transaction() as connection:
+            user = await self._personal.owner(connection, INDEX, FOUND_BY[field], value)
+            return await _find(connection, user) if user is not None else None
+
+    async def values(self, user: bytes, *fields: Field) -> dict[Field, Personal]:
+        """These values (none named: all) as far as they are there."""
+        wanted = fields or tuple(Field)
+        async with self._database.transaction() as connection:
+            found = await self._personal.values(connection, user, *wanted)
+        return {Field(name): value for name, value in found.items()}
+
+    async def change(self, user: bytes, values: Values, removed: Iterable[Field] = ()) -> User | Refused:
+        """Put these values in the place of those before, and forget the removed ones."""
+        async with self._database.transaction() as connection:
+            known = await _find(connection, user)
+            if known is None or known.status is UserStatus.ERASED:
+                return Refused(UserFault.UNKNOWN if known is None else UserFault.ERASED)
+            await self._personal.hold(connection, user)
+            refused = await self._store(connection, user, values, removed)
+            if refused is not None:
+                return refused
+            await connection.execute(_CHANGED, (UUID(bytes=user),))
+            return await _get(connection, user)
+
+    async def set_status(self, user: bytes, status: UserStatus) -> User | None:
+        """Sessions of a user who is not active any more have to be ended beside this (SessionRegister.end_all)."""
+        return await self._set(_SET_STATUS, status, user)
+
+    async def set_roles(self, user: bytes, roles: Collection[UserRole]) -> User | None:
+        """In force with the next access token: after five minutes at most."""
+        return await self._set(_SET_ROLES, sorted(roles), user)
+
+    async def set_password_hash(self, user: bytes, password_hash: str) -> User | None:
+        """Another password from now on."""
+        return await self._set(_SET_PASSWORD, password_hash, user)
+
+    async def rehash(self, user: bytes, before: str, after: str) -> None:
+        """The same password under other parameters, unless it was changed meanwhile."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_REHASHED, (after, UUID(bytes=user), before))
+
+    async def _set(self, update: str, value: object, user: bytes) -> User | None:
+        async with self._database.transaction() as connection:
+            await connection.execute(update.encode(), (value, UUID(bytes=user)))
+            return await _find(connection, user)
+
+    async def _store(
+        self, connection: Connection, user: bytes, values: Values, removed: Iterable[Field] = ()
+    ) -> Refused | None:
+        """All of it or nothing."""
+        refused = None
+        async with connection.transaction() as attempt:
+            for field in (*values, *removed):
+                refused = refused or await self._store_one(connection, user, field, values.get(field))
+            if refused is not None:
+                raise psycopg.Rollback(attempt)
+        return refused
+
+    async def _store_one(
+        self, connection: Connection, user: bytes, field: Field, value: Personal | None
+    ) -> Refused | None:
+        await self._release(connection, user, field)
+        if value is None:
+            await self._personal.remove(connection, user, field)
+            return None
+        refusal = await self._personal.put(connection, user, field, value)
+        if refusal is None and field in FOUND_BY:
+            digest = self._personal.digest(INDEX, FOUND_BY[field], value)
+            if digest is None:
+                return Refused(UserFault.MALFORMED, field)
+            refusal = await self._personal.claim(connection, INDEX, digest, user) or await self._personal.prove(
+                connection, digest, user
+            )
+        return Refused(_ERRORS[refusal], field) if refusal is not None else None
+
+    async def _release(self, connection: Connection, user: bytes, field: Field) -> None:
+        """Whatever the user was found by until now may be another one's."""
+        if field not in FOUND_BY:
+            return
+        before = (await self._personal.values(connection, user, field)).get(field)
+        digest = self._personal.digest(INDEX, FOUND_BY[field], before) if before is not None else None
+        if digest is not None:
+            await self._personal.release(connection, digest, user)
+
+
+async def _find(connection: Connection, user: bytes) -> User | None:
+    row = await (await connection.execute(_SELECT, (UUID(bytes=user),))).fetchone()
+    return user_of_row(row) if row is not None else None
+
+
+async def _get(connection: Connection, user: bytes) -> User:
+    found = await _find(connection, user)
+    assert found is not None  # written in this transaction
+    return found
