@@ -11,6 +11,7 @@ import typer
 from millrace.archive.app import app as archive
 from millrace.personal_data.app import app as personal_data
 from millrace.quarantine.app import app as quarantine
+from millrace.reconciliation.app import app as reconciliation
 from millrace.rules.app import app as rules
 from millrace.schedules.app import app as schedules
 from millrace.screening.app import app as screening
@@ -121,6 +122,25 @@ def verify(folder: ReadArchive = None, as_json: AsJson = False) -> None:
     from millrace.audit.command import run
 
     run(archive=folder, as_json=as_json)
+
+
+@audit.command("log")
+def audit_log(
+    verified: Annotated[bool, typer.Option("--verify", help="Compute every hash again; exits 1 on a difference.")] = False,
+    head: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="With --verify: a head that was kept elsewhere must be in it."),
+    ] = None,
+    limit: Annotated[int, typer.Option("-n", "--lines", min=1, max=1_000, help="How many of the latest.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Show who did what, or prove that nobody has changed the record of it."""
+    from millrace.audit.log import run_log, run_verify
+
+    if verified:
+        run_verify(head=head, as_json=as_json)
+    else:
+        run_log(limit=limit, as_json=as_json)
 
 
 @app.command()
@@ -263,6 +283,7 @@ for name, commands in {
     "archive": archive,
     "personal-data": personal_data,
     "quarantine": quarantine,
+    "recon": reconciliation,
     "rules": rules,
     "screening": screening,
 }.items():

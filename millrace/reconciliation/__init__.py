@@ -1,0 +1,1 @@
+"""`millrace recon`: tie-out, matching, and files to try them with."""

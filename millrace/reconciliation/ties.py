@@ -1,0 +1,46 @@
+"""What `millrace recon tie` does: folders → one answer a day, as JSON or a table of the days that don't tie."""
+
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from millrace.cli import EXIT_FAILED
+from millrace.commands.output import print_failure, print_json, screen
+from payments.money import format_minor
+from reconciliation.ties.days import Day
+from reconciliation.ties.folders import tie_folders
+from reconciliation.ties.reading import Unreadable
+
+
+def run_tie(reports: Path, details: Path, *, since: str, as_json: bool) -> None:
+    """Exit 1 for a file that can't be read; a broken day is an answer."""
+    try:
+        days = tie_folders(reports, details, since)
+    except Unreadable as fault:
+        print_failure(fault)
+        raise typer.Exit(EXIT_FAILED) from fault
+    if as_json:
+        print_json([_as_object(day) for day in days])
+    else:
+        _show(days)
+
+
+def _as_object(day: Day) -> dict[str, object]:
+    return {
+        **day._asdict(),
+        "type": day.type or None,
+        "participants": [participant._asdict() for participant in day.participants],
+    }
+
+
+def _show(days: list[Day]) -> None:
+    table = Table("date", "status", "type", "missing debit", "missing credit", "sums matched", box=None)
+    for day in days:
+        matched = f"{sum(one.matched for one in day.participants)} of {len(day.participants)}"
+        missing = [
+            format_minor(minor, day.currency) if day.currency else ""
+            for minor in (day.missing_debit_minor, day.missing_credit_minor)
+        ]
+        table.add_row(day.date, day.status, day.type, *missing, matched if day.participants else "")
+    screen.print(table)

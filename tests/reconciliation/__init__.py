@@ -1,0 +1,1 @@
+"""Reconciliation: matching, tie-out, generated settlement files."""

@@ -1,0 +1,1 @@
+"""The cascade, its rules and what it calls broken."""

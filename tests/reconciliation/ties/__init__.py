@@ -1,0 +1,1 @@
+"""A bank's reports against its notifications, on nine months of real days."""
