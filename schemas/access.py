@@ -8,11 +8,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from schemas.topics import (
+    ARCHIVED,
     CATALOGUE,
     COMMANDS,
     CONNECTOR_REQUESTS,
     CONNECTOR_RESULTS,
     CREDITS,
+    EVENTS,
     LEDGER,
     QUARANTINE,
     REPLIES,
@@ -29,6 +31,9 @@ QUARANTINE_SINK_GROUP = "millrace.quarantine-sink"
 
 CONNECTORS = "millrace-connectors"
 """Consumer group of the connectors, and with `.` and the slot their transactional ids: none of the workers' prefix."""
+
+PUBLISHER = "millrace-publisher"
+"""Group under which the publisher's offsets lie, and with `.0` its transactional id: there is one per installation."""
 
 CONSUMER_OFFSETS, TRANSACTION_STATE = "__consumer_offsets", "__transaction_state"
 ANY = "*"
@@ -142,6 +147,18 @@ CONNECTOR = Principal(
         Grant(Resource.TOPIC, CONSUMER_OFFSETS, Operation.READ, "the start gate, for the group's own offsets"),
     ),
 )
+PUBLISHING = Principal(
+    "millrace-publisher",
+    "`millrace publish`",
+    (
+        *_read("what becomes public", LEDGER),
+        *_read("the start gate asks who has a transaction open where this stage writes", EVENTS),
+        *_write("what the world is told", EVENTS),
+        Grant(Resource.TRANSACTIONAL_ID, f"{PUBLISHER}.", Operation.WRITE, "one publisher at a time", True),
+        Grant(Resource.GROUP, PUBLISHER, Operation.READ, "offsets move in the transaction"),
+        Grant(Resource.TOPIC, CONSUMER_OFFSETS, Operation.READ, "the start gate, for the group's own offsets"),
+    ),
+)
 TICKER = Principal(
     "millrace-ticker",
     "`millrace ticker`",
@@ -156,7 +173,7 @@ ARCHIVE = Principal(
     "millrace-archive",
     "`millrace archive run`",
     (
-        *_read("what is kept for ever", *(topic for topic in CATALOGUE if topic is not REPLIES)),
+        *_read("what is kept for ever", *ARCHIVED),
         Grant(Resource.GROUP, "millrace.archive", Operation.DESCRIBE, "the client asks; nothing is committed"),
     ),
 )
@@ -190,6 +207,7 @@ SUBSCRIBER = Principal(
     "millrace-subscriber",
     "downstream consumers",
     (
+        *_read("what has happened", EVENTS),
         *_read("the book", LEDGER),
         Grant(Resource.GROUP, "subscriber.", Operation.READ, "groups of their own, never one of ours", True),
     ),
@@ -201,6 +219,7 @@ PRINCIPALS: tuple[Principal, ...] = (
     SINK,
     QUARANTINE_SINK,
     CONNECTOR,
+    PUBLISHING,
     TICKER,
     SCHEDULER,
     ARCHIVE,

@@ -107,6 +107,8 @@ def _type(schema: Any) -> str:
             return f"{schema['name']} ({schema['size']} bytes{logical})"
         case "enum" if schema["name"] != Reason.__name__:
             return f"{schema['name']}: {', '.join(schema['symbols'])}"
+        case primitive if "logicalType" in schema:
+            return f"{primitive} ({schema['logicalType']})"
         case _:
             return str(schema["name"])
 

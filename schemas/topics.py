@@ -72,7 +72,7 @@ LEDGER = Topic(
     ("LedgerRecord",),
     "deciding shard (partition)",
     "streams: authorise, post",
-    "sinks, audit, restore",
+    "sinks, publish, audit, restore",
     Spread.SHARDS,
     _FOR_EVER,
 )
@@ -129,6 +129,19 @@ CONNECTOR_RESULTS = Topic(
 """What providers have said about money, 200 bytes each. Were they deleted, a shard without a result for that long could
 not tell whether a result or only the marker behind its last one is gone, and would refuse to start."""
 
+EVENTS = Topic(
+    "payments.events",
+    ("Event",),
+    "what it happened to: a payment, an account …",
+    "streams: publish",
+    "subscribers, webhooks",
+    Spread.SHARDS,
+    30 * _DAY_MS,
+    public=True,
+    archived=False,
+)
+"""Derived from the ledger, so it is not archived beside it. Partition: the shard that the payment's id carries."""
+
 CATALOGUE: tuple[Topic, ...] = (
     COMMANDS,
     CREDITS,
@@ -139,6 +152,7 @@ CATALOGUE: tuple[Topic, ...] = (
     QUARANTINE,
     CONNECTOR_REQUESTS,
     CONNECTOR_RESULTS,
+    EVENTS,
 )
 
 ARCHIVED: tuple[Topic, ...] = tuple(topic for topic in CATALOGUE if topic.archived)

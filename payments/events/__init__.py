@@ -1,0 +1,1 @@
+"""What the world is told: public events, derived from ledger entries alone."""

@@ -1,0 +1,1 @@
+"""Public events: what the world is told of each entry."""
