@@ -4,12 +4,9 @@ Guarantees: same key and parameters → the same answer, with `Idempotent-Replay
 409. What was done and what the key remembers commit together.
 """
 
-import asyncio
 import hashlib
 import json
-import os
 import secrets
-import signal
 from collections.abc import Callable
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
@@ -19,7 +16,7 @@ from starlette.responses import Response
 
 from connectors.sandbox import forms, lists
 from connectors.sandbox.account import StripeAccount
-from connectors.sandbox.faults import Fault, FaultKind, Faults
+from connectors.sandbox.faults import Faults, NothingDone, through
 from connectors.sandbox.refusal import JsonObject, Refused, in_use, internal, invalid, other_parameters, rate_limited
 from connectors.sandbox.store import SavedAnswer
 
@@ -27,8 +24,6 @@ Operation = Callable[[StripeAccount, JsonObject], JsonObject]
 
 KEY_LIFETIME_S: Final = 86_400
 MAX_KEY_CHARS: Final = 255
-HANG_S: Final = 600.0
-"""Longer than any caller waits."""
 
 _EVERYWHERE: Final = frozenset({"expand"})
 
@@ -79,34 +74,14 @@ class Exchange:
         fault = self._faults.take(call.method, call.path)
         if fault is None:
             return self._done(call, endpoint, is_failing=False)
-        await self._before(request, fault)
-        response = self._done(call, endpoint, is_failing=fault.kind is FaultKind.ERROR_AFTER)
-        match fault.kind:
-            case FaultKind.HANG_AFTER:
-                await _hang(request)
-            case FaultKind.RESET_AFTER:
-                self._reset(request)
-            case FaultKind.KILL_AFTER:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return response
-
-    async def _before(self, request: Request, fault: Fault) -> None:
-        """Raises Refused where nothing else happens."""
-        match fault.kind:
-            case FaultKind.LATENCY:
-                await asyncio.sleep(fault.seconds)
-                return
-            case FaultKind.RATE_LIMIT:
-                raise rate_limited()
-            case FaultKind.HANG_BEFORE:
-                await _hang(request)
-            case FaultKind.RESET_BEFORE:
-                self._reset(request)
-            case FaultKind.KILL_BEFORE:
-                os.kill(os.getpid(), signal.SIGKILL)
-            case FaultKind.ERROR_AFTER | FaultKind.HANG_AFTER | FaultKind.RESET_AFTER | FaultKind.KILL_AFTER:
-                return
-        raise Refused(503, None, "Service unavailable.", error_type="api_error", is_saved=False)
+        try:
+            return await through(
+                fault, request, self._reset, lambda is_failing: self._done(call, endpoint, is_failing=is_failing)
+            )
+        except NothingDone as nothing:
+            if nothing.status == 429:
+                raise rate_limited() from nothing
+            raise Refused(503, None, "Service unavailable.", error_type="api_error", is_saved=False) from nothing
 
     def _done(self, call: Call, endpoint: Endpoint, *, is_failing: bool) -> Response:
         """In one transaction of the store: nothing of it is there, or all."""
@@ -159,13 +134,6 @@ def _authenticate(request: Request) -> None:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.startswith("sk_test_"):
         raise Refused(401, None, "Invalid API Key provided. The sandbox takes any that begins with sk_test_.")
-
-
-async def _hang(request: Request) -> None:
-    """Until the caller gives up."""
-    async with asyncio.timeout(HANG_S):
-        while not await request.is_disconnected():
-            await asyncio.sleep(0.05)
 
 
 def _response(status: int, body: str, *headers: tuple[str, str]) -> Response:

@@ -1,9 +1,19 @@
 """What the sandbox is told to do wrong, and when. Faults are taken in the order in which they were asked for."""
 
+import asyncio
+import os
+import signal
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from connectors.sandbox.refusal import JsonObject
+
+HANG_S: Final = 600.0
+"""Longer than any caller waits."""
 
 
 class FaultKind(StrEnum):
@@ -76,3 +86,52 @@ class Faults:
             fault.times -= 1
             fault.met += 1
         return fault
+
+
+class NothingDone(Exception):
+    """The fault has met the request before anything was done. Answered with `status`, where anybody waits still."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+async def through(
+    fault: Fault, request: Request, reset: Callable[[Request], None], do: Callable[[bool], Response]
+) -> Response:
+    """What `do` answers, told whether it has to fail, between what goes wrong before and after. Raises NothingDone."""
+    await _before(fault, request, reset)
+    response = do(fault.kind is FaultKind.ERROR_AFTER)
+    match fault.kind:
+        case FaultKind.HANG_AFTER:
+            await _hang(request)
+        case FaultKind.RESET_AFTER:
+            reset(request)
+        case FaultKind.KILL_AFTER:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return response
+
+
+async def _before(fault: Fault, request: Request, reset: Callable[[Request], None]) -> None:
+    match fault.kind:
+        case FaultKind.LATENCY:
+            await asyncio.sleep(fault.seconds)
+            return
+        case FaultKind.RATE_LIMIT:
+            raise NothingDone(429)
+        case FaultKind.HANG_BEFORE:
+            await _hang(request)
+        case FaultKind.RESET_BEFORE:
+            reset(request)
+        case FaultKind.KILL_BEFORE:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case FaultKind.ERROR_AFTER | FaultKind.HANG_AFTER | FaultKind.RESET_AFTER | FaultKind.KILL_AFTER:
+            return
+    raise NothingDone(503)
+
+
+async def _hang(request: Request) -> None:
+    """Until the caller gives up."""
+    async with asyncio.timeout(HANG_S):
+        while not await request.is_disconnected():
+            await asyncio.sleep(0.05)

@@ -185,12 +185,15 @@ def _arrive(account: StripeAccount, payout_id: str, body: JsonObject) -> JsonObj
 
 
 def serve(host: str, port: int, state: Path, webhook: WebhookEndpoint | None, ready: Callable[[str], None]) -> None:
+    """The sandbox until SIGTERM or SIGINT."""
+    serve_application(host, port, Sandbox(state, webhook).application(), ready)
+
+
+def serve_application(host: str, port: int, application: Starlette, ready: Callable[[str], None]) -> None:
     """Until SIGTERM or SIGINT. Port 0 = any free one; `ready` is told the address."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
-    config = uvicorn.Config(
-        Sandbox(state, webhook).application(), http=ResettableProtocol, log_level="warning", access_log=False
-    )
+    config = uvicorn.Config(application, http=ResettableProtocol, log_level="warning", access_log=False)
     ready(f"http://{host}:{listener.getsockname()[1]}")
     uvicorn.Server(config).run(sockets=[listener])

@@ -16,15 +16,13 @@ import psycopg
 from ingest_api.owners.rights import Role, may_be_paid_by_name
 from ingest_api.reads.cursor import Cursor
 from ingest_api.reads.database import Database
-from payments.identifiers import format_id
+from payments.identifiers import ALIAS, format_id
 from runtime.personal_data.normal_forms import Identifier
 from runtime.personal_data.personal import Personal
 from runtime.personal_data.rows import Connection
 from runtime.personal_data.store import PersonalData, Refusal
 
 INDEX: Final = "aliases"
-ALIAS: Final = "als"
-"""Kind prefix of aliases' ids."""
 
 _SELECT: Final = """
 SELECT alias_id, kind, digest, subject_id, currency, account_id, valid_from, coalesce(valid_to, erased_at) AS valid_to,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from ingest_api.aliases.parties import USER, AliasName
 from ingest_api.aliases.pins import request_digest
-from ingest_api.aliases.register import ALIAS, Alias, Misfit, Registered, Registration
+from ingest_api.aliases.register import Alias, Misfit, Registered, Registration
 from ingest_api.aliases.shown import AliasBody, AliasPage, AliasResource, shown, shown_page
 from ingest_api.http.bodies import decode_fault, parse_account
 from ingest_api.http.call import Answer, Call
@@ -31,7 +31,7 @@ from ingest_api.reads.consistency import HEADER, await_visible
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.services import Services
 from ingest_api.transfers import encoded_headers
-from payments.identifiers import parse_id, uuid7
+from payments.identifiers import ALIAS, parse_id, uuid7
 from payments.rejections import Reason
 from runtime.personal_data.normal_forms import Identifier
 from runtime.personal_data.personal import Personal

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from ingest_api.aliases.parties import USER
-from ingest_api.aliases.register import ALIAS
 from ingest_api.http.bodies import decode_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe, problem_answer
@@ -34,7 +33,7 @@ from ingest_api.screening.shown import (
     shown_party,
 )
 from ingest_api.services import Services
-from payments.identifiers import parse_id
+from payments.identifiers import ALIAS, parse_id
 from payments.rejections import Reason
 from payments.screening.names import Schema
 from runtime.personal_data.normal_forms import Identifier
