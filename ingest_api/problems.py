@@ -37,6 +37,18 @@ class Fault(StrEnum):
     TOKEN_MISSING = "token_missing"
     TOKEN_INVALID = "token_invalid"
     SCOPE_INSUFFICIENT = "scope_insufficient"
+    SECOND_FACTOR_REQUIRED = "second_factor_required"
+    SECOND_FACTOR_INVALID = "second_factor_invalid"
+    SECOND_FACTOR_STANDS = "second_factor_stands"
+    CREDENTIALS_INVALID = "credentials_invalid"
+    PASSWORD_REFUSED = "password_refused"
+    TOO_MANY_ATTEMPTS = "too_many_attempts"
+    SESSION_UNKNOWN = "session_not_found"
+    INVALID_REQUEST = "invalid_request"
+    INVALID_CLIENT = "invalid_client"
+    INVALID_GRANT = "invalid_grant"
+    INVALID_SCOPE = "invalid_scope"
+    UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
     ROUTE_UNKNOWN = "route_unknown"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     PAYMENT_NOT_FOUND = "payment_not_found"
@@ -88,6 +100,18 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.TOKEN_MISSING: (401, "A bearer token is needed"),
     Fault.TOKEN_INVALID: (401, "The bearer token is not valid"),
     Fault.SCOPE_INSUFFICIENT: (403, "The token does not allow this"),
+    Fault.SECOND_FACTOR_REQUIRED: (401, "A second factor is needed"),
+    Fault.SECOND_FACTOR_INVALID: (422, "The code is not valid"),
+    Fault.SECOND_FACTOR_STANDS: (409, "There is a second factor, or none"),
+    Fault.CREDENTIALS_INVALID: (401, "The credentials are not valid"),
+    Fault.PASSWORD_REFUSED: (422, "The password is not taken"),
+    Fault.TOO_MANY_ATTEMPTS: (429, "Too many attempts"),
+    Fault.SESSION_UNKNOWN: (404, "No such session"),
+    Fault.INVALID_REQUEST: (400, "The token request is not valid"),
+    Fault.INVALID_CLIENT: (401, "The client is not known by these credentials"),
+    Fault.INVALID_GRANT: (400, "The credentials or the refresh token are not valid"),
+    Fault.INVALID_SCOPE: (400, "The scope is not one that can be given"),
+    Fault.UNSUPPORTED_GRANT_TYPE: (400, "The grant type is not offered"),
     Fault.ROUTE_UNKNOWN: (404, "No such route"),
     Fault.METHOD_NOT_ALLOWED: (405, "The method is not offered here"),
     Fault.PAYMENT_NOT_FOUND: (404, "No such payment"),

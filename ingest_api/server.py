@@ -11,6 +11,7 @@ import sys
 import uvicorn
 
 from ingest_api.app import make_app
+from ingest_api.identity.keys import SigningKeyFault
 from ingest_api.services import Services
 from runtime.personal_data.keyring import KeyringFault
 from runtime.settings import Settings
@@ -39,7 +40,7 @@ def run(settings: Settings) -> None:
     """Serve in this process until SIGTERM or SIGINT. Raises SystemExit where it cannot start or has to be replaced."""
     try:
         services = Services.of(settings)
-    except KeyringFault as fault:
+    except (KeyringFault, SigningKeyFault) as fault:
         raise SystemExit(str(fault)) from fault
     server = DrainingServer(_configuration(settings, services), services)
     # uvicorn raises the signal again once it has drained; the end is then a clean one, not a death by signal
@@ -58,7 +59,8 @@ def _configuration(settings: Settings, services: Services) -> uvicorn.Config:
         loop="uvloop",
         lifespan="on",
         ws="none",
-        proxy_headers=False,
+        proxy_headers=bool(settings.auth_trusted_proxies),
+        forwarded_allow_ips=settings.auth_trusted_proxies,
         access_log=False,
         log_level="warning",
         server_header=False,

@@ -124,6 +124,19 @@ class Settings(BaseSettings):
     stripe_api_key_file: Path | None = None
     """The secret key, alone in a file. Set = `stripe` is served, and `millrace up` runs the connectors."""
 
+    banks: Literal["off", "public", "local"] = "off"
+    """Which registered banks are called: `public` those of the internet over TLS, `local` any, for one's own machine
+    and tests alone. Not off = `millrace up` runs the connectors, which need the keys of personal data."""
+
+    webhook_slots: int = Field(64, ge=1, le=1_000)
+    """Webhooks under way at a time, per process, at most 8 of them to one endpoint: at 100 ms an answer 640 a second."""
+
+    webhook_ca_file: Path | None = None
+    """PEM of the authorities that endpoints' certificates are checked with; unset = certifi's."""
+
+    webhook_local_receivers: bool = False
+    """Webhooks may go to private and loopback addresses, and by plain HTTP. For one's own machine and tests alone."""
+
     scheduler_payments_per_s: int = Field(500, ge=10, le=10_000)
     """What one scheduler sends of what is due, at most: 1,000,000 standing orders of one midnight take 33 minutes, and
     500 are a fortieth of what one worker decides."""
@@ -168,6 +181,25 @@ class Settings(BaseSettings):
 
     api_token_issuer: str = "millrace"
     api_token_audience: str = "millrace-api"
+    api_token_keys_file: Path | None = None
+    """Signing keys of tokens, the same for every machine; unset = a file in the home's keys."""
+
+    auth_access_token_s: int = Field(300, ge=30, le=300)
+    auth_refresh_idle_s: int = Field(3_600, ge=60)
+    """A session that is not refreshed for so long is over (NIST SP 800-63B-4 §2.2.3: an hour)."""
+
+    auth_session_s: int = Field(86_400, ge=300)
+    """After so long everybody logs in anew (the same: a day)."""
+
+    auth_second_factor_s: int = Field(900, ge=60)
+    """How long a second factor is good for what needs one."""
+
+    auth_second_factor_above: int = Field(1_000, ge=0)
+    """Money that leaves the installation needs a second factor above this many units of its currency (not minor ones):
+    one figure for all, because few currencies are worth more than a euro, and none more than four."""
+
+    auth_trusted_proxies: str = ""
+    """Addresses whose X-Forwarded-For is believed, by commas; logins are counted by the caller's address."""
 
     @model_validator(mode="after")
     def _check_relations(self) -> Self:

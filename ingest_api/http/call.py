@@ -48,17 +48,19 @@ class Disconnected(Exception):
 class Call:
     """Method, path, headers and (once read) the body of one call."""
 
-    __slots__ = ("_receive", "headers", "path", "request_id")
+    __slots__ = ("_receive", "address", "headers", "path", "request_id")
 
-    def __init__(self, path: str, headers: dict[bytes, bytes], receive: Receive) -> None:
+    def __init__(self, path: str, headers: dict[bytes, bytes], receive: Receive, address: str = "") -> None:
         self.path = path
+        self.address = address
+        """Where the call comes from; the proxy's where it is not a trusted one."""
         self.headers = headers
         self.request_id = _request_id(headers)
         self._receive = receive
 
     @classmethod
     def of(cls, scope: Any, receive: Receive) -> "Call":
-        return cls(scope["path"], dict(scope["headers"]), receive)
+        return cls(scope["path"], dict(scope["headers"]), receive, (scope.get("client") or ("",))[0])
 
     def header(self, name: bytes) -> str | None:
         """A header as text, or None. `name` in lower case."""

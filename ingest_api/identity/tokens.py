@@ -3,9 +3,10 @@
 Verifying costs 50–90 µs, more than the rest of a hot request, so a verified token is kept until it expires.
 """
 
+import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -13,11 +14,15 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from ingest_api.identity.keys import signing_key
+from ingest_api.identity.keys import ALGORITHM, TOKEN_LIFE_S_MAX, SigningKeys
 from ingest_api.problems import Fault, Problem
+from payments.identifiers import format_id, parse_id
 from runtime.settings import Settings
 
-ALGORITHM = "ES256"
+SESSION = "ses"
+"""Kind prefix of sessions' ids."""
+
+SECOND_FACTOR_ACR = "urn:millrace:acr:second-factor"
 _VERIFIED_MAX = 10_000  # × about 1 kB of token and claims = 10 MB
 _LEEWAY_S = 5  # clocks of two machines
 
@@ -67,37 +72,74 @@ class Principal(NamedTuple):
     """Scopes that the session has once it gives a second factor (again)."""
 
 
+class Grant(NamedTuple):
+    """What a token says beside who issued it and for whom: the caller, and its session where it has one."""
+
+    subject: str
+    scopes: Iterable[str]
+    session: bytes | None = None
+    authenticated_at_s: int | None = None
+    second_factor_at_s: int | None = None
+    withheld: Iterable[str] = ()
+
+
 def issue_token(settings: Settings, subject: str, scopes: Sequence[Scope], ttl_s: int) -> str:
-    """A signed token for this installation. Raises ValueError for an empty subject or a life below one second."""
-    if not subject or ttl_s < 1:
-        raise ValueError("a token needs a subject and a life of at least one second")
+    """A signed token of this installation, made on the spot. Raises ValueError for an empty subject or a life that is
+    not between one second and a day, SigningKeyFault.
+    """
+    return signed_token(settings, SigningKeys.of(settings), Grant(subject, scopes), ttl_s)
+
+
+def signed_token(settings: Settings, keys: SigningKeys, grant: Grant, ttl_s: int) -> str:
+    """A JWT access token (RFC 9068). Raises as issue_token."""
+    if not grant.subject or not 1 <= ttl_s <= TOKEN_LIFE_S_MAX:
+        raise ValueError(f"a token needs a subject and a life of at least one second and at most {TOKEN_LIFE_S_MAX}")
     now = int(time.time())
-    key = signing_key(settings.home)
-    claims = {
+    key = keys.ring().signing(now)
+    claims: dict[str, Any] = {
         "iss": settings.api_token_issuer,
         "aud": settings.api_token_audience,
-        "sub": subject,
-        "scope": " ".join(scopes),
+        "sub": grant.subject,
+        "scope": " ".join(grant.scopes),
         "iat": now,
         "nbf": now,
         "exp": now + ttl_s,
+        "jti": secrets.token_urlsafe(12),
     }
-    return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key, algorithms=[ALGORITHM])
+    if grant.session is not None:
+        claims |= _of_session(grant, grant.session)
+    return jwt.encode({"alg": ALGORITHM, "kid": key.kid, "typ": "at+jwt"}, claims, key, algorithms=[ALGORITHM])
+
+
+def _of_session(grant: Grant, session: bytes) -> dict[str, Any]:
+    """`amr` as RFC 8176 has it; `auth_time` is that of the last factor that was given."""
+    with_second = grant.second_factor_at_s is not None
+    claims = {
+        "sid": format_id(SESSION, session),
+        "auth_time": grant.second_factor_at_s if with_second else grant.authenticated_at_s,
+        "amr": ["pwd", "otp", "mfa"] if with_second else ["pwd"],
+    }
+    withheld = " ".join(sorted(grant.withheld))
+    return claims | ({"step_up_scope": withheld} if withheld else {})
 
 
 class TokenVerifier:
     """Who a bearer token speaks for."""
 
-    def __init__(self, key: ECKey, issuer: str, audience: str, clock: Callable[[], float] = time.time) -> None:
-        self._key = key
+    def __init__(self, keys: SigningKeys, issuer: str, audience: str, clock: Callable[[], float] = time.time) -> None:
+        self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
+        self._ring = keys.ring()
         self._verified: OrderedDict[str, Principal] = OrderedDict()
+        self._ended: dict[bytes, float] = {}
+        """Sessions that were ended, and until when a token of theirs could be valid."""
 
     @classmethod
     def of(cls, settings: Settings) -> "TokenVerifier":
-        return cls(signing_key(settings.home), settings.api_token_issuer, settings.api_token_audience)
+        """Raises SigningKeyFault."""
+        return cls(SigningKeys.of(settings), settings.api_token_issuer, settings.api_token_audience)
 
     def principal(self, authorization: str | None, scope: Scope | None) -> Principal:
         """The caller behind an Authorization header. Raises Problem: 401 without a valid token, 403 without the scope
@@ -110,13 +152,32 @@ class TokenVerifier:
         if principal is None or principal.expires_at_s <= self._clock():
             principal = self._verify(token)
         if scope is not None and scope not in principal.scopes:
-            raise scope_missing(scope)
+            raise second_factor_required() if scope in principal.withheld else scope_missing(scope)
         return principal
+
+    def refuse_sessions(self, ended: Mapping[bytes, float]) -> None:
+        """These sessions were ended: none of their tokens is taken from now on. With each comes until when (seconds
+        since 1970) one could be valid.
+        """
+        now = self._clock()
+        new = ended.keys() - self._ended.keys()
+        self._ended = {session: until for session, until in (self._ended | dict(ended)).items() if until > now}
+        if new:
+            self._verified = OrderedDict(
+                (token, principal) for token, principal in self._verified.items() if principal.session not in new
+            )
+
+    def look_at_keys(self) -> None:
+        """Tokens that were verified with a key that is gone are not taken any more. Raises SigningKeyFault."""
+        ring = self._keys.ring()
+        if ring is not self._ring:
+            self._ring = ring
+            self._verified.clear()
 
     def _verify(self, token: str) -> Principal:
         self._verified.pop(token, None)
         try:
-            claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
+            claims = jwt.decode(token, self._key_of, algorithms=[ALGORITHM]).claims
             principal = self._checked(claims)
         except (JoseError, ValueError, TypeError, KeyError, OverflowError) as error:  # exp 1e400 is infinite
             raise _invalid("The token is not signed by this installation, or not a token.") from error
@@ -124,6 +185,15 @@ class TokenVerifier:
         if len(self._verified) > _VERIFIED_MAX:
             self._verified.popitem(last=False)
         return principal
+
+    def _key_of(self, token: Any) -> ECKey:
+        """The key that the header names. Raises KeyError for one that is none of ours."""
+        kid, now = token.headers().get("kid"), self._clock()
+        try:
+            return self._ring.find(kid, now)
+        except KeyError:
+            self.look_at_keys()  # it may have been made since
+            return self._ring.find(kid, now)
 
     def _checked(self, claims: dict[str, Any]) -> Principal:
         now = self._clock()
@@ -134,10 +204,35 @@ class TokenVerifier:
             raise _invalid("The token has expired.")
         if int(claims.get("nbf", 0)) > now + _LEEWAY_S:
             raise _invalid("The token is not valid yet.")
-        subject, scope = claims["sub"], claims["scope"]
-        if not (isinstance(subject, str) and subject and isinstance(scope, str)):
-            raise _invalid("The token names no subject or scope.")
-        return Principal(subject, frozenset(scope.split()), int(claims["exp"]))
+        principal = _principal(claims)
+        if principal.session in self._ended:
+            raise _invalid("The session was ended.")
+        return principal
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    subject, scope = claims["sub"], claims["scope"]
+    if not (isinstance(subject, str) and subject and isinstance(scope, str)):
+        raise _invalid("The token names no subject or scope.")
+    principal = Principal(subject, frozenset(scope.split()), int(claims["exp"]))
+    if "sid" not in claims:
+        return principal
+    return principal._replace(
+        session=parse_id(SESSION, claims["sid"]),
+        second_factor_at_s=int(claims["auth_time"]) if "otp" in claims["amr"] else None,
+        withheld=frozenset(claims.get("step_up_scope", "").split()),
+    )
+
+
+def second_factor_required(max_age_s: int | None = None) -> Problem:
+    """401 with the challenge of RFC 9470 §3: the session has to give a second factor (again)."""
+    detail = "Give a second factor with POST /v1/auth/step-up, then send this again with the token that it answers."
+    age = f", max_age={max_age_s}" if max_age_s is not None else ""
+    challenge = (
+        f'Bearer realm="millrace", error="insufficient_user_authentication", error_description="{detail}",'
+        f' acr_values="{SECOND_FACTOR_ACR}"{age}'
+    )
+    return Problem(Fault.SECOND_FACTOR_REQUIRED, detail, headers={"WWW-Authenticate": challenge})
 
 
 def scope_missing(scope: Scope) -> Problem:

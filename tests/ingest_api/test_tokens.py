@@ -14,9 +14,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from ingest_api.identity.keys import signing_key
-from ingest_api.identity.tokens import ALL_SCOPES, Scope, TokenVerifier, issue_token
+from ingest_api.identity.keys import PUBLISHED_S, TOKEN_LIFE_S_MAX, SigningKeyFault, SigningKeys, public_keys
+from ingest_api.identity.tokens import ALL_SCOPES, SESSION, Scope, TokenVerifier, issue_token
 from ingest_api.problems import Fault, Problem
+from payments.identifiers import format_id
 from runtime.settings import Settings
 from tests.ingest_api.client import ApiClient, problem_of
 
@@ -41,8 +42,13 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (good | changes).items() if value is not None}
 
 
+def signing_key(settings: Settings) -> ECKey:
+    return SigningKeys.of(settings).ring().signing(NOW_S)
+
+
 def sign(settings: Settings, **changes: Any) -> str:
-    return jwt.encode({"alg": "ES256"}, claims(**changes), signing_key(settings.home))
+    key = signing_key(settings)
+    return jwt.encode({"alg": "ES256", "kid": key.kid}, claims(**changes), key)
 
 
 def refusal(settings: Settings, header: str | None, scope: Scope = Scope.PAYMENTS_WRITE) -> Problem:
@@ -110,15 +116,15 @@ def test_another_key_is_401(own: Settings, tmp_path: Path) -> None:
 
 
 def test_no_algorithm_is_401(own: Settings) -> None:
-    signing_key(own.home)
+    kid = signing_key(own).kid
     for algorithm in ("none", "None", "NONE", ""):
-        token = f"{encoded({'alg': algorithm})}.{encoded(claims())}."
+        token = f"{encoded({'alg': algorithm, 'kid': kid})}.{encoded(claims())}."
         assert refusal(own, f"Bearer {token}").code is Fault.TOKEN_INVALID
 
 
 def test_the_public_key_as_a_shared_secret_is_401(own: Settings) -> None:
-    signed = f"{encoded({'alg': 'HS256'})}.{encoded(claims())}"
-    digest = hmac.digest(signing_key(own.home).as_pem(private=False), signed.encode(), "sha256")
+    signed = f"{encoded({'alg': 'HS256', 'kid': signing_key(own).kid})}.{encoded(claims())}"
+    digest = hmac.digest(signing_key(own).as_pem(private=False), signed.encode(), "sha256")
     token = f"{signed}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
     assert refusal(own, f"Bearer {token}").code is Fault.TOKEN_INVALID
 
@@ -142,7 +148,7 @@ def test_a_missing_scope_is_403_and_named(own: Settings) -> None:
 
 def test_a_verified_token_is_remembered_until_it_expires(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [float(NOW_S)]
-    verifier = TokenVerifier(signing_key(own.home), "millrace", "millrace-api", lambda: clock[0])
+    verifier = TokenVerifier(SigningKeys.of(own), "millrace", "millrace-api", lambda: clock[0])
     token = f"Bearer {sign(own)}"
     first = verifier.principal(token, Scope.PAYMENTS_WRITE)
     monkeypatch.setattr(jwt, "decode", None)
@@ -162,29 +168,116 @@ def test_remembered_tokens_are_bounded(own: Settings, monkeypatch: pytest.Monkey
     assert len(verifier._verified) == 2
 
 
-@pytest.mark.parametrize(("subject", "ttl_s"), [("", 60), ("x", 0), ("x", -5)])
+@pytest.mark.parametrize(("subject", "ttl_s"), [("", 60), ("x", 0), ("x", -5), ("x", TOKEN_LIFE_S_MAX + 1)])
 def test_a_token_for_nobody_or_of_no_time_is_not_issued(own: Settings, subject: str, ttl_s: int) -> None:
     with pytest.raises(ValueError, match="at least one second"):
         issue_token(own, subject, ALL_SCOPES, ttl_s)
 
 
 def test_the_key_is_its_owners_alone(own: Settings) -> None:
-    signing_key(own.home)
+    SigningKeys.of(own)
     (file,) = (own.home / "keys").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
 def _thumbprint(home: Path) -> str:
-    return signing_key(home).thumbprint()
+    return signing_key(Settings(home=home)).thumbprint()
 
 
 def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         thumbprints = pool.map(_thumbprint, [tmp_path] * 12)
     assert len(set(thumbprints)) == 1
-    assert isinstance(signing_key(tmp_path), ECKey)
     assert [file.name for file in (tmp_path / "keys").iterdir()] == ["token-signing.jwk"]
+
+
+def test_another_key_under_a_known_id_is_401(own: Settings, tmp_path: Path) -> None:
+    stranger = signing_key(own.model_copy(update={"home": tmp_path / "other"}))
+    token = jwt.encode({"alg": "ES256", "kid": signing_key(own).kid}, claims(), stranger)
+    assert refusal(own, f"Bearer {token}").code is Fault.TOKEN_INVALID
+
+
+@pytest.mark.parametrize("header", [{}, {"kid": "unknown"}, {"kid": None}, {"kid": ["x"]}], ids=str)
+def test_an_unknown_key_id_is_401(own: Settings, header: dict[str, Any]) -> None:
+    head, body = encoded({"alg": "ES256"} | header), encoded(claims())
+    _, _, signature = sign(own).split(".")
+    assert refusal(own, f"Bearer {head}.{body}.{signature}").code is Fault.TOKEN_INVALID
+
+
+def test_a_new_key_is_published_before_it_signs_and_the_old_one_verifies_to_the_end(own: Settings) -> None:
+    keys = SigningKeys.of(own)
+    old, now_s = signing_key(own), int(time.time())
+    ring = keys.rotate()
+    new = ring.keys[0].key
+    assert [key["kid"] for key in public_keys(ring, now_s)["keys"]] == [new.kid, old.kid]
+    assert ring.signing(now_s).kid == old.kid
+    begins_s = ring.keys[0].signs_from_s
+    assert now_s + PUBLISHED_S <= begins_s <= now_s + PUBLISHED_S + 60
+    assert ring.signing(begins_s).kid == new.kid
+    assert ring.find(old.kid, begins_s + TOKEN_LIFE_S_MAX - 1).kid == old.kid
+    with pytest.raises(KeyError):
+        ring.find(old.kid, begins_s + TOKEN_LIFE_S_MAX)
+    assert "d" not in public_keys(ring, now_s)["keys"][0]
+
+
+def test_many_rotations_keep_no_key_that_nobody_needs(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = SigningKeys.of(own)
+    for _ in range(5):
+        now_s = time.time() + TOKEN_LIFE_S_MAX
+        monkeypatch.setattr("ingest_api.identity.keys.time.time", lambda now_s=now_s: now_s)
+        assert len(keys.rotate().keys) <= 3
+
+
+def test_a_running_process_takes_tokens_of_a_new_key(own: Settings) -> None:
+    verifier = TokenVerifier.of(own)
+    before = f"Bearer {sign(own)}"
+    assert verifier.principal(before, None).subject == "tester"
+    SigningKeys.of(own).rotate(at_once=True)
+    assert verifier.principal(f"Bearer {sign(own)}", None).subject == "tester"
+    with pytest.raises(Problem) as refused:
+        verifier.principal(before, None)
+    assert refused.value.code is Fault.TOKEN_INVALID
+
+
+def test_the_file_of_before_there_was_rotation_is_read(own: Settings) -> None:
+    keys = SigningKeys.of(own)
+    key = signing_key(own)
+    (file,) = (own.home / "keys").iterdir()
+    file.write_text(json.dumps(key.as_dict(private=True)))
+    assert [one.key.kid for one in keys.ring().keys] == [key.kid]
+    assert [one.key.kid for one in keys.rotate().keys][1:] == [key.kid]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"keys": []}', '{"keys": [{"signs_from_s": 0, "jwk": {"kty": "oct"}}]}'])
+def test_a_file_without_keys_says_what_to_do(own: Settings, text: str) -> None:
+    keys = SigningKeys.of(own)
+    (file,) = (own.home / "keys").iterdir()
+    file.write_text(text)
+    with pytest.raises(SigningKeyFault, match="restore it"):
+        keys.ring()
+
+
+def test_a_token_of_an_ended_session_is_refused(own: Settings) -> None:
+    verifier = TokenVerifier.of(own)
+    session = bytes([7]) * 16
+    token = f"Bearer {sign(own, sid=format_id(SESSION, session), auth_time=NOW_S, amr=['pwd'])}"
+    assert verifier.principal(token, None).session == session
+    verifier.refuse_sessions({session: NOW_S + 600})
+    for refusing in (verifier, TokenVerifier.of(own)):
+        refusing.refuse_sessions({session: NOW_S + 600})
+        with pytest.raises(Problem) as refused:
+            refusing.principal(token, None)
+        assert refused.value.code is Fault.TOKEN_INVALID
+    assert verifier.principal(f"Bearer {sign(own)}", None).session is None
+
+
+def test_a_withheld_scope_asks_for_a_second_factor(own: Settings) -> None:
+    token = sign(own, sid=format_id(SESSION, bytes(16)), auth_time=NOW_S, amr=["pwd"], step_up_scope="cases:decide")
+    problem = refusal(own, f"Bearer {token}", Scope.CASES_DECIDE)
+    assert (problem.status, problem.code) == (401, Fault.SECOND_FACTOR_REQUIRED)
+    assert 'error="insufficient_user_authentication"' in problem.headers["WWW-Authenticate"]
+    assert refusal(own, f"Bearer {token}", Scope.CASES_READ).code is Fault.SCOPE_INSUFFICIENT
 
 
 def test_every_route_but_health_and_documents_needs_a_token(api: ApiClient, api_url: str) -> None:
