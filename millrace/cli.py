@@ -143,6 +143,25 @@ def audit_log(
         run_log(limit=limit, as_json=as_json)
 
 
+@audit.command("log")
+def audit_log(
+    verified: Annotated[bool, typer.Option("--verify", help="Compute every hash; exits 1 on a difference.")] = False,
+    head: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="With --verify: a head that was kept elsewhere must be in it."),
+    ] = None,
+    limit: Annotated[int, typer.Option("-n", "--lines", min=1, max=1_000, help="How many of the latest.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Show who did what, or prove that nobody has changed the record of it."""
+    from millrace.audit.log import run_log, run_verify
+
+    if verified:
+        run_verify(head=head, as_json=as_json)
+    else:
+        run_log(limit=limit, as_json=as_json)
+
+
 @app.command()
 def replay(
     to: Annotated[

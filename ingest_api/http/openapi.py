@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from ingest_api.account_changes.bodies import NewAccountBody
 from ingest_api.aliases.shown import RESOURCES as ALIAS_RESOURCES
+from ingest_api.audit_log.shown import RESOURCES as AUDIT_RESOURCES
 from ingest_api.cases.shown import RESOURCES as CASE_RESOURCES
 from ingest_api.commerce.shown import RESOURCES as COMMERCE_RESOURCES
 from ingest_api.http.bodies import (
@@ -179,6 +180,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
         (
             *(*_BODIES, *RESOURCES, *ALIAS_RESOURCES, *OWNER_RESOURCES, *SCHEDULE_RESOURCES, *QUARANTINE_RESOURCES),
             *COMMERCE_RESOURCES,
+            *AUDIT_RESOURCES,
             *CASE_RESOURCES,
             *RISK_RESOURCES,
             *SCREENING_RESOURCES,

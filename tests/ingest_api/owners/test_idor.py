@@ -89,7 +89,7 @@ QUERIES: dict[Route, Callable[[Things], str]] = {
 }
 """Where a thing is named in the query, or something else has to be."""
 
-_FOR_OPERATORS = ("/v1/quarantine", "/v1/cases", "/v1/screening", "/v1/parties")
+_FOR_OPERATORS = ("/v1/quarantine", "/v1/cases", "/v1/screening", "/v1/parties", "/v1/audit")
 OPERATORS = {route: 403 for route in ROUTES if route[1].startswith(_FOR_OPERATORS)}
 """No scope of customers allows these."""
 
