@@ -1,4 +1,4 @@
-"""Accounts over HTTP: open, look at, change, pay money in."""
+"""Accounts over HTTP: open, look at, change."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from ingest_api.account_changes.bodies import NewAccountBody
 from ingest_api.account_changes.changing import change_account
 from ingest_api.account_changes.opening import open_account
-from ingest_api.http.bodies import AccountChangeBody, DepositBody
+from ingest_api.http.bodies import AccountChangeBody
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import IF_MATCH, tagged
 from ingest_api.http.openapi import CONSISTENCY, describe, problem_answer
@@ -20,7 +20,6 @@ from ingest_api.owners.rights import Action
 from ingest_api.reads.accounts import find_account, find_balance, known_account
 from ingest_api.services import Services
 from ingest_api.statements.moments import past_utc
-from ingest_api.transfers import create_deposit
 
 router = APIRouter(tags=["accounts"])
 
@@ -95,9 +94,3 @@ async def get_balance(request: Request, account_id: str, query: Annotated[Balanc
             services, call, Scope.ACCOUNTS_READ, lambda who: _balance(services, who, account_id, query)
         ),
     )
-
-
-@router.post("/accounts/{account_id}/deposit", **describe("Pay money in", Scope.PAYMENTS_WRITE, body=DepositBody))
-async def post_deposit(request: Request, account_id: str) -> Response:
-    """Cash: debited to the clearing account of the currency, posted in one step."""
-    return await respond(request, lambda services, call: create_deposit(services, call, account_id))

@@ -19,6 +19,7 @@ from ingest_api.aliases import routes as aliases
 from ingest_api.audit_log import routes as audit_log
 from ingest_api.audit_log.calls import AuditedCalls
 from ingest_api.cases import routes as cases
+from ingest_api.cash import routes as cash
 from ingest_api.commerce import routes as commerce
 from ingest_api.http import openapi
 from ingest_api.http.call import Call
@@ -63,6 +64,7 @@ def make_fastapi() -> FastAPI:
         statements,
         aliases,
         transfers,
+        cash,
         schedules,
         batches,
         commerce,

@@ -10,12 +10,9 @@ from fastapi import APIRouter, Request, Response
 
 from ingest_api.aliases.service import names_an_alias
 from ingest_api.http.bodies import (
-    DECODERS,
-    DepositBody,
     TransferBody,
     decode_fault,
-    deposit_command,
-    parse_account,
+    decoder_of,
     transfer_command,
 )
 from ingest_api.http.call import Answer, Call
@@ -47,13 +44,13 @@ router = APIRouter(tags=["transfers"])
 
 async def create_transfer(services: Services, call: Call) -> Answer:
     """Move money from one account to another, each named by id or alias."""
-    principal, body, key = await _read_body(services, call, TransferBody)
+    principal, body, key = await read_body(services, call, TransferBody)
     if names_an_alias(body):
         body = await services.aliases.resolved(principal.subject, key, body)
     command = checked(transfer_command(body, key))
     attributes = None if body.risk is None else known_of(services, body.risk)
     await services.access.require(principal, command.payer, Action.MOVE_MONEY)
-    return await _move(services, call, command, attributes)
+    return await move(services, call, command, attributes)
 
 
 def known_of(services: Services, body: RiskBody) -> Attributes:
@@ -64,17 +61,8 @@ def known_of(services: Services, body: RiskBody) -> Attributes:
     return attributes
 
 
-async def create_deposit(services: Services, call: Call, account_id: str) -> Answer:
-    """Pay money into an account."""
-    principal, body, key = await _read_body(services, call, DepositBody)
-    account = parse_account(account_id, "/account_id")
-    if isinstance(account, FieldError):
-        raise refused(Reason.ACCOUNT_NOT_FOUND)
-    await services.access.require(principal, account, Action.OPERATE)
-    return await _move(services, call, checked(deposit_command(body, account, key)))
-
-
-async def _read_body(services: Services, call: Call, kind: type) -> tuple[Principal, Any, str]:
+async def read_body(services: Services, call: Call, kind: type) -> tuple[Principal, Any, str]:
+    """Who moves money, what is asked for, and under which key. Raises Problem."""
     principal = admit(services, call, Scope.PAYMENTS_WRITE, JSON_MEDIA, 1)
     body = await call.body(BODY_BYTES_MAX)
     key = required_key(call.header(b"idempotency-key"))
@@ -84,7 +72,7 @@ async def _read_body(services: Services, call: Call, kind: type) -> tuple[Princi
 def decoded(kind: type, body: bytes) -> Any:
     """The body as its Struct. Raises Problem."""
     try:
-        return DECODERS[kind].decode(body)
+        return decoder_of(kind).decode(body)
     except (ValueError, RecursionError) as error:
         raise field_problem(decode_fault(error)) from None
 
@@ -96,12 +84,13 @@ def checked(command: Command | FieldError) -> Command:
     return command
 
 
-async def _move(services: Services, call: Call, command: Command, attributes: Attributes | None = None) -> Answer:
+async def move(services: Services, call: Call, command: Command, attributes: Attributes | None = None) -> Answer:
+    """Send a payment, and answer what became of it. Raises Problem, QueueFull, DeliveryUnknown."""
     asked_s = preferred_wait_s(call.header(b"prefer"))
     wait_s = DEFAULT_WAIT_S if asked_s is None else asked_s
     headers = record_headers(call.request_id, call.header(b"traceparent"))
     outcome = await services.submission.submit(command, wait_s, headers, attributes)
-    return await _answer(services.database, command, outcome, answer_headers(outcome.positions, asked_s))
+    return await outcome_answer(services.database, command, outcome, answer_headers(outcome.positions, asked_s))
 
 
 def answer_headers(positions: dict[int, int], asked_s: int | None) -> dict[str, str]:
@@ -112,7 +101,8 @@ def answer_headers(positions: dict[int, int], asked_s: int | None) -> dict[str, 
     return headers
 
 
-async def _answer(database: Database, command: Command, outcome: Outcome, headers: dict[str, str]) -> Answer:
+async def outcome_answer(database: Database, command: Command, outcome: Outcome, headers: dict[str, str]) -> Answer:
+    """What became of a payment, asked for by this command or by an instruction that means the same. Raises Problem."""
     reply = outcome.reply
     if reply is None or reply.kind in _MOVES:
         return payment_answer(payment_of(outcome.operation_id, command, reply), headers, 201)
@@ -121,11 +111,18 @@ async def _answer(database: Database, command: Command, outcome: Outcome, header
         problem.headers = headers
         raise problem
     seen = await look_until(outcome.deadline, lambda: find_payment(database, outcome.operation_id), lambda p: p.final)
-    payment = seen or payment_of(outcome.operation_id, command, None)
+    asked = payment_of(outcome.operation_id, command, None)
+    if seen is not None and _moved(seen) != _moved(asked):  # an instruction of long ago: the agents have forgotten it
+        raise refused(Reason.IDEMPOTENCY_KEY_REUSED)
+    payment = seen or asked
     return payment_answer(payment, headers | {"Idempotency-Replayed": "true"}, 200)
 
 
 _MOVES = frozenset(STATUS_OF)
+
+
+def _moved(payment: Payment) -> tuple[str, str, int, str]:
+    return payment.from_account, payment.to_account, payment.amount_minor, payment.currency
 
 
 def payment_answer(payment: Payment, headers: dict[str, str], done_status: int) -> Answer:

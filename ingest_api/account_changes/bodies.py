@@ -26,9 +26,6 @@ class NewAccountBody(AccountBody, forbid_unknown_fields=True, frozen=True, kw_on
     limits: LimitsBody | None = None
 
 
-DECODER = msgspec.json.Decoder(NewAccountBody)
-
-
 def roles_of_new(body: NewAccountBody, principal: Principal) -> Roles:
     """User → role of an account to be opened. Raises Problem."""
     caller = user_of(principal)

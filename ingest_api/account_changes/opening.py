@@ -9,8 +9,8 @@ import os
 import time
 
 from ingest_api.account_changes.asking import Asked, ask, is_replay, reason_of
-from ingest_api.account_changes.bodies import DECODER, NewAccountBody, limits_of, roles_of_new
-from ingest_api.http.bodies import decode_fault, open_command
+from ingest_api.account_changes.bodies import NewAccountBody, limits_of, roles_of_new
+from ingest_api.http.bodies import open_command
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import idempotency_key
 from ingest_api.http.resources import Account, account_status_word, encode, rfc3339_of_us
@@ -18,11 +18,11 @@ from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit
 from ingest_api.identity.tokens import Scope, scope_missing
 from ingest_api.owners.register import By, Roles
 from ingest_api.owners.rights import Action, Role, by_scope
-from ingest_api.problems import ADVICE, Problem, field_problem, refused
+from ingest_api.problems import ADVICE, Problem, refused
 from ingest_api.reads.accounts import find_account
 from ingest_api.services import Services
 from ingest_api.submission import Outcome
-from ingest_api.transfers import checked, encoded_headers
+from ingest_api.transfers import checked, decoded, encoded_headers
 from payments.accounts import AccountStatus, AccountType
 from payments.commands import Command
 from payments.entries import EntryKind
@@ -35,7 +35,7 @@ from payments.rejections import Reason
 async def open_account(services: Services, call: Call) -> Answer:
     """Open an account. With a key its id is derived from the caller and the key, so a repeat opens it once."""
     principal = admit(services, call, Scope.ACCOUNTS_WRITE, JSON_MEDIA, 1)
-    body = _decoded(await call.body(BODY_BYTES_MAX))
+    body: NewAccountBody = decoded(NewAccountBody, await call.body(BODY_BYTES_MAX))
     key = idempotency_key(call.header(b"idempotency-key"))
     account = derive_account_id(principal.subject, key) if key else uuid7(time.time_ns() // 1_000_000, os.urandom(10))
     command = checked(open_command(body, account, key or account.hex()))
@@ -49,13 +49,6 @@ async def open_account(services: Services, call: Call) -> Answer:
     block = await services.screening.of_new_account(command.payer, roles) if roles else None
     outcomes, headers = await ask(services, call, asked if block is None else [*asked, block])
     return await _opened(services, body, command, outcomes, headers)
-
-
-def _decoded(body: bytes) -> NewAccountBody:
-    try:
-        return DECODER.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
 
 
 async def _establish(services: Services, by: By, command: Command, roles: Roles) -> None:

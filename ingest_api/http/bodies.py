@@ -6,7 +6,8 @@ text itself, so 0.1 is 0.1 and no binary number is ever made. Refusals are value
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from functools import cache
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -16,7 +17,7 @@ from ingest_api.risk.attributes import RiskBody
 from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, NO_REPLY, Command, CommandKind
 from payments.identifiers import ACCOUNT, NIL, derive_account_id, parse_id
 from payments.money import EXPONENTS, MAX_MINOR, AmountProblem, to_minor
-from payments.postings import clearing_account
+from payments.terms.methods import Method, method_account
 from runtime.personal_data.card_numbers import holds_card_number
 
 _ACCOUNT_PATTERN = "^acc_[0-7][0-9a-hjkmnp-tv-z]{25}$"
@@ -73,8 +74,12 @@ class DepositBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     amount: AmountText
     currency: CurrencyText
-    method: Literal["cash"] = "cash"
+    method: Method = Method.CASH
     description: Description = ""
+
+
+class WithdrawalBody(DepositBody, forbid_unknown_fields=True, frozen=True):
+    """Pay money of an account out."""
 
 
 class AccountBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -125,9 +130,10 @@ class AccountLine(
     idempotency_key: KeyText
 
 
-DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
-    body: msgspec.json.Decoder(body) for body in (TransferBody, DepositBody, AccountChangeBody)
-}
+@cache
+def decoder_of(body: type) -> msgspec.json.Decoder[Any]:
+    """Made when a body of the kind comes for the first time: there are some tens of them."""
+    return msgspec.json.Decoder(body)
 
 
 def decode_fault(error: Exception) -> FieldError:
@@ -252,8 +258,16 @@ def deposit_command(body: DepositBody, account: bytes, key: str, reply_to: bytes
     fault = description_fault(body.description)
     if fault is not None:
         return fault
-    payer = clearing_account(body.currency)
+    payer = method_account(body.method, body.currency)
     return Command(CommandKind.DEPOSIT, payer, account, amount_minor, body.currency, reply_to, key, body.description)
+
+
+def withdrawal_command(body: WithdrawalBody, account: bytes, key: str) -> Command | FieldError:
+    """The command that a withdrawal body means: a transfer to the clearing account of the method."""
+    deposit = deposit_command(body, account, key)
+    if isinstance(deposit, FieldError):
+        return deposit
+    return deposit._replace(kind=CommandKind.TRANSFER, payer=account, payee=deposit.payer)
 
 
 def open_command(body: AccountBody, account: bytes, key: str, reply_to: bytes = NO_REPLY) -> Command | FieldError:

@@ -14,6 +14,7 @@ from ingest_api.account_changes.bodies import NewAccountBody
 from ingest_api.aliases.shown import RESOURCES as ALIAS_RESOURCES
 from ingest_api.audit_log.shown import RESOURCES as AUDIT_RESOURCES
 from ingest_api.cases.shown import RESOURCES as CASE_RESOURCES
+from ingest_api.cash.shown import RESOURCES as CASH_RESOURCES
 from ingest_api.commerce.shown import RESOURCES as COMMERCE_RESOURCES
 from ingest_api.http.bodies import (
     AccountChangeBody,
@@ -118,6 +119,17 @@ def describe(
     }
 
 
+def describe_step(summary: str, scope: Scope, result: type, body: type | None = None) -> dict[str, Any]:
+    """The same of a write about something that was written before, and may not be visible yet: 200 once it is done."""
+    described = describe(summary, scope, result, body=body, statuses=(200, 202))
+    if body is None:
+        described["openapi_extra"]["parameters"] += of_writes(key_needed=True)
+        described["responses"][429] = problem_answer(429)
+    else:
+        described["openapi_extra"]["parameters"].append(CONSISTENCY)
+    return described
+
+
 def of_writes(*, key_needed: bool) -> list[dict[str, Any]]:
     """Headers that calls take which move money."""
     return [_IDEMPOTENCY | {"required": key_needed}, _PREFER]
@@ -180,6 +192,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
         (
             *(*_BODIES, *RESOURCES, *ALIAS_RESOURCES, *OWNER_RESOURCES, *SCHEDULE_RESOURCES, *QUARANTINE_RESOURCES),
             *COMMERCE_RESOURCES,
+            *CASH_RESOURCES,
             *AUDIT_RESOURCES,
             *CASE_RESOURCES,
             *RISK_RESOURCES,

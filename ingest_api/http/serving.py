@@ -75,6 +75,13 @@ def admit(services: Services, call: Call, scope: Scope | None, media: frozenset[
     return principal
 
 
+def admit_bare(services: Services, call: Call, scope: Scope) -> Principal:
+    """The same for a write that is all said by its path: its body, if any, is not read."""
+    principal = services.tokens.principal(call.header(b"authorization"), scope)
+    take_tokens(services, principal, 1)
+    return principal
+
+
 def take_tokens(services: Services, principal: Principal, commands: int) -> None:
     """Count this many commands against the client. Raises Problem 429."""
     retry_after_s = services.clients.retry_after_s(principal.subject, commands)
@@ -88,6 +95,13 @@ async def read(services: Services, call: Call, scope: Scope, query: Callable[[Pr
     principal = services.tokens.principal(call.header(b"authorization"), scope)
     await await_visible(services.database, call.header(HEADER.lower().encode()))
     return Answer(200, encode(await query(principal)))
+
+
+async def show(request: Request, scope: Scope, find: Callable[[Services, Principal], Awaitable[Any]]) -> Response:
+    """A read as a FastAPI endpoint."""
+    return await respond(
+        request, lambda services, call: read(services, call, scope, lambda principal: find(services, principal))
+    )
 
 
 async def respond(request: Request, operation: Operation) -> Response:

@@ -16,8 +16,9 @@ from ingest_api.reads.decisions import find_refusal
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from ingest_api.submission import Outcome, record_headers
-from ingest_api.transfers import answer_headers, encoded_headers
-from payments.movements.instructions import Instruction
+from ingest_api.transfers import answer_headers, encoded_headers, outcome_answer
+from payments.commands import Command, CommandKind
+from payments.movements.instructions import Headline, Instruction
 from payments.rejections import Reason
 
 REPLAYED = {"Idempotency-Replayed": "true"}
@@ -71,6 +72,42 @@ async def refusal_of(services: Services, outcome: Outcome) -> Reason:
         outcome.deadline, lambda: find_refusal(services.database, outcome.operation_id), lambda _: True
     )
     return found or Reason.NONE
+
+
+async def taken(services: Services, call: Call, asked: Instruction) -> tuple[Outcome, dict[str, str], bool]:
+    """The outcome of one instruction that was taken, the headers of its answer, and whether Postgres shows what it did
+    in its own shard. Raises Problem where it was refused, QueueFull, DeliveryUnknown.
+    """
+    (outcome,), headers = await ask(services, call, [asked])
+    await require_taken(services, outcome, headers)
+    shown = await look_until(
+        outcome.deadline, lambda: find_refusal(services.database, outcome.operation_id), lambda _: True
+    )
+    return outcome, headers, shown is not None
+
+
+def step_answer(resource: object, location: str, headers: Mapping[str, str], outcome: Outcome, *, done: bool) -> Answer:
+    """Something as it stands after a step: 200 once the step shows, 202 before."""
+    named = {**headers, "Location": location, **(REPLAYED if is_replay(outcome) else {})}
+    return Answer(200 if done else 202, encode(resource), encoded_headers(named))
+
+
+async def move(services: Services, call: Call, asked: Instruction, paid: Headline) -> Answer:
+    """Answered as POST /transfers: with the payment that an instruction becomes. Raises as `taken`."""
+    (outcome,), headers = await ask(services, call, [asked])
+    await require_taken(services, outcome, headers)
+    key, reply_to, description, _ = asked.envelope
+    command = Command(
+        CommandKind.TRANSFER,
+        paid.debit_account,
+        paid.credit_account,
+        paid.amount_minor,
+        paid.currency,
+        reply_to,
+        key,
+        description,
+    )
+    return await outcome_answer(services.database, command, outcome, headers)
 
 
 def answer(resource: object, location: str, headers: Mapping[str, str], *, done: bool, replayed: bool) -> Answer:

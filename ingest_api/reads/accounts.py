@@ -7,7 +7,7 @@ from uuid import UUID
 from ingest_api.http.resources import Account, AccountLimits, Balance, account_status_word, account_type_word, rfc3339
 from ingest_api.problems import Problem, refused
 from ingest_api.reads.database import Database
-from payments.identifiers import ACCOUNT, format_id, parse_id
+from payments.identifiers import ACCOUNT, NIL, format_id, parse_id
 from payments.money import format_minor
 from payments.rejections import Reason
 from payments.risk.limits import NO_LIMIT, Limits, Tier
@@ -48,7 +48,7 @@ _EVENT = "SELECT reason FROM account_events WHERE operation_id = %s"
 def known_account(account_id: str) -> bytes:
     """The id in a path. Raises Problem 404 for a text that cannot be an account."""
     account = parse_id(ACCOUNT, account_id)
-    if account is None:
+    if account is None or account == NIL:  # NIL stands for no account inside a command
         raise _unknown()
     return account
 

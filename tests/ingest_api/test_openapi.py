@@ -14,6 +14,7 @@ from ingest_api import accounts, batches, health, transactions, transfers
 from ingest_api.aliases import routes as aliases
 from ingest_api.app import HOT_OPERATIONS, PREFIX
 from ingest_api.cases import routes as cases
+from ingest_api.cash import routes as cash
 from ingest_api.commerce import routes as commerce
 from ingest_api.http import documents
 from ingest_api.owners import routes as owners
@@ -32,6 +33,7 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (statements.router, PREFIX),
     (aliases.router, PREFIX),
     (transfers.router, PREFIX),
+    (cash.router, PREFIX),
     (schedules.router, PREFIX),
     (batches.router, PREFIX),
     (transactions.router, PREFIX),

@@ -14,7 +14,8 @@ import pytest
 from ingest_api.app import make_fastapi
 from ingest_api.identity.tokens import Scope
 from payments.identifiers import ACCOUNT, ORDER, PAYMENT, SCHEDULE, format_id
-from tests.ingest_api.owners.world import ANNA, BERTA, CARLA, Caller, World
+from payments.terms.methods import Method, method_account
+from tests.ingest_api.owners.world import ANNA, BERTA, CARLA, Caller, World, raw
 
 Route = tuple[str, str]
 ROUTES: list[Route] = [
@@ -33,6 +34,7 @@ class Things(NamedTuple):
     order_id: str
     payment_order_id: str
     payout_id: str
+    deposit_id: str
 
 
 NOBODYS = Things(
@@ -44,6 +46,7 @@ NOBODYS = Things(
     format_id(ORDER, b"\x75" * 16),
     "order-nobody",
     format_id(PAYMENT, b"\x76" * 16),
+    format_id(PAYMENT, b"\x78" * 16),
 )
 PAYMENT_ORDERS: set[Route] = {
     ("GET", "/v1/payments/{payment_id}"),
@@ -54,10 +57,15 @@ PAYMENT_ORDERS: set[Route] = {
 """Here the path names a payment order, by the caller's own id of it."""
 
 PAYEE = format_id(ACCOUNT, b"\x77" * 16)
+_PAID_IN = "INSERT INTO decisions VALUES (%s, 17, 0, %s, %s, 100, 'EUR', now(), 0, 0, 0, 0, 0, '') RETURNING 1"
 PARTIES = {"amount": "1.00", "currency": "EUR"}
 BODIES: dict[Route, Callable[[Things], Any]] = {
     ("POST", "/v1/transfers"): lambda its: PARTIES | {"from_account": its.account_id, "to_account": PAYEE},
     ("POST", "/v1/accounts/{account_id}/deposit"): lambda its: PARTIES,
+    ("POST", "/v1/accounts/{account_id}/withdraw"): lambda its: PARTIES,
+    ("POST", "/v1/deposits/{deposit_id}/return"): lambda its: {"code": "A"},
+    ("POST", "/v1/wallet/credit"): lambda its: PARTIES | {"user": its.user_id},
+    ("POST", "/v1/wallet/debit"): lambda its: PARTIES | {"user": its.user_id},
     ("POST", "/v1/accounts/{account_id}/owners"): lambda its: {"user": BERTA, "role": "co_owner"},
     ("PUT", "/v1/accounts/{account_id}"): lambda its: {"status": "frozen", "overdraft_limit": "5.00"},
     ("POST", "/v1/aliases"): lambda its: {
@@ -83,6 +91,7 @@ QUERIES: dict[Route, Callable[[Things], str]] = {
     ("GET", "/v1/aliases"): lambda its: f"?user={its.user_id}",
     ("GET", "/v1/scheduled-transfers"): lambda its: f"?account={its.account_id}",
     ("DELETE", "/v1/order"): lambda its: f"?id={its.order_id}",
+    ("GET", "/v1/wallet/balance"): lambda its: f"?user={its.user_id}",
     ("GET", "/v1/balance"): lambda its: f"?accountId={its.account_id}",
     ("GET", "/v1/accounts/{account_id}/statement"): lambda _: "?month=2026-10",
     ("GET", "/v1/accounts/{account_id}/tax-report"): lambda _: "?year=2025",
@@ -124,6 +133,12 @@ async def told(caller: Caller, route: Route, its: Things) -> Told:
     return Told(answer.status_code, body)
 
 
+def paid_in(world: World, account: str, deposit: bytes) -> str:
+    """A check as the sink shows it."""
+    world.rows(_PAID_IN, deposit.hex(), method_account(Method.CHECK, "EUR").hex(), raw(account).hex())
+    return format_id(PAYMENT, deposit)
+
+
 async def annas(world: World) -> Things:
     account = await world.account_of(world.anna)
     await world.operator("POST", f"/v1/accounts/{account}/deposit", PARTIES)
@@ -135,7 +150,8 @@ async def annas(world: World) -> Things:
     lines = {"lines": [PARTIES | {"seller_account": account}]}
     order = (await world.anna("POST", "/v1/order", lines)).json()["id"]
     paid, sold = world.paid(account, payee, b"\x61" * 16), world.sold(account, "order-anna")
-    return Things(ANNA, account, paid, alias, schedule, order, sold, world.paid_out(account, b"\x62" * 16))
+    paid_out, check = world.paid_out(account, b"\x62" * 16), paid_in(world, account, b"\x63" * 16)
+    return Things(ANNA, account, paid, alias, schedule, order, sold, paid_out, check)
 
 
 def everything(world: World) -> list[Any]:

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ingest_api.account_changes.bodies import DECODER, NewAccountBody
+from ingest_api.account_changes.bodies import NewAccountBody
 from ingest_api.http.bodies import (
-    DECODERS,
     AccountChangeBody,
     DepositBody,
     TransferBody,
     decode_fault,
+    decoder_of,
     deposit_command,
     description_fault,
     is_given,
@@ -77,7 +77,7 @@ AMOUNTS = [
 def meaning(kind: type, document: bytes) -> Command | FieldError | None:
     """What a document means as a body of this kind: a command, its first fault, or None for a change of standing."""
     try:
-        body = (DECODERS | {NewAccountBody: DECODER})[kind].decode(document)
+        body = decoder_of(kind).decode(document)
     except (ValueError, RecursionError) as error:
         return decode_fault(error)
     if isinstance(body, TransferBody):
@@ -192,7 +192,7 @@ def test_a_limit_of_zero_in_no_currency_is_refused() -> None:
 
 
 def test_a_change_tells_null_from_zero() -> None:
-    decode = DECODERS[AccountChangeBody].decode
+    decode = decoder_of(AccountChangeBody).decode
     assert [is_given(decode(body).overdraft_limit) for body in (b"{}", b'{"overdraft_limit":null}')] == [False, False]
     assert is_given(decode(b'{"overdraft_limit":0}').overdraft_limit)
 

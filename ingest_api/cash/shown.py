@@ -1,0 +1,57 @@
+"""What deposits and wallets look like: one Struct each, for encoding and for OpenAPI alike."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from ingest_api.cash.bodies import ReturnBody, WalletBody
+from ingest_api.http.bodies import WithdrawalBody
+from ingest_api.http.resources import Balance, account_text, rfc3339
+from payments.identifiers import PAYMENT, format_id
+from payments.money import format_minor
+from payments.terms.methods import METHOD_OF
+
+
+class Deposit(msgspec.Struct):
+    """Money that came in by a method. What is `uncollected` is posted, and available once it has cleared."""
+
+    id: str
+    status: Literal["available", "uncollected", "returned"]
+    account: str
+    method: str
+    amount: str
+    amount_minor: int
+    currency: str
+    description: str
+    return_code: str | None
+    deposited_at: str
+    changed_at: str
+
+
+class WalletBalance(msgspec.Struct):
+    """What a user has, currency by currency."""
+
+    user: str
+    balances: list[Balance]
+
+
+RESOURCES: tuple[type, ...] = (WithdrawalBody, WalletBody, ReturnBody, Deposit, WalletBalance)
+
+
+def shown_deposit(row: Mapping[str, Any]) -> Deposit:
+    """A deposit of a row."""
+    status: Literal["available", "uncollected", "returned"] = "uncollected" if row["is_waiting"] else "available"
+    return Deposit(
+        id=format_id(PAYMENT, row["payment_id"].bytes),
+        status="returned" if row["return_code"] is not None else status,
+        account=account_text(row["payee"].bytes),
+        method=METHOD_OF[row["payer"].bytes],
+        amount=format_minor(row["amount_minor"], row["currency"]),
+        amount_minor=row["amount_minor"],
+        currency=row["currency"],
+        description=row["description"] or "",
+        return_code=row["return_code"],
+        deposited_at=rfc3339(row["decided_at"]),
+        changed_at=rfc3339(row["changed_at"]),
+    )

@@ -1,0 +1,1 @@
+"""Deposits, withdrawals and wallets through a whole installation."""
