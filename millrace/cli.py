@@ -16,6 +16,7 @@ from millrace.rules.app import app as rules
 from millrace.schedules.app import app as schedules
 from millrace.screening.app import app as screening
 from millrace.statements.app import app as statements
+from millrace.statements.app import files as statement_files
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING, EXIT_ALARM = 1, 2, 3, 4
 
@@ -122,25 +123,6 @@ def verify(folder: ReadArchive = None, as_json: AsJson = False) -> None:
     from millrace.audit.command import run
 
     run(archive=folder, as_json=as_json)
-
-
-@audit.command("log")
-def audit_log(
-    verified: Annotated[bool, typer.Option("--verify", help="Compute every hash again; exits 1 on a difference.")] = False,
-    head: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="With --verify: a head that was kept elsewhere must be in it."),
-    ] = None,
-    limit: Annotated[int, typer.Option("-n", "--lines", min=1, max=1_000, help="How many of the latest.")] = 50,
-    as_json: AsJson = False,
-) -> None:
-    """Show who did what, or prove that nobody has changed the record of it."""
-    from millrace.audit.log import run_log, run_verify
-
-    if verified:
-        run_verify(head=head, as_json=as_json)
-    else:
-        run_log(limit=limit, as_json=as_json)
 
 
 @audit.command("log")
@@ -305,6 +287,7 @@ for name, commands in {
     "recon": reconciliation,
     "rules": rules,
     "screening": screening,
+    "statements": statement_files,
 }.items():
     app.add_typer(commands, name=name)
 for commands in (schedules, statements):

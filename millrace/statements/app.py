@@ -7,6 +7,24 @@ from typing import Annotated
 import typer
 
 app = typer.Typer()
+files = typer.Typer(help="Files of banks and payment providers.")
+
+
+@files.callback()
+def _group() -> None:
+    """Without a callback a group of one command would be that command."""
+
+
+@files.command()
+def parse(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders of files.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file.")] = False,
+) -> None:
+    """Read statements and reports of any known format. Exits 1 when a file is refused; nothing of it is taken then."""
+    from millrace.statements.parsing import run_parse
+
+    run_parse(paths, as_json=as_json)
+
 
 Account = Annotated[str, typer.Argument(help="acc_…")]
 

@@ -1,0 +1,150 @@
+"""camt.052, 053 and 054 of every version → lines and statements.
+
+A line is what happened once: a transaction of a batch entry where each has its own amount in the entry's currency, the
+entry otherwise. In statements and reports, whose balances move by entries, a batch is opened only when its
+transactions add up to it; a notification exists for its transactions, so they are the lines even when the bank cut the
+list, and the entry's amount is the control total that says so.
+"""
+
+from collections.abc import Iterator
+
+from reconciliation.statements.iso20022.balances import Frame
+from reconciliation.statements.iso20022.entries import Detail, EntryHead, entry_line, read_detail
+from reconciliation.statements.iso20022.parts import DESCRIPTION_CHARS_MAX
+from reconciliation.statements.iso20022.stream import Record, records
+from reconciliation.statements.lines import BadLine, ControlTotal, Event, Line, Position
+from reconciliation.statements.refusals import Reason, Refused
+from reconciliation.statements.source import Source
+
+MESSAGES = {"BkToCstmrAcctRpt": "camt052", "BkToCstmrStmt": "camt053", "BkToCstmrDbtCdtNtfctn": "camt054"}
+CONTAINERS = {"camt052": "Rpt", "camt053": "Stmt", "camt054": "Ntfctn"}
+_KINDS = frozenset({*CONTAINERS.values(), "GrpHdr", "Bal", "Ntry", "TxDtls"})
+
+DETAILS_KEPT_MAX = 10_000
+"""Transactions of an entry that wait for its end, ~1 kB each: 10 MB. Longer batches go out as they come."""
+
+
+class _Entry:
+    """The entry being read: its head once, its transactions as they come."""
+
+    def __init__(self, record: Record, number: int) -> None:
+        self.record = record
+        self.number = number
+        self.head: EntryHead | None = None
+        self.kept: list[Detail] = []
+        self.details = 0
+        self.split_minor = 0
+        self.splits = False
+        """More transactions than are kept have come, so the first ones have gone out as lines."""
+
+
+class _Reader:
+    """Statements of one message, in the order of the file."""
+
+    def __init__(self, source: Source, message: str) -> None:
+        self._source = source
+        self._message = message
+        self._container = CONTAINERS[message]
+        self._frame: Frame | None = None
+        self._entry: _Entry | None = None
+        self._statements = 0
+        self._paged = False
+
+    def events(self) -> Iterator[Event]:
+        for record in records(self._source, _KINDS):
+            if record.name == "GrpHdr":
+                self._paged = is_page(record, "MsgPgntn")
+            elif record.name == self._container:
+                yield from self._frame_of(record).close(self._message)
+                self._frame = None
+            elif record.name == "Bal" and record.parent is not None:
+                self._frame_of(record.parent).balances.append(record)
+            elif record.name in {"Ntry", "TxDtls"}:
+                yield from self._movement(record)
+        if not self._statements:
+            raise Refused(Reason.NO_STATEMENT, "the message has no statement, report or notification in it")
+
+    def _frame_of(self, record: Record) -> Frame:
+        if self._frame is None:
+            self._frame = Frame(self._statements, record, paged=self._paged)
+            self._statements += 1
+        return self._frame
+
+    def _movement(self, record: Record) -> Iterator[Event]:
+        entry_record = record if record.name == "Ntry" else record.within("Ntry")
+        container = record.within(self._container)
+        if entry_record is None or container is None:
+            raise Refused(
+                Reason.STRUCTURE, f"line {record.line}: a <{record.name}> stands outside of <{self._container}>"
+            )
+        frame = self._frame_of(container)
+        if self._entry is None or self._entry.record is not entry_record:
+            frame.entries += 1
+            self._entry = _Entry(entry_record, frame.entries)
+        entry = self._entry
+        path = f"{frame.record.name}[{frame.number + 1}]/Ntry[{entry.number}]"
+        if record.name == "TxDtls":
+            entry.details += 1
+            path = f"{path}/TxDtls[{entry.details}]"
+        position = Position(record.line, path)
+        try:
+            yield from (
+                self._detail(record, entry, position) if entry_record is not record else self._close(entry, position)
+            )
+        except Refused as refusal:
+            yield BadLine(position, str(refusal))
+
+    def _detail(self, record: Record, entry: _Entry, position: Position) -> Iterator[Line]:
+        if entry.head is None:
+            entry.head = EntryHead(entry.record)
+        detail = read_detail(record, entry.head, position)
+        if entry.splits:
+            yield self._split(entry.head, detail, entry)
+            return
+        entry.kept.append(detail)
+        if len(entry.kept) > DETAILS_KEPT_MAX:
+            entry.splits = True
+            for one in entry.kept:
+                yield self._split(entry.head, one, entry)
+            entry.kept = []
+
+    def _split(self, head: EntryHead, detail: Detail, entry: _Entry) -> Line:
+        """A transaction as a line of its own."""
+        if detail.amount_minor is None:
+            raise Refused(Reason.FIELD, f"one of a batch of more than {DETAILS_KEPT_MAX:,} has no amount of its own")
+        entry.split_minor += detail.amount_minor
+        assert self._frame is not None, "a transaction is read inside its statement"
+        return entry_line(head, detail, self._frame.number, detail.amount_minor, detail.position)
+
+    def _close(self, entry: _Entry, position: Position) -> Iterator[Line]:
+        head = entry.head or EntryHead(entry.record)
+        assert self._frame is not None, "an entry is read inside its statement"
+        self._frame.count(head)
+        if entry.splits or self._opens(entry, head):
+            for one in entry.kept:
+                yield self._split(head, one, entry)
+            if entry.split_minor != head.amount_minor:
+                name = f"transactions of entry {entry.number}"
+                self._frame.totals.append(ControlTotal(name, head.amount_minor, entry.split_minor))
+            return
+        detail = entry.kept[0] if len(entry.kept) == 1 else Detail(position)
+        described = detail.description or entry.record.first("AddtlNtryInf")[:DESCRIPTION_CHARS_MAX]
+        detail = detail._replace(description=described)
+        yield entry_line(head, detail, self._frame.number, head.amount_minor, position)
+
+    def _opens(self, entry: _Entry, head: EntryHead) -> bool:
+        """Whether a batch is listed transaction by transaction."""
+        amounts = [detail.amount_minor for detail in entry.kept]
+        if len(amounts) < 2 or None in amounts:
+            return False
+        return self._message == "camt054" or sum(filter(None, amounts)) == head.amount_minor
+
+
+def is_page(record: Record, folder: str) -> bool:
+    """Whether a message or statement is one of several pages, so that its totals are of more than itself."""
+    return record.first(f"{folder}/PgNb") not in {"", "1"} or record.first(f"{folder}/LastPgInd") == "false"
+
+
+def parse_camt(source: Source, message: str) -> Iterator[Event]:
+    """Events of a camt message. Raises Refused."""
+    return _Reader(source, message).events()

@@ -1,0 +1,150 @@
+"""One entry of a camt message and its transactions → typed values. Pure.
+
+The sign is the entry's CdtDbtInd; RvslInd tells that it undoes an earlier one and changes no sign (ISO 20022:
+"if CRDT and reversal, the original entry was a debit").
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from reconciliation.statements.iso20022.parts import (
+    DESCRIPTION_CHARS_MAX,
+    account,
+    agent,
+    amount,
+    bank_code,
+    day_of,
+    references,
+    remittance,
+    sign,
+)
+from reconciliation.statements.iso20022.stream import Record
+from reconciliation.statements.lines import Line, Position, stated_references
+from reconciliation.statements.refusals import Reason, Refused
+from reconciliation.statements.values import day, minor
+
+
+class Detail(NamedTuple):
+    """One <TxDtls>; `amount_minor` only when it has its own amount in the entry's currency."""
+
+    position: Position
+    amount_minor: int | None = None
+    references: Mapping[str, str] = MappingProxyType({})
+    description: str = ""
+    counterparty: str = ""
+    value_date: str | None = None
+    type: str = ""
+    fee_minor: int | None = None
+    original_amount: str = ""
+
+
+class EntryHead:
+    """What an <Ntry> says of itself, before and beside its transactions."""
+
+    def __init__(self, entry: Record) -> None:
+        self.indicator = entry.first("CdtDbtInd")
+        if not self.indicator:
+            raise Refused(Reason.FIELD, "an entry without CdtDbtInd is neither credit nor debit")
+        stated = amount(entry, "Amt")
+        if stated is None:
+            raise Refused(Reason.FIELD, "an entry without an amount (Amt)")
+        self.currency = stated[1]
+        self.amount_minor = stated[0] * sign(self.indicator)
+        self.status = entry.first("Sts/Cd", "Sts/Prtry", "Sts")
+        self.booking_date = day_of(entry, "BookgDt")
+        self.value_date = day_of(entry, "ValDt")
+        self.reversal = entry.first("RvslInd") in {"true", "1"}
+        self.type = bank_code(entry)
+        self.fee_minor = _charges(entry, self.currency)
+        self.references = stated_references(
+            {
+                "entry_reference": entry.first("NtryRef"),
+                "account_servicer_reference": entry.first("AcctSvcrRef"),
+                "message_id": entry.first("NtryDtls/Btch/MsgId", "Btch/MsgId"),
+                "payment_information_id": entry.first("NtryDtls/Btch/PmtInfId", "Btch/PmtInfId"),
+            }
+        )
+
+
+def read_detail(record: Record, head: EntryHead, position: Position) -> Detail:
+    """The parts of a <TxDtls> that a line keeps."""
+    fields = record.fields
+    indicator = fields.get("CdtDbtInd") or head.indicator
+    own, other = _own_amount(record, head.currency)
+    found = references(record, "Refs")
+    if debtor_agent := agent(record, "RltdAgts/DbtrAgt", "RltdAgts/InstgAgt"):
+        found["debtor_agent"] = debtor_agent
+    if creditor_agent := agent(record, "RltdAgts/CdtrAgt", "RltdAgts/InstdAgt"):
+        found["creditor_agent"] = creditor_agent
+    creditor_reference, words = remittance(record)
+    if creditor_reference:
+        found["creditor_reference"] = creditor_reference
+    if reason := record.first("RtrInf/Rsn/Cd", "RtrInf/Rsn/Prtry", "RtrInf/RtrRsn/Cd", "RtrInf/RtrRsn/Prtry"):
+        found["return_reason"] = reason
+    return Detail(
+        position,
+        None if own is None else own * sign(indicator),
+        stated_references(found),
+        words or fields.get("AddtlTxInf", "")[:DESCRIPTION_CHARS_MAX],
+        _counterparty(record, "Dbtr" if indicator == "CRDT" else "Cdtr"),
+        day(settled) if (settled := record.first("RltdDts/IntrBkSttlmDt", "RltdDts/TxDtTm")) else None,
+        bank_code(record),
+        _charges(record, head.currency),
+        other,
+    )
+
+
+def _own_amount(record: Record, currency: str) -> tuple[int | None, str]:
+    """Minor units in the entry's currency, and the amount as written in another one."""
+    own, other = None, ""
+    for path in ("Amt", "AmtDtls/TxAmt/Amt", "AmtDtls/InstdAmt/Amt"):
+        written = record.fields.get(path)
+        if written is None:
+            continue
+        code = record.fields.get(path + "@Ccy") or currency
+        if code != currency:
+            other = other or f"{written} {code}"
+        elif own is None and path != "AmtDtls/InstdAmt/Amt":
+            own = minor(written, currency)
+    return own, other
+
+
+def _charges(record: Record, currency: str) -> int | None:
+    """Charges in the entry's currency; none when none are stated or they are in another one."""
+    for path in ("Chrgs/TtlChrgsAndTaxAmt", "Chrgs/Rcrd/Amt", "Chrgs/Amt"):
+        stated = amount(record, path, currency)
+        if stated is not None:
+            more = [
+                (minor(text, code or currency), code or currency) for one, text, code in record.repeats if one == path
+            ]
+            parts = [stated, *more] if path != "Chrgs/TtlChrgsAndTaxAmt" else [stated]
+            return sum(total for total, _ in parts) if all(code == currency for _, code in parts) else None
+    return None
+
+
+def _counterparty(record: Record, other: str) -> str:
+    """Who is on the other side: the debtor of a credit, the creditor of a debit; name, or account."""
+    folder = f"RltdPties/{other}"
+    name = record.first(f"{folder}/Nm", f"{folder}/Pty/Nm", f"{folder}/Agt/FinInstnId/Nm")
+    return name or account(record, f"{folder}Acct") or record.first(f"RltdPties/Ultmt{other}/Nm")
+
+
+def entry_line(head: EntryHead, detail: Detail, statement: int, amount_minor: int, position: Position) -> Line:
+    """A line of an entry and the one transaction that it is about."""
+    return Line(
+        statement=statement,
+        amount_minor=amount_minor,
+        currency=head.currency,
+        booking_date=head.booking_date,
+        value_date=head.value_date or detail.value_date,
+        references={**head.references, **detail.references},
+        description=detail.description,
+        position=position,
+        type=detail.type or head.type,
+        status=head.status,
+        fee_minor=head.fee_minor if detail.fee_minor is None else detail.fee_minor,
+        counterparty=detail.counterparty,
+        reversal=head.reversal,
+        original_amount=detail.original_amount,
+    )
