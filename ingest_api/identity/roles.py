@@ -47,7 +47,7 @@ SCOPES_OF: Final[dict[UserRole, frozenset[Scope]]] = {
         Scope.ALIASES_READ,
         Scope.ALIASES_VERIFY,
     },
-    UserRole.FINANCE: _STAFF | {Scope.ACCOUNTS_OPERATE, Scope.QUARANTINE_READ},
+    UserRole.FINANCE: _STAFF | {Scope.ACCOUNTS_OPERATE, Scope.QUARANTINE_READ, Scope.LEDGER_WRITE},
     UserRole.RISK_ANALYST: _STAFF | {Scope.CASES_READ, Scope.CASES_DECIDE},
     UserRole.ADMIN: _STAFF | {Scope.USERS_ADMIN},
     UserRole.SERVICE: _CUSTOMER | {Scope.ACCOUNTS_ANY},
@@ -58,6 +58,7 @@ NEED_SECOND_FACTOR: Final = frozenset(
         Scope.ACCOUNTS_OPERATE,
         Scope.CASES_DECIDE,
         Scope.QUARANTINE_WRITE,
+        Scope.LEDGER_WRITE,
         Scope.ALIASES_VERIFY,
         Scope.USERS_ADMIN,
     }

@@ -43,6 +43,8 @@ class Scope(StrEnum):
     """For analysts: payments that a rule holds."""
     QUARANTINE_READ = "quarantine:read"
     QUARANTINE_WRITE = "quarantine:write"
+    LEDGER_WRITE = "ledger:write"
+    """For finance: journals of any legs, and debts recovered or given up."""
     ALIASES_READ = "aliases:read"
     ALIASES_WRITE = "aliases:write"
     ALIASES_VERIFY = "aliases:verify"
