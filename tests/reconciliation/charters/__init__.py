@@ -1,0 +1,1 @@
+"""OpenRec charters: its own examples, its own answers."""
