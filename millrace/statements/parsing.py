@@ -15,8 +15,7 @@ from rich.text import Text
 
 from millrace.cli import EXIT_FAILED
 from millrace.commands.output import Shown, screen
-from reconciliation.statements.lines import BadLine, Line, Statement
-from reconciliation.statements.parse import BAD_LINES_MAX, Opened, opened, refuse_bad_lines
+from reconciliation.statements.parse import opened, read, reason_of
 from reconciliation.statements.refusals import Refused
 from reconciliation.statements.spool import Spool
 
@@ -48,29 +47,14 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 def _spooled(path: Path, spool: Spool) -> dict[str, object]:
     """What is told of a file as a whole; its lines go into the spool."""
     outcome: dict[str, object] = {"file": str(path), "sha256": "", "format": "", "status": "ok", "reason": None}
-    bad: list[BadLine] = []
     try:
         with _bar(path) as advance:
             file = opened(path, advance)
             outcome |= {"sha256": file.source.sha256, "format": file.format}
-            _read(file, spool, bad)
+            bad = read(file, spool.add_line, spool.add_statement)
     except Refused as refusal:
-        outcome |= {"status": "refused", "reason": str(refusal)}
-    return outcome | ({"bad_lines": bad} if bad else {})
-
-
-def _read(file: Opened, spool: Spool, bad: list[BadLine]) -> None:
-    """Read a file to its end, or to as many bad lines as are listed. Raises Refused."""
-    for event in file.events:
-        if isinstance(event, Line):
-            spool.add_line(event)
-        elif isinstance(event, Statement):
-            spool.add_statement(event)
-        else:
-            bad.append(event)
-            if len(bad) == BAD_LINES_MAX:
-                break
-    refuse_bad_lines(bad, spool.statements)
+        return outcome | {"status": "refused", "reason": str(refusal)}
+    return outcome | {"status": "refused", "reason": reason_of(bad), "bad_lines": bad} if bad else outcome
 
 
 @contextmanager

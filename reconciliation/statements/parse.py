@@ -13,14 +13,20 @@ from msgspec import Struct
 from reconciliation.statements.detect import format_of
 from reconciliation.statements.iso20022 import camt, payments
 from reconciliation.statements.lines import BadLine, Event, Line, Statement
+from reconciliation.statements.nacha.reader import parse_nacha
 from reconciliation.statements.refusals import Reason, Refused
 from reconciliation.statements.source import Source, look_through
+from reconciliation.statements.text.bai2 import parse_bai2
+from reconciliation.statements.text.mt940 import parse_mt940
 
 Parser = Callable[[Source], Iterator[Event]]
 
 PARSERS: dict[str, Parser] = {
     **{name: partial(camt.parse_camt, message=name) for name in camt.MESSAGES.values()},
     **dict.fromkeys(payments.MESSAGES.values(), payments.parse_payments),
+    **dict.fromkeys(("mt940", "mt942"), parse_mt940),
+    "bai2": parse_bai2,
+    "nacha": parse_nacha,
 }
 BAD_LINES_MAX = 100
 """Bad lines that are listed; who sends more than that sends another format."""
@@ -56,33 +62,59 @@ def opened(path: Path, advance: Callable[[int], None] = lambda _: None) -> Opene
     return Opened(source, name, parser(source))
 
 
-def refuse_bad_lines(bad: list[BadLine], statements: int) -> None:
-    """What a file that has been read to its end may still be refused for. Raises Refused."""
-    if bad:
-        first = bad[0]
-        place = first.position.element or f"line {first.position.line}"
-        raise Refused(Reason.BAD_LINES, f"{len(bad)} can't be read, the first is {place}: {first.reason}")
-    if not statements:
+def read(file: Opened, take_line: Callable[[Line], None], take_statement: Callable[[Statement], None]) -> list[BadLine]:
+    """Read a file to its end, or to as many bad lines as are listed; these are what it is refused for.
+
+    Raises Refused when it is refused as a whole, without a bad line that explains why.
+    """
+    bad: list[BadLine] = []
+    statements = 0
+    try:
+        for event in file.events:
+            if isinstance(event, Line):
+                take_line(event)
+            elif isinstance(event, Statement):
+                take_statement(event)
+                statements += 1
+            else:
+                bad.append(event)
+                if len(bad) == BAD_LINES_MAX:
+                    break
+    except Refused:
+        if not bad:
+            raise
+    if not bad and not statements:
         raise Refused(Reason.NO_STATEMENT, "the file has no statement in it")
+    return bad
+
+
+def reason_of(bad: list[BadLine]) -> str:
+    """Why a file with bad lines is refused: the first of them, and how many more there are."""
+    position, (code, _, sentence) = bad[0].position, bad[0].reason.partition(": ")
+    place = position.element or f"line {position.line}"
+    more = f"; {len(bad) - 1} more can't be read" if len(bad) > 1 else ""
+    return f"{code}: {place}: {sentence}{more}"
 
 
 def parsed(path: Path) -> Parsed:
     """A whole file in memory."""
-    name, digest, bad = "", "", list[BadLine]()
+    name, digest = "", ""
     lines: dict[int, list[Line]] = {}
     frames: dict[int, Statement] = {}
+    bad: list[BadLine] = []
     try:
         file = opened(path)
         name, digest = file.format, file.source.sha256
-        for event in file.events:
-            if isinstance(event, Line):
-                lines.setdefault(event.statement, []).append(event)
-            elif isinstance(event, Statement):
-                frames[event.number] = event
-            elif len(bad) < BAD_LINES_MAX:
-                bad.append(event)
-        refuse_bad_lines(bad, len(frames))
+        bad = read(
+            file,
+            lambda line: lines.setdefault(line.statement, []).append(line),
+            lambda frame: frames.update({frame.number: frame}),
+        )
     except Refused as refusal:
-        return Parsed(file=str(path), sha256=digest, format=name, status="refused", reason=str(refusal), bad_lines=bad)
+        return Parsed(file=str(path), sha256=digest, format=name, status="refused", reason=str(refusal))
+    if bad:
+        return Parsed(
+            file=str(path), sha256=digest, format=name, status="refused", reason=reason_of(bad), bad_lines=bad
+        )
     statements = [(frame, lines.get(number, [])) for number, frame in sorted(frames.items())]
     return Parsed(file=str(path), sha256=digest, format=name, status="ok", reason=None, statements=statements)

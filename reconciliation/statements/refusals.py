@@ -20,7 +20,6 @@ class Reason(StrEnum):
     CUT_OFF = "cut_off"
     STRUCTURE = "structure"
     CONTROL_TOTAL = "control_total"
-    BAD_LINES = "bad_lines"
     AMOUNT = "amount"
     CURRENCY = "currency"
     DATE = "date"

@@ -1,0 +1,239 @@
+"""SWIFT MT940 and MT942 → lines and statements. One message at a time; its fields are read by the library mt-940.
+
+Ours: the cut between messages with the line number of each :61:, the dialects that the library keeps beside its
+standard (ASNB, GLS) tried in order, amounts in minor units, and the proof opening + movements = closing. A statement
+whose closing balance (:62F: or :62M:) is not there has been cut off: its totals do not agree.
+"""
+
+import logging
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, ClassVar, NamedTuple
+
+from mt940.models import Amount, Transactions
+from mt940.options import Options
+from mt940.tags import Statement as StatementLine
+from mt940.tags import StatementASNB, StatementGLS, StatementNumber, Tag
+
+from reconciliation.statements.lines import (
+    BadLine,
+    Balance,
+    ControlTotal,
+    Event,
+    Line,
+    Position,
+    Statement,
+    balance_proof,
+    stated_references,
+)
+from reconciliation.statements.refusals import Reason, Refused
+from reconciliation.statements.source import Source, text_lines
+from reconciliation.statements.values import minor
+
+logging.getLogger("mt940").setLevel(logging.CRITICAL)
+"""The library tells at length of each dialect that does not fit; what none reads is told in the refusal."""
+
+MESSAGE_CHARS_MAX = 64 << 20
+"""SWIFT allows 2,000 characters a message; banks that join a day into one reach some megabytes."""
+
+_TAG = re.compile(r"^\s?:(\d\d[A-Z]?|NS):")
+_BLOCK = re.compile(r"^\{1:|^-?\}?\{?5:|^-\}")
+_MOVEMENT, _BALANCE = "61", ("60", "62", "64")
+_OPENING = ("final_opening_balance", "intermediate_opening_balance", "opening_balance")
+_CLOSING = ("final_closing_balance", "intermediate_closing_balance", "closing_balance")
+_OTHERS = ("available_balance", "forward_available_balance")
+_REFERENCES = {
+    "customer_reference": "customer_reference",
+    "bank_reference": "bank_reference",
+    "end_to_end_reference": "end_to_end_id",
+    "mandate_reference": "mandate_id",
+    "creditor_id": "creditor_id",
+    "applicant_iban": "counterparty_account",
+    "applicant_bin": "counterparty_bank",
+}
+_WORDS = ("purpose", "additional_purpose", "transaction_details", "extra_details")
+
+
+class _AnyNumber(StatementNumber):
+    """:28C: of banks that write anything there; nothing depends on it."""
+
+    pattern: ClassVar[str] = r"(?P<statement_number>[^/]*)/?(?P<sequence_number>.*)$"
+
+
+class _LooseLine(StatementLine):
+    """:61: of banks that leave out the type or write longer references than the standard allows."""
+
+    pattern: ClassVar[str] = r"""^
+    (?P<year>\d{2})(?P<month>\d{2})(?P<day>\d{2})
+    (?P<entry_month>\d{2})?(?P<entry_day>\d{2})?[ ]{0,4}
+    (?P<status>R?[DC])(?P<funds_code>[A-Z])?[\n ]?
+    (?P<amount>[\d,]{1,18})
+    (?P<id>[A-Z][A-Z0-9 ]{3})?
+    (?P<customer_reference>(?:(?!//)[^\n])*)
+    (?://(?P<bank_reference>[^\n]*))?
+    (?P<extra_details>(?:\n[^\n]*)*)$"""
+
+
+_DIALECTS: tuple[dict[int | str, Tag], ...] = tuple(
+    {StatementNumber.id: _AnyNumber(), StatementLine.id: line()}
+    for line in (StatementLine, StatementASNB, StatementGLS, _LooseLine)
+)
+
+
+class _Message(NamedTuple):
+    """One message: its text, where it begins, the lines of its movements."""
+
+    text: str
+    line: int
+    movements: list[int]
+
+
+def parse_mt940(source: Source) -> Iterator[Event]:
+    """Events of a file of messages. Raises Refused."""
+    number = 0
+    for message in _messages(source):
+        try:
+            transactions = _read(message)
+            if not _is_statement(transactions):
+                continue
+            yield from _events(transactions, message, number)
+        except Refused as refusal:
+            yield BadLine(Position(message.line), str(refusal))
+        number += 1
+    if not number:
+        raise Refused(
+            Reason.NO_STATEMENT, "no message with a balance (:60F: and on) or a movement (:61:) is in the file"
+        )
+
+
+def _messages(source: Source) -> Iterator[_Message]:
+    """The file cut before each :20: and each basic header block."""
+    kept: list[str] = []
+    start, size, movements, has_reference = 1, 0, list[int](), False
+    for number, line in text_lines(source):
+        tag = _TAG.match(line)
+        begins = bool(tag and tag[1] == "20")
+        if (begins and has_reference) or line.startswith("{1:"):
+            yield _Message("\n".join(kept), start, movements)
+            kept, start, size, movements, has_reference = [], number, 0, [], False
+        has_reference = has_reference or begins
+        if tag and tag[1] == _MOVEMENT:
+            movements.append(number)
+        size += len(line) + 1
+        if size > MESSAGE_CHARS_MAX:
+            raise Refused(
+                Reason.TOO_LARGE, f"the message from line {start} on has more than {MESSAGE_CHARS_MAX:,} characters"
+            )
+        if not _BLOCK.match(line):
+            kept.append(line.lstrip() if tag else line)
+    yield _Message("\n".join(kept), start, movements)
+
+
+def _read(message: _Message) -> Transactions:
+    """A message by the first dialect that reads it. Raises Refused with what the standard says of it."""
+    fault = ""
+    for dialect in _DIALECTS:
+        transactions = Transactions(tags=dict(dialect), options=Options.all())
+        try:
+            transactions.parse(message.text)
+        except (RuntimeError, ValueError, ArithmeticError, TypeError, KeyError, AttributeError) as error:
+            fault = fault or (str(error).splitlines() or [type(error).__name__])[0]
+        else:
+            return transactions
+    raise Refused(Reason.FIELD, f"the message from line {message.line} on can't be read: {fault[:200]}")
+
+
+def _is_statement(transactions: Transactions) -> bool:
+    return bool(transactions.transactions) or any(name in transactions.data for name in _OPENING)
+
+
+def _events(transactions: Transactions, message: _Message, number: int) -> Iterator[Event]:
+    """The lines of a message, and their statement."""
+    currency = transactions.currency
+    if currency is None:
+        raise Refused(Reason.CURRENCY, f"the message from line {message.line} on has no balance, so no currency")
+    moved = credits_, debits = [0, 0], [0, 0]
+    places = [*message.movements, *[message.line] * len(transactions.transactions)]
+    for transaction, place in zip(transactions.transactions, places, strict=False):
+        try:
+            line = _line(transaction.data, currency, number, Position(place))
+        except Refused as refusal:
+            yield BadLine(Position(place), str(refusal))
+            continue
+        side = credits_ if line.amount_minor >= 0 else debits
+        side[0] += 1
+        side[1] += line.amount_minor
+        yield line
+    yield _statement(transactions.data, currency, number, sum(side[1] for side in moved), (credits_, debits))
+
+
+def _line(fields: dict[str, Any], currency: str, statement: int, position: Position) -> Line:
+    if not isinstance(fields.get("amount"), Amount):
+        raise Refused(Reason.FIELD, "a movement without an amount")
+    value_date: date | None = fields.get("date")
+    entry_date: date | None = fields.get("entry_date") or value_date
+    words = " ".join(str(fields[name]) for name in _WORDS if fields.get(name))
+    return Line(
+        statement=statement,
+        amount_minor=minor(f"{fields['amount'].amount:f}", currency),
+        currency=currency,
+        booking_date=entry_date.isoformat() if entry_date else None,
+        value_date=value_date.isoformat() if value_date else None,
+        references=stated_references({name: fields.get(key) for key, name in _REFERENCES.items()}),
+        description=" ".join(words.split()),
+        position=position,
+        type=" ".join(str(fields[name]) for name in ("id", "transaction_code", "posting_text") if fields.get(name)),
+        counterparty=str(fields.get("applicant_name") or ""),
+        reversal=str(fields.get("status", "")).upper() in {"RC", "RD"},
+    )
+
+
+def _statement(
+    fields: dict[str, Any], currency: str, number: int, moved: int, sides: tuple[list[int], list[int]]
+) -> Statement:
+    opening, closing = _balance(fields, _OPENING), _balance(fields, _CLOSING)
+    opening_minor = opening.amount_minor if opening else None
+    closing_minor = closing.amount_minor if closing else None
+    totals = balance_proof(opening_minor, closing_minor, moved)
+    sums = [
+        *_sums(fields, "sum_credit_entries", sides[0], currency),
+        *_sums(fields, "sum_debit_entries", sides[1], currency),
+    ]
+    cut = closing is None and not sums
+    if cut:
+        totals = [ControlTotal("closing_balance_present", 1, 0)]
+    balances = [one for name in (*_OPENING, *_CLOSING, *_OTHERS) if (one := _balance(fields, (name,)))]
+    return Statement(
+        number=number,
+        account=str(fields.get("account_identification") or ""),
+        currency=currency,
+        opening_minor=opening_minor,
+        closing_minor=closing_minor,
+        control_totals=[*totals, *sums],
+        identification="/".join(
+            str(fields[key]) for key in ("transaction_reference", "statement_number") if fields.get(key)
+        ),
+        from_date=opening.date if opening else None,
+        to_date=closing.date if closing else None,
+        balances=balances,
+        warnings=["the closing balance (:62F:) is missing: the message was cut off"] if cut else [],
+    )
+
+
+def _balance(fields: dict[str, Any], names: tuple[str, ...]) -> Balance | None:
+    """The first of these balances that the message has."""
+    for name in names:
+        stated = fields.get(name)
+        if stated is not None:
+            amount = stated.amount
+            return Balance(name, minor(f"{amount.amount:f}", amount.currency), amount.currency, stated.date.isoformat())
+    return None
+
+
+def _sums(fields: dict[str, Any], name: str, side: list[int], currency: str) -> Iterator[ControlTotal]:
+    """:90C: and :90D: of MT942: number and sum of the credits and of the debits."""
+    stated = fields.get(name)
+    if stated is not None:
+        yield ControlTotal(f"{name}.count", int(stated.number), side[0])
+        yield ControlTotal(name, abs(minor(f"{stated.amount:f}", currency)), abs(side[1]))
