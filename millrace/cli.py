@@ -226,6 +226,22 @@ def quarantine_sink() -> None:
 
 
 @app.command()
+def events_sink() -> None:
+    """Run the sink of public events in the foreground: what webhooks tell and `GET /v1/events` shows."""
+    from millrace.commands.services import run_events_sink
+
+    run_events_sink()
+
+
+@app.command()
+def webhooks() -> None:
+    """Send webhooks in the foreground; several may run at once."""
+    from millrace.commands.services import run_webhooks
+
+    run_webhooks()
+
+
+@app.command()
 def connectors() -> None:
     """Run the connectors to payment providers in the foreground (`millrace up` does where a provider has a key)."""
     from millrace.commands.services import run_connectors

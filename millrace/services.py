@@ -29,6 +29,14 @@ def _quarantine_sink(_: Settings) -> Iterator[Service]:
     yield Service(name=name, argv=_millrace(name), group="sink", stop_timeout_ms=15_000)
 
 
+def _events_sink(_: Settings) -> Iterator[Service]:
+    yield Service(name="events-sink", argv=_millrace("events-sink"), group="sink", stop_timeout_ms=15_000)
+
+
+def _webhooks(_: Settings) -> Iterator[Service]:
+    yield Service(name="webhooks", argv=_millrace("webhooks"), group="connectors", stop_timeout_ms=20_000)
+
+
 def _archive(settings: Settings) -> Iterator[Service]:
     """Where there is a folder to archive to."""
     if settings.archive_dir is not None:
@@ -37,7 +45,7 @@ def _archive(settings: Settings) -> Iterator[Service]:
 
 def _connectors(settings: Settings) -> Iterator[Service]:
     """Where there is a provider to call."""
-    if settings.stripe_api_key_file is not None:
+    if settings.stripe_api_key_file is not None or settings.banks != "off":
         yield Service(name="connectors", argv=_millrace("connectors"), group="connectors", stop_timeout_ms=20_000)
 
 
@@ -76,6 +84,8 @@ PIPELINE: tuple[ServicesOf, ...] = (
     _watch,
     _sink,
     _quarantine_sink,
+    _events_sink,
+    _webhooks,
     _archive,
     _connectors,
     _workers,

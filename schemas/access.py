@@ -28,6 +28,7 @@ APPLICATION = "millrace"
 
 SINK_GROUP = "millrace.sink"
 QUARANTINE_SINK_GROUP = "millrace.quarantine-sink"
+EVENTS_SINK_GROUP = "millrace.events-sink"
 
 CONNECTORS = "millrace-connectors"
 """Consumer group of the connectors, and with `.` and the slot their transactional ids: none of the workers' prefix."""
@@ -135,6 +136,15 @@ QUARANTINE_SINK = Principal(
         Grant(Resource.GROUP, QUARANTINE_SINK_GROUP, Operation.READ, "offsets for lag tooling"),
     ),
 )
+EVENTS_SINK = Principal(
+    "millrace-events-sink",
+    "`millrace events-sink`",
+    (
+        *_read("what webhooks tell and callers catch up with", EVENTS),
+        Grant(Resource.GROUP, EVENTS_SINK_GROUP, Operation.READ, "offsets for lag tooling"),
+    ),
+)
+WEBHOOKS = Principal("millrace-webhooks", "`millrace webhooks`: has what it needs in Postgres", ())
 CONNECTOR = Principal(
     "millrace-connector",
     "`millrace connectors`",
@@ -218,6 +228,8 @@ PRINCIPALS: tuple[Principal, ...] = (
     WORKER,
     SINK,
     QUARANTINE_SINK,
+    EVENTS_SINK,
+    WEBHOOKS,
     CONNECTOR,
     PUBLISHING,
     TICKER,

@@ -1,4 +1,4 @@
-"""The life of a process that applies one topic to Postgres: schema, connections, signals, exit codes.
+"""The life of a process that applies one topic to Postgres: schema, connections, positions, signals, exit codes.
 
 Reads one topic from positions that the tables keep. Survives restarts of the broker (the client reconnects) and, within
 a bound, of Postgres (new connection, positions read again). Everything else ends the process with a reason: exit 75
@@ -10,12 +10,12 @@ import signal
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
-from typing import Final
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import psycopg
-from confluent_kafka import KafkaException
-from psycopg import Connection
+from confluent_kafka import KafkaException, Message
+from psycopg import Connection, sql
 
 from payments.errors import InvariantViolation
 from runtime import migrate
@@ -31,6 +31,79 @@ EXIT_INVARIANT: Final = 70
 
 RECONNECTS_MAX: Final = 5
 """Reconnects without a batch in between. Each one already waits up to half a minute for Postgres."""
+
+
+BATCH_BYTES: Final = 4 * 1024 * 1024
+"""Values of a batch, after which it is closed. A record is below 900 kB: at most 5 MB in work."""
+
+Positions = dict[int, int]
+"""Shard → next offset to apply."""
+
+Row = TypeVar("Row")
+
+
+class RecordBatch(NamedTuple, Generic[Row]):
+    """What records became, and the positions before and after them of the shards that they come from."""
+
+    rows: list[Row]
+    before: Positions
+    after: Positions
+
+
+def load_positions(
+    connection: Connection, table: str, shards: Collection[int], first_offset: Callable[[int], int]
+) -> Positions:
+    """The positions in a table of (shard, next_offset); a shard seen for the first time starts at the first record that
+    the topic still holds.
+    """
+    name = sql.Identifier(table)
+    select = sql.SQL("SELECT shard, next_offset FROM {} WHERE shard = ANY(%s)").format(name)
+    positions: Positions = dict(connection.execute(select, (sorted(shards),)).fetchall())
+    fresh = {shard: first_offset(shard) for shard in sorted(set(shards) - positions.keys())}
+    with connection.cursor() as cursor:
+        insert = sql.SQL("INSERT INTO {} (shard, next_offset) VALUES (%s, %s)").format(name)
+        cursor.executemany(insert, [*fresh.items()])
+    connection.commit()
+    return positions | fresh
+
+
+def next_batch(
+    reader: AssignedReader,
+    positions: Mapping[int, int],
+    row_of: Callable[[Message], Row],
+    records_max: int,
+    idle_poll_ms: int,
+) -> RecordBatch[Row]:
+    """What is there, up to `records_max` or BATCH_BYTES; nothing after such a silence."""
+    batch: RecordBatch[Row] = RecordBatch([], {}, {})
+    size_bytes = 0
+    record = reader.next_record(idle_poll_ms / 1_000)
+    while record is not None:
+        shard, offset = record.partition(), record.offset()
+        if offset >= batch.after.get(shard, positions[shard]):  # below: delivered again by the client, applied already
+            batch.rows.append(row_of(record))
+            batch.before[shard] = positions[shard]
+            batch.after[shard] = offset + 1
+            size_bytes += len(record)
+        if len(batch.rows) >= records_max or size_bytes >= BATCH_BYTES:
+            break
+        record = reader.next_record(0)
+    return batch
+
+
+def claim_positions(connection: Connection, table: str, batch: RecordBatch[Row]) -> None:
+    """Compare-and-set the positions, in order of the shards, so that two writers wait for each other and never
+    deadlock. Raises Fenced.
+    """
+    update = sql.SQL("UPDATE {} SET next_offset = %s WHERE shard = %s AND next_offset = %s")
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            update.format(sql.Identifier(table)),
+            [(batch.after[shard], shard, batch.before[shard]) for shard in sorted(batch.after)],
+        )
+        claimed = cursor.rowcount
+    if claimed != len(batch.after):
+        raise Fenced(f"fenced: another sink moved some of {sorted(batch.before.items())} on; one writer per shard")
 
 
 class TopicSink(ABC):

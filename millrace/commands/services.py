@@ -64,6 +64,22 @@ def run_quarantine_sink() -> NoReturn:
     raise SystemExit(run(_let_in()))
 
 
+def run_events_sink() -> NoReturn:
+    """Public events to Postgres."""
+    _log_to_stderr()
+    from sinks.events.service import run
+
+    raise SystemExit(run(_let_in()))
+
+
+def run_webhooks() -> NoReturn:
+    """Queued webhooks to their endpoints; asks no broker."""
+    _log_to_stderr()
+    from connectors.webhooks.service import run
+
+    raise SystemExit(run(Settings()))
+
+
 def run_connectors() -> NoReturn:
     """Requests to payment providers, and their results."""
     _log_to_stderr()

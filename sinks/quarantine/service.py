@@ -14,8 +14,8 @@ from runtime.exactly_once.failpoints import Failpoints
 from runtime.settings import Settings
 from schemas.access import QUARANTINE_SINK_GROUP
 from schemas.topics import QUARANTINE
-from sinks.quarantine.loop import flush_batch, load_positions, next_batch
-from sinks.topic_sink import TopicSink, run_until_told
+from sinks.quarantine.loop import BATCH_RECORDS, IDLE_POLL_MS, POSITIONS, flush_batch, row_of
+from sinks.topic_sink import TopicSink, load_positions, next_batch, run_until_told
 
 NAME: Final = "quarantine-sink"
 
@@ -30,11 +30,11 @@ class QuarantineSink(TopicSink):
         self._failpoints = Failpoints(settings.failpoint)
 
     def _follow(self, connection: Connection) -> None:
-        positions = load_positions(connection, self._shards, self._reader.first_offset)
+        positions = load_positions(connection, POSITIONS, self._shards, self._reader.first_offset)
         self._reader.start(positions)
         self._log.info("applying from %s", positions)
         while not self._stopping.is_set():
-            batch = next_batch(self._reader, positions)
+            batch = next_batch(self._reader, positions, row_of, BATCH_RECORDS, IDLE_POLL_MS)
             if batch.rows:
                 flush_batch(connection, batch, self._reader.commit, self._failpoints)
                 positions.update(batch.after)

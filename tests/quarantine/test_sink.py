@@ -26,6 +26,7 @@ from schemas.topics import COMMANDS
 from sinks.progress import Fenced
 from sinks.quarantine import loop
 from sinks.quarantine.service import QuarantineSink
+from sinks.topic_sink import RecordBatch, load_positions
 from tests.sinks.ledger_topic import LedgerTopic
 from tests.sinks.sink_process import ROOT, environment_of
 from tests.support.environment import fresh_database
@@ -130,10 +131,10 @@ def test_a_rebuild_starts_at_what_the_topic_still_holds_and_a_gap_stops(own: Set
 def test_a_second_writer_is_fenced(own: Settings, topic: LedgerTopic) -> None:
     apply_all(own, topic, publish(topic, 1))
     with connect(own.database_url, "test") as first, connect(own.database_url, "test") as second:
-        positions = loop.load_positions(first, range(SHARDS), lambda _: 0)
+        positions = load_positions(first, loop.POSITIONS, range(SHARDS), lambda _: 0)
         rows = [(COMMANDS.name, 1, 900 + n, 0, "r", "d", None, b"v", "2026-11-21Z", 1, 50 + n) for n in range(2)]
         after = {1: positions[1] + 2}
-        batches = [loop.Batch([row], {1: positions[1]}, after) for row in rows]
+        batches = [RecordBatch([row], {1: positions[1]}, after) for row in rows]
         loop.flush_batch(first, batches[0], lambda _: None, Failpoints(""))
         with pytest.raises(Fenced):
             loop.flush_batch(second, batches[1], lambda _: None, Failpoints(""))

@@ -123,7 +123,10 @@ def test_a_forbidden_operation_is_refused(brokers_as: As, principal: Principal, 
     assert refusal(brokers_as(principal.name), attempt) == error
 
 
-@pytest.mark.parametrize("principal", [access.SINK, access.QUARANTINE_SINK, access.ARCHIVE, access.WATCH])
+@pytest.mark.parametrize(
+    "principal",
+    [access.SINK, access.QUARANTINE_SINK, access.EVENTS_SINK, access.WEBHOOKS, access.ARCHIVE, access.WATCH],
+)
 def test_who_only_reads_can_write_nowhere(brokers_as: As, principal: Principal) -> None:
     refused = {name: refusal(brokers_as(principal.name), operations.write(name)) for name in NAMES}
     assert refused == dict.fromkeys(NAMES, TOPIC)

@@ -27,6 +27,8 @@ PRINCIPAL_OF_SERVICE: Mapping[str, str] = {
     "watch": access.WATCH.name,
     "sink": access.SINK.name,
     "quarantine-sink": access.QUARANTINE_SINK.name,
+    "events-sink": access.EVENTS_SINK.name,
+    "webhooks": access.WEBHOOKS.name,
     "archive": access.ARCHIVE.name,
     "worker": access.WORKER.name,
     "connectors": access.CONNECTOR.name,

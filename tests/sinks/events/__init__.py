@@ -1,0 +1,1 @@
+"""Public events as rows, and the deliveries that are queued for them."""
