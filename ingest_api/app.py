@@ -21,9 +21,12 @@ from ingest_api.audit_log.calls import AuditedCalls
 from ingest_api.cases import routes as cases
 from ingest_api.cash import routes as cash
 from ingest_api.commerce import routes as commerce
+from ingest_api.disputes import routes as disputes
+from ingest_api.holds import routes as holds
 from ingest_api.http import openapi
 from ingest_api.http.call import Call
 from ingest_api.http.serving import Application, HotRoutes, Operation, as_response, internal_error
+from ingest_api.journals import routes as journals
 from ingest_api.owners import routes as owners
 from ingest_api.problems import Fault, FieldError, Problem
 from ingest_api.quarantine import routes as quarantine
@@ -65,6 +68,9 @@ def make_fastapi() -> FastAPI:
         aliases,
         transfers,
         cash,
+        holds,
+        disputes,
+        journals,
         schedules,
         batches,
         commerce,

@@ -52,6 +52,7 @@ class Fault(StrEnum):
     ROUTE_UNKNOWN = "route_unknown"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     PAYMENT_NOT_FOUND = "payment_not_found"
+    JOURNAL_UNKNOWN = "journal_not_found"
     CASE_UNKNOWN = "quarantine_case_not_found"
     CASE_RESOLVED = "quarantine_case_resolved"
     CASE_BUSY = "quarantine_case_busy"
@@ -115,6 +116,7 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.ROUTE_UNKNOWN: (404, "No such route"),
     Fault.METHOD_NOT_ALLOWED: (405, "The method is not offered here"),
     Fault.PAYMENT_NOT_FOUND: (404, "No such payment"),
+    Fault.JOURNAL_UNKNOWN: (404, "No such journal"),
     Fault.CASE_UNKNOWN: (404, "No such case in quarantine"),
     Fault.CASE_RESOLVED: (409, "The case is resolved"),
     Fault.CASE_BUSY: (409, "The case is being redriven"),

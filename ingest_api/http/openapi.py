@@ -16,6 +16,8 @@ from ingest_api.audit_log.shown import RESOURCES as AUDIT_RESOURCES
 from ingest_api.cases.shown import RESOURCES as CASE_RESOURCES
 from ingest_api.cash.shown import RESOURCES as CASH_RESOURCES
 from ingest_api.commerce.shown import RESOURCES as COMMERCE_RESOURCES
+from ingest_api.disputes.shown import RESOURCES as DISPUTE_RESOURCES
+from ingest_api.holds.shown import RESOURCES as HOLD_RESOURCES
 from ingest_api.http.bodies import (
     AccountChangeBody,
     AccountLine,
@@ -26,6 +28,7 @@ from ingest_api.http.bodies import (
 )
 from ingest_api.http.resources import RESOURCES, Health, Payment, ProblemBody
 from ingest_api.identity.tokens import Scope
+from ingest_api.journals.shown import RESOURCES as JOURNAL_RESOURCES
 from ingest_api.owners.shown import RESOURCES as OWNER_RESOURCES
 from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
 from ingest_api.risk.shown import RESOURCES as RISK_RESOURCES
@@ -119,8 +122,15 @@ def describe(
     }
 
 
+def describe_later(summary: str, scope: Scope, result: type, body: type) -> dict[str, Any]:
+    """The same of a write about something that was written before, and may not be visible yet."""
+    described = describe(summary, scope, result, body=body)
+    described["openapi_extra"]["parameters"].append(CONSISTENCY)
+    return described
+
+
 def describe_step(summary: str, scope: Scope, result: type, body: type | None = None) -> dict[str, Any]:
-    """The same of a write about something that was written before, and may not be visible yet: 200 once it is done."""
+    """The same where nothing is made: 200 once it is done."""
     described = describe(summary, scope, result, body=body, statuses=(200, 202))
     if body is None:
         described["openapi_extra"]["parameters"] += of_writes(key_needed=True)
@@ -193,6 +203,9 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             *(*_BODIES, *RESOURCES, *ALIAS_RESOURCES, *OWNER_RESOURCES, *SCHEDULE_RESOURCES, *QUARANTINE_RESOURCES),
             *COMMERCE_RESOURCES,
             *CASH_RESOURCES,
+            *HOLD_RESOURCES,
+            *DISPUTE_RESOURCES,
+            *JOURNAL_RESOURCES,
             *AUDIT_RESOURCES,
             *CASE_RESOURCES,
             *RISK_RESOURCES,

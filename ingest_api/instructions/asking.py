@@ -12,6 +12,7 @@ from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import DEFAULT_WAIT_S, preferred_wait_s
 from ingest_api.http.resources import encode
 from ingest_api.problems import FieldError, Problem, field_problem, refused
+from ingest_api.reads.consistency import HEADER, await_visible
 from ingest_api.reads.decisions import find_refusal
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
@@ -39,6 +40,11 @@ async def ask(
         for shard, offset in outcomes[0].positions.items():
             positions[shard] = max(offset, positions.get(shard, -1))
     return [outcome for outcomes in told for outcome in outcomes], answer_headers(positions, asked_s)
+
+
+async def see_writes(services: Services, call: Call) -> None:
+    """Before something is looked for that the caller has written. Raises Problem 503, DatabaseUnavailable."""
+    await await_visible(services.database, call.header(HEADER.lower().encode()))
 
 
 def _by_authority(instructions: Sequence[Instruction]) -> dict[bytes, list[Instruction]]:

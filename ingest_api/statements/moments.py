@@ -1,8 +1,11 @@
 """Times that callers name."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 from ingest_api.problems import Fault, FieldError, field_problem
+
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FIRST = datetime.min.replace(tzinfo=UTC)
 """What a time of the year 1 with an offset may lie before, and Python then cannot read."""

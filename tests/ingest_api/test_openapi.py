@@ -16,7 +16,10 @@ from ingest_api.app import HOT_OPERATIONS, PREFIX
 from ingest_api.cases import routes as cases
 from ingest_api.cash import routes as cash
 from ingest_api.commerce import routes as commerce
+from ingest_api.disputes import routes as disputes
+from ingest_api.holds import routes as holds
 from ingest_api.http import documents
+from ingest_api.journals import routes as journals
 from ingest_api.owners import routes as owners
 from ingest_api.problems import ADVICE, STATUS, Fault
 from ingest_api.quarantine import routes as quarantine
@@ -34,6 +37,9 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (aliases.router, PREFIX),
     (transfers.router, PREFIX),
     (cash.router, PREFIX),
+    (holds.router, PREFIX),
+    (disputes.router, PREFIX),
+    (journals.router, PREFIX),
     (schedules.router, PREFIX),
     (batches.router, PREFIX),
     (transactions.router, PREFIX),

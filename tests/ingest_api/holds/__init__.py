@@ -1,0 +1,1 @@
+"""Holds through a whole installation."""

@@ -1,0 +1,1 @@
+"""Journals and the ledger of a user through a whole installation."""
