@@ -18,12 +18,16 @@ def _group() -> None:
 @files.command()
 def parse(
     paths: Annotated[list[Path], typer.Argument(help="Files, or folders of files.", show_default=False)],
+    profile: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="What the columns of any other CSV or XLSX mean (YAML)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file.")] = False,
 ) -> None:
     """Read statements and reports of any known format. Exits 1 when a file is refused; nothing of it is taken then."""
     from millrace.statements.parsing import run_parse
 
-    run_parse(paths, as_json=as_json)
+    run_parse(paths, profile, as_json=as_json)
 
 
 Account = Annotated[str, typer.Argument(help="acc_…")]

@@ -16,6 +16,7 @@ from rich.text import Text
 from millrace.cli import EXIT_FAILED
 from millrace.commands.output import Shown, screen
 from reconciliation.statements.parse import opened, read, reason_of
+from reconciliation.statements.providers.profile import Profile, load_profile
 from reconciliation.statements.refusals import Refused
 from reconciliation.statements.spool import Spool
 
@@ -23,12 +24,16 @@ _BAR_FROM_BYTES = 64 << 20
 """Smaller files are read before a bar would be seen."""
 
 
-def run_parse(paths: Sequence[Path], *, as_json: bool) -> None:
+def run_parse(paths: Sequence[Path], profile_file: Path | None, *, as_json: bool) -> None:
     """Parse files, and exit with 1 when one of them is refused."""
+    try:
+        profile = load_profile(profile_file) if profile_file else None
+    except Refused as refusal:
+        raise typer.BadParameter(str(refusal), param_hint="--profile") from None
     refused = 0
     for path in _files(paths):
         with Spool() as spool:
-            outcome = _spooled(path, spool)
+            outcome = _spooled(path, profile, spool)
             refused += outcome["status"] == "refused"
             (_print_json if as_json else _print_row)(outcome, spool)
     if refused:
@@ -44,12 +49,12 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
-def _spooled(path: Path, spool: Spool) -> dict[str, object]:
+def _spooled(path: Path, profile: Profile | None, spool: Spool) -> dict[str, object]:
     """What is told of a file as a whole; its lines go into the spool."""
     outcome: dict[str, object] = {"file": str(path), "sha256": "", "format": "", "status": "ok", "reason": None}
     try:
         with _bar(path) as advance:
-            file = opened(path, advance)
+            file = opened(path, profile, advance)
             outcome |= {"sha256": file.source.sha256, "format": file.format}
             bad = read(file, spool.add_line, spool.add_statement)
     except Refused as refusal:

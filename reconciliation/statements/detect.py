@@ -14,7 +14,7 @@ _ARCHIVES = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"7z\xbc\xaf", "7-Zip"),
 _SWIFT_TAG = re.compile(r"^\s?:(?:NS|\d\d[A-Z]?)[:=]", re.MULTILINE)
 _SWIFT_BLOCK = re.compile(r"\{1:[FAL]\d\d[A-Z0-9]{12}")
 _MT942 = re.compile(r"^:(?:34F|90[CD]):|\{2:[OI]942", re.MULTILINE)
-_NACHA = re.compile(r"^(?:1?101[ \d]{20}.{10,14}094101|[5-8]\d{2}.{88,91}\r?$)", re.MULTILINE)
+_NACHA = re.compile(r"1?101[ \d].{30,40}094101|[5-8]\d{2}[^\n]{88,91}\r?(?:\n|$)")
 _BAI2 = re.compile(r"\s*01\s*,[^\n]*")
 
 
@@ -55,7 +55,7 @@ def _plain(text: str) -> str:
         return "bai2"
     if _SWIFT_BLOCK.match(first) or _SWIFT_TAG.search(text[:4_096]):
         return "mt942" if _MT942.search(text) else "mt940"
-    if _NACHA.search(text[:1_000]):
+    if _NACHA.match(first):
         return "nacha"
     if first[:1] in "{[":
         return "json"

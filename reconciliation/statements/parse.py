@@ -14,10 +14,13 @@ from reconciliation.statements.detect import format_of
 from reconciliation.statements.iso20022 import camt, payments
 from reconciliation.statements.lines import BadLine, Event, Line, Statement
 from reconciliation.statements.nacha.reader import parse_nacha
+from reconciliation.statements.providers.profile import Profile
+from reconciliation.statements.providers.reports import parse_report
 from reconciliation.statements.refusals import Reason, Refused
 from reconciliation.statements.source import Source, look_through
 from reconciliation.statements.text.bai2 import parse_bai2
 from reconciliation.statements.text.mt940 import parse_mt940
+from reconciliation.statements.text.ofx import parse_ofx
 
 Parser = Callable[[Source], Iterator[Event]]
 
@@ -27,6 +30,7 @@ PARSERS: dict[str, Parser] = {
     **dict.fromkeys(("mt940", "mt942"), parse_mt940),
     "bai2": parse_bai2,
     "nacha": parse_nacha,
+    "ofx": parse_ofx,
 }
 BAD_LINES_MAX = 100
 """Bad lines that are listed; who sends more than that sends another format."""
@@ -52,14 +56,16 @@ class Parsed(Struct, frozen=True, kw_only=True):
     bad_lines: list[BadLine] = []
 
 
-def opened(path: Path, advance: Callable[[int], None] = lambda _: None) -> Opened:
-    """A file, looked through and recognised. `advance` is told each byte twice, once a pass. Raises Refused."""
+def opened(path: Path, profile: Profile | None = None, advance: Callable[[int], None] = lambda _: None) -> Opened:
+    """A file, looked through and recognised; a table by a user's profile where one is given.
+
+    `advance` is told each byte twice, once a pass. Raises Refused.
+    """
     source = look_through(path, advance)
     name = format_of(source)
-    parser = PARSERS.get(name)
-    if parser is None:
-        raise Refused(Reason.UNKNOWN_FORMAT, f"no parser reads {name}")
-    return Opened(source, name, parser(source))
+    if name in PARSERS:
+        return Opened(source, name, PARSERS[name](source))
+    return Opened(source, *parse_report(source, name, profile))
 
 
 def read(file: Opened, take_line: Callable[[Line], None], take_statement: Callable[[Statement], None]) -> list[BadLine]:
@@ -96,14 +102,14 @@ def reason_of(bad: list[BadLine]) -> str:
     return f"{code}: {place}: {sentence}{more}"
 
 
-def parsed(path: Path) -> Parsed:
+def parsed(path: Path, profile: Profile | None = None) -> Parsed:
     """A whole file in memory."""
     name, digest = "", ""
     lines: dict[int, list[Line]] = {}
     frames: dict[int, Statement] = {}
     bad: list[BadLine] = []
     try:
-        file = opened(path)
+        file = opened(path, profile)
         name, digest = file.format, file.source.sha256
         bad = read(
             file,

@@ -69,7 +69,8 @@ def written_minor(text: str, currency: str, decimal: str = "", unit_exponent: in
     """Minor units of an amount as people write it: 1,234.50  1.234,50  (12.00)  12.00-  1 234,5  $5  5.00 DR.
 
     `decimal` is the decimal mark of the source; without one it is read from the text, and a text that may mean two
-    things ("1,234") is refused. `unit_exponent` 2 means hundredths whatever the currency has (PayPal).
+    things ("1,234") is refused. `unit_exponent` 2 means hundredths whatever the currency has (PayPal), −1 that the
+    source counts in minor units.
     """
     sign, digits = _signed(text.strip())
     mark = decimal or _decimal_mark(digits, text)
@@ -82,6 +83,7 @@ def written_minor(text: str, currency: str, decimal: str = "", unit_exponent: in
     exponent = exponent_of(currency)
     if unit_exponent is None:
         return scaled(sign, whole, fraction, exponent)
+    unit_exponent = exponent if unit_exponent < 0 else unit_exponent
     return scaled(sign, *_shifted(whole, fraction, unit_exponent), exponent)
 
 

@@ -1,0 +1,229 @@
+"""Rows of a report + its profile → lines and statements: a statement for each account and currency in it.
+
+The header may stand behind a title and blank rows; a row that is shorter than it was trimmed of blank cells. A row
+whose amount or date can't be read is bad, and with it the file.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+
+from reconciliation.statements.lines import (
+    BadLine,
+    Balance,
+    ControlTotal,
+    Event,
+    Line,
+    Position,
+    Statement,
+    balance_proof,
+    stated_references,
+)
+from reconciliation.statements.providers.profile import AmountCell, Cell, DateCell, Profile, Selection
+from reconciliation.statements.providers.tables import Row
+from reconciliation.statements.refusals import Reason, Refused
+from reconciliation.statements.values import day, day_of, written_minor
+
+HEADER_ROWS_MAX = 50
+STATEMENTS_MAX = 10_000
+_UNIT_EXPONENTS = {"major": None, "minor": -1, "hundredths": 2}
+
+
+def normal(name: str) -> str:
+    """A column's name without regard to case, blanks and byte-order marks."""
+    return " ".join(name.replace("\ufeff", "").split()).casefold()
+
+
+def recognised(rows: Iterator[Row], profiles: tuple[Profile, ...]) -> tuple[Profile, dict[str, int], Iterator[Row]]:
+    """The profile whose columns stand in one of the first rows, where each column stands, and the rows behind it.
+
+    Raises Refused with the columns that the nearest profile misses.
+    """
+    best: tuple[int, Profile, set[str]] | None = None
+    for seen, (_, cells) in enumerate(rows):
+        places = {normal(cell): place for place, cell in reversed(list(enumerate(cells))) if cell}
+        for profile in profiles:
+            missing = {name for name in profile.columns if normal(name) not in places}
+            if not missing and not any(normal(name) in places for name in profile.absent):
+                return profile, places, rows
+            found = len(profile.columns) - len(missing)
+            if best is None or found > best[0]:
+                best = (found, profile, missing)
+        if seen + 1 == HEADER_ROWS_MAX:
+            break
+    if best is None or not best[0]:
+        raise Refused(
+            Reason.UNKNOWN_FORMAT, "no row has the columns of a known report; describe it in a profile (--profile)"
+        )
+    raise Refused(Reason.COLUMNS, f"nearest to {best[1].name}, but without the columns {', '.join(sorted(best[2]))}")
+
+
+class _Group:
+    """The rows of one account and currency: what they add up to, and what the report says they do."""
+
+    def __init__(self, number: int, account: str, currency: str) -> None:
+        self.number = number
+        self.account = account
+        self.currency = currency
+        self.moved = 0
+        self.total: int | None = None
+        self.paid_out: int | None = None
+        self.unequal = 0
+        self.balances: list[Balance] = []
+        self.days: list[str] = []
+
+    def statement(self) -> Statement:
+        opening = next((one.amount_minor for one in self.balances if one.code == "opening"), None)
+        closing = next((one.amount_minor for one in self.balances if one.code == "closing"), None)
+        totals = balance_proof(opening, closing, self.moved)
+        if self.total is not None:
+            totals.append(ControlTotal("total", self.total, self.moved))
+        if self.paid_out is not None:
+            totals.append(ControlTotal("payout", -self.paid_out, self.moved - self.paid_out))
+        unequal = [f"{self.unequal} rows whose gross less fees is not their amount"] if self.unequal else []
+        return Statement(
+            number=self.number,
+            account=self.account,
+            currency=self.currency,
+            opening_minor=opening,
+            closing_minor=closing,
+            control_totals=totals,
+            from_date=self.days[0] if self.days else None,
+            to_date=self.days[-1] if self.days else None,
+            balances=self.balances,
+            warnings=unequal,
+        )
+
+    def note(self, line: Line) -> None:
+        """One more line."""
+        self.moved += line.amount_minor
+        if line.gross_minor is not None and line.fee_minor is not None:
+            self.unequal += abs(line.gross_minor - line.fee_minor - line.amount_minor) > 1
+        if line.booking_date:
+            known = [*self.days, line.booking_date]
+            self.days = [min(known), max(known)]
+
+
+class TableReader:
+    """Rows behind a header, by a profile."""
+
+    def __init__(self, profile: Profile, places: dict[str, int]) -> None:
+        self._profile = profile
+        self._places = places
+        self._groups: dict[tuple[str, str], _Group] = {}
+        self._cells: list[str] = []
+        self._unit = _UNIT_EXPONENTS[profile.unit]
+
+    def events(self, rows: Iterator[Row]) -> Iterator[Event]:
+        for number, cells in rows:
+            self._cells = cells
+            try:
+                line = self._line(Position(number))
+            except Refused as refusal:
+                yield BadLine(Position(number), str(refusal))
+                continue
+            if line is not None:
+                yield line
+        for group in self._groups.values():
+            yield group.statement()
+
+    def _line(self, position: Position) -> Line | None:
+        """The line of a row; none when the row is skipped, or is a total or a balance of its group."""
+        profile = self._profile
+        if any(self._is(one) for one in profile.skip) or self._repeats_header():
+            return None
+        if len(self._cells) > (width := max(self._places.values()) + 1) and any(self._cells[width:]):
+            raise Refused(Reason.STRUCTURE, f"the row has {len(self._cells)} cells, the header {width}")
+        currency = self._first(profile.currency).upper()
+        amount = self._amount(profile.amount, currency)
+        if profile.negative is not None and self._is(profile.negative):
+            amount = -abs(amount)
+        group = self._group(self._first(profile.account), currency)
+        if profile.total is not None and self._is(profile.total):
+            group.total = amount
+            return None
+        if (balance := self._balance(amount, currency)) is not None:
+            group.balances.append(balance)
+            return None
+        line = self._movement(group, amount, position)
+        if profile.payout is not None and self._is(profile.payout):
+            group.paid_out = (group.paid_out or 0) + amount
+        group.note(line)
+        return line
+
+    def _movement(self, group: _Group, amount: int, position: Position) -> Line:
+        profile = self._profile
+        booked = self._day(profile.booking_date)
+        fees = [self._amount(fee, group.currency) for fee in profile.fees]
+        return Line(
+            statement=group.number,
+            amount_minor=amount,
+            currency=group.currency,
+            booking_date=booked,
+            value_date=self._day(profile.value_date) or booked,
+            references=stated_references({name: self._cell(column) for name, column in profile.references.items()}),
+            description=" ".join(text for column in profile.description if (text := self._cell(column))),
+            position=position,
+            type=self._first(profile.type),
+            status=self._first(profile.status),
+            gross_minor=self._amount(profile.gross, group.currency) if profile.gross else None,
+            fee_minor=sum(fees) if fees else None,
+            counterparty=self._first(profile.counterparty),
+            original_amount=" ".join(text for column in profile.original_amount if (text := self._cell(column))),
+        )
+
+    def _repeats_header(self) -> bool:
+        """Files that were joined have the header again in the middle."""
+        names = [name for name in self._profile.columns if normal(self._cell(name)) == normal(name)]
+        return len(names) == len(self._profile.columns)
+
+    def _balance(self, amount: int, currency: str) -> Balance | None:
+        balances = self._profile.balances
+        if balances is not None:
+            word = normal(self._cell(balances.column))
+            for code, words in (("opening", balances.opening), ("closing", balances.closing)):
+                if word in map(normal, words):
+                    return Balance(code, amount, currency, self._day(self._profile.booking_date))
+        return None
+
+    def _group(self, account: str, currency: str) -> _Group:
+        group = self._groups.get((account, currency))
+        if group is None:
+            if len(self._groups) == STATEMENTS_MAX:
+                raise Refused(Reason.TOO_LARGE, f"more than {STATEMENTS_MAX:,} accounts and currencies")
+            group = self._groups[account, currency] = _Group(len(self._groups), account, currency)
+        return group
+
+    def _cell(self, column: str) -> str:
+        place = self._places.get(normal(column))
+        return self._cells[place] if place is not None and place < len(self._cells) else ""
+
+    def _first(self, cell: Cell) -> str:
+        return next((text for column in cell.names() if (text := self._cell(column))), cell.value)
+
+    def _is(self, selection: Selection) -> bool:
+        return normal(self._cell(selection.column)) in map(normal, selection.values)
+
+    def _amount(self, cell: AmountCell, currency: str) -> int:
+        """Minor units of an amount; a blank cell is zero."""
+        if cell.column:
+            amount = self._minor(self._cell(cell.column), currency)
+        else:
+            amount = self._minor(self._cell(cell.credit), currency) - self._minor(self._cell(cell.debit), currency)
+        return -amount if cell.negate else amount
+
+    def _minor(self, text: str, currency: str) -> int:
+        if not text:
+            return 0
+        return written_minor(text, currency, self._profile.decimal, self._unit)
+
+    def _day(self, cell: DateCell | None) -> str | None:
+        text = next((text for column in cell.columns if (text := self._cell(column))), "") if cell else ""
+        if not text or cell is None:
+            return None
+        return day_of(text, cell.formats) if cell.formats else day(text)
+
+
+def parse_table(rows: Iterator[Row], profiles: tuple[Profile, ...]) -> tuple[str, Iterator[Event]]:
+    """Name of the report and its events. Raises Refused when no profile fits."""
+    profile, places, behind = recognised(iter(rows), profiles)
+    return profile.name, chain(TableReader(profile, places).events(behind))
