@@ -15,7 +15,7 @@ from millrace.audit.ledger.entry_batch import Column
 from millrace.audit.postgres.row_stream import BIGINT, CURRENCY, ID, Table
 from millrace.replay.ledger import NextOffsets
 from payments.entries import EntryKind
-from payments.items.details import OPEN_ITEMS, Hold, Uncollected
+from payments.items.details import OPEN_ITEMS, Hold
 
 BLOCK_ROWS = 16_384
 """53 bytes a row: 0.9 MB."""
@@ -81,9 +81,9 @@ WITH upto AS (
     UNION ALL
     SELECT account_id, currency, 0, amount_minor FROM ended_holds
     UNION ALL
-    SELECT owner, currency, 0, event.amount_minor
-    FROM changed AS event JOIN uncollected_deposits ON deposit_id = item_id
-    WHERE kind = {EntryKind.DEBITED:d} AND item_kind = {OPEN_ITEMS.index(Uncollected)}
+    SELECT owner, currency, 0, available_minor
+    FROM uncollected_moves JOIN upto USING (shard) JOIN uncollected_deposits ON deposit_id = item_id
+    WHERE ledger_offset < next_offset AND kind <> {EntryKind.COLLECTED:d}
     UNION ALL
     -- The event's amount is what moved: less than the leg where part of it waits for a delivery.
     SELECT owner, currency, 0, CASE

@@ -12,6 +12,7 @@ from payments.accounts import debit_refusal
 from payments.book import Book
 from payments.entries import Credit
 from payments.items.details import Detail, GivenBack, JournalLeg, OpenItem, OrderTerms, Uncollected
+from payments.movements.deposits import uncollected_moved
 from payments.movements.refunds import Paid, given_back
 from payments.rejections import Reason
 
@@ -45,14 +46,16 @@ def reserve(book: Book, message: Credit, terms: OrderTerms) -> Change | Reason:
     if refusal is not None:
         return refusal
     counted = given._replace(refunded_minor=given.refunded_minor + amount_minor)
-    return Change(-rest_minor, (counted, *_moved(waiting, -uncollected_minor, uncollected_minor)), uncollected_minor)
+    return Change(
+        -rest_minor, (counted, *uncollected_moved(waiting, -uncollected_minor, uncollected_minor)), uncollected_minor
+    )
 
 
 def settled(book: Book, leg: JournalLeg, terms: OrderTerms) -> Change:
     """The provider has charged: the share is there, or waits for the delivery. Or it has refunded: nothing more."""
     if leg.amount_minor < 0:
         waiting = book.items.find(Uncollected, leg.owner, terms.order_id)
-        return Change(0, _moved(waiting, 0, -leg.uncollected_minor))
+        return Change(0, uncollected_moved(waiting, 0, -leg.uncollected_minor))
     if not terms.is_on_delivery:
         return Change(leg.amount_minor)
     return Change(0, (Uncollected(terms.order_id, leg.owner, leg.amount_minor, leg.currency, is_open=True),))
@@ -68,13 +71,4 @@ def released(book: Book, leg: JournalLeg, terms: OrderTerms) -> Change:
     waiting = book.items.find(Uncollected, leg.owner, terms.order_id)
     uncollected_minor = leg.uncollected_minor if waiting is not None else 0
     back_minor = -leg.amount_minor - uncollected_minor
-    return Change(back_minor, (counted_back, *_moved(waiting, uncollected_minor, -uncollected_minor)))
-
-
-def _moved(waiting: Uncollected | None, amount_minor: int, refunding_minor: int) -> tuple[OpenItem, ...]:
-    """What waits for the delivery, after a refund; it ends when nothing of it is left and none can come back."""
-    if waiting is None or not (amount_minor or refunding_minor):
-        return ()
-    left_minor, refunding_minor = waiting.amount_minor + amount_minor, waiting.refunding_minor + refunding_minor
-    is_open = left_minor + refunding_minor > 0
-    return (waiting._replace(amount_minor=left_minor, refunding_minor=refunding_minor, is_open=is_open),)
+    return Change(back_minor, (counted_back, *uncollected_moved(waiting, uncollected_minor, -uncollected_minor)))

@@ -139,7 +139,7 @@ class Uncollected(NamedTuple):
     currency: str
     is_open: bool
     refunding_minor: int = 0
-    """What refunds under way have taken out of `amount_minor`: it is uncollected again where they fail."""
+    """What refunds under way and open disputes have taken out of `amount_minor`: it waits again where they fail."""
 
 
 class GivenBack(NamedTuple):
@@ -169,6 +169,8 @@ class Dispute(NamedTuple):
     is_provisional: bool
     """The customer has the amount already and owes it again if the merchant wins."""
     is_open: bool
+    uncollected_minor: int = 0
+    """What of it was not available to the merchant yet when it was opened."""
 
 
 class Receivable(NamedTuple):

@@ -57,19 +57,27 @@ def released(book: Book, hold: Hold, reason: Reason, cause: Cause, *others: Open
 
 
 def debit_involuntarily(
-    book: Book, operation_id: bytes, account_id: bytes, credits: tuple[Posting, ...], details: tuple[Detail, ...]
+    book: Book,
+    operation_id: bytes,
+    account_id: bytes,
+    credits: tuple[Posting, ...],
+    details: tuple[Detail, ...],
+    uncollected_minor: int = 0,
 ) -> Deed:
     """Debit an account for credits of one currency to accounts of the operator, whatever is there.
 
-    What the available balance does not cover is debited to receivables, and the account owes it (promise I3). An
-    account of the operator is unconstrained: it covers everything.
+    `uncollected_minor` of it is taken out of what is not available yet. What the available balance does not cover of
+    the rest is debited to receivables, and the account owes it (promise I3). An account of the operator is
+    unconstrained: it covers everything.
     """
     currency = credits[0].currency
     amount_minor = sum(leg.amount_minor for leg in credits)
-    available = amount_minor if is_system(account_id) else available_of(book, account_id)
-    paid = max(0, min(available, amount_minor))
-    owed = amount_minor - paid
-    debits = [Posting(account_id, -paid, currency)] if paid else []
+    rest_minor = amount_minor - uncollected_minor
+    available = rest_minor if is_system(account_id) else available_of(book, account_id)
+    paid = max(0, min(available, rest_minor))
+    owed = rest_minor - paid
+    debited_minor = paid + uncollected_minor
+    debits = [Posting(account_id, -debited_minor, currency)] if debited_minor else []
     if owed:
         debits.append(Posting(system_account(SystemAccount.RECEIVABLES, currency), -owed, currency))
         details = (*details, Receivable(operation_id, account_id, owed, currency, is_open=True))

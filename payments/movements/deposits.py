@@ -28,6 +28,18 @@ def clear(book: Book, _operation_id: bytes, asked: ClearDeposit, _source: Source
     )
 
 
+def uncollected_moved(waiting: Uncollected | None, amount_minor: int, refunding_minor: int) -> tuple[Uncollected, ...]:
+    """What is not available yet, after a refund or dispute of it began or ended; () where nothing of it moved.
+
+    It ends when nothing of it is left and none can come back.
+    """
+    if waiting is None or not (amount_minor or refunding_minor):
+        return ()
+    left_minor, refunding_minor = waiting.amount_minor + amount_minor, waiting.refunding_minor + refunding_minor
+    is_open = left_minor + refunding_minor > 0
+    return (waiting._replace(amount_minor=left_minor, refunding_minor=refunding_minor, is_open=is_open),)
+
+
 def send_back(book: Book, operation_id: bytes, asked: ReturnDeposit, _source: Source) -> Deed | Reason:
     """The bank returns the deposit: from what is not available yet, else from the account whatever is there."""
     method = METHOD_OF.get(asked.clearing_account)

@@ -2,7 +2,8 @@
 
 Dr merchant, Cr disputes when it opens; Dr disputes, Cr customer when the merchant loses, Cr merchant when it wins. A
 provisional credit goes to the customer at once and is collected again when the merchant wins. The merchant's debit is
-involuntary: what is not there becomes a receivable.
+involuntary: what is not there becomes a receivable. What of the payment is not available to the merchant yet is taken
+first, and waits again when the merchant wins before it would have become available.
 """
 
 from payments.accounts import debit_refusal
@@ -10,9 +11,10 @@ from payments.book import Book
 from payments.commands import NO_REPLY
 from payments.entries import Credit, Entry, EntryKind, Source, Step
 from payments.identifiers import derive_consequence_id, system_account
-from payments.items.details import Cause, CauseKind, Detail, Dispute, GivenBack, Legs, Posting, Receivable
+from payments.items.details import Cause, CauseKind, Detail, Dispute, GivenBack, Legs, Posting, Receivable, Uncollected
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of, debit_involuntarily
+from payments.movements.deposits import uncollected_moved
 from payments.movements.instructions import NoteEvidence, OpenDispute, RecoverReceivable, ResolveDispute, WriteOff
 from payments.movements.refunds import given_back, paid_of
 from payments.postings import SystemAccount
@@ -29,6 +31,8 @@ def open_dispute(book: Book, operation_id: bytes, asked: OpenDispute, _source: S
     credits = [Posting(disputes_account(asked.currency), asked.amount_minor, asked.currency)]
     if asked.fee_minor:
         credits.append(Posting(system_account(SystemAccount.FEES, asked.currency), asked.fee_minor, asked.currency))
+    waiting = book.items.find(Uncollected, asked.merchant, asked.payment_id)
+    uncollected_minor = min(waiting.amount_minor, asked.amount_minor) if waiting is not None else 0
     dispute = Dispute(
         operation_id,
         asked.merchant,
@@ -38,10 +42,12 @@ def open_dispute(book: Book, operation_id: bytes, asked: OpenDispute, _source: S
         asked.currency,
         asked.is_provisional,
         is_open=True,
+        uncollected_minor=uncollected_minor,
     )
     after = before._replace(disputed_minor=before.disputed_minor + asked.amount_minor)
-    details = (Cause(CauseKind.DISPUTE, operation_id), after, dispute)
-    return debit_involuntarily(book, operation_id, asked.merchant, tuple(credits), details)
+    taken = uncollected_moved(waiting, -uncollected_minor, uncollected_minor)
+    details: tuple[Detail, ...] = (Cause(CauseKind.DISPUTE, operation_id), after, dispute, *taken)
+    return debit_involuntarily(book, operation_id, asked.merchant, tuple(credits), details, uncollected_minor)
 
 
 def note_evidence(book: Book, _operation_id: bytes, asked: NoteEvidence, _source: Source) -> Deed | Reason:
@@ -61,7 +67,9 @@ def resolve(book: Book, _operation_id: bytes, asked: ResolveDispute, _source: So
     cause = Cause(CauseKind.DISPUTE, dispute.item_id, "won" if asked.is_won else "lost")
     ended = dispute._replace(is_open=False)
     if not asked.is_won:
-        return Deed(EntryKind.NOTED, asked.merchant, details=(cause, ended))
+        waiting = book.items.find(Uncollected, asked.merchant, dispute.payment_id)
+        gone = uncollected_moved(waiting, 0, -dispute.uncollected_minor)
+        return Deed(EntryKind.NOTED, asked.merchant, details=(cause, ended, *gone))
     found = book.items.find(GivenBack, asked.merchant, dispute.payment_id)
     assert found is not None, "a dispute of a payment of which nothing was given back"
     won = found._replace(disputed_minor=found.disputed_minor - dispute.amount_minor)
@@ -69,7 +77,10 @@ def resolve(book: Book, _operation_id: bytes, asked: ResolveDispute, _source: So
 
 
 def _credit_less_debt(book: Book, dispute: Dispute, details: tuple[Detail, ...]) -> Deed:
-    """Dr disputes, Cr receivables as far as the merchant still owes of this dispute, Cr merchant the rest."""
+    """Dr disputes, Cr receivables as far as the merchant still owes of this dispute, Cr merchant the rest.
+
+    What had not been available waits again, unless it would be available by now.
+    """
     amount_minor, currency = dispute.amount_minor, dispute.currency
     debt = book.items.find(Receivable, dispute.owner, dispute.item_id)
     repaid = min(debt.amount_minor, amount_minor) if debt is not None else 0
@@ -78,8 +89,11 @@ def _credit_less_debt(book: Book, dispute: Dispute, details: tuple[Detail, ...])
         legs.append(Posting(system_account(SystemAccount.RECEIVABLES, currency), repaid, currency))
     if amount_minor > repaid:
         legs.append(Posting(dispute.owner, amount_minor - repaid, currency))
-    available = available_of(book, dispute.owner) + amount_minor - repaid
-    stated: tuple[Detail, ...] = (Legs(tuple(legs)), *details, *_paid_down(debt, repaid))
+    waiting = book.items.find(Uncollected, dispute.owner, dispute.payment_id)
+    waits_minor = min(dispute.uncollected_minor, amount_minor - repaid) if waiting is not None else 0
+    waits = uncollected_moved(waiting, waits_minor, -dispute.uncollected_minor)
+    available = available_of(book, dispute.owner) + amount_minor - repaid - waits_minor
+    stated: tuple[Detail, ...] = (Legs(tuple(legs)), *details, *waits, *_paid_down(debt, repaid))
     return Deed(EntryKind.POSTED, legs[0].account, dispute.owner, amount_minor, currency, available, stated)
 
 

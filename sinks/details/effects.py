@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from payments.entries import Entry, EntryKind
 from payments.identifiers import is_system
-from payments.items.details import Legs, Uncollected
+from payments.items.details import Dispute, Legs, Uncollected
 from payments.postings import JOURNAL_ENTRIES, Posting, legs_of
 from sinks.ledger_batch import LedgerBatch
 
@@ -46,9 +46,19 @@ def _of_legs(at: int, entry: Entry) -> Iterator[Effect]:
     about = _account_about(entry)
     for leg in legs_of(entry.details):
         available = leg.amount_minor if leg.account == about or is_system(leg.account) else 0
+        if leg.account == about:
+            available -= _of_dispute(entry, leg.amount_minor)
         yield Effect(at, leg.account, leg.currency, leg.amount_minor, available, is_stated=False)
     if about is not None and not is_system(about):
         yield Effect(at, about, entry.currency, 0, 0, is_stated=True)
+
+
+def _of_dispute(entry: Entry, amount_minor: int) -> int:
+    """How much of a leg at the merchant moves what is not available yet, in place of the available balance."""
+    dispute = next((detail for detail in entry.details if isinstance(detail, Dispute)), None)
+    if dispute is None or not any(isinstance(detail, Uncollected) for detail in entry.details):
+        return 0
+    return min(dispute.uncollected_minor, amount_minor) if amount_minor > 0 else -dispute.uncollected_minor
 
 
 def _account_about(entry: Entry) -> bytes | None:

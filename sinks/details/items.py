@@ -105,6 +105,7 @@ ITEM_TABLES: Final[dict[type[OpenItem], ItemTable]] = {
         "currency text",
         "is_provisional boolean",
         "is_open boolean",
+        "uncollected_minor bigint",
     ),
     Receivable: _table(
         "receivables",

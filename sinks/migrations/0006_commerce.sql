@@ -8,10 +8,13 @@ ALTER TABLE sink_progress ADD COLUMN connector_results_next_offset bigint NOT NU
 ALTER TABLE item_events DROP CONSTRAINT item_events_pkey;
 ALTER TABLE item_events ADD PRIMARY KEY (shard, ledger_sequence, entry_index, item_kind, item_id);
 
--- A payment order before its delivery is uncollected, too. refunding_minor: what refunds under way have taken out.
+-- A payment order before its delivery is uncollected, too. refunding_minor: what refunds under way and
+-- open disputes have taken out.
 ALTER TABLE uncollected_deposits ADD COLUMN refunding_minor bigint NOT NULL DEFAULT 0 CHECK (refunding_minor >= 0);
 ALTER TABLE uncollected_deposits DROP CONSTRAINT uncollected_deposits_amount_minor_check;
 ALTER TABLE uncollected_deposits ADD CHECK (amount_minor >= 0);
+-- What of a dispute was not available to the merchant yet when it was opened.
+ALTER TABLE disputes ADD COLUMN uncollected_minor bigint NOT NULL DEFAULT 0 CHECK (uncollected_minor >= 0);
 -- What of a refund was not available, so that the rest alone has left the available balance.
 ALTER TABLE reserved_legs ADD COLUMN uncollected_minor bigint NOT NULL DEFAULT 0 CHECK (uncollected_minor >= 0);
 

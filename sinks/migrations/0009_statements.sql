@@ -30,6 +30,23 @@ UNION ALL
 SELECT account_id, posted_at, shard, ledger_sequence, entry_index, leg_index, journal_id, amount_minor
 FROM journal_legs;
 
+-- What entries made available of deposits that may bounce and of orders before their delivery (1), beside what their legs
+-- say: collected (18), or taken back before anything of it was available (19), be it by a dispute. What a dispute (3) has
+-- taken waits again when the merchant wins it (2) in time, less what it owed of it.
+CREATE VIEW uncollected_moves AS
+SELECT event.shard, event.ledger_offset, event.kind, event.item_id, event.owner, event.decided_at,
+    coalesce(dispute.uncollected_minor, event.amount_minor) AS available_minor
+FROM item_events AS event LEFT JOIN disputes AS dispute ON dispute.dispute_id = event.operation_id
+WHERE event.item_kind = 1 AND event.kind IN (18, 19)
+UNION ALL
+SELECT event.shard, event.ledger_offset, event.kind, event.item_id, event.owner, event.decided_at,
+    -least(dispute.uncollected_minor, leg.amount_minor)
+FROM item_events AS event
+JOIN item_events AS resolved USING (shard, ledger_sequence, entry_index)
+JOIN disputes AS dispute ON dispute.dispute_id = resolved.item_id
+JOIN journal_legs AS leg ON leg.journal_id = event.operation_id AND leg.account_id = event.owner
+WHERE event.item_kind = 1 AND event.kind = 2 AND resolved.item_kind = 3;
+
 -- What each entry did to the four figures of an account. Summed over all rows they are balances and account_holdings,
 -- so that what happened after a time, taken from these, is what they were at that time.
 -- Accounts of the operator (ids below the bound) have nothing set aside: what is available there is what is posted.
@@ -86,9 +103,8 @@ CROSS JOIN LATERAL (
 ) AS left_over
 WHERE event.item_kind = 0 AND event.kind IN (13, 14, 15, 16)
 UNION ALL
--- Deposits that may bounce (1): collected (18), or taken back before anything of them was available (19).
-SELECT owner, decided_at, 0::bigint, amount_minor, 0::bigint, -amount_minor
-FROM item_events WHERE item_kind = 1 AND kind IN (18, 19)
+-- Deposits that may bounce, and orders before their delivery.
+SELECT owner, decided_at, 0::bigint, available_minor, 0::bigint, -available_minor FROM uncollected_moves
 UNION ALL
 -- Legs of journals (5): reserved (22), settled (24), released (25). The event's amount is what the available balance moved
 -- by, where it moved. A refund of an order may take part of its leg out of what is not collected yet.

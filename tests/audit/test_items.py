@@ -31,7 +31,7 @@ from payments.postings import JOURNAL_ENTRIES, SystemAccount
 from payments.rejections import Reason
 from schemas.codec.ledger import decode_ledger_record, encode_ledger_record
 from tests.audit.records import ALICE, BOB, deposited, entry, opened, record
-from tests.sinks.every_kind import CANCELLED_CHECKOUT, CHECKOUT, SHARDS, EveryKind
+from tests.sinks.every_kind import CHECKOUTS, SHARDS, EveryKind
 from tests.sinks.shards_in_memory import ShardsInMemory
 
 Ledgers = list[list[bytes]]
@@ -76,10 +76,10 @@ def test_accounts_and_items_are_those_of_the_shards(shards: ShardsInMemory, ledg
         state = next(found for shard in shards.shards if (found := shard.book.accounts.get(account_id)))
         assert state[:5] == (account.currency, account.available, account.limit, account.status, account.type)
     still_open = {stated.item for stated in fold.items.stated.values() if stated.item.is_open}
-    owners = (*fold.accounts, CHECKOUT, CANCELLED_CHECKOUT)
+    owners = (*fold.accounts, *CHECKOUTS)
     held = (item for s in shards.shards for id_ in owners for item in s.book.items.of(id_))
     assert still_open == {item for item in held if not isinstance(item, RiskProfile)}
-    assert Counter(fold.items.journal_ends.values()) == {EntryKind.JOURNAL_POSTED: 13, EntryKind.JOURNAL_CANCELLED: 7}
+    assert Counter(fold.items.journal_ends.values()) == {EntryKind.JOURNAL_POSTED: 17, EntryKind.JOURNAL_CANCELLED: 7}
 
 
 class Place(NamedTuple):
@@ -97,7 +97,6 @@ ASKED_FOR = {
     "Review.legs",
     "Review.approvals_needed",
     "GivenBack.amount_minor",
-    "Dispute.payment_id",
     "Dispute.customer",
     "Dispute.is_provisional",
     "Dispute.is_open",

@@ -95,6 +95,9 @@ ANNA, CARL = _account("anna", 0), _account("carl", 0)
 BERT, DORA = _account("bert", 1), _account("dora", 1)
 SHOP, EVE = _account("shop", 2), _account("eve", 2)
 CHECKOUT, CANCELLED_CHECKOUT = _account("checkout", 0), _account("cancelled", 1)
+CONTESTED_CHECKOUT = _account("contested", 1)
+CHECKOUTS = frozenset({CHECKOUT, CANCELLED_CHECKOUT, CONTESTED_CHECKOUT})
+STRIPE = system_account(SystemAccount.STRIPE_CLEARING, "EUR")
 DISPUTES = system_account(SystemAccount.DISPUTES, "EUR")
 CHECK, PAYROLL = method_account(Method.CHECK, "EUR"), method_account(Method.PAYROLL, "EUR")
 
@@ -151,6 +154,7 @@ class EveryKind:
             self.checkouts,
             self.deliveries,
             self.payouts,
+            self.contested_orders,
         ):
             part()
             self._drive.settle()
@@ -371,6 +375,24 @@ class EveryKind:
         """Done, declined, waited for, unknown, and without the money for it."""
         for amount_minor in (10, 66, 77, 88, 10**9):
             self._ask(PayOut, account=BERT, provider="stripe", token="ba_1", amount_minor=amount_minor, currency="EUR")
+
+    def contested_orders(self) -> None:
+        """Before their delivery: won in time, won after it, lost, and not decided; each takes what waits first."""
+        shard = shard_of(CONTESTED_CHECKOUT, SHARDS)
+        disputed = {}
+        for amount in (1_100, 1_200, 1_300, 1_400):
+            self._order(CONTESTED_CHECKOUT, SHOP, amount, is_on_delivery=True)
+            self._drive.settle()
+            order = derive_order_id(CONTESTED_CHECKOUT, str(amount), shard)
+            of_order = {"merchant": SHOP, "customer": STRIPE, "payment_id": order, "payment_amount_minor": amount}
+            asked = of_order | {"currency": "EUR", "amount_minor": amount - 300, "fee_minor": 150}
+            disputed[amount] = order, self._ask(OpenDispute, **asked, is_provisional=False)
+            self._drive.settle()
+        self._ask(ClearDeposit, account=SHOP, deposit_id=disputed[1_200][0])
+        for amount, is_won in ((1_100, True), (1_200, True), (1_300, False)):
+            self._ask(ResolveDispute, merchant=SHOP, dispute_id=disputed[amount][1], is_won=is_won)
+            self._drive.settle()
+        self._ask(ClearDeposit, account=SHOP, deposit_id=disputed[1_300][0])
 
     def _order(self, checkout: bytes, seller: bytes, amount: int, *, is_on_delivery: bool) -> None:
         """A payment order is named by its amount."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from payments.entries import Entry, EntryKind
 from payments.identifiers import NIL
-from payments.items.details import Hold, Legs, Uncollected
+from payments.items.details import Dispute, Hold, Legs, Uncollected
 
 
 class Rule(NamedTuple):
@@ -62,7 +62,7 @@ def moves_of(entry: Entry, left_of_hold: int = 0) -> list[Move]:
     legs = posted_legs(entry)
     if stated_legs(entry):
         side = entry.debit_account if rule.debit else entry.credit_account if rule.credit else NIL
-        return [_of_leg(leg, follows=leg.account == side) for leg in legs]
+        return [_about(entry, leg) if leg.account == side else _of_other(leg) for leg in legs]
     debit, credit = rule.debit * entry.amount_minor, rule.credit * entry.amount_minor
     if _is_final_capture(entry):
         debit = left_of_hold - entry.amount_minor
@@ -80,8 +80,16 @@ def _touched(moves: list[Move]) -> Iterator[Move]:
     return (move for move in moves if move.account != NIL and (move.posted or move.available))
 
 
-def _of_leg(leg: Move, *, follows: bool) -> Move:
-    return leg._replace(available=leg.posted) if follows or is_operators(leg.account) else leg
+def _about(entry: Entry, leg: Move) -> Move:
+    """A leg of the account that the entry is about. A dispute's takes, and gives back, what is not available first."""
+    waiting = any(isinstance(detail, Uncollected) for detail in entry.details)
+    disputes = [detail.uncollected_minor for detail in entry.details if isinstance(detail, Dispute)] if waiting else []
+    apart = min(sum(disputes), abs(leg.posted))
+    return leg._replace(available=leg.posted - apart if leg.posted > 0 else leg.posted + apart)
+
+
+def _of_other(leg: Move) -> Move:
+    return leg._replace(available=leg.posted) if is_operators(leg.account) else leg
 
 
 def posted_legs(entry: Entry) -> list[Move]:

@@ -36,7 +36,7 @@ _TABLES: dict[type[OpenItem], tuple[str, ...]] = {
     GivenBack: ("given_back", "payment_id", "account_id", "amount_minor", "refunded_minor", "disputed_minor"),
     Dispute: (
         *("disputes", "dispute_id", "merchant", "payment_id", "customer"),
-        *("amount_minor", "currency", "is_provisional", "is_open"),
+        *("amount_minor", "currency", "is_provisional", "is_open", "uncollected_minor"),
     ),
     Receivable: ("receivables", "receivable_id", *_AMOUNT),
     JournalLeg: (

@@ -21,7 +21,16 @@ from payments.terms.methods import TERMS
 from tests.model.rules import state as states
 from tests.model.rules.effects import Effect, Parties
 from tests.model.rules.movements import CLEARING, cannot_give, cannot_pay, send
-from tests.model.rules.state import Debt, Payment, State, debt_item, deposit_item, dispute_item, is_operators
+from tests.model.rules.state import (
+    Debt,
+    Payment,
+    State,
+    debt_item,
+    deposit_item,
+    dispute_item,
+    is_operators,
+    wait_again,
+)
 
 
 def clear(state: State, _: bytes, asked: ClearDeposit, __: int) -> Effect | Reason:
@@ -84,15 +93,22 @@ def open_dispute(state: State, operation_id: bytes, asked: OpenDispute, _: int) 
         asked.merchant, asked.payment_id, asked.customer, asked.amount_minor, asked.currency, asked.is_provisional
     )
     state.disputes[operation_id] = dispute
+    waiting = state.deposits.get(asked.payment_id)
+    if waiting is not None:
+        dispute.uncollected = min(waiting.amount, dispute.amount)
+        waiting.amount -= dispute.uncollected
+        waiting.refunding += dispute.uncollected
     details: tuple[Detail, ...] = (
         Cause(CauseKind.DISPUTE, operation_id),
         state.give_back(asked.payment_id, disputed=asked.amount_minor),
         dispute_item(operation_id, dispute),
+        *([deposit_item(asked.payment_id, waiting)] if waiting is not None and dispute.uncollected else []),
     )
     contested = Posting(_disputes(asked.currency), asked.amount_minor, asked.currency)
     fee = Posting(system_account(SystemAccount.FEES, asked.currency), asked.fee_minor, asked.currency)
     parties = Parties(asked.merchant, contested.account, asked.amount_minor + asked.fee_minor, asked.currency)
-    effect = _take(state, operation_id, parties, details, contested, *([fee] if asked.fee_minor else []))
+    credits = [contested, fee] if asked.fee_minor else [contested]
+    effect = _take(state, operation_id, parties, details, *credits, uncollected=dispute.uncollected)
     if not asked.is_provisional:
         return effect
     return effect._replace(messages=(_tell_customer(operation_id, operation_id, dispute, Step.CREDIT),))
@@ -118,7 +134,8 @@ def resolve(state: State, operation_id: bytes, asked: ResolveDispute, _: int) ->
     if asked.is_won:
         effect = _give_to_merchant(state, asked.dispute_id, dispute, details)
     else:
-        effect = Effect(EntryKind.NOTED, Parties(asked.merchant), details=details)
+        gone = wait_again(state, dispute.payment_id, dispute.uncollected, 0)
+        effect = Effect(EntryKind.NOTED, Parties(asked.merchant), details=(*details, *gone))
     if asked.is_won != dispute.is_provisional:  # won and nothing to collect, or lost and paid already
         return effect
     step = Step.COLLECT if asked.is_won else Step.CREDIT
@@ -189,14 +206,24 @@ def _known(state: State, payment_id: bytes, payer: bytes, payee: bytes, amount: 
     return paid if (paid.payer, paid.payee, paid.amount, paid.currency) == (payer, payee, amount, currency) else None
 
 
-def _take(state: State, operation_id: bytes, parties: Parties, details: tuple[Detail, ...], *to: Posting) -> Effect:
-    """Debit whatever is there; what is missing is owed. The operator's own accounts always have it."""
+def _take(
+    state: State,
+    operation_id: bytes,
+    parties: Parties,
+    details: tuple[Detail, ...],
+    *to: Posting,
+    uncollected: int = 0,
+) -> Effect:
+    """Debit whatever is there; what is missing is owed. The operator's own accounts always have it.
+
+    `uncollected` of it was never available.
+    """
     account, currency = parties.debit, parties.currency
-    amount = sum(leg.amount_minor for leg in to)
+    amount = sum(leg.amount_minor for leg in to) - uncollected
     paid = amount if is_operators(account) else min(amount, max(0, state.available(account)))
     legs = [*to]
-    if paid:
-        legs.append(Posting(account, -paid, currency))
+    if paid + uncollected:
+        legs.append(Posting(account, -paid - uncollected, currency))
         state.move(account, -paid)
     if paid < amount:
         legs.append(Posting(_receivables(currency), paid - amount, currency))
@@ -220,10 +247,15 @@ def _give_to_merchant(
         Posting(dispute.merchant, amount - kept, currency),
     ]
     posted = state.post(*(leg for leg in legs if leg.amount_minor))
-    state.move(dispute.merchant, amount - kept)
+    still_waiting = dispute.payment_id in state.deposits
+    waits = min(dispute.uncollected, amount - kept) if still_waiting else 0
+    state.move(dispute.merchant, amount - kept - waits)
+    again = wait_again(state, dispute.payment_id, dispute.uncollected, waits)
     paid_down = [_pay_down(state, dispute_id, kept)] if kept else []
     parties = Parties(_disputes(currency), dispute.merchant, amount, currency)
-    return Effect(EntryKind.POSTED, parties, dispute.merchant, (Legs(posted), *details, item, *paid_down), posted)
+    return Effect(
+        EntryKind.POSTED, parties, dispute.merchant, (Legs(posted), *details, item, *again, *paid_down), posted
+    )
 
 
 def _tell_customer(cause: bytes, dispute_id: bytes, dispute: states.Dispute, step: Step) -> Credit:

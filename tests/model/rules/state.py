@@ -80,7 +80,7 @@ class Deposit:
     amount: int
     currency: str
     refunding: int = 0
-    """Taken out of the amount by refunds that a provider has not done yet."""
+    """Taken out of the amount by refunds that a provider has not done yet, and by open disputes."""
 
 
 @dataclass
@@ -111,6 +111,8 @@ class Dispute:
     amount: int
     currency: str
     is_provisional: bool
+    uncollected: int = 0
+    """What of it was not available to the merchant yet."""
 
 
 @dataclass
@@ -365,6 +367,19 @@ def deposit_item(id_: bytes, deposit: Deposit, is_open: bool = True) -> details.
     return details.Uncollected(id_, deposit.account, deposit.amount, deposit.currency, is_open, deposit.refunding)
 
 
+def wait_again(state: State, id_: bytes, taken: int, kept: int) -> tuple[details.Uncollected, ...]:
+    """A refund or dispute that had `taken` of what is not available yet is over: what is kept of it waits again."""
+    waiting = state.deposits.get(id_)
+    if waiting is None or not taken:
+        return ()
+    waiting.refunding -= taken
+    waiting.amount += kept
+    is_open = waiting.amount > 0 or waiting.refunding > 0
+    if not is_open:
+        del state.deposits[id_]
+    return (deposit_item(id_, waiting, is_open),)
+
+
 def given_back_item(id_: bytes, given: GivenBack) -> details.GivenBack:
     return details.GivenBack(id_, given.payee, given.amount, given.refunded, given.disputed)
 
@@ -379,6 +394,7 @@ def dispute_item(id_: bytes, dispute: Dispute, is_open: bool = True) -> details.
         dispute.currency,
         dispute.is_provisional,
         is_open,
+        dispute.uncollected,
     )
 
 

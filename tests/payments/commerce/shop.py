@@ -17,6 +17,7 @@ from payments.movements.instructions import (
     PayOut,
     PlaceCheckout,
     RefundOrder,
+    ResolveDispute,
     SetStanding,
 )
 from payments.postings import SystemAccount
@@ -110,6 +111,11 @@ class Shop:
                 fee_minor=0,
                 is_provisional=False,
             )
+        )
+
+    def resolve(self, dispute: Entry, is_won: bool) -> Entry:
+        return self.ask(
+            ResolveDispute(envelope=self.key(), merchant=SELLER, dispute_id=dispute.operation_id, is_won=is_won)
         )
 
     def pay_out(self, amount_minor: int, reply_to: bytes = NO_REPLY) -> Entry:

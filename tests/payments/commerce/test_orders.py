@@ -164,6 +164,32 @@ def test_a_refund_takes_first_what_is_not_available_yet(shop: Shop) -> None:
     assert shop.available() == 50_00
 
 
+@pytest.mark.parametrize(
+    ("end", "available"),
+    [("won, released", 100_00), ("released, won", 100_00), ("lost, released", 40_00), ("released, lost", 40_00)],
+)
+def test_a_dispute_takes_first_what_is_not_available_yet(shop: Shop, end: str, available: int) -> None:
+    """It was taken from what was available, or owed, while the same money could still be released and paid out."""
+    shop.sold(is_on_delivery=True)
+    shop.fund(50_00)
+    dispute = shop.dispute(60_00)
+    assert shop.available() == 50_00
+    for step in end.split(", "):
+        if step == "released":
+            shop.release()
+        else:
+            shop.resolve(dispute, is_won=step == "won")
+            assert shop.available() - 50_00 in {0, available}, "what is won waits for the delivery, too"
+    assert shop.available() == 50_00 + available
+
+
+def test_a_dispute_of_all_that_waits_ends_with_it(shop: Shop) -> None:
+    shop.sold(is_on_delivery=True)
+    shop.resolve(shop.dispute(100_00), is_won=False)
+    assert shop.release().reason is Reason.DEPOSIT_NOT_FOUND
+    assert shop.close().kind is EntryKind.ACCOUNT_CLOSED
+
+
 def test_an_order_that_is_refunded_before_its_delivery_waits_for_none(shop: Shop) -> None:
     shop.sold(is_on_delivery=True)
     for amount_minor in (40_00, 60_00):

@@ -15,7 +15,7 @@ from payments.commerce import orders, requests, shares
 from payments.commerce.connector import ConnectorResult, Outcome
 from payments.entries import Credit, Entry, EntryKind, Source
 from payments.items import profiles
-from payments.items.details import GivenBack, Hold, Journal, JournalLeg, Legs
+from payments.items.details import GivenBack, Hold, Journal, JournalLeg, Legs, Receivable
 from payments.movements import (
     assessing,
     deciding,
@@ -156,13 +156,16 @@ def returned_refund_stays_counted(patch: pytest.MonkeyPatch) -> None:
 
 
 def involuntary_debit_forgets_the_shortfall(patch: pytest.MonkeyPatch) -> None:
-    def collect(book_: Book, credit: Credit, source: Source) -> Entry:
-        entry = right(book_, credit, source)
-        kept = [detail for detail in entry.details if type(detail).__name__ != "Receivable"]
-        return entry._replace(details=tuple(kept))
+    def debit(*args: Any) -> Deed:
+        deed = right(*args)
+        return deed._replace(details=tuple(detail for detail in deed.details if not isinstance(detail, Receivable)))
 
-    right = disputes.collect
-    patch.setattr(disputes, "collect", collect)
+    right = deeds.debit_involuntarily
+    patch.setattr(disputes, "debit_involuntarily", debit)
+
+
+def what_is_contested_is_released_as_well(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(disputes, "uncollected_moved", lambda *_: ())
 
 
 def provisional_credit_is_paid_twice(patch: pytest.MonkeyPatch) -> None:
@@ -287,6 +290,7 @@ FAULTS: list[Plant] = [
     journal_leaves_a_leg_unsettled,
     returned_refund_stays_counted,
     involuntary_debit_forgets_the_shortfall,
+    what_is_contested_is_released_as_well,
     provisional_credit_is_paid_twice,
     keys_are_forgotten_after_a_day,
     key_with_another_body_is_a_repeat,

@@ -16,7 +16,7 @@ from runtime.postgres import connect
 from schemas.codec.fields import REASONS
 from schemas.partitioning import shard_of
 from sinks.balances import prepare_session
-from tests.sinks.every_kind import BERT, CANCELLED_CHECKOUT, CHECKOUT, SHARDS, EveryKind
+from tests.sinks.every_kind import BERT, CANCELLED_CHECKOUT, CHECKOUT, CHECKOUTS, CONTESTED_CHECKOUT, SHARDS, EveryKind
 from tests.sinks.shards_in_memory import ShardsInMemory
 from tests.sinks.test_every_kind import apply, rows
 
@@ -41,9 +41,7 @@ def connection(database: str, shards: ShardsInMemory) -> Iterator[Connection]:
 
 def orders_of(shards: ShardsInMemory) -> dict[bytes, PaymentOrder]:
     """As they stand."""
-    found = (
-        one for s in shards.shards for checkout in (CHECKOUT, CANCELLED_CHECKOUT) for one in s.book.items.of(checkout)
-    )
+    found = (one for s in shards.shards for checkout in CHECKOUTS for one in s.book.items.of(checkout))
     return {order.item_id: order for order in found if isinstance(order, PaymentOrder)}
 
 
@@ -83,9 +81,9 @@ def test_orders_are_told_as_their_shard_and_their_sellers_have_them(
 
 
 def test_what_is_delivered_or_due_at_once_is_released(connection: Connection) -> None:
-    """900 was cancelled, 988 is unknown, 266 was declined, 100 had no seller."""
+    """900 was cancelled, 988 is unknown, 266 was declined, 100 had no seller, 1100 and 1400 wait for their delivery."""
     found = rows(connection, "SELECT payment_order_id FROM payment_order_states WHERE is_released")
-    assert {name for (name,) in found} == {"1000", "477", "500", "40"}
+    assert {name for (name,) in found} == {"1000", "477", "500", "40", "1200", "1300"}
 
 
 def test_a_checkout_is_done_when_all_of_its_orders_are(connection: Connection) -> None:
@@ -94,6 +92,7 @@ def test_a_checkout_is_done_when_all_of_its_orders_are(connection: Connection) -
     assert {id_.bytes: row for id_, *row in rows(connection, query)} == {
         CHECKOUT: [*told, False],
         CANCELLED_CHECKOUT: [*told, True],
+        CONTESTED_CHECKOUT: [*told, True],
     }
 
 

@@ -60,6 +60,12 @@ def _uncollected(entry: Entry, before: Uncollected | None, after: Uncollected, p
     if leg is not None and terms is not None:
         require(place, "an uncollected order", uncollected_share(entry, before, leg, terms), after)
         return
+    contested = detail_of(entry, Dispute)
+    if contested is not None:
+        require(
+            place, "what is uncollected of a dispute", _disputed(entry, require_open(before, place), contested), after
+        )
+        return
     deposit = Uncollected(entry.operation_id, entry.credit_account, entry.amount_minor, entry.currency, is_open=True)
     opens = entry.kind is EntryKind.POSTED_UNCOLLECTED
     expected = deposit if opens else require_open(before, place)._replace(is_open=False)
@@ -67,11 +73,25 @@ def _uncollected(entry: Entry, before: Uncollected | None, after: Uncollected, p
     require(place, "amount_minor of the deposit", after.amount_minor, entry.amount_minor)
 
 
+def _disputed(entry: Entry, so_far: Uncollected, dispute: Dispute) -> Uncollected:
+    """What is not available yet when part of it is contested, is lost, or is the merchant's again less its debts."""
+    taken = dispute.uncollected_minor
+    if entry.kind is EntryKind.DEBITED:
+        amount, refunding = -taken, taken
+    else:
+        back = sum(leg.posted for leg in posted_legs(entry) if leg.account == dispute.owner)
+        amount, refunding = min(taken, back), -taken
+    amount, refunding = so_far.amount_minor + amount, so_far.refunding_minor + refunding
+    return so_far._replace(amount_minor=amount, refunding_minor=refunding, is_open=amount + refunding > 0)
+
+
 def _given_back(entry: Entry, before: GivenBack | None, after: GivenBack, place: str) -> None:
     contested = detail_of(entry, Dispute)
     leg, terms = detail_of(entry, JournalLeg), detail_of(entry, OrderTerms)
     disputed = contested.amount_minor if contested is not None else 0
     payment = contested.payment_id if contested is not None else cause_of(entry)
+    if contested is not None:
+        require(place, "the payment of a dispute", after.item_id, payment)
     so_far = before or GivenBack(payment, entry.debit_account, after.amount_minor, 0, 0)
     sign = -1 if entry.kind in (EntryKind.RETURNED, EntryKind.POSTED) else 1
     if leg is not None and terms is not None:
@@ -94,6 +114,8 @@ def _dispute(entry: Entry, before: Dispute | None, after: Dispute, place: str) -
     else:
         expected = require_open(before, place)._replace(is_open=after.is_open)
     require(place, "a dispute", expected, after)
+    if after.uncollected_minor and entry.kind is EntryKind.DEBITED and detail_of(entry, Uncollected) is None:
+        raise Differs(Invariant.LIMITS, place, "what a dispute takes out of what is uncollected", "none that is")
     moved = after.amount_minor if entry.kind is EntryKind.DEBITED else -after.amount_minor
     if entry.kind is not EntryKind.NOTED:
         found = posted_on(entry, SystemAccount.DISPUTES, after.currency)
