@@ -250,6 +250,14 @@ def connectors() -> None:
 
 
 @app.command()
+def publisher() -> None:
+    """Tell the world what the ledger says, one event per change, in the foreground."""
+    from millrace.commands.services import run_publisher
+
+    run_publisher()
+
+
+@app.command()
 def ticker() -> None:
     """Tell every shard the time, once a second, in the foreground: holds expire by it."""
     from millrace.commands.services import run_ticker

@@ -37,6 +37,10 @@ def _webhooks(_: Settings) -> Iterator[Service]:
     yield Service(name="webhooks", argv=_millrace("webhooks"), group="connectors", stop_timeout_ms=20_000)
 
 
+def _publisher(_: Settings) -> Iterator[Service]:
+    yield Service(name="publisher", argv=_millrace("publisher"), group="sink", stop_timeout_ms=20_000)
+
+
 def _archive(settings: Settings) -> Iterator[Service]:
     """Where there is a folder to archive to."""
     if settings.archive_dir is not None:
@@ -84,6 +88,7 @@ PIPELINE: tuple[ServicesOf, ...] = (
     _watch,
     _sink,
     _quarantine_sink,
+    _publisher,
     _events_sink,
     _webhooks,
     _archive,

@@ -1,15 +1,17 @@
 """A reader of assigned partitions: committed records in order, from positions that the caller keeps.
 
-Reads one topic; keeps no position beyond what was handed out; writes group offsets, for lag tooling alone. It is no
-member of any group: nobody rebalances it, and two readers do not know of each other.
+Reads one topic; keeps no position beyond what was handed out; writes group offsets, for lag tooling alone (or has them
+moved by a transaction of its caller's). It is no member of any group: nobody rebalances it, and two readers do not know
+of each other.
 """
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from runtime.exactly_once.membership import COMMITTED_DEADLINE_S, once_coordinated
 from runtime.kafka_client import ANSWER_TIMEOUT_MS, AccessRefused, Brokers, is_refusal
 from runtime.kafka_login import refuse_wrong_login
 
@@ -26,6 +28,7 @@ class AssignedReader:
     """`group` only names where `commit` leaves the positions."""
 
     def __init__(self, brokers: Brokers, topic: str, group: str) -> None:
+        self._paused: set[int] = set()
         self._brokers = brokers
         self._topic = topic
         self._consumer = Consumer(
@@ -111,6 +114,29 @@ class AssignedReader:
         self._consumer.commit(
             offsets=[TopicPartition(self._topic, shard, at) for shard, at in next_offsets.items()], asynchronous=True
         )
+
+    def committed(self, partitions: Collection[int]) -> dict[int, TopicPartition]:
+        """The positions of the group with their metadata, as far as it has any, once the transactions that move them
+        are decided. Raises KafkaException.
+        """
+        asked = [TopicPartition(self._topic, partition) for partition in partitions]
+        found = once_coordinated(lambda left_s: self._consumer.committed(asked, left_s), COMMITTED_DEADLINE_S)
+        for one in found:
+            if one.error:
+                raise KafkaException(one.error)
+        return {one.partition: one for one in found if one.offset >= 0}
+
+    def group_metadata(self) -> bytes:
+        """For positions that move in a transaction. Names no member: the transactional id alone fences them."""
+        metadata: bytes = self._consumer.consumer_group_metadata()
+        return metadata
+
+    def pause(self, partitions: Collection[int]) -> None:
+        """Read nothing more of these, and of all others."""
+        wanted = set(partitions)
+        self._consumer.pause([TopicPartition(self._topic, each) for each in wanted - self._paused])
+        self._consumer.resume([TopicPartition(self._topic, each) for each in self._paused - wanted])
+        self._paused = wanted
 
     def close(self) -> None:
         self._consumer.close()

@@ -137,6 +137,9 @@ class Settings(BaseSettings):
     webhook_local_receivers: bool = False
     """Webhooks may go to private and loopback addresses, and by plain HTTP. For one's own machine and tests alone."""
 
+    event_source: str = "urn:millrace"
+    """`ce_source` of this installation's public events, a URI: other for each whose events meet somewhere."""
+
     scheduler_payments_per_s: int = Field(500, ge=10, le=10_000)
     """What one scheduler sends of what is due, at most: 1,000,000 standing orders of one midnight take 33 minutes, and
     500 are a fortieth of what one worker decides."""

@@ -159,7 +159,7 @@ CONNECTOR = Principal(
 )
 PUBLISHING = Principal(
     "millrace-publisher",
-    "`millrace publish`",
+    "`millrace publisher`",
     (
         *_read("what becomes public", LEDGER),
         *_read("the start gate asks who has a transaction open where this stage writes", EVENTS),

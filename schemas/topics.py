@@ -140,7 +140,7 @@ EVENTS = Topic(
     public=True,
     archived=False,
 )
-"""Derived from the ledger, so it is not archived beside it. Partition: the shard that the payment's id carries."""
+"""Derived from the ledger, so it is not archived beside it. Partition: murmur2 of the key, like Java's."""
 
 CATALOGUE: tuple[Topic, ...] = (
     COMMANDS,

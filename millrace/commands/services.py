@@ -88,6 +88,14 @@ def run_connectors() -> NoReturn:
     raise SystemExit(run(_let_in()))
 
 
+def run_publisher() -> NoReturn:
+    """Ledger to public events."""
+    _log_to_stderr()
+    from streams.publish.service import run
+
+    raise SystemExit(run(_let_in()))
+
+
 def run_ticker() -> NoReturn:
     """Time, for shards without traffic."""
     _log_to_stderr()

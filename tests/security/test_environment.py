@@ -66,6 +66,7 @@ def test_each_service_knows_its_own_login_alone(secured: LocalEnvironment) -> No
         "quarantine-sink": access.QUARANTINE_SINK.name,
         "events-sink": access.EVENTS_SINK.name,
         "webhooks": access.WEBHOOKS.name,
+        "publisher": access.PUBLISHING.name,
         "connectors": access.CONNECTOR.name,
         "worker-0": access.WORKER.name,
         "ticker": access.TICKER.name,

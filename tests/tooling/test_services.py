@@ -29,7 +29,7 @@ def service(name: str, group: str) -> Service:
 
 def test_the_pipeline_starts_from_its_end_so_that_nothing_is_produced_for_nobody() -> None:
     groups = groups_of(Plan("home", pipeline_services(Settings())))
-    assert [group[0].group for group in groups] == ["topics", "watch", "sink", "workers", "api"]
+    assert [group[0].group for group in groups] == ["topics", "watch", "sink", "connectors", "workers", "api"]
 
 
 def test_topics_are_made_before_anybody_reads_one() -> None:

@@ -1,0 +1,1 @@
+"""publish: one public event per change, in order, exactly once."""
