@@ -26,6 +26,8 @@ from ingest_api.holds import routes as holds
 from ingest_api.http import openapi
 from ingest_api.http.call import Call
 from ingest_api.http.serving import Application, HotRoutes, Operation, as_response, internal_error
+from ingest_api.identity.machines import routes as api_keys
+from ingest_api.identity.machines.door import MachineDoor
 from ingest_api.journals import routes as journals
 from ingest_api.owners import routes as owners
 from ingest_api.problems import Fault, FieldError, Problem
@@ -52,9 +54,8 @@ def make_app(services: Services) -> Application:
     """The ASGI application of one process. Its lifespan starts and stops the services."""
     app = make_fastapi()
     app.state.services = services
-    return AuditedCalls(
-        HotRoutes(app, services, HOT_OPERATIONS), services.audit, services.tokens, HOT_OPERATIONS.keys()
-    )
+    hot = HotRoutes(app, services, HOT_OPERATIONS)
+    return MachineDoor(AuditedCalls(hot, services.audit, services.tokens, HOT_OPERATIONS.keys()), services)
 
 
 def make_fastapi() -> FastAPI:
@@ -80,6 +81,7 @@ def make_fastapi() -> FastAPI:
         screening,
         quarantine,
         audit_log,
+        api_keys,
     )
     for noun in nouns:
         app.include_router(noun.router, prefix=PREFIX)

@@ -49,6 +49,11 @@ class Fault(StrEnum):
     INVALID_GRANT = "invalid_grant"
     INVALID_SCOPE = "invalid_scope"
     UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
+    SIGNATURE_INVALID = "signature_invalid"
+    NETWORK_REFUSED = "network_refused"
+    KEY_UNKNOWN = "api_key_not_found"
+    KEY_ENDED = "api_key_ended"
+    KEYS_TOO_MANY = "too_many_api_keys"
     ROUTE_UNKNOWN = "route_unknown"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     PAYMENT_NOT_FOUND = "payment_not_found"
@@ -113,6 +118,11 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.INVALID_GRANT: (400, "The credentials or the refresh token are not valid"),
     Fault.INVALID_SCOPE: (400, "The scope is not one that can be given"),
     Fault.UNSUPPORTED_GRANT_TYPE: (400, "The grant type is not offered"),
+    Fault.SIGNATURE_INVALID: (401, "The signature of the request is not valid"),
+    Fault.NETWORK_REFUSED: (403, "The API key is not allowed from here"),
+    Fault.KEY_UNKNOWN: (404, "No such API key"),
+    Fault.KEY_ENDED: (409, "The API key has ended"),
+    Fault.KEYS_TOO_MANY: (409, "Too many API keys"),
     Fault.ROUTE_UNKNOWN: (404, "No such route"),
     Fault.METHOD_NOT_ALLOWED: (405, "The method is not offered here"),
     Fault.PAYMENT_NOT_FOUND: (404, "No such payment"),

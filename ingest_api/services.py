@@ -8,6 +8,7 @@ from ingest_api.audit_log.log import AuditLog
 from ingest_api.commerce.orders import Orders
 from ingest_api.http.body_budget import BodyBudget
 from ingest_api.http.rate_limit import ClientRateLimit
+from ingest_api.identity.machines.machines import Machines
 from ingest_api.identity.service import Identity
 from ingest_api.identity.tokens import TokenVerifier
 from ingest_api.owners.access import Access
@@ -36,6 +37,7 @@ class Services:
     earlier: EarlierDecisions
     aliases: Aliases
     identity: Identity
+    machines: Machines
     owners: OwnerRegister
     access: Access
     schedules: ScheduleRegister
@@ -55,16 +57,19 @@ class Services:
         database = Database(settings.database_url, settings.api_database_connections, settings.api_waiting_calls)
         aliases = Aliases.of(settings)
         submission = Submission(publisher, waiting, earlier, settings.shards)
+        audit = AuditLog.of(settings)
+        identity = Identity.of(settings)
         return cls(
             settings,
             TokenVerifier.of(settings),
             ClientRateLimit(settings.api_client_commands_per_s, settings.api_client_burst),
             BodyBudget(settings.api_body_bytes),
-            AuditLog.of(settings),
+            audit,
             database,
             earlier,
             aliases,
-            Identity.of(settings),
+            identity,
+            Machines.of(settings, identity.users, audit),
             OwnerRegister.of(settings, aliases.register),
             Access(database),
             ScheduleRegister.of(settings),
@@ -86,6 +91,7 @@ class Services:
             await self.earlier.open()
             await self.aliases.open()
             await self.identity.open()
+            await self.machines.open()
             await self.owners.open()
             await self.schedules.open()
             await self.orders.open()
@@ -105,6 +111,7 @@ class Services:
         await self.orders.close()
         await self.schedules.close()
         await self.owners.close()
+        await self.machines.close()
         await self.identity.close()
         await self.aliases.close()
         await self.earlier.close()

@@ -182,6 +182,10 @@ class Settings(BaseSettings):
     personal_keys: SecretStr | None = None
     """The content of such a file. A file is better than a variable: children don't inherit it."""
 
+    api_public_url: str = ""
+    """Where callers reach the API, with scheme and host: what signed requests (RFC 9421) name. Unset = as the call says,
+    which is right where no gateway ends TLS."""
+
     api_token_issuer: str = "millrace"
     api_token_audience: str = "millrace-api"
     api_token_keys_file: Path | None = None

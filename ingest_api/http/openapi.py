@@ -27,6 +27,7 @@ from ingest_api.http.bodies import (
     TransferLine,
 )
 from ingest_api.http.resources import RESOURCES, Health, Payment, ProblemBody
+from ingest_api.identity.machines.shown import RESOURCES as API_KEY_RESOURCES
 from ingest_api.identity.tokens import Scope
 from ingest_api.journals.shown import RESOURCES as JOURNAL_RESOURCES
 from ingest_api.owners.shown import RESOURCES as OWNER_RESOURCES
@@ -206,6 +207,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             *HOLD_RESOURCES,
             *DISPUTE_RESOURCES,
             *JOURNAL_RESOURCES,
+            *API_KEY_RESOURCES,
             *AUDIT_RESOURCES,
             *CASE_RESOURCES,
             *RISK_RESOURCES,

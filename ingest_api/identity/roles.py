@@ -30,9 +30,20 @@ _CUSTOMER: Final = frozenset(
         Scope.ALIASES_WRITE,
         Scope.USERS_READ,
         Scope.USERS_WRITE,
+        Scope.API_KEYS_READ,
+        Scope.API_KEYS_WRITE,
     }
 )
-_STAFF: Final = frozenset({Scope.PAYMENTS_READ, Scope.ACCOUNTS_READ, Scope.USERS_READ, Scope.USERS_WRITE})
+_STAFF: Final = frozenset(
+    {
+        Scope.PAYMENTS_READ,
+        Scope.ACCOUNTS_READ,
+        Scope.USERS_READ,
+        Scope.USERS_WRITE,
+        Scope.API_KEYS_READ,
+        Scope.API_KEYS_WRITE,
+    }
+)
 
 SCOPES_OF: Final[dict[UserRole, frozenset[Scope]]] = {
     UserRole.CUSTOMER: _CUSTOMER,
@@ -47,9 +58,9 @@ SCOPES_OF: Final[dict[UserRole, frozenset[Scope]]] = {
         Scope.ALIASES_READ,
         Scope.ALIASES_VERIFY,
     },
-    UserRole.FINANCE: _STAFF | {Scope.ACCOUNTS_OPERATE, Scope.QUARANTINE_READ, Scope.LEDGER_WRITE},
+    UserRole.FINANCE: _STAFF | {Scope.AUDIT_READ, Scope.ACCOUNTS_OPERATE, Scope.QUARANTINE_READ, Scope.LEDGER_WRITE},
     UserRole.RISK_ANALYST: _STAFF | {Scope.CASES_READ, Scope.CASES_DECIDE},
-    UserRole.ADMIN: _STAFF | {Scope.USERS_ADMIN},
+    UserRole.ADMIN: _STAFF | {Scope.USERS_ADMIN, Scope.AUDIT_READ},
     UserRole.SERVICE: _CUSTOMER | {Scope.ACCOUNTS_ANY},
 }
 
@@ -61,6 +72,7 @@ NEED_SECOND_FACTOR: Final = frozenset(
         Scope.LEDGER_WRITE,
         Scope.ALIASES_VERIFY,
         Scope.USERS_ADMIN,
+        Scope.API_KEYS_WRITE,
     }
 )
 """Of users alone: a session has these for as long after a second factor as MILLRACE_AUTH_SECOND_FACTOR_S says."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from ingest_api.app import make_fastapi
+from ingest_api.identity.machines.key import KEY
 from ingest_api.identity.tokens import Scope
 from payments.identifiers import ACCOUNT, ORDER, PAYMENT, SCHEDULE, format_id
 from tests.ingest_api.owners import stored
@@ -27,6 +28,7 @@ class Things(NamedTuple):
     """What is somebody's, by the name that it has in a path."""
 
     user_id: str
+    key_id: str
     account_id: str
     payment_id: str
     alias_id: str
@@ -43,6 +45,7 @@ class Things(NamedTuple):
 
 NOBODYS = Things(
     CARLA,
+    format_id(KEY, b"\x70" * 16),
     format_id(ACCOUNT, b"\x71" * 16),
     format_id(PAYMENT, b"\x72" * 16),
     format_id("als", b"\x73" * 16),
@@ -77,6 +80,7 @@ BODIES: dict[Route, Callable[[Things], Any]] = {
     ("POST", "/v1/wallet/credit"): lambda its: PARTIES | {"user": its.user_id},
     ("POST", "/v1/wallet/debit"): lambda its: PARTIES | {"user": its.user_id},
     ("POST", "/v1/accounts/{account_id}/owners"): lambda its: {"user": BERTA, "role": "co_owner"},
+    ("POST", "/v1/api-keys/{key_id}/roll"): lambda its: {},
     ("PUT", "/v1/accounts/{account_id}"): lambda its: {"status": "frozen", "overdraft_limit": "5.00"},
     ("POST", "/v1/aliases"): lambda its: {
         "user": its.user_id,
@@ -122,6 +126,8 @@ OPERATORS = {route: 403 for route in ROUTES if route[1].startswith(_FOR_OPERATOR
 
 NAME_NOTHING: dict[Route, str] = {
     ("POST", "/v1/accounts"): "opens the caller's own; test_owners has who else may be named",
+    ("POST", "/v1/api-keys"): "makes the caller's own",
+    ("GET", "/v1/api-keys"): "lists the caller's own",
     ("GET", "/livez"): "for everybody",
     ("GET", "/readyz"): "for everybody",
     ("POST", "/v1/payments"): "pays others with the caller's card",
@@ -161,15 +167,17 @@ async def annas(world: World) -> Things:
     schedule = (await world.anna("POST", "/v1/scheduled-transfers", parties)).json()["id"]
     lines = {"lines": [PARTIES | {"seller_account": account}]}
     order = (await world.anna("POST", "/v1/order", lines)).json()["id"]
+    of_a_till = {"name": "till", "scopes": ["accounts:read"]}
+    key = (await world.anna("POST", "/v1/api-keys", of_a_till)).json()["id"]
     paid, sold = world.paid(account, payee, b"\x41" * 16), world.sold(account, "order-anna")
     paid_out = world.paid_out(account, b"\x42" * 16)
-    return Things(ANNA, account, paid, alias, schedule, order, sold, paid_out, **stored.stored_of(world, account, payee))
+    return Things(ANNA, key, account, paid, alias, schedule, order, sold, paid_out, **stored.stored_of(world, account, payee))
 
 
 def everything(world: World) -> list[Any]:
     """All that a stranger could change."""
     tables = ("accounts", "account_owners", "account_owner_changes", "aliases", "personal_values", "personal_index")
-    return [world.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables] + [len(world.partition.entries)]
+    return [world.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in (*tables, "api_keys")] + [len(world.partition.entries)]
 
 
 def test_every_route_has_a_decision() -> None:

@@ -40,6 +40,8 @@ CUSTOMER = (
     Scope.ACCOUNTS_WRITE,
     Scope.ALIASES_READ,
     Scope.ALIASES_WRITE,
+    Scope.API_KEYS_READ,
+    Scope.API_KEYS_WRITE,
 )
 ANNA, BERTA, CARLA = (format_id(USER, bytes([number]) * 16) for number in (0x51, 0x52, 0x53))
 
@@ -196,6 +198,7 @@ async def running_world(settings: Settings) -> AsyncIterator[World]:
     services = Services(**vars(made) | replaced)
     databases = (
         services.audit,
+        services.machines,
         *(services.database, services.earlier, services.aliases, services.identity, services.owners),
         *(services.schedules, services.orders, services.screening),
     )
