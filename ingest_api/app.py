@@ -36,6 +36,7 @@ from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
 from ingest_api.screening import routes as screening
 from ingest_api.services import Services
+from ingest_api.public_events import routes as public_events
 from ingest_api.statements import routes as statements
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ logger = logging.getLogger(__name__)
 PREFIX = "/v1"
 HOT_OPERATIONS: dict[str, Operation] = {
     prefix + path: operation
+from ingest_api.webhook_endpoints import routes as webhook_endpoints
     for prefix in (PREFIX, "")
     for path, operation in (("/transfers", transfers.create_transfer), ("/transfers:batch", batches.accept_batch))
 }
@@ -91,6 +93,8 @@ def make_fastapi() -> FastAPI:
     app.add_exception_handler(RequestValidationError, _parameter_problem)
     app.add_exception_handler(Exception, _internal_problem)
     documented = openapi.document(app, release)
+        public_events,
+        webhook_endpoints,
     app.openapi = lambda: documented  # type: ignore[method-assign]
     return app
 

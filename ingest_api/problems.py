@@ -81,6 +81,11 @@ class Fault(StrEnum):
     RATE_LIMITED = "rate_limited"
     QUEUE_FULL = "queue_full"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    ENDPOINT_UNKNOWN = "webhook_endpoint_not_found"
+    ENDPOINT_DISABLED = "webhook_endpoint_disabled"
+    ENDPOINTS_TOO_MANY = "too_many_webhook_endpoints"
+    DELIVERY_UNKNOWN = "webhook_delivery_not_found"
+    EVENT_UNKNOWN = "event_not_found"
     NOT_YET_VISIBLE = "not_yet_visible"
     DATABASE_UNAVAILABLE = "database_unavailable"
     INTERNAL = "internal_error"
@@ -159,6 +164,11 @@ STATUS: dict[Code, tuple[int, str]] = {
     AmountProblem.TOO_MANY_DECIMALS: (422, "The amount has too many decimals"),
     AmountProblem.TOO_LARGE: (422, "The amount is too large"),
     Reason.ACCOUNT_NOT_FOUND: (404, "No such account"),
+    Fault.ENDPOINT_UNKNOWN: (404, "No such webhook endpoint"),
+    Fault.ENDPOINT_DISABLED: (409, "The webhook endpoint is disabled"),
+    Fault.ENDPOINTS_TOO_MANY: (422, "Too many webhook endpoints"),
+    Fault.DELIVERY_UNKNOWN: (404, "No such delivery"),
+    Fault.EVENT_UNKNOWN: (404, "No such event"),
     Reason.ACCOUNT_FROZEN: (422, "The account is frozen"),
     Reason.ACCOUNT_CLOSED: (422, "The account is closed"),
     Reason.CURRENCY_MISMATCH: (422, "The account has another currency"),

@@ -23,6 +23,7 @@ from ingest_api.screening.desk import Screening
 from ingest_api.submission import Submission
 from runtime.settings import Settings
 
+from ingest_api.webhook_endpoints.register import EndpointRegister
 
 @dataclass(frozen=True)
 class Services:
@@ -45,6 +46,7 @@ class Services:
     waiting: WaitingCalls
     listener: ReplyListener
     publisher: Publisher
+    webhooks: EndpointRegister
     submission: Submission
     screening: Screening
     risk_keys: RiskKeys
@@ -80,6 +82,7 @@ class Services:
             submission,
             Screening.of(settings, submission),
             RiskKeys.of(settings),
+            EndpointRegister.of(settings),
         )
 
     async def start(self) -> None:
@@ -103,6 +106,7 @@ class Services:
     async def stop(self) -> None:
         self.waiting.close()
         await self.screening.close()
+            await self.webhooks.open()
         await self.publisher.stop()
         await self.listener.stop()
         await self._close_databases()
@@ -117,3 +121,4 @@ class Services:
         await self.earlier.close()
         await self.audit.close()
         await self.database.close()
+        await self.webhooks.close()

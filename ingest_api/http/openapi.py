@@ -37,12 +37,14 @@ from ingest_api.schedules.shown import RESOURCES as SCHEDULE_RESOURCES
 from ingest_api.screening.shown import RESOURCES as SCREENING_RESOURCES
 from ingest_api.statements.shown import RESOURCES as STATEMENT_RESOURCES
 
+from ingest_api.public_events.shown import RESOURCES as EVENT_RESOURCES
 TITLE = "Millrace"
 _BODIES: tuple[type, ...] = (
     TransferBody,
     DepositBody,
     NewAccountBody,
     AccountChangeBody,
+from ingest_api.webhook_endpoints.shown import RESOURCES as WEBHOOK_RESOURCES
     TransferLine,
     DepositLine,
     AccountLine,
@@ -225,3 +227,5 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             if operation["responses"].get("422", {}).get("content", {}).get("application/json"):
                 operation["responses"]["422"] = problem_answer(422)
     return described
+            *WEBHOOK_RESOURCES,
+            *EVENT_RESOURCES,

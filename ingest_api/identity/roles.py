@@ -28,6 +28,8 @@ _CUSTOMER: Final = frozenset(
         Scope.ACCOUNTS_WRITE,
         Scope.ALIASES_READ,
         Scope.ALIASES_WRITE,
+        Scope.WEBHOOKS_READ,
+        Scope.WEBHOOKS_WRITE,
         Scope.USERS_READ,
         Scope.USERS_WRITE,
         Scope.API_KEYS_READ,
@@ -42,6 +44,8 @@ _STAFF: Final = frozenset(
         Scope.USERS_WRITE,
         Scope.API_KEYS_READ,
         Scope.API_KEYS_WRITE,
+        Scope.WEBHOOKS_READ,
+        Scope.WEBHOOKS_WRITE,
     }
 )
 

@@ -50,6 +50,8 @@ class Scope(StrEnum):
     ALIASES_VERIFY = "aliases:verify"
     """For who has seen that an address is its user's: money sent to it arrives there."""
     AUDIT_READ = "audit:read"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
     API_KEYS_READ = "api_keys:read"
     API_KEYS_WRITE = "api_keys:write"
     USERS_READ = "users:read"

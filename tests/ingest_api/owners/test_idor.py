@@ -17,6 +17,7 @@ from ingest_api.identity.tokens import Scope
 from payments.identifiers import ACCOUNT, ORDER, PAYMENT, SCHEDULE, format_id
 from tests.ingest_api.owners import stored
 from tests.ingest_api.owners.world import ANNA, BERTA, CARLA, Caller, World
+from tests.ingest_api.webhooks import hooks
 
 Route = tuple[str, str]
 ROUTES: list[Route] = [
@@ -42,6 +43,9 @@ class Things(NamedTuple):
     receivable_id: str = stored.NOBODYS["receivable_id"]
     journal_id: str = stored.NOBODYS["journal_id"]
 
+    endpoint_id: str = hooks.NOBODYS["endpoint_id"]
+    delivery_id: str = hooks.NOBODYS["delivery_id"]
+    event_id: str = hooks.NOBODYS["event_id"]
 
 NOBODYS = Things(
     CARLA,
@@ -88,6 +92,7 @@ BODIES: dict[Route, Callable[[Things], Any]] = {
         "value": "berta@example.com",
         "account": its.account_id,
     },
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): lambda its: {"url": "https://berta.example/"},
     ("POST", "/v1/scheduled-transfers"): lambda its: (
         PARTIES | {"from_account": its.account_id, "to_account": PAYEE, "starts": "2099-01-01"}
     ),
@@ -112,6 +117,7 @@ QUERIES: dict[Route, Callable[[Things], str]] = {
     ("GET", "/v1/balance"): lambda its: f"?accountId={its.account_id}",
     ("GET", "/v1/accounts/{account_id}/statement"): lambda _: "?month=2026-10",
     ("GET", "/v1/accounts/{account_id}/tax-report"): lambda _: "?year=2025",
+    ("GET", "/v1/events"): lambda its: f"?account={its.account_id}",
 }
 """Where a thing is named in the query, or something else has to be."""
 
@@ -137,6 +143,8 @@ NAME_NOTHING: dict[Route, str] = {
 MATRIX = [route for route in ROUTES if route not in OPERATORS and route not in NAME_NOTHING]
 
 
+    ("POST", "/v1/webhook-endpoints"): "makes the caller's own; test_endpoints has whose events it gets",
+    ("GET", "/v1/webhook-endpoints"): "lists the caller's own",
 class Told(NamedTuple):
     """What an answer tells, without what the caller sent."""
 
@@ -171,13 +179,17 @@ async def annas(world: World) -> Things:
     key = (await world.anna("POST", "/v1/api-keys", of_a_till)).json()["id"]
     paid, sold = world.paid(account, payee, b"\x41" * 16), world.sold(account, "order-anna")
     paid_out = world.paid_out(account, b"\x42" * 16)
-    return Things(ANNA, key, account, paid, alias, schedule, order, sold, paid_out, **stored.stored_of(world, account, payee))
+    more = stored.stored_of(world, account, payee) | await hooks.hooks_of(world, world.anna, account, payee)
+    return Things(ANNA, key, account, paid, alias, schedule, order, sold, paid_out, **more)
+
+
+HOOKS = ("webhook_endpoints", "webhook_secrets", "webhook_deliveries")
 
 
 def everything(world: World) -> list[Any]:
     """All that a stranger could change."""
     tables = ("accounts", "account_owners", "account_owner_changes", "aliases", "personal_values", "personal_index")
-    return [world.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in (*tables, "api_keys")] + [len(world.partition.entries)]
+    return [world.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in (*tables, "api_keys", *HOOKS)] + [len(world.partition.entries)]
 
 
 def test_every_route_has_a_decision() -> None:

@@ -44,6 +44,8 @@ CUSTOMER = (
     Scope.API_KEYS_WRITE,
 )
 ANNA, BERTA, CARLA = (format_id(USER, bytes([number]) * 16) for number in (0x51, 0x52, 0x53))
+    Scope.WEBHOOKS_READ,
+    Scope.WEBHOOKS_WRITE,
 
 _PAID = "INSERT INTO decisions VALUES (%s, 0, 0, %s, %s, 100, 'EUR', now(), 0, 0, 0, 0, 0, '') RETURNING 1"
 _SOLD = """
@@ -203,6 +205,7 @@ async def running_world(settings: Settings) -> AsyncIterator[World]:
         *(services.schedules, services.orders, services.screening),
     )
     for database in databases:
+        services.webhooks,
         await database.open()
     transport = httpx.ASGITransport(make_app(services))
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:

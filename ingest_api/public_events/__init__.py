@@ -1,0 +1,1 @@
+"""Public events over HTTP: the catch-up for webhooks that were missed."""

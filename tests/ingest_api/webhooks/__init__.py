@@ -1,0 +1,1 @@
+"""Webhook endpoints and events over HTTP, with the app in memory and a real Postgres."""

@@ -1,0 +1,71 @@
+"""GET /v1/events: everything in order and once, of one's own accounts alone, as webhooks carry it."""
+
+from typing import Any
+
+import msgspec
+
+from payments.events.event import EventType
+from payments.identifiers import ACCOUNT, format_id
+from schemas.webhooks import EVENT
+from tests.ingest_api.owners.world import Caller, World
+from tests.ingest_api.webhooks.hooks import happen, posted
+
+
+async def pages(caller: Caller, query: str = "", limit: int = 2) -> list[Any]:
+    """All items, page by page."""
+    found: list[Any] = []
+    cursor = ""
+    while True:
+        page = (await caller("GET", f"/v1/events?limit={limit}{query}{cursor}")).json()
+        found += page["items"]
+        if not page["has_more"]:
+            return found
+        cursor = f"&cursor={page['next_cursor']}"
+
+
+async def test_all_events_of_ones_accounts_in_both_orders(world: World) -> None:
+    annas = [await world.account_of(world.anna) for _ in range(2)]
+    bertas = await world.account_of(world.berta)
+    others = format_id(ACCOUNT, b"\x79" * 16)
+    events = [
+        posted(1, annas[0], bertas),
+        posted(2, others, bertas),
+        posted(3, annas[0], annas[1]),
+        posted(4, others, annas[1], EventType.PAYMENT_RETURNED),
+        posted(5, annas[1], annas[0]),
+    ]
+    happen(world, events)
+    payloads = [msgspec.json.decode(event.payload) for event in events]
+    of_anna = [payloads[place] for place in (0, 2, 3, 4)]
+    assert await pages(world.anna) == of_anna
+    assert await pages(world.anna, "&order=newest") == of_anna[::-1]
+    assert await pages(world.anna, f"&account={annas[0]}") == [payloads[place] for place in (0, 2, 4)]
+    assert await pages(world.anna, "&type=payment.returned", limit=500) == [payloads[3]]
+    assert await pages(world.anna, f"&object={events[0].object}") == [payloads[0]]
+    assert await pages(world.anna, f"&object={events[1].object}") == []
+    assert await pages(world.operator) == payloads
+    assert await pages(world.carla) == []
+
+
+async def test_a_reader_goes_on_where_it_was(world: World) -> None:
+    account, other = await world.account_of(world.anna), await world.account_of(world.carla)
+    happen(world, [posted(1, account, other)])
+    first = (await world.anna("GET", "/v1/events")).json()
+    assert first["has_more"] is False
+    following = f"/v1/events?cursor={first['next_cursor']}"
+    empty = (await world.anna("GET", following)).json()
+    assert (empty["items"], empty["next_cursor"]) == ([], first["next_cursor"])
+    happen(world, [posted(2, account, other)])
+    assert [one["id"] for one in (await world.anna("GET", following)).json()["items"]] == [
+        format_id(EVENT, posted(2, account, other).event_id)
+    ]
+
+
+async def test_one_event_is_the_body_of_its_webhook(world: World) -> None:
+    account, payee = await world.account_of(world.anna), await world.account_of(world.berta)
+    event = posted(1, account, payee)
+    happen(world, [event])
+    path = f"/v1/events/{format_id(EVENT, event.event_id)}"
+    for caller in (world.anna, world.berta, world.operator):
+        assert (await caller("GET", path)).content == event.payload
+    assert (await world.carla("GET", path)).json()["code"] == "event_not_found"
