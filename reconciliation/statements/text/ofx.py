@@ -1,7 +1,7 @@
 """OFX 1.x (SGML, leaves without end tags) and 2.x (XML) → lines and statements, token by token.
 
 Source: OFX specification 1.6 and 2.2, chapters 11 (bank and credit card statements). The ledger balance is the closing
-one; OFX states no opening balance, so there is no proof, only identifications (FITID) that are unique in an account.
+one; OFX states no opening balance, so there is no proof.
 """
 
 import html
@@ -12,7 +12,6 @@ from typing import NamedTuple
 from reconciliation.statements.lines import (
     BadLine,
     Balance,
-    ControlTotal,
     Event,
     Line,
     Position,
@@ -65,8 +64,6 @@ class _Statement:
     def __init__(self, number: int) -> None:
         self.number = number
         self.fields: dict[str, str] = {}
-        self.seen: set[str] = set()
-        self.repeated = 0
 
     def currency(self) -> str:
         code = self.fields.get("CURDEF", "").upper()
@@ -128,9 +125,6 @@ class _Reader:
 
 def _line(fields: dict[str, str], statement: _Statement, position: Position) -> Line:
     currency = statement.currency()
-    identification = fields.get("FITID", "")
-    statement.repeated += bool(identification) and identification in statement.seen
-    statement.seen.add(identification)
     if "DTPOSTED" not in fields:
         raise Refused(Reason.DATE, "a transaction without a date (DTPOSTED)")
     user_day = fields.get("DTUSER") or fields.get("DTAVAIL", "")
@@ -142,7 +136,7 @@ def _line(fields: dict[str, str], statement: _Statement, position: Position) -> 
         value_date=short_day((user_day or fields["DTPOSTED"])[:8]),
         references=stated_references(
             {
-                "fitid": identification,
+                "fitid": fields.get("FITID", ""),
                 "check_number": fields.get("CHECKNUM", ""),
                 "reference_number": fields.get("REFNUM", ""),
                 "server_id": fields.get("SRVRTID", ""),
@@ -170,14 +164,13 @@ def _frame(statement: _Statement) -> Statement:
         if (text := fields.get(f"{group}.BALAMT"))
     ]
     account = next((fields[f"{name}.ACCTID"] for name in sorted(_GROUPS) if f"{name}.ACCTID" in fields), "")
-    unique = [ControlTotal("repeated FITID", 0, statement.repeated)] if statement.seen else []
     return Statement(
         number=statement.number,
         account=account,
         currency=currency,
         opening_minor=None,
         closing_minor=next((one.amount_minor for one in balances if one.code == "LEDGERBAL"), None),
-        control_totals=unique,
+        control_totals=[],
         from_date=short_day(fields.get("DTSTART", "")[:8]),
         to_date=short_day(fields.get("DTEND", "")[:8]),
         balances=balances,

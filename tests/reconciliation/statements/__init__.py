@@ -1,0 +1,1 @@
+"""Files of banks and providers: what is read, what is refused, and why."""
