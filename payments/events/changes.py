@@ -4,6 +4,7 @@ Pure and without state: what an event says stands in its entry, so that the same
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from payments.accounts import AccountStatus
@@ -252,6 +253,8 @@ def _event(type_: EventType, subject: str, entry: Entry, cause: str | None = Non
         None if entry.reason is Reason.NONE else entry.reason.value,
         cause,
     )
+    if not entry.details:  # most
+        return event
     arriving = next((leg for leg in legs_of(entry.details) if leg.account == entry.credit_account), None)
     if arriving is None or (arriving.amount_minor, arriving.currency) == (entry.amount_minor, entry.currency):
         return event
@@ -297,6 +300,7 @@ def _party(account: bytes) -> str | None:
     return None if account == NIL else _account_text(account)
 
 
+@lru_cache(maxsize=65_536)  # accounts repeat; 65,536 × about 150 bytes = 10 MB
 def _account_text(account: bytes) -> str:
     return format_id(ACCOUNT, account)
 

@@ -3,6 +3,7 @@
 Written by hand, because two of them follow from every payment; read by fastavro, as by anybody outside.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from payments.errors import UndecodableRecord
@@ -40,10 +41,10 @@ def encode_event(event_id: EventId, event: Event) -> bytes:
             wire.write_bytes(type_.value.encode()),
             wire.write_bytes(subject.encode()),
             wire.write_long(at_us),
-            _text(payer),
-            _text(payee),
+            _repeated(payer),
+            _repeated(payee),
             _long(amount),
-            _text(currency),
+            _repeated(currency),
             _text(reason),
             _text(cause),
             _text(code),
@@ -65,6 +66,10 @@ def decode_event(value: bytes) -> tuple[str, Event]:
 
 def _text(value: str | None) -> bytes:
     return _NULL if value is None else _GIVEN + wire.write_bytes(value.encode())
+
+
+_repeated = lru_cache(maxsize=65_536)(_text)
+"""Of accounts and currencies, which come again and again."""
 
 
 def _long(value: int | None) -> bytes:
