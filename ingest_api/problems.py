@@ -58,6 +58,10 @@ class Fault(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     PAYMENT_NOT_FOUND = "payment_not_found"
     JOURNAL_UNKNOWN = "journal_not_found"
+    QUOTE_UNKNOWN = "quote_not_found"
+    QUOTE_USED = "quote_used"
+    RATE_UNKNOWN = "rate_not_found"
+    FEE_UNKNOWN = "fee_schedule_not_found"
     CASE_UNKNOWN = "quarantine_case_not_found"
     CASE_RESOLVED = "quarantine_case_resolved"
     CASE_BUSY = "quarantine_case_busy"
@@ -132,6 +136,10 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.METHOD_NOT_ALLOWED: (405, "The method is not offered here"),
     Fault.PAYMENT_NOT_FOUND: (404, "No such payment"),
     Fault.JOURNAL_UNKNOWN: (404, "No such journal"),
+    Fault.QUOTE_UNKNOWN: (404, "No such quote"),
+    Fault.QUOTE_USED: (422, "The quote is used"),
+    Fault.RATE_UNKNOWN: (422, "No rate for this pair"),
+    Fault.FEE_UNKNOWN: (422, "No such fee schedule"),
     Fault.CASE_UNKNOWN: (404, "No such case in quarantine"),
     Fault.CASE_RESOLVED: (409, "The case is resolved"),
     Fault.CASE_BUSY: (409, "The case is being redriven"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ingest_api.aliases.service import Aliases
 from ingest_api.audit_log.log import AuditLog
 from ingest_api.commerce.orders import Orders
+from ingest_api.fx.quotes import Quotes
 from ingest_api.http.body_budget import BodyBudget
 from ingest_api.http.rate_limit import ClientRateLimit
 from ingest_api.identity.machines.machines import Machines
@@ -43,6 +44,7 @@ class Services:
     access: Access
     schedules: ScheduleRegister
     orders: Orders
+    quotes: Quotes
     waiting: WaitingCalls
     listener: ReplyListener
     publisher: Publisher
@@ -76,6 +78,7 @@ class Services:
             Access(database),
             ScheduleRegister.of(settings),
             Orders.of(settings),
+            Quotes.of(settings),
             waiting,
             ReplyListener(settings, waiting.resolve),
             publisher,
@@ -98,6 +101,7 @@ class Services:
             await self.owners.open()
             await self.schedules.open()
             await self.orders.open()
+            await self.quotes.open()
             await self.publisher.start()
             await self.listener.start()
             await self.screening.open()
@@ -112,6 +116,7 @@ class Services:
         await self._close_databases()
 
     async def _close_databases(self) -> None:
+        await self.quotes.close()
         await self.orders.close()
         await self.schedules.close()
         await self.owners.close()

@@ -9,8 +9,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from ingest_api.aliases.service import names_an_alias
+from ingest_api.fx.priced import priced
 from ingest_api.http.bodies import (
-    TransferBody,
+    PricedBody,
     decode_fault,
     decoder_of,
     transfer_command,
@@ -30,11 +31,11 @@ from ingest_api.reads.settled import look_until
 from ingest_api.risk.attributes import RiskBody
 from ingest_api.services import Services
 from ingest_api.submission import Outcome, record_headers
-from payments.commands import Command
+from payments.commands import Command, CommandKind
 from payments.entries import EntryKind
 from payments.identifiers import ACCOUNT, PAYMENT, parse_id
 from payments.lifecycle import PaymentStatus
-from payments.movements.instructions import Attributes
+from payments.movements.instructions import Attributes, Headline, Instruction
 from payments.rejections import Reason
 
 _REFUSED = frozenset({PaymentStatus.REJECTED, PaymentStatus.RETURNED})
@@ -44,13 +45,16 @@ router = APIRouter(tags=["transfers"])
 
 async def create_transfer(services: Services, call: Call) -> Answer:
     """Move money from one account to another, each named by id or alias."""
-    principal, body, key = await read_body(services, call, TransferBody)
+    principal, body, key = await read_body(services, call, PricedBody)
     if names_an_alias(body):
         body = await services.aliases.resolved(principal.subject, key, body)
     command = checked(transfer_command(body, key))
     attributes = None if body.risk is None else known_of(services, body.risk)
     await services.access.require(principal, command.payer, Action.MOVE_MONEY)
-    return await move(services, call, command, attributes)
+    if body.quote_id is None and body.fee is None:
+        return await move(services, call, command, attributes)
+    asked = await priced(services, principal, body, command, attributes or Attributes())
+    return await move_instructed(services, call, asked, asked.headline)
 
 
 def known_of(services: Services, body: RiskBody) -> Attributes:
@@ -90,6 +94,17 @@ async def move(services: Services, call: Call, command: Command, attributes: Att
     wait_s = DEFAULT_WAIT_S if asked_s is None else asked_s
     headers = record_headers(call.request_id, call.header(b"traceparent"))
     outcome = await services.submission.submit(command, wait_s, headers, attributes)
+    return await outcome_answer(services.database, command, outcome, answer_headers(outcome.positions, asked_s))
+
+
+async def move_instructed(services: Services, call: Call, asked: Instruction, paid: Headline) -> Answer:
+    """The same of an instruction that becomes this payment."""
+    asked_s = preferred_wait_s(call.header(b"prefer"))
+    wait_s = DEFAULT_WAIT_S if asked_s is None else asked_s
+    headers = record_headers(call.request_id, call.header(b"traceparent"))
+    (outcome,) = await services.submission.instruct([asked], wait_s, headers)
+    key, reply_to, description, _ = asked.envelope
+    command = Command(CommandKind.TRANSFER, *paid, reply_to, key, description)
     return await outcome_answer(services.database, command, outcome, answer_headers(outcome.positions, asked_s))
 
 
@@ -161,7 +176,7 @@ async def _find_state(services: Services, principal: Principal, payment_id: str)
     return PaymentState(payment.id, payment.status, payment.final, payment.reason)
 
 
-@router.post("/transfers", **describe("Move money between two accounts", Scope.PAYMENTS_WRITE, body=TransferBody))
+@router.post("/transfers", **describe("Move money between two accounts", Scope.PAYMENTS_WRITE, body=PricedBody))
 async def post_transfer(request: Request) -> Response:
     """Decided at the payer's partition, posted at the payee's. The same key and body answer the first outcome again,
     whatever an alias stands for meanwhile.

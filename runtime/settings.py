@@ -169,6 +169,9 @@ class Settings(BaseSettings):
     api_client_burst: int = Field(100_000, ge=10_000)
     """At least one whole batch of 10,000 lines."""
 
+    terms_file: Path | None = None
+    """Rates and fee schedules (TOML; docs/fx.md); read again when it has changed. Unset = neither is offered."""
+
     screening_names_needed: bool = False
     """Nobody gets a part in an account before PUT /v1/parties/{id} has told the user's names."""
 

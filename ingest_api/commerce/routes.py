@@ -18,9 +18,12 @@ from ingest_api.commerce.bodies import (
 )
 from ingest_api.commerce.shown import CheckoutState, OrderRefund, OrderState, PaymentOrderState, PayoutState
 from ingest_api.http.openapi import CONSISTENCY, describe, of_writes, problem_answer, reference_to
+from ingest_api.http.resources import Payment
 from ingest_api.http.serving import read, respond
 from ingest_api.identity.tokens import Principal, Scope
+from ingest_api.refunds.giving import refund_payment
 from ingest_api.services import Services
+from payments.identifiers import PAYMENT, parse_id
 
 router = APIRouter(tags=["commerce"])
 
@@ -110,10 +113,16 @@ async def get_payment(request: Request, payment_id: str) -> Response:
     return await _read(request, lambda services, who: checkouts.find_payment(services, who, payment_id))
 
 
-@router.post("/refunds/{payment_id}", **_write("Refund a payment order", RefundBody, OrderRefund, looks=True))
+@router.post(
+    "/refunds/{payment_id}",
+    **_either(_write("Refund a payment order", RefundBody, OrderRefund, looks=True), OrderRefund, Payment),
+)
 async def post_refund(request: Request, payment_id: str) -> Response:
-    """Part or all of it, repeatedly, and never beyond what was paid, however many ask at once."""
-    return await respond(request, lambda services, call: refunds.refund_order(services, call, payment_id))
+    """Part or all of it, repeatedly, and never beyond what was paid, however many ask at once. By `payment_order_id`;
+    with the id of a payment the same as `POST /transfers/{payment_id}/refunds`.
+    """
+    refund = refund_payment if parse_id(PAYMENT, payment_id) is not None else refunds.refund_order
+    return await respond(request, lambda services, call: refund(services, call, payment_id))
 
 
 @router.post(

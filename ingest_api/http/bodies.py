@@ -69,6 +69,15 @@ class TransferBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     risk: RiskBody | None = None
 
 
+class PricedBody(TransferBody, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Move money from one account to another: in one currency, with a fee by the name of its schedule, or at the rate
+    of a quote, of which `amount` and `currency` are the fixed side.
+    """
+
+    quote_id: str | None = None
+    fee: str | None = None
+
+
 class DepositBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Pay money into an account."""
 

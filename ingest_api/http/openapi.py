@@ -17,12 +17,14 @@ from ingest_api.cases.shown import RESOURCES as CASE_RESOURCES
 from ingest_api.cash.shown import RESOURCES as CASH_RESOURCES
 from ingest_api.commerce.shown import RESOURCES as COMMERCE_RESOURCES
 from ingest_api.disputes.shown import RESOURCES as DISPUTE_RESOURCES
+from ingest_api.fx.shown import RESOURCES as FX_RESOURCES
 from ingest_api.holds.shown import RESOURCES as HOLD_RESOURCES
 from ingest_api.http.bodies import (
     AccountChangeBody,
     AccountLine,
     DepositBody,
     DepositLine,
+    PricedBody,
     TransferBody,
     TransferLine,
 )
@@ -41,6 +43,7 @@ from ingest_api.public_events.shown import RESOURCES as EVENT_RESOURCES
 TITLE = "Millrace"
 _BODIES: tuple[type, ...] = (
     TransferBody,
+    PricedBody,
     DepositBody,
     NewAccountBody,
     AccountChangeBody,
@@ -209,6 +212,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             *HOLD_RESOURCES,
             *DISPUTE_RESOURCES,
             *JOURNAL_RESOURCES,
+            *FX_RESOURCES,
             *API_KEY_RESOURCES,
             *AUDIT_RESOURCES,
             *CASE_RESOURCES,

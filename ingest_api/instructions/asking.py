@@ -103,16 +103,7 @@ async def move(services: Services, call: Call, asked: Instruction, paid: Headlin
     (outcome,), headers = await ask(services, call, [asked])
     await require_taken(services, outcome, headers)
     key, reply_to, description, _ = asked.envelope
-    command = Command(
-        CommandKind.TRANSFER,
-        paid.debit_account,
-        paid.credit_account,
-        paid.amount_minor,
-        paid.currency,
-        reply_to,
-        key,
-        description,
-    )
+    command = Command(CommandKind.TRANSFER, *paid, reply_to, key, description)
     return await outcome_answer(services.database, command, outcome, headers)
 
 

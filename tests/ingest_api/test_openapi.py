@@ -17,12 +17,14 @@ from ingest_api.cases import routes as cases
 from ingest_api.cash import routes as cash
 from ingest_api.commerce import routes as commerce
 from ingest_api.disputes import routes as disputes
+from ingest_api.fx import routes as fx
 from ingest_api.holds import routes as holds
 from ingest_api.http import documents
 from ingest_api.journals import routes as journals
 from ingest_api.owners import routes as owners
 from ingest_api.problems import ADVICE, STATUS, Fault
 from ingest_api.quarantine import routes as quarantine
+from ingest_api.refunds import routes as refunds
 from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
 from ingest_api.screening import routes as screening
@@ -40,6 +42,8 @@ ROUTERS: tuple[tuple[APIRouter, str], ...] = (
     (holds.router, PREFIX),
     (disputes.router, PREFIX),
     (journals.router, PREFIX),
+    (fx.router, PREFIX),
+    (refunds.router, PREFIX),
     (schedules.router, PREFIX),
     (batches.router, PREFIX),
     (transactions.router, PREFIX),

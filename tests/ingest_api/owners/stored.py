@@ -3,9 +3,11 @@
 import json
 from uuid import UUID
 
-from payments.identifiers import DISPUTE, HOLD, JOURNAL, PAYMENT, RECEIVABLE, format_id
+from ingest_api.fx.quotes import MIGRATIONS
+from payments.identifiers import DISPUTE, HOLD, JOURNAL, PAYMENT, QUOTE, RECEIVABLE, format_id
 from payments.terms.methods import Method, method_account
-from tests.ingest_api.owners.world import World, raw
+from runtime import migrate
+from tests.ingest_api.owners.world import ANNA, World, raw
 
 _KINDS = {
     "deposit_id": PAYMENT,
@@ -13,6 +15,7 @@ _KINDS = {
     "dispute_id": DISPUTE,
     "receivable_id": RECEIVABLE,
     "journal_id": JOURNAL,
+    "quote_id": QUOTE,
 }
 NOBODYS: dict[str, str] = {name: format_id(kind, b"\x7e" * 16) for name, kind in _KINDS.items()}
 """By the name that each has in a path."""
@@ -27,11 +30,14 @@ INSERT INTO disputes (dispute_id, merchant, payment_id, customer, amount_minor, 
     opened_at, changed_at, shard, ledger_sequence, entry_index)
 VALUES (%s, %s, %s, %s, 100, 'EUR', false, true, now(), now(), 0, 0, 0) RETURNING 1"""
 _OWED = "INSERT INTO receivables VALUES (%s, %s, 100, 'EUR', true, now(), now(), 0, 0, 0) RETURNING 1"
+_QUOTED = """
+INSERT INTO fx_quotes VALUES (%s, %s, 'EUR', 100, 'USD', 110, 'sell', 11, 10, 0, 'half_even', now(), '2099-01-01')
+RETURNING 1"""
 _JOURNAL = "INSERT INTO journals VALUES (%s, %s, %s, 1, 0, true, now(), now(), 0, 0, 0) RETURNING 1"
 
 
 def stored_of(world: World, account: str, other: str) -> dict[str, str]:
-    """Of an account that has to do with another one."""
+    """Of an account of Anna that has to do with another one."""
     ids = {name: bytes([0x61 + place]) * 16 for place, name in enumerate(_KINDS)}
     own, others = raw(account).hex(), raw(other).hex()
     world.rows(_PAID_IN, ids["deposit_id"].hex(), method_account(Method.CHECK, "EUR").hex(), own)
@@ -41,4 +47,6 @@ def stored_of(world: World, account: str, other: str) -> dict[str, str]:
     world.rows(_OWED, ids["receivable_id"].hex(), own)
     legs = [[str(UUID(own)), -100, "EUR"], [str(UUID(others)), 100, "EUR"]]
     world.rows(_JOURNAL, ids["journal_id"].hex(), own, json.dumps(legs))
+    migrate.up(world.services.settings.database_url, MIGRATIONS)
+    world.rows(_QUOTED, ids["quote_id"].hex(), ANNA)
     return {name: format_id(_KINDS[name], id_) for name, id_ in ids.items()}

@@ -42,6 +42,7 @@ class Things(NamedTuple):
     dispute_id: str = stored.NOBODYS["dispute_id"]
     receivable_id: str = stored.NOBODYS["receivable_id"]
     journal_id: str = stored.NOBODYS["journal_id"]
+    quote_id: str = stored.NOBODYS["quote_id"]
 
     endpoint_id: str = hooks.NOBODYS["endpoint_id"]
     delivery_id: str = hooks.NOBODYS["delivery_id"]
@@ -78,6 +79,7 @@ BODIES: dict[Route, Callable[[Things], Any]] = {
     ),
     ("POST", "/v1/holds/{hold_id}/capture"): lambda its: {"amount": "1.00"},
     ("POST", "/v1/holds/{hold_id}/increment"): lambda its: {"amount": "1.00"},
+    ("POST", "/v1/transfers/{payment_id}/refunds"): lambda its: {},
     ("POST", "/v1/disputes"): lambda its: {"payment": its.payment_id},
     ("POST", "/v1/disputes/{dispute_id}/evidence"): lambda its: {"sha256": "0" * 64},
     ("POST", "/v1/disputes/{dispute_id}/resolve"): lambda its: {"outcome": "won"},
@@ -136,6 +138,7 @@ NAME_NOTHING: dict[Route, str] = {
     ("GET", "/v1/api-keys"): "lists the caller's own",
     ("GET", "/livez"): "for everybody",
     ("GET", "/readyz"): "for everybody",
+    ("POST", "/v1/fx/quotes"): "quotes to the caller",
     ("POST", "/v1/payments"): "pays others with the caller's card",
     ("POST", "/v1/order"): "orders from others, and is the caller's own",
     ("POST", "/v1/transfers:batch"): "lines, not a body: tried below, line by line",

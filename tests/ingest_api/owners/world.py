@@ -202,7 +202,7 @@ async def running_world(settings: Settings) -> AsyncIterator[World]:
         services.audit,
         services.machines,
         *(services.database, services.earlier, services.aliases, services.identity, services.owners),
-        *(services.schedules, services.orders, services.screening),
+        *(services.schedules, services.orders, services.quotes, services.screening),
     )
     for database in databases:
         services.webhooks,

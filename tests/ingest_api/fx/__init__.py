@@ -1,0 +1,1 @@
+"""Quotes, fees and the file of terms."""

@@ -1,0 +1,1 @@
+"""Refunds of payments through a whole installation."""
