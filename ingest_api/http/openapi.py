@@ -33,13 +33,14 @@ from ingest_api.identity.machines.shown import RESOURCES as API_KEY_RESOURCES
 from ingest_api.identity.tokens import Scope
 from ingest_api.journals.shown import RESOURCES as JOURNAL_RESOURCES
 from ingest_api.owners.shown import RESOURCES as OWNER_RESOURCES
+from ingest_api.public_events.shown import RESOURCES as EVENT_RESOURCES
 from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
 from ingest_api.risk.shown import RESOURCES as RISK_RESOURCES
 from ingest_api.schedules.shown import RESOURCES as SCHEDULE_RESOURCES
 from ingest_api.screening.shown import RESOURCES as SCREENING_RESOURCES
 from ingest_api.statements.shown import RESOURCES as STATEMENT_RESOURCES
+from ingest_api.webhook_endpoints.shown import RESOURCES as WEBHOOK_RESOURCES
 
-from ingest_api.public_events.shown import RESOURCES as EVENT_RESOURCES
 TITLE = "Millrace"
 _BODIES: tuple[type, ...] = (
     TransferBody,
@@ -47,7 +48,6 @@ _BODIES: tuple[type, ...] = (
     DepositBody,
     NewAccountBody,
     AccountChangeBody,
-from ingest_api.webhook_endpoints.shown import RESOURCES as WEBHOOK_RESOURCES
     TransferLine,
     DepositLine,
     AccountLine,
@@ -219,6 +219,8 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             *RISK_RESOURCES,
             *SCREENING_RESOURCES,
             *STATEMENT_RESOURCES,
+            *WEBHOOK_RESOURCES,
+            *EVENT_RESOURCES,
         ),
         ref_template=_REF,
     )
@@ -231,5 +233,3 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             if operation["responses"].get("422", {}).get("content", {}).get("application/json"):
                 operation["responses"]["422"] = problem_answer(422)
     return described
-            *WEBHOOK_RESOURCES,
-            *EVENT_RESOURCES,
