@@ -32,21 +32,21 @@ from ingest_api.identity.machines.door import MachineDoor
 from ingest_api.journals import routes as journals
 from ingest_api.owners import routes as owners
 from ingest_api.problems import Fault, FieldError, Problem
+from ingest_api.public_events import routes as public_events
 from ingest_api.quarantine import routes as quarantine
 from ingest_api.refunds import routes as refunds
 from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
 from ingest_api.screening import routes as screening
 from ingest_api.services import Services
-from ingest_api.public_events import routes as public_events
 from ingest_api.statements import routes as statements
+from ingest_api.webhook_endpoints import routes as webhook_endpoints
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "/v1"
 HOT_OPERATIONS: dict[str, Operation] = {
     prefix + path: operation
-from ingest_api.webhook_endpoints import routes as webhook_endpoints
     for prefix in (PREFIX, "")
     for path, operation in (("/transfers", transfers.create_transfer), ("/transfers:batch", batches.accept_batch))
 }
@@ -88,6 +88,8 @@ def make_fastapi() -> FastAPI:
         quarantine,
         audit_log,
         api_keys,
+        public_events,
+        webhook_endpoints,
     )
     for noun in nouns:
         app.include_router(noun.router, prefix=PREFIX)
@@ -97,8 +99,6 @@ def make_fastapi() -> FastAPI:
     app.add_exception_handler(RequestValidationError, _parameter_problem)
     app.add_exception_handler(Exception, _internal_problem)
     documented = openapi.document(app, release)
-        public_events,
-        webhook_endpoints,
     app.openapi = lambda: documented  # type: ignore[method-assign]
     return app
 
