@@ -45,10 +45,10 @@ class Services:
     schedules: ScheduleRegister
     orders: Orders
     quotes: Quotes
+    webhooks: EndpointRegister
     waiting: WaitingCalls
     listener: ReplyListener
     publisher: Publisher
-    webhooks: EndpointRegister
     submission: Submission
     screening: Screening
     risk_keys: RiskKeys
@@ -79,13 +79,13 @@ class Services:
             ScheduleRegister.of(settings),
             Orders.of(settings),
             Quotes.of(settings),
+            EndpointRegister.of(settings),
             waiting,
             ReplyListener(settings, waiting.resolve),
             publisher,
             submission,
             Screening.of(settings, submission),
             RiskKeys.of(settings),
-            EndpointRegister.of(settings),
         )
 
     async def start(self) -> None:
@@ -102,6 +102,7 @@ class Services:
             await self.schedules.open()
             await self.orders.open()
             await self.quotes.open()
+            await self.webhooks.open()
             await self.publisher.start()
             await self.listener.start()
             await self.screening.open()
@@ -110,12 +111,12 @@ class Services:
     async def stop(self) -> None:
         self.waiting.close()
         await self.screening.close()
-            await self.webhooks.open()
         await self.publisher.stop()
         await self.listener.stop()
         await self._close_databases()
 
     async def _close_databases(self) -> None:
+        await self.webhooks.close()
         await self.quotes.close()
         await self.orders.close()
         await self.schedules.close()
@@ -126,4 +127,3 @@ class Services:
         await self.earlier.close()
         await self.audit.close()
         await self.database.close()
-        await self.webhooks.close()

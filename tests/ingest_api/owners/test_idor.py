@@ -136,6 +136,8 @@ NAME_NOTHING: dict[Route, str] = {
     ("POST", "/v1/accounts"): "opens the caller's own; test_owners has who else may be named",
     ("POST", "/v1/api-keys"): "makes the caller's own",
     ("GET", "/v1/api-keys"): "lists the caller's own",
+    ("POST", "/v1/webhook-endpoints"): "makes the caller's own; test_endpoints has whose events it gets",
+    ("GET", "/v1/webhook-endpoints"): "lists the caller's own",
     ("GET", "/livez"): "for everybody",
     ("GET", "/readyz"): "for everybody",
     ("POST", "/v1/fx/quotes"): "quotes to the caller",
@@ -146,8 +148,6 @@ NAME_NOTHING: dict[Route, str] = {
 MATRIX = [route for route in ROUTES if route not in OPERATORS and route not in NAME_NOTHING]
 
 
-    ("POST", "/v1/webhook-endpoints"): "makes the caller's own; test_endpoints has whose events it gets",
-    ("GET", "/v1/webhook-endpoints"): "lists the caller's own",
 class Told(NamedTuple):
     """What an answer tells, without what the caller sent."""
 

@@ -42,10 +42,10 @@ CUSTOMER = (
     Scope.ALIASES_WRITE,
     Scope.API_KEYS_READ,
     Scope.API_KEYS_WRITE,
-)
-ANNA, BERTA, CARLA = (format_id(USER, bytes([number]) * 16) for number in (0x51, 0x52, 0x53))
     Scope.WEBHOOKS_READ,
     Scope.WEBHOOKS_WRITE,
+)
+ANNA, BERTA, CARLA = (format_id(USER, bytes([number]) * 16) for number in (0x51, 0x52, 0x53))
 
 _PAID = "INSERT INTO decisions VALUES (%s, 0, 0, %s, %s, 100, 'EUR', now(), 0, 0, 0, 0, 0, '') RETURNING 1"
 _SOLD = """
