@@ -14,6 +14,7 @@ from typing import Final
 from confluent_kafka import KafkaException
 from pydantic import SecretStr
 
+from connectors.banks.rest import RestBanks
 from connectors.contract import Provider, ProviderRefusesUs
 from connectors.inbox import Inbox
 from connectors.loop import Connectors, Route
@@ -25,6 +26,7 @@ from runtime.exactly_once.crash import EXIT_CRASHED
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.exactly_once.transaction import TransactionProducer
 from runtime.kafka_client import AccessRefused, Brokers
+from runtime.personal_data.keyring import KeyringFault
 from runtime.settings import Settings
 from schemas.access import CONNECTORS
 
@@ -36,14 +38,17 @@ class NothingToServe(Exception):
 
 
 def providers_of(settings: Settings) -> dict[str, Provider]:
-    """Every provider that has a key. Raises NothingToServe, OSError where a key can't be read."""
+    """Every provider that has a key. Raises NothingToServe, KeyringFault, OSError where a key can't be read."""
     found: list[Provider] = []
     if settings.stripe_api_key_file is not None:
         key = SecretStr(settings.stripe_api_key_file.read_text().strip())
         found.append(StripeProvider(key, settings.stripe_url))
+    if settings.banks != "off":
+        found.append(RestBanks.of(settings))
     if not found:
         raise NothingToServe(
-            "no provider is configured: set MILLRACE_STRIPE_API_KEY_FILE to a file with the secret key"
+            "no provider is configured: set MILLRACE_STRIPE_API_KEY_FILE to a file with the secret key, or"
+            " MILLRACE_BANKS=public to call registered banks"
         )
     return {provider.name: provider for provider in found}
 
@@ -55,7 +60,7 @@ def run(settings: Settings, application: str = CONNECTORS, route: Route | None =
         signal.signal(number, lambda _number, _frame: stop.set())
     try:
         asyncio.run(_serve(settings, application, route or Route(), stop))
-    except (NothingToServe, ProviderRefusesUs, OSError) as refused:
+    except (NothingToServe, ProviderRefusesUs, KeyringFault, OSError) as refused:
         return _ended(str(refused), EXIT_REFUSED)
     except (AccessRefused, InvariantViolation, KafkaException, RuntimeError) as failure:
         return _ended(str(failure), EXIT_CRASHED)

@@ -24,6 +24,7 @@ from ingest_api.commerce import routes as commerce
 from ingest_api.disputes import routes as disputes
 from ingest_api.fx import routes as fx
 from ingest_api.holds import routes as holds
+from ingest_api.external_banks import routes as external_banks
 from ingest_api.http import openapi
 from ingest_api.http.call import Call
 from ingest_api.http.serving import Application, HotRoutes, Operation, as_response, internal_error
@@ -31,6 +32,7 @@ from ingest_api.identity.machines import routes as api_keys
 from ingest_api.identity.machines.door import MachineDoor
 from ingest_api.journals import routes as journals
 from ingest_api.owners import routes as owners
+from ingest_api.people import routes as people
 from ingest_api.problems import Fault, FieldError, Problem
 from ingest_api.public_events import routes as public_events
 from ingest_api.quarantine import routes as quarantine
@@ -68,6 +70,7 @@ def make_fastapi() -> FastAPI:
     app = FastAPIOffline(title=openapi.TITLE, version=release, lifespan=_lifespan, redoc_url=None)
     nouns = (
         accounts,
+        people,
         owners,
         statements,
         aliases,
@@ -80,6 +83,7 @@ def make_fastapi() -> FastAPI:
         refunds,
         schedules,
         batches,
+        external_banks,
         commerce,
         transactions,
         cases,

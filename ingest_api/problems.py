@@ -81,6 +81,11 @@ class Fault(StrEnum):
     NAMES_NEEDED = "party_names_needed"
     HIT_UNKNOWN = "screening_hit_not_found"
     HIT_DECIDED = "screening_hit_decided"
+    USER_TAKEN = "user_taken"
+    BANK_ACCOUNT_UNKNOWN = "bank_account_not_found"
+    BANK_ACCOUNT_UNVERIFIED = "bank_account_unverified"
+    BANK_ACCOUNT_VERIFICATION = "bank_account_verification"
+    EXTERNAL_BANK_UNKNOWN = "external_bank_not_found"
     PRECONDITION_FAILED = "precondition_failed"
     RATE_LIMITED = "rate_limited"
     QUEUE_FULL = "queue_full"
@@ -159,6 +164,11 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.NAMES_NEEDED: (409, "The user has no names yet"),
     Fault.HIT_UNKNOWN: (404, "No such hit"),
     Fault.HIT_DECIDED: (409, "The hit is decided"),
+    Fault.USER_TAKEN: (409, "The user name, address or number is taken"),
+    Fault.BANK_ACCOUNT_UNKNOWN: (404, "No such linked bank account"),
+    Fault.BANK_ACCOUNT_UNVERIFIED: (422, "The bank account is not verified"),
+    Fault.BANK_ACCOUNT_VERIFICATION: (422, "The bank account can't be verified like this"),
+    Fault.EXTERNAL_BANK_UNKNOWN: (404, "No such bank"),
     Fault.PRECONDITION_FAILED: (412, "It has changed since"),
     Fault.RATE_LIMITED: (429, "Too many commands"),
     Fault.QUEUE_FULL: (503, "Too busy to take more"),

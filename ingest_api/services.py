@@ -14,6 +14,7 @@ from ingest_api.identity.service import Identity
 from ingest_api.identity.tokens import TokenVerifier
 from ingest_api.owners.access import Access
 from ingest_api.owners.register import OwnerRegister
+from ingest_api.people.service import People
 from ingest_api.publisher import Publisher
 from ingest_api.reads.database import Database
 from ingest_api.reads.earlier_decisions import EarlierDecisions
@@ -40,6 +41,7 @@ class Services:
     aliases: Aliases
     identity: Identity
     machines: Machines
+    people: People
     owners: OwnerRegister
     access: Access
     schedules: ScheduleRegister
@@ -74,6 +76,7 @@ class Services:
             aliases,
             identity,
             Machines.of(settings, identity.users, audit),
+            People.of(settings),
             OwnerRegister.of(settings, aliases.register),
             Access(database),
             ScheduleRegister.of(settings),
@@ -98,6 +101,7 @@ class Services:
             await self.aliases.open()
             await self.identity.open()
             await self.machines.open()
+            await self.people.open()
             await self.owners.open()
             await self.schedules.open()
             await self.orders.open()
@@ -121,6 +125,7 @@ class Services:
         await self.orders.close()
         await self.schedules.close()
         await self.owners.close()
+        await self.people.close()
         await self.machines.close()
         await self.identity.close()
         await self.aliases.close()

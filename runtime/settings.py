@@ -175,6 +175,9 @@ class Settings(BaseSettings):
     screening_names_needed: bool = False
     """Nobody gets a part in an account before PUT /v1/parties/{id} has told the user's names."""
 
+    signup_account_currency: str = Field("", pattern="^([A-Z]{3})?$")
+    """Whoever signs up gets a checking account in this currency; empty = accounts are opened by POST /v1/accounts."""
+
     api_database_connections: int = Field(8, ge=1, le=1_000)
     api_drain_timeout_ms: int = Field(15_000, ge=1_000)
     """Longest graceful stop; longer than the delivery time-out, so that accepted calls get their answer."""

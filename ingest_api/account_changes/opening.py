@@ -42,13 +42,19 @@ async def open_account(services: Services, call: Call) -> Answer:
     if (command.amount_minor or body.limits) and not by_scope(principal.scopes, Action.OPERATE):
         raise scope_missing(Scope.ACCOUNTS_OPERATE)
     roles = roles_of_new(body, principal)
+    outcomes, headers = await open_for(services, call, principal.subject, command, roles, _asked(body, command))
+    return await _opened(services, body, command, outcomes, headers)
+
+
+async def open_for(
+    services: Services, call: Call, by: str, command: Command, roles: Roles, asked: list[Asked]
+) -> tuple[list[Outcome], dict[str, str]]:
+    """Enter the owners, then ask for the account, the way in which these two are safe to repeat. Raises Problem."""
     if roles:
         await services.screening.require_names(roles)
-        await _establish(services, By(principal.subject, call.request_id), command, roles)
-    asked = _asked(body, command)
+        await _establish(services, By(by, call.request_id), command, roles)
     block = await services.screening.of_new_account(command.payer, roles) if roles else None
-    outcomes, headers = await ask(services, call, asked if block is None else [*asked, block])
-    return await _opened(services, body, command, outcomes, headers)
+    return await ask(services, call, asked if block is None else [*asked, block])
 
 
 async def _establish(services: Services, by: By, command: Command, roles: Roles) -> None:

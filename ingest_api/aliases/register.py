@@ -165,6 +165,20 @@ class Register:
             await self._end_and_release(connection, known, by)
             return await _find(connection, _BY_ID, UUID(bytes=alias))
 
+    async def prove(self, alias: bytes) -> Alias | Refusal | None:
+        """Somebody has seen that the name is this person's: money is sent to it from now on. None: there is no such
+        alias, or it has ended.
+        """
+        async with self._database.transaction() as connection:
+            known = await _find(connection, _BY_ID, UUID(bytes=alias))
+            if known is not None:
+                await self._personal.hold(connection, known.subject)
+                known = await _find(connection, _BY_ID, UUID(bytes=alias))
+            if known is None or known.valid_to is not None or known.digest is None:
+                return None
+            refusal = await self._personal.prove(connection, known.digest, known.subject)
+            return refusal or await _find(connection, _BY_ID, UUID(bytes=alias))
+
     async def end_of_account(self, connection: Connection, subject: bytes, account: bytes, by: str) -> None:
         """This person's names stand for this account no longer, once the caller's transaction commits."""
         await self._personal.hold(connection, subject)

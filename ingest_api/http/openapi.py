@@ -19,6 +19,7 @@ from ingest_api.commerce.shown import RESOURCES as COMMERCE_RESOURCES
 from ingest_api.disputes.shown import RESOURCES as DISPUTE_RESOURCES
 from ingest_api.fx.shown import RESOURCES as FX_RESOURCES
 from ingest_api.holds.shown import RESOURCES as HOLD_RESOURCES
+from ingest_api.external_banks.shown import RESOURCES as BANK_RESOURCES
 from ingest_api.http.bodies import (
     AccountChangeBody,
     AccountLine,
@@ -33,6 +34,7 @@ from ingest_api.identity.machines.shown import RESOURCES as API_KEY_RESOURCES
 from ingest_api.identity.tokens import Scope
 from ingest_api.journals.shown import RESOURCES as JOURNAL_RESOURCES
 from ingest_api.owners.shown import RESOURCES as OWNER_RESOURCES
+from ingest_api.people.shown import RESOURCES as PEOPLE_RESOURCES
 from ingest_api.public_events.shown import RESOURCES as EVENT_RESOURCES
 from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
 from ingest_api.risk.shown import RESOURCES as RISK_RESOURCES
@@ -208,6 +210,8 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
         (
             *(*_BODIES, *RESOURCES, *ALIAS_RESOURCES, *OWNER_RESOURCES, *SCHEDULE_RESOURCES, *QUARANTINE_RESOURCES),
             *COMMERCE_RESOURCES,
+            *BANK_RESOURCES,
+            *PEOPLE_RESOURCES,
             *CASH_RESOURCES,
             *HOLD_RESOURCES,
             *DISPUTE_RESOURCES,

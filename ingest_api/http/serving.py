@@ -67,12 +67,18 @@ def internal_error() -> Problem:
 def admit(services: Services, call: Call, scope: Scope | None, media: frozenset[str], commands: int) -> Principal:
     """The caller, once it may do this, has not sent too much, and sends what the operation reads. Raises Problem."""
     principal = services.tokens.principal(call.header(b"authorization"), scope)
+    require_media(call, media)
+    take_tokens(services, principal, commands)
+    return principal
+
+
+def require_media(call: Call, media: frozenset[str]) -> str:
+    """The content type of the body, which is one of these. Raises Problem."""
     content_type = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
     if content_type not in media:
         accepted = ", ".join(sorted(media))
         raise Problem(Fault.MEDIA_TYPE, f"Send Content-Type: {accepted}.", headers={"Accept": accepted})
-    take_tokens(services, principal, commands)
-    return principal
+    return content_type
 
 
 def admit_bare(services: Services, call: Call, scope: Scope) -> Principal:

@@ -34,6 +34,18 @@ AND type = {AccountType.WALLET:d} AND status <> {AccountStatus.CLOSED:d} AND rol
 ORDER BY currency, held.since LIMIT {WALLET_ACCOUNTS_MAX}"""
 
 
+_DEFAULT: Final = f"""
+SELECT * FROM ({_SELECT}) AS held WHERE is_default AND currency = coalesce(%(currency)s, currency)
+ORDER BY since, account_id LIMIT 1"""
+
+ACCOUNTS_MAX: Final = 100
+"""Of a user, whose payments or entries are listed together: each is looked up by itself, in both directions."""
+
+_ACCOUNTS: Final = f"""
+SELECT account_id FROM account_owners WHERE user_id = %s AND until IS NULL
+ORDER BY since DESC, account_id LIMIT {ACCOUNTS_MAX}"""
+
+
 class Holding(NamedTuple):
     """An account in which a user has a part."""
 
@@ -65,9 +77,23 @@ async def page(database: Database, asked: Asked, after: Cursor | None, limit: in
     return [_holding(row) for row in await database.rows(_PAGE, _parameters(asked) | keyset)]
 
 
+async def accounts_of(database: Database, user: bytes) -> list[bytes]:
+    """The accounts in which the user has a part, the latest first. Raises DatabaseUnavailable."""
+    rows = await database.rows(_ACCOUNTS, (UUID(bytes=user),))
+    return [row["account_id"].bytes for row in rows]
+
+
 async def wallet(database: Database, asked: Asked) -> list[Holding]:
     """The user's own open wallet accounts by currency. Raises DatabaseUnavailable."""
     return [_holding(row) for row in await database.rows(_WALLET, _parameters(asked))]
+
+
+async def default_account(database: Database, asked: Asked, currency: str | None = None) -> Holding | None:
+    """The user's default account in this currency; without one the first that became a default of any. Raises
+    DatabaseUnavailable.
+    """
+    row = await database.row(_DEFAULT, _parameters(asked) | {"currency": currency})
+    return _holding(row) if row is not None else None
 
 
 def _parameters(asked: Asked) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ingest_api.identity.tokens import Scope
 from payments.identifiers import ACCOUNT, ORDER, PAYMENT, SCHEDULE, format_id
 from tests.ingest_api.owners import stored
 from tests.ingest_api.owners.world import ANNA, BERTA, CARLA, Caller, World
+from tests.ingest_api.people import things
 from tests.ingest_api.webhooks import hooks
 
 Route = tuple[str, str]
@@ -42,6 +43,9 @@ class Things(NamedTuple):
     dispute_id: str = stored.NOBODYS["dispute_id"]
     receivable_id: str = stored.NOBODYS["receivable_id"]
     journal_id: str = stored.NOBODYS["journal_id"]
+    bank_id: str = things.NOBODYS["bank_id"]
+    bank_account_id: str = things.NOBODYS["bank_account_id"]
+    transfer_id: str = things.NOBODYS["transfer_id"]
     quote_id: str = stored.NOBODYS["quote_id"]
 
     endpoint_id: str = hooks.NOBODYS["endpoint_id"]
@@ -70,6 +74,7 @@ PAYMENT_ORDERS: set[Route] = {
 PAYEE = format_id(ACCOUNT, b"\x77" * 16)
 PARTIES = {"amount": "1.00", "currency": "EUR"}
 BODIES: dict[Route, Callable[[Things], Any]] = {
+    **things.BODIES,
     ("POST", "/v1/transfers"): lambda its: PARTIES | {"from_account": its.account_id, "to_account": PAYEE},
     ("POST", "/v1/accounts/{account_id}/deposit"): lambda its: PARTIES,
     ("POST", "/v1/accounts/{account_id}/withdraw"): lambda its: PARTIES,
@@ -125,6 +130,7 @@ QUERIES: dict[Route, Callable[[Things], str]] = {
 
 _FOR_OPERATORS = ("/v1/quarantine", "/v1/cases", "/v1/screening", "/v1/parties", "/v1/audit")
 _FOR_FINANCE = {
+    *things.FOR_OPERATORS,
     ("POST", "/v1/ledger"),
     ("POST", "/v1/receivables/{receivable_id}/recover"),
     ("POST", "/v1/receivables/{receivable_id}/write-off"),
@@ -133,6 +139,7 @@ OPERATORS = {route: 403 for route in ROUTES if route[1].startswith(_FOR_OPERATOR
 """No scope of customers allows these."""
 
 NAME_NOTHING: dict[Route, str] = {
+    **things.NAME_NOTHING,
     ("POST", "/v1/accounts"): "opens the caller's own; test_owners has who else may be named",
     ("POST", "/v1/api-keys"): "makes the caller's own",
     ("GET", "/v1/api-keys"): "lists the caller's own",
@@ -182,7 +189,7 @@ async def annas(world: World) -> Things:
     key = (await world.anna("POST", "/v1/api-keys", of_a_till)).json()["id"]
     paid, sold = world.paid(account, payee, b"\x41" * 16), world.sold(account, "order-anna")
     paid_out = world.paid_out(account, b"\x42" * 16)
-    more = stored.stored_of(world, account, payee) | await hooks.hooks_of(world, world.anna, account, payee)
+    more = stored.stored_of(world, account, payee) | await things.things_of(world, world.anna, account) | await hooks.hooks_of(world, world.anna, account, payee)
     return Things(ANNA, key, account, paid, alias, schedule, order, sold, paid_out, **more)
 
 

@@ -40,6 +40,8 @@ CUSTOMER = (
     Scope.ACCOUNTS_WRITE,
     Scope.ALIASES_READ,
     Scope.ALIASES_WRITE,
+    Scope.USERS_READ,
+    Scope.USERS_WRITE,
     Scope.API_KEYS_READ,
     Scope.API_KEYS_WRITE,
     Scope.WEBHOOKS_READ,
@@ -134,7 +136,8 @@ class Caller:
 
     async def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         self._keys += 1
-        named = {"Authorization": f"Bearer {self._token}", "Idempotency-Key": f"{id(self)}-{self._keys}"}
+        named = {"Idempotency-Key": f"{id(self)}-{self._keys}"}
+        named |= {"Authorization": f"Bearer {self._token}"} if self._token else {}
         named |= {name.replace("_", "-"): value for name, value in headers.items()}
         return await self._http.request(method, path, json=body, headers=named)
 
@@ -152,6 +155,7 @@ class World:
         self.partition = partition
         self._http = http
         self.operator = self.caller("operator", *ALL_SCOPES)
+        self.nobody = Caller(http, "")
         self.anna, self.berta, self.carla = (self.caller(user, *CUSTOMER) for user in (ANNA, BERTA, CARLA))
 
     def caller(self, subject: str, *scopes: Scope) -> Caller:
@@ -202,6 +206,7 @@ async def running_world(settings: Settings) -> AsyncIterator[World]:
         services.audit,
         services.machines,
         *(services.database, services.earlier, services.aliases, services.identity, services.owners),
+        services.people,
         *(services.schedules, services.orders, services.quotes, services.screening),
     )
     for database in databases:

@@ -1,0 +1,1 @@
+"""Banks: the adapter against the sandbox bank over real HTTP."""
