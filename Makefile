@@ -25,6 +25,7 @@ check: $(READY)  ## Format, lint, types, import rule, house style; needs no serv
 	@report=$$($(BIN)/lint-imports --no-cache) || { echo "$$report"; exit 1; }
 	@$(BIN)/python -m schemas check
 	@$(BIN)/python -m schemas.access_page --check
+	@$(BIN)/python -m schemas.asyncapi --check
 	@$(BIN)/python -m schemas.ledger_page --check
 	@$(BIN)/python -m millrace.risk_page --check
 	@$(BIN)/python -m ingest_api.http.documents --check

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.events [--payments N]`: what the publisher costs per payment, and events per second, on a broker.
+"""`python -m benchmarks.events [--payments N]`: the publisher, in CPU per payment and events per second, on a broker.
 
 A ledger of transfers between shards (two events each) is written first; then `millrace publisher` tells all of it with
 nothing else at work. Its memory and the latency of a single payment are not measured here.
