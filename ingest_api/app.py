@@ -39,6 +39,7 @@ from ingest_api.quarantine import routes as quarantine
 from ingest_api.refunds import routes as refunds
 from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
+from ingest_api.schema_registry import routes as schema_registry
 from ingest_api.screening import routes as screening
 from ingest_api.services import Services
 from ingest_api.statements import routes as statements
@@ -99,6 +100,8 @@ def make_fastapi() -> FastAPI:
         app.include_router(noun.router, prefix=PREFIX)
         app.include_router(noun.router, include_in_schema=False)
     app.include_router(health.router)
+    app.include_router(schema_registry.router)
+    app.include_router(identity.published)
     app.add_exception_handler(HTTPException, _framework_problem)
     app.add_exception_handler(RequestValidationError, _parameter_problem)
     app.add_exception_handler(Exception, _internal_problem)

@@ -1,0 +1,1 @@
+"""The registry of schemas, as its own clients use it."""
