@@ -101,7 +101,6 @@ def make_fastapi() -> FastAPI:
         app.include_router(noun.router, include_in_schema=False)
     app.include_router(health.router)
     app.include_router(schema_registry.router)
-    app.include_router(identity.published)
     app.add_exception_handler(HTTPException, _framework_problem)
     app.add_exception_handler(RequestValidationError, _parameter_problem)
     app.add_exception_handler(Exception, _internal_problem)
