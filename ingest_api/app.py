@@ -41,6 +41,7 @@ from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
 from ingest_api.schema_registry import routes as schema_registry
 from ingest_api.screening import routes as screening
+from ingest_api.seed_routes import routes as seed_routes
 from ingest_api.services import Services
 from ingest_api.statements import routes as statements
 from ingest_api.webhook_endpoints import routes as webhook_endpoints
@@ -87,6 +88,7 @@ def make_fastapi() -> FastAPI:
         external_banks,
         commerce,
         transactions,
+        seed_routes,
         cases,
         risk,
         screening,

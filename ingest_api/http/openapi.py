@@ -40,6 +40,7 @@ from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
 from ingest_api.risk.shown import RESOURCES as RISK_RESOURCES
 from ingest_api.schedules.shown import RESOURCES as SCHEDULE_RESOURCES
 from ingest_api.screening.shown import RESOURCES as SCREENING_RESOURCES
+from ingest_api.seed_routes.shown import RESOURCES as SEED_RESOURCES
 from ingest_api.statements.shown import RESOURCES as STATEMENT_RESOURCES
 from ingest_api.webhook_endpoints.shown import RESOURCES as WEBHOOK_RESOURCES
 
@@ -212,6 +213,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             *COMMERCE_RESOURCES,
             *BANK_RESOURCES,
             *PEOPLE_RESOURCES,
+            *SEED_RESOURCES,
             *CASH_RESOURCES,
             *HOLD_RESOURCES,
             *DISPUTE_RESOURCES,

@@ -201,3 +201,36 @@ async def test_no_money_leaves_to_an_account_that_is_not_verified(world: World) 
     refused = await caller("POST", f"/v1/external-banks/{bank}/transfers", body)
     problem_of(refused, 422, "bank_account_unverified")
     assert len(world.partition.entries) == before
+
+
+async def test_document_0_s_transaction_is_a_transfer_in_its_words(world: World) -> None:
+    caller, user = await signed_up(world)
+    account = (await caller("GET", f"/v1/user/{user['userId']}")).json()["accountId"]
+    paid = {"amount": "20.00", "currency": "EUR"}
+    assert (await world.operator("POST", f"/v1/accounts/{account}/deposit", paid)).status_code == 201
+    payee = await world.account_of(world.berta)
+    body = {"fromId": user["userId"], "toId": payee, "transactionDate": "2026-01-02T03:04:05Z", "amount": 10.5}
+    sent = (await caller("POST", "/v1/transaction", body)).json()
+    assert (sent["fromId"], sent["toId"], sent["amount"]) == (account, payee, 1_050)
+    assert sent["status"] in {"accepted", "waiting for verification"}
+    too_much = await caller("POST", "/v1/transaction", body | {"amount": 999})
+    assert (too_much.status_code, too_much.json()["status"]) == (200, "declined")
+    nobody = await caller("POST", "/v1/transaction", body | {"toId": "email:nobody@example.com"})
+    assert nobody.status_code == 404
+    assert nobody.json()["errorMessage"]
+
+
+async def test_a_transaction_to_the_own_bank_is_held_until_the_bank_has_done_it(world: World) -> None:
+    await with_bank(world)
+    caller, user = await signed_up(world)
+    account = (await caller("GET", f"/v1/user/{user['userId']}")).json()["accountId"]
+    await world.operator("POST", f"/v1/accounts/{account}/deposit", {"amount": "20.00", "currency": "EUR"})
+    linked_id = (await linked(caller, user)).json()["bankAccountId"]
+    body = {"fromId": user["userId"], "toId": linked_id, "transactionDate": "2026-01-02T03:04:05Z", "amount": 5}
+    problem_of(await caller("POST", "/v1/transaction", body), 422, "bank_account_unverified")
+    await world.services.aliases.register.prove(parse_id(BANK_ACCOUNT, linked_id) or b"")
+    sent = (await caller("POST", "/v1/transaction", body, prefer="wait=0")).json()
+    assert (sent["status"], sent["toId"], sent["amount"]) == ("waiting for verification", linked_id, 500)
+    assert world.partition.entries[-1].amount_minor == 500
+    berta = await caller("POST", "/v1/transaction", body | {"toId": "bnk_" + "1" * 26})
+    problem_of(berta, 404, "bank_account_not_found")

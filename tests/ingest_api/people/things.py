@@ -7,7 +7,7 @@ from uuid import UUID
 from ingest_api.aliases.parties import USER
 from ingest_api.identity.roles import UserRole
 from ingest_api.identity.users.user import Field, User
-from payments.identifiers import BANK_ACCOUNT, EXTERNAL_BANK, PAYMENT, format_id
+from payments.identifiers import ACCOUNT, BANK_ACCOUNT, EXTERNAL_BANK, PAYMENT, format_id
 from runtime.personal_data.personal import Personal
 from tests.ingest_api.owners.world import ANNA, Caller, World, raw
 
@@ -19,6 +19,7 @@ NOBODYS = {
     "transfer_id": format_id(PAYMENT, b"\x7c" * 16),
 }
 _NUMBER = {"bankName": "First Bank", "bankAccountNumber": "123456789", "bankRoutingNumber": "021000021"}
+_PAYEE = format_id(ACCOUNT, b"\x7d" * 16)
 _AMOUNT = {"amount": "1.00", "currency": "EUR"}
 _TRANSFER = """
 INSERT INTO bank_transfers VALUES (%s, %s, %s, %s, false, 100, 'EUR', 'test') ON CONFLICT DO NOTHING RETURNING 1"""
@@ -29,6 +30,7 @@ BODIES: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("PUT", "/v1/user/{user_id}"): lambda its: {"address": "1 Main Street"} | _NUMBER,
     ("POST", "/v1/user/{user_id}/accounts"): lambda its: _NUMBER,
     ("POST", f"{_ONE}/verify"): lambda its: {},
+    ("POST", "/v1/transaction"): lambda its: {"fromId": its.account_id, "toId": _PAYEE, "amount": "1.00"},
     ("POST", "/v1/external-banks/{bank_id}/transfers"): lambda its: (
         _AMOUNT | {"from_account": its.account_id, "to_account": its.bank_account_id}
     ),
