@@ -22,12 +22,13 @@ from ingest_api.cases import routes as cases
 from ingest_api.cash import routes as cash
 from ingest_api.commerce import routes as commerce
 from ingest_api.disputes import routes as disputes
+from ingest_api.external_banks import routes as external_banks
 from ingest_api.fx import routes as fx
 from ingest_api.holds import routes as holds
-from ingest_api.external_banks import routes as external_banks
 from ingest_api.http import openapi
 from ingest_api.http.call import Call
 from ingest_api.http.serving import Application, HotRoutes, Operation, as_response, internal_error
+from ingest_api.identity import routes as identity
 from ingest_api.identity.machines import routes as api_keys
 from ingest_api.identity.machines.door import MachineDoor
 from ingest_api.journals import routes as journals
@@ -71,6 +72,7 @@ def make_fastapi() -> FastAPI:
     release = version("millrace")
     app = FastAPIOffline(title=openapi.TITLE, version=release, lifespan=_lifespan, redoc_url=None)
     nouns = (
+        identity,
         accounts,
         people,
         owners,
@@ -102,6 +104,7 @@ def make_fastapi() -> FastAPI:
         app.include_router(noun.router, prefix=PREFIX)
         app.include_router(noun.router, include_in_schema=False)
     app.include_router(health.router)
+    app.include_router(identity.published)
     app.include_router(schema_registry.router)
     app.add_exception_handler(HTTPException, _framework_problem)
     app.add_exception_handler(RequestValidationError, _parameter_problem)

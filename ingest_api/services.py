@@ -23,9 +23,9 @@ from ingest_api.risk.attributes import RiskKeys
 from ingest_api.schedules.register import ScheduleRegister
 from ingest_api.screening.desk import Screening
 from ingest_api.submission import Submission
+from ingest_api.webhook_endpoints.register import EndpointRegister
 from runtime.settings import Settings
 
-from ingest_api.webhook_endpoints.register import EndpointRegister
 
 @dataclass(frozen=True)
 class Services:
@@ -64,10 +64,11 @@ class Services:
         aliases = Aliases.of(settings)
         submission = Submission(publisher, waiting, earlier, settings.shards)
         audit = AuditLog.of(settings)
-        identity = Identity.of(settings)
+        tokens = TokenVerifier.of(settings)
+        identity = Identity.of(settings, tokens)
         return cls(
             settings,
-            TokenVerifier.of(settings),
+            tokens,
             ClientRateLimit(settings.api_client_commands_per_s, settings.api_client_burst),
             BodyBudget(settings.api_body_bytes),
             audit,

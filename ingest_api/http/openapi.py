@@ -17,9 +17,9 @@ from ingest_api.cases.shown import RESOURCES as CASE_RESOURCES
 from ingest_api.cash.shown import RESOURCES as CASH_RESOURCES
 from ingest_api.commerce.shown import RESOURCES as COMMERCE_RESOURCES
 from ingest_api.disputes.shown import RESOURCES as DISPUTE_RESOURCES
+from ingest_api.external_banks.shown import RESOURCES as BANK_RESOURCES
 from ingest_api.fx.shown import RESOURCES as FX_RESOURCES
 from ingest_api.holds.shown import RESOURCES as HOLD_RESOURCES
-from ingest_api.external_banks.shown import RESOURCES as BANK_RESOURCES
 from ingest_api.http.bodies import (
     AccountChangeBody,
     AccountLine,
@@ -31,6 +31,7 @@ from ingest_api.http.bodies import (
 )
 from ingest_api.http.resources import RESOURCES, Health, Payment, ProblemBody
 from ingest_api.identity.machines.shown import RESOURCES as API_KEY_RESOURCES
+from ingest_api.identity.shown import RESOURCES as IDENTITY_RESOURCES
 from ingest_api.identity.tokens import Scope
 from ingest_api.journals.shown import RESOURCES as JOURNAL_RESOURCES
 from ingest_api.owners.shown import RESOURCES as OWNER_RESOURCES
@@ -211,6 +212,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
         (
             *(*_BODIES, *RESOURCES, *ALIAS_RESOURCES, *OWNER_RESOURCES, *SCHEDULE_RESOURCES, *QUARANTINE_RESOURCES),
             *COMMERCE_RESOURCES,
+            *IDENTITY_RESOURCES,
             *BANK_RESOURCES,
             *PEOPLE_RESOURCES,
             *SEED_RESOURCES,

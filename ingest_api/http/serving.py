@@ -121,7 +121,7 @@ def as_response(answer: Answer, request_id: str) -> Response:
     response = Response(answer.body, answer.status, media_type=answer.content_type.decode())
     response.raw_headers += [
         (b"x-request-id", request_id.encode("ascii")),
-        (b"cache-control", b"no-store"),
+        *([] if any(name == b"cache-control" for name, _ in answer.headers) else [(b"cache-control", b"no-store")]),
         *answer.headers,
     ]
     return response

@@ -23,6 +23,7 @@ SESSION = "ses"
 """Kind prefix of sessions' ids."""
 
 SECOND_FACTOR_ACR = "urn:millrace:acr:second-factor"
+_SECOND_FACTOR = "mfa"  # RFC 8176
 _VERIFIED_MAX = 10_000  # × about 1 kB of token and claims = 10 MB
 _LEEWAY_S = 5  # clocks of two machines
 
@@ -49,9 +50,9 @@ class Scope(StrEnum):
     ALIASES_WRITE = "aliases:write"
     ALIASES_VERIFY = "aliases:verify"
     """For who has seen that an address is its user's: money sent to it arrives there."""
-    AUDIT_READ = "audit:read"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
+    AUDIT_READ = "audit:read"
     API_KEYS_READ = "api_keys:read"
     API_KEYS_WRITE = "api_keys:write"
     USERS_READ = "users:read"
@@ -106,27 +107,26 @@ def signed_token(settings: Settings, keys: SigningKeys, grant: Grant, ttl_s: int
         "iss": settings.api_token_issuer,
         "aud": settings.api_token_audience,
         "sub": grant.subject,
-        "scope": " ".join(grant.scopes),
+        "scope": " ".join(sorted(grant.scopes)),
         "iat": now,
         "nbf": now,
         "exp": now + ttl_s,
         "jti": secrets.token_urlsafe(12),
     }
     if grant.session is not None:
-        claims |= _of_session(grant, grant.session)
+        claims["sid"] = format_id(SESSION, grant.session)
+    claims |= _of_login(grant)
     return jwt.encode({"alg": ALGORITHM, "kid": key.kid, "typ": "at+jwt"}, claims, key, algorithms=[ALGORITHM])
 
 
-def _of_session(grant: Grant, session: bytes) -> dict[str, Any]:
+def _of_login(grant: Grant) -> dict[str, Any]:
     """`amr` as RFC 8176 has it; `auth_time` is that of the last factor that was given."""
-    with_second = grant.second_factor_at_s is not None
-    claims = {
-        "sid": format_id(SESSION, session),
-        "auth_time": grant.second_factor_at_s if with_second else grant.authenticated_at_s,
-        "amr": ["pwd", "otp", "mfa"] if with_second else ["pwd"],
-    }
-    withheld = " ".join(sorted(grant.withheld))
-    return claims | ({"step_up_scope": withheld} if withheld else {})
+    last_s = grant.second_factor_at_s or grant.authenticated_at_s
+    if last_s is None:
+        return {}
+    methods = ["pwd", _SECOND_FACTOR] if grant.second_factor_at_s is not None else ["pwd"]
+    withheld = {"step_up_scope": " ".join(sorted(grant.withheld))} if grant.withheld else {}
+    return {"auth_time": last_s, "amr": methods} | withheld
 
 
 class TokenVerifier:
@@ -212,7 +212,7 @@ class TokenVerifier:
             raise _invalid("The token is not valid yet.")
         principal = _principal(claims)
         if principal.session in self._ended:
-            raise _invalid("The session was ended.")
+            raise session_ended()
         return principal
 
 
@@ -221,18 +221,20 @@ def _principal(claims: dict[str, Any]) -> Principal:
     if not (isinstance(subject, str) and subject and isinstance(scope, str)):
         raise _invalid("The token names no subject or scope.")
     principal = Principal(subject, frozenset(scope.split()), int(claims["exp"]))
-    if "sid" not in claims:
+    if "amr" not in claims:
         return principal
     return principal._replace(
-        session=parse_id(SESSION, claims["sid"]),
-        second_factor_at_s=int(claims["auth_time"]) if "otp" in claims["amr"] else None,
+        session=parse_id(SESSION, claims["sid"]) if "sid" in claims else None,
+        second_factor_at_s=int(claims["auth_time"]) if _SECOND_FACTOR in claims["amr"] else None,
         withheld=frozenset(claims.get("step_up_scope", "").split()),
     )
 
 
-def second_factor_required(max_age_s: int | None = None) -> Problem:
-    """401 with the challenge of RFC 9470 §3: the session has to give a second factor (again)."""
-    detail = "Give a second factor with POST /v1/auth/step-up, then send this again with the token that it answers."
+_STEP_UP = "Give a second factor with POST /v1/auth/step-up, then send this again with the token that it answers."
+
+
+def second_factor_required(max_age_s: int | None = None, detail: str = _STEP_UP) -> Problem:
+    """401 with the challenge of RFC 9470 §3: a second factor has to be given (again)."""
     age = f", max_age={max_age_s}" if max_age_s is not None else ""
     challenge = (
         f'Bearer realm="millrace", error="insufficient_user_authentication", error_description="{detail}",'
@@ -246,6 +248,11 @@ def scope_missing(scope: Scope) -> Problem:
     challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
     detail = f"The token lacks the scope {scope}."
     return Problem(Fault.SCOPE_INSUFFICIENT, detail, headers={"WWW-Authenticate": challenge})
+
+
+def session_ended() -> Problem:
+    """401: nobody speaks for the user with this token any more."""
+    return _invalid("The session was ended.")
 
 
 def _invalid(detail: str) -> Problem:

@@ -76,7 +76,7 @@ CREATE TABLE recovery_codes (
 CREATE TABLE login_failures (
     key_digest bytea PRIMARY KEY CHECK (length(key_digest) = 16),
     failures integer NOT NULL,
-    locked_until timestamptz NOT NULL DEFAULT '-infinity',
+    locked_until timestamptz NOT NULL DEFAULT 'epoch',
     failed_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX login_failures_by_time ON login_failures (failed_at);

@@ -1,0 +1,79 @@
+"""The user behind a call to the routes of the user's own login, and the checks before something sensitive."""
+
+from typing import TypeVar
+
+import msgspec
+
+from ingest_api.http.bodies import decode_fault
+from ingest_api.http.call import Call
+from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit
+from ingest_api.identity.tokens import Principal, Scope, session_ended
+from ingest_api.identity.users.user import Field, User
+from ingest_api.owners.rights import user_of
+from ingest_api.problems import Fault, Problem, field_problem
+from ingest_api.services import Services
+from runtime.personal_data.personal import Personal
+
+Body = TypeVar("Body")
+
+
+async def admit_user(
+    services: Services, call: Call, decoder: msgspec.json.Decoder[Body]
+) -> tuple[Principal, User, Body]:
+    """The caller as a user who is there, and the body. Raises Problem, DatabaseUnavailable."""
+    principal = admit(services, call, Scope.USERS_WRITE, JSON_MEDIA, 1)
+    body = decoded(decoder, await call.body(BODY_BYTES_MAX))
+    return principal, await user_behind(services, principal), body
+
+
+async def user_behind(services: Services, principal: Principal) -> User:
+    """Raises Problem where the token speaks for a machine, or for a user who may not log in any more."""
+    id_ = user_of(principal)
+    user = await services.identity.users.find(id_) if id_ is not None else None
+    if user is None or not user.is_active:
+        raise Problem(Fault.USER_UNKNOWN, "The token speaks for no user, or for one who may not log in.")
+    return user
+
+
+def session_behind(principal: Principal) -> bytes:
+    """Raises Problem for a token that was made on the spot."""
+    if principal.session is None:
+        raise session_ended()
+    return principal.session
+
+
+def decoded(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
+    """Raises Problem."""
+    try:
+        return decoder.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise field_problem(decode_fault(error)) from None
+
+
+async def require_password(services: Services, call: Call, user: User, password: str) -> None:
+    """It is the user who sits there, not somebody who found the screen. Raises Problem, DatabaseUnavailable."""
+    identity = services.identity
+    keys = identity.throttle.name("user", user.user.hex()), identity.throttle.address(call.address)
+    await identity.throttle.count(*keys)
+    username = (await identity.users.values(user.user, Field.USERNAME)).get(Field.USERNAME)
+    found = await identity.passwords.authenticate(username, Personal(password)) if username is not None else None
+    if found is None or found.user != user.user:
+        raise credentials_invalid("This is not your password.")
+    await identity.throttle.take_back(*keys)
+
+
+async def require_code(services: Services, call: Call, user: User, otp: str) -> None:
+    """A code of the second factor, which is not taken again. Raises Problem, DatabaseUnavailable."""
+    identity = services.identity
+    keys = identity.throttle.name("user", user.user.hex()), identity.throttle.address(call.address)
+    await identity.throttle.count(*keys)
+    if not await identity.factors.take(user.user, otp):
+        raise Problem(
+            Fault.SECOND_FACTOR_INVALID, "The code is wrong, of another time, or was used: take the next one."
+        )
+    await identity.throttle.take_back(*keys)
+
+
+def credentials_invalid(detail: str) -> Problem:
+    """401: what was sent does not show who it is."""
+    return Problem(Fault.CREDENTIALS_INVALID, detail, headers={"WWW-Authenticate": 'Bearer realm="millrace"'})
