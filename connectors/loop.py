@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from connectors.attempt import Clock, attempt, next_attempt, result_of
 from connectors.contract import Answer, Provider, failed
+from connectors.hints import Hints
 from connectors.inbox import Inbox
 from connectors.lanes import Lanes, Work
 from runtime.exactly_once.failpoints import Failpoints
@@ -58,6 +59,7 @@ class Connectors:
         clock: Clock,
         failpoints: Failpoints,
         route: Route,
+        hints: Hints,
     ) -> None:
         inbox.on_gone = self._forget
         self._inbox = inbox
@@ -66,6 +68,7 @@ class Connectors:
         self._clock = clock
         self._failpoints = failpoints
         self._route = route
+        self._hints = hints
         self._lanes = Lanes(slots)
         self._parked: list[tuple[int, int, Work]] = []
         self._calls: dict[asyncio.Task[Answer], Work] = {}
@@ -170,8 +173,20 @@ class Connectors:
             self._lanes.add(work)
 
     def _line_up_what_is_due(self) -> None:
+        if self._hints.request_ids:
+            self._bring_forward()
         while self._parked and self._parked[0][0] <= self._clock():
             self._lanes.add(heapq.heappop(self._parked)[2])
+
+    def _bring_forward(self) -> None:
+        """What a provider has news about is due now. It is asked about as it would have been later."""
+        hinted = [entry for entry in self._parked if entry[2].request.request_id in self._hints.request_ids]
+        if hinted:
+            self._parked = [entry for entry in self._parked if entry not in hinted]
+            self._parked += [(0, offset, work) for _, offset, work in hinted]
+            heapq.heapify(self._parked)
+        for _, _, work in hinted:
+            self._hints.acted_on(work.request.request_id)
 
     def _moved_on(self) -> list[Answered]:
         """What waits for its time at the bottom of a full window goes to the end of the topic: others come through."""

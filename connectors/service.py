@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from connectors.banks.rest import RestBanks
 from connectors.contract import Provider, ProviderRefusesUs
+from connectors.hints import Hints
 from connectors.inbox import Inbox
 from connectors.loop import Connectors, Route
 from connectors.psp.stripe import StripeProvider
@@ -69,21 +70,26 @@ def run(settings: Settings, application: str = CONNECTORS, route: Route | None =
 
 async def _serve(settings: Settings, application: str, route: Route, stop: threading.Event) -> None:
     providers = providers_of(settings)
+    hints = Hints(settings.database_url)
+    following = asyncio.create_task(hints.follow(stop))
     try:
-        await _joined(settings, application, route, providers).run(stop)
+        await _joined(settings, application, route, providers, hints).run(stop)
     finally:
+        following.cancel()
         for provider in providers.values():
             await provider.close()
 
 
-def _joined(settings: Settings, application: str, route: Route, providers: Mapping[str, Provider]) -> Connectors:
+def _joined(
+    settings: Settings, application: str, route: Route, providers: Mapping[str, Provider], hints: Hints
+) -> Connectors:
     """Fence the slot's previous incarnation, then join the group: its offsets are decided by then."""
     brokers, failpoints = Brokers.of(settings), Failpoints(settings.failpoint)
     refuse_broken_broker(brokers, accept=settings.accept_broker_version)
     producer = TransactionProducer(application, settings, failpoints, lambda name: pass_start_gate(brokers, name))
     producer.start()
     inbox = Inbox(application, route.requests, settings)
-    connectors = Connectors(inbox, producer, providers, settings.connector_slots, _now_us, failpoints, route)
+    connectors = Connectors(inbox, producer, providers, settings.connector_slots, _now_us, failpoints, route, hints)
     inbox.join()
     return connectors
 

@@ -35,6 +35,7 @@ from ingest_api.journals import routes as journals
 from ingest_api.owners import routes as owners
 from ingest_api.people import routes as people
 from ingest_api.problems import Fault, FieldError, Problem
+from ingest_api.psp_webhooks import routes as psp_webhooks
 from ingest_api.public_events import routes as public_events
 from ingest_api.quarantine import routes as quarantine
 from ingest_api.refunds import routes as refunds
@@ -97,6 +98,7 @@ def make_fastapi() -> FastAPI:
         quarantine,
         audit_log,
         api_keys,
+        psp_webhooks,
         public_events,
         webhook_endpoints,
     )

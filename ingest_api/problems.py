@@ -92,6 +92,8 @@ class Fault(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     ENDPOINT_UNKNOWN = "webhook_endpoint_not_found"
     ENDPOINT_DISABLED = "webhook_endpoint_disabled"
+    PSP_UNKNOWN = "psp_not_found"
+    PSP_SIGNATURE = "psp_signature_invalid"
     ENDPOINTS_TOO_MANY = "too_many_webhook_endpoints"
     DELIVERY_UNKNOWN = "webhook_delivery_not_found"
     EVENT_UNKNOWN = "event_not_found"
@@ -171,6 +173,8 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.EXTERNAL_BANK_UNKNOWN: (404, "No such bank"),
     Fault.PRECONDITION_FAILED: (412, "It has changed since"),
     Fault.RATE_LIMITED: (429, "Too many commands"),
+    Fault.PSP_UNKNOWN: (404, "No such payment provider"),
+    Fault.PSP_SIGNATURE: (400, "The signature is not the provider's"),
     Fault.QUEUE_FULL: (503, "Too busy to take more"),
     Fault.OUTCOME_UNKNOWN: (503, "The outcome is not known"),
     Fault.NOT_YET_VISIBLE: (503, "Not visible yet"),

@@ -15,6 +15,7 @@ from ingest_api.identity.tokens import TokenVerifier
 from ingest_api.owners.access import Access
 from ingest_api.owners.register import OwnerRegister
 from ingest_api.people.service import People
+from ingest_api.psp_webhooks.inbox import PspInbox
 from ingest_api.publisher import Publisher
 from ingest_api.reads.database import Database
 from ingest_api.reads.earlier_decisions import EarlierDecisions
@@ -48,6 +49,7 @@ class Services:
     orders: Orders
     quotes: Quotes
     webhooks: EndpointRegister
+    psp_inbox: PspInbox
     waiting: WaitingCalls
     listener: ReplyListener
     publisher: Publisher
@@ -84,6 +86,7 @@ class Services:
             Orders.of(settings),
             Quotes.of(settings),
             EndpointRegister.of(settings),
+            PspInbox.of(settings),
             waiting,
             ReplyListener(settings, waiting.resolve),
             publisher,
@@ -108,6 +111,7 @@ class Services:
             await self.orders.open()
             await self.quotes.open()
             await self.webhooks.open()
+            await self.psp_inbox.open()
             await self.publisher.start()
             await self.listener.start()
             await self.screening.open()
@@ -121,6 +125,7 @@ class Services:
         await self._close_databases()
 
     async def _close_databases(self) -> None:
+        await self.psp_inbox.close()
         await self.webhooks.close()
         await self.quotes.close()
         await self.orders.close()

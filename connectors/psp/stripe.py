@@ -24,10 +24,11 @@ from connectors.psp.stripe_answers import (
     unreadable,
 )
 from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, Decline, Outcome
+from schemas.psp_events import REQUEST_ID
 
 CONNECT_TIMEOUT_S: Final = 5.0
-REQUEST_ID, ORDER_ID = "millrace_request_id", "millrace_payment_order_id"
-"""Keys of our metadata."""
+ORDER_ID = "millrace_payment_order_id"
+"""Key of our metadata, beside REQUEST_ID."""
 
 LISTED_MAX: Final = 1_000
 """Payouts and transfers can't be searched for, only listed, newest first: ten pages of those since the request."""

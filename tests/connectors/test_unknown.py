@@ -17,9 +17,10 @@ from pydantic import SecretStr
 
 from connectors.attempt import attempt, next_attempt
 from connectors.contract import Answer
-from connectors.psp.stripe import REQUEST_ID, StripeProvider
+from connectors.psp.stripe import StripeProvider
 from connectors.sandbox.faults import FaultKind
 from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, Decline, Outcome
+from schemas.psp_events import REQUEST_ID
 from tests.connectors.requests import HOUR_US, about, authorisation, charge, now_us, request_of
 from tests.connectors.sandbox_process import API_KEY, SandboxProcess, running_sandbox
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from connectors.psp.stripe import REQUEST_ID
 from connectors.sandbox.faults import FaultKind
 from runtime.exactly_once.failpoints import CYCLE_NAMES
 from schemas.codec.connectors import ConnectorOperation, Decline, Outcome, decode_request, encode_request
 from schemas.partitioning import shard_of
+from schemas.psp_events import REQUEST_ID
 from tests.connectors.loop.world import EXIT_CRASHED, SHARDS, World, per_request
 from tests.connectors.requests import HOUR_US, charge, now_us, request_of
 from tests.support.waiting import eventually

@@ -8,9 +8,9 @@ import random
 
 import pytest
 
-from connectors.psp.stripe import REQUEST_ID
 from connectors.sandbox.faults import FaultKind
 from schemas.codec.connectors import ConnectorResult, Outcome
+from schemas.psp_events import REQUEST_ID
 from tests.connectors.loop.world import World, per_request
 from tests.connectors.requests import charge
 from tests.support.waiting import eventually

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from connectors.psp.stripe import ORDER_ID, REQUEST_ID
+from connectors.psp.stripe import ORDER_ID
 from millrace.environment import LocalEnvironment
 from payments.commerce.connector import ConnectorOperation, Outcome
 from payments.identifiers import uuid7
@@ -21,6 +21,7 @@ from payments.items.details import OrderStatus, PaymentOrder, ProviderRequest
 from payments.movements.instructions import Envelope, Instruction, Order, PayOut, PlaceCheckout, RefundOrder
 from payments.terms.providers import clearing_of
 from schemas.codec.instructions import encode_instruction
+from schemas.psp_events import REQUEST_ID
 from tests.faults.commerce.environment import WithProvider
 from tests.faults.load import CURRENCY, Load
 from tests.support.ledger_reader import LedgerReader

@@ -146,6 +146,7 @@ NAME_NOTHING: dict[Route, str] = {
     ("POST", "/v1/webhook-endpoints"): "makes the caller's own; test_endpoints has whose events it gets",
     ("GET", "/v1/webhook-endpoints"): "lists the caller's own",
     ("GET", "/livez"): "for everybody",
+    ("POST", "/v1/psp/{psp}/webhooks"): "signed by a provider; names no user",
     ("GET", "/readyz"): "for everybody",
     ("POST", "/v1/fx/quotes"): "quotes to the caller",
     ("POST", "/v1/payments"): "pays others with the caller's card",

@@ -205,6 +205,7 @@ async def running_world(settings: Settings) -> AsyncIterator[World]:
     databases = (
         services.audit,
         services.machines,
+        services.psp_inbox,
         *(services.database, services.earlier, services.aliases, services.identity, services.owners),
         services.people,
         *(services.schedules, services.orders, services.quotes, services.screening),

@@ -13,7 +13,7 @@ from typing import Self
 import psycopg
 from confluent_kafka import Producer
 
-from connectors.psp.stripe import ORDER_ID, REQUEST_ID
+from connectors.psp.stripe import ORDER_ID
 from millrace.audit.report import AuditReport
 from millrace.audit.verify import verify
 from millrace.environment import LocalEnvironment
@@ -31,6 +31,7 @@ from schemas import topics
 from schemas.codec.commands import encode_command
 from schemas.codec.instructions import encode_instruction
 from schemas.partitioning import shard_of
+from schemas.psp_events import REQUEST_ID
 from tests.connectors.sandbox_process import SandboxProcess
 from tests.pipeline.conftest import assert_clean
 from tests.pipeline.slots import Slot, ended_afterwards

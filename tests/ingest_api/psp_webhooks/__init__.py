@@ -1,0 +1,1 @@
+"""Events of payment providers over HTTP."""
