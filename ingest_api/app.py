@@ -96,18 +96,18 @@ def make_fastapi() -> FastAPI:
         risk,
         screening,
         quarantine,
-        audit_log,
-        api_keys,
-        psp_webhooks,
         public_events,
         webhook_endpoints,
+        psp_webhooks,
+        audit_log,
+        api_keys,
     )
     for noun in nouns:
         app.include_router(noun.router, prefix=PREFIX)
         app.include_router(noun.router, include_in_schema=False)
     app.include_router(health.router)
-    app.include_router(identity.published)
     app.include_router(schema_registry.router)
+    app.include_router(identity.published)
     app.add_exception_handler(HTTPException, _framework_problem)
     app.add_exception_handler(RequestValidationError, _parameter_problem)
     app.add_exception_handler(Exception, _internal_problem)

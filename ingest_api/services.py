@@ -65,8 +65,8 @@ class Services:
         database = Database(settings.database_url, settings.api_database_connections, settings.api_waiting_calls)
         aliases = Aliases.of(settings)
         submission = Submission(publisher, waiting, earlier, settings.shards)
-        audit = AuditLog.of(settings)
         tokens = TokenVerifier.of(settings)
+        audit = AuditLog.of(settings)
         identity = Identity.of(settings, tokens)
         return cls(
             settings,
