@@ -14,7 +14,7 @@ _ARCHIVES = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"7z\xbc\xaf", "7-Zip"),
 _SWIFT_TAG = re.compile(r"^\s?:(?:NS|\d\d[A-Z]?)[:=]", re.MULTILINE)
 _SWIFT_BLOCK = re.compile(r"\{1:[FAL]\d\d[A-Z0-9]{12}")
 _MT942 = re.compile(r"^:(?:34F|90[CD]):|\{2:[OI]942", re.MULTILINE)
-_NACHA = re.compile(r"1?101[ \d].{20,45}094101|[5-8]\d{2}[^\n]{88,91}\r?(?:\n|$)")
+_NACHA = re.compile(r"1?101[ \d]\d{8}[^,;\n]{40,}|[5-8]\d{2}[^\n]{88,91}\r?(?:\n|$)")
 _BAI2 = re.compile(r"\s*01\s*,[^\n]*")
 
 

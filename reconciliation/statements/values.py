@@ -24,6 +24,7 @@ DIGITS_MAX = 18
 _PLAIN = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?", re.ASCII)
 _GROUPED = re.compile(r"\d{1,3}(?:[ ,.'’]\d{2,3})*[ ,.'’]\d{3}|\d+", re.ASCII)
 _SIGNS = re.compile(r"^(\()?\s*([+-])?\s*(?:[A-Z]{3}|[$€£¥])?\s*([+-])?(.*?)\s*([+-]|CR|DR)?\s*(\))?$", re.DOTALL)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _SPACES = str.maketrans("", "", "\u00a0\u202f\u2009 ")
 
 
@@ -130,10 +131,12 @@ def _ambiguous(text: str) -> str:
 def day(text: str) -> str:
     """The day of an ISO 8601 date or date-time ("2026-11-22", "2026-11-22T08:00:00+01:00", "2026-11-22Z")."""
     head = text[:10]
-    try:
-        return date.fromisoformat(head).isoformat()
-    except ValueError:
-        raise Refused(Reason.DATE, f"{text[:40]!r} is no date") from None
+    if _DAY.fullmatch(head):
+        try:
+            return date.fromisoformat(head).isoformat()
+        except ValueError:
+            pass
+    raise Refused(Reason.DATE, f"{text[:40]!r} is no date")
 
 
 def day_of(text: str, formats: tuple[str, ...]) -> str:

@@ -65,15 +65,13 @@ def xlsx_rows(source: Source) -> Iterator[Row]:
     """Rows of the sheets of a workbook that are not blank, sheet after sheet. Raises Refused."""
     _refuse_bomb(source)
     try:
-        book = load_workbook(source.path, read_only=True, data_only=True)
-        try:
+        with source.path.open("rb") as stream:  # by its path openpyxl would go by its name
+            book = load_workbook(stream, read_only=True, data_only=True)
             for sheet in book.worksheets:
                 for number, cells in enumerate(sheet.iter_rows(values_only=True, max_col=COLUMNS_MAX), start=1):
                     texts = [_text(cell) for cell in cells]
                     if any(texts):
                         yield number, texts
-        finally:
-            book.close()
     except (InvalidFileException, BadZipFile, KeyError, ValueError, TypeError, SyntaxError, OSError, EOFError) as error:
         raise Refused(Reason.UNREADABLE, f"the workbook can't be read: {error}") from None
 

@@ -1,4 +1,7 @@
-"""camt.053 against the results that genkgo/camt publishes for its own samples, field by field where both have it."""
+"""camt.053 against the results that genkgo/camt publishes for its own samples, field by field where both have it.
+
+A golden writes an object once; of a file with two statements it has the last.
+"""
 
 import json
 from pathlib import Path
@@ -37,7 +40,8 @@ def of_class(value: Any, name: str) -> list[dict[str, Any]]:
 def test_entries_are_those_of_genkgo(path: Path) -> None:
     golden = json.loads(path.read_text(encoding="utf-8"))
     result = parsed(SAMPLES / "camt053" / f"{path.stem}.xml")
-    lines = [line for _, lines in result.statements for line in lines]
+    known = {record["getId"] for record in of_class(golden, "Statement")}
+    lines = [line for statement, lines in result.statements if statement.identification in known for line in lines]
     expected = sorted(of_class(golden, "Entry"), key=lambda entry: money(entry["getAmount"]))
     assert len(lines) == len(expected)
     for line, entry in zip(sorted(lines, key=lambda line: line.amount_minor), expected, strict=True):
@@ -69,7 +73,7 @@ def test_balances_are_those_of_genkgo(path: Path) -> None:
     golden = json.loads(path.read_text(encoding="utf-8"))
     statements = {one.identification: one for one, _ in parsed(SAMPLES / "camt053" / f"{path.stem}.xml").statements}
     records = of_class(golden, "Statement")
-    assert {record["getId"] for record in records} == set(statements)
+    assert records
     for record in records:
         statement = statements[record["getId"]]
         assert statement.account == record["getAccount"]["getIdentification"]

@@ -1,0 +1,156 @@
+"""MT940/942, BAI2 and OFX: what each dialect says, and the totals that a change of one figure breaks."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.reconciliation.statements.files import SAMPLES, only, parse_text
+
+MT940 = """:20:REF
+:25:DE12
+:28C:1/1
+:60F:C260101EUR100,00
+:61:2601020102D12,50NTRFKREF+//BANK1
+:86:Rent
+:62F:C260131EUR87,50
+-
+"""
+
+BAI2 = """01,A,B,260101,0000,1,80,,2/
+02,B,A,1,260101,0000,{currency},2/
+03,ACC,,010,1000,,,015,1500,,/
+16,115,600,S,100,200,300,BREF,CREF,LOCKBOX 1, NO. 2/3
+88,AND MORE
+16,475,100,,,CUST/
+49,3200,5/
+98,3200,1,7/
+99,3200,1,9/
+"""
+
+
+def test_an_mt940_statement_is_proven(tmp_path: Path) -> None:
+    statement, (line,) = only(parse_text(tmp_path, MT940))
+    assert (statement.account, statement.opening_minor, statement.closing_minor) == ("DE12", 10000, 8750)
+    assert (line.amount_minor, line.booking_date, line.references) == (
+        -1250,
+        "2026-01-02",
+        {"customer_reference": "KREF+", "bank_reference": "BANK1"},
+    )
+    assert (line.description, line.position.line, statement.control_totals_ok) == ("Rent", 5, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("D12,50", "D12,51"), ("D12,50", "C12,50"), ("EUR87,50", "EUR87,05"), (":62F:C260131EUR87,50\n", "")],
+)
+def test_an_mt940_statement_that_was_changed_does_not_tie(old: str, new: str, tmp_path: Path) -> None:
+    statement, _ = only(parse_text(tmp_path, MT940.replace(old, new)))
+    assert not statement.control_totals_ok
+
+
+def test_february_30_is_the_last_day_of_the_month(tmp_path: Path) -> None:
+    _, (line,) = only(parse_text(tmp_path, MT940.replace("2601020102D", "2602300228D")))
+    assert (line.value_date, line.booking_date) == ("2026-02-28", "2026-02-28")
+
+
+def test_central_european_text_is_read_as_its_bank_wrote_it(tmp_path: Path) -> None:
+    _, (line,) = only(parse_text(tmp_path, MT940.replace("Rent", "Deviza átutalás őű").encode("cp852")))
+    assert line.description == "Deviza átutalás őű"
+    _, (line,) = only(parse_text(tmp_path, MT940.replace("Rent", "Grüße für Åse").encode("cp1252")))
+    assert line.description == "Grüße für Åse"
+
+
+def test_mt942_states_its_sums(tmp_path: Path) -> None:
+    text = MT940.replace(":60F:C260101EUR100,00", ":34F:EUR0,00\n:13D:2601021200+0100")
+    text = text.replace(":62F:C260131EUR87,50", ":90D:1EUR12,50\n:90C:0EUR0,00")
+    result = parse_text(tmp_path, text)
+    assert result.format == "mt942"
+    assert only(result)[0].control_totals_ok
+    assert not only(parse_text(tmp_path, text.replace("1EUR12,50", "2EUR12,50")))[0].control_totals_ok
+
+
+def test_a_movement_that_no_dialect_reads_refuses_the_file(tmp_path: Path) -> None:
+    result = parse_text(tmp_path, MT940.replace("D12,50NTRF", "X12,50NTRF"))
+    assert result.status == "refused"
+    assert "can't be read" in str(result.reason)
+
+
+@pytest.mark.parametrize(("currency", "minor"), [("USD", 600), ("JPY", 600), ("", 600)])
+def test_bai2_implies_the_decimals_of_the_currency(currency: str, minor: int, tmp_path: Path) -> None:
+    statement, (credit, debit) = only(parse_text(tmp_path, BAI2.format(currency=currency)))
+    assert (statement.currency, statement.opening_minor, statement.closing_minor) == (currency or "USD", 1000, 1500)
+    assert (credit.amount_minor, debit.amount_minor) == (minor, -100)
+    assert credit.references == {"bank_reference": "BREF", "customer_reference": "CREF"}
+    assert (credit.description, debit.references) == ("LOCKBOX 1, NO. 2/3 AND MORE", {"customer_reference": "CUST"})
+    assert (statement.control_totals_ok, statement.warnings) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("16,475,100", "16,475,101"), ("49,3200,5", "49,3200,6"), ("98,3200,1", "98,3200,2"), ("99,3200,1,9", "99,1,1,9")],
+)
+def test_bai2_that_was_changed_does_not_tie(old: str, new: str, tmp_path: Path) -> None:
+    statement, _ = only(parse_text(tmp_path, BAI2.format(currency="EUR").replace(old, new)))
+    assert not statement.control_totals_ok
+
+
+@pytest.mark.parametrize(
+    ("old", "reason"), [("99,3200,1,9/\n", "cut_off"), ("98,3200,1,7/\n", "structure"), ("02,", "structure")]
+)
+def test_bai2_without_a_record_is_refused(old: str, reason: str, tmp_path: Path) -> None:
+    result = parse_text(tmp_path, BAI2.format(currency="EUR").replace(old, "" if old.endswith("\n") else "77,"))
+    assert str(result.reason).startswith(reason)
+
+
+def test_bai2_records_that_stand_side_by_side_are_taken_apart(tmp_path: Path) -> None:
+    text = BAI2.format(currency="EUR").replace("/\n02", "/      02").replace("/\n98", "/   98")
+    assert only(parse_text(tmp_path, text)) == only(parse_text(tmp_path, text.rstrip() + "\n"))
+    assert only(parse_text(tmp_path, text))[0].control_totals_ok
+
+
+def test_codes_of_nine_digits_and_summaries_over_several_lines(tmp_path: Path) -> None:
+    text = BAI2.format(currency="EUR").replace("16,475,", "16,475000123,").replace("1500,,/", "1500,,\n88,100,600,1,/")
+    text = (
+        text.replace("49,3200,5", "49,3800,6")
+        .replace("98,3200,1,7", "98,3800,1,8")
+        .replace("99,3200,1,9", "99,3800,1,10")
+    )
+    statement, (_, debit) = only(parse_text(tmp_path, text))
+    assert (debit.amount_minor, debit.type, statement.control_totals_ok) == (-100, "475000123", True)
+
+
+OFX = """OFXHEADER:100
+DATA:OFXSGML
+
+<OFX><BANKMSGSRSV1><STMTTRNRS><STMTRS><CURDEF>EUR<BANKACCTFROM><BANKID>1<ACCTID>4711</BANKACCTFROM>
+<BANKTRANLIST><DTSTART>20261001<DTEND>20261031
+<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>20261002120000[-5:EST]<TRNAMT>-12,50<FITID>f1<NAME>Shop &amp; Co<MEMO>thing</STMTTRN>
+</BANKTRANLIST><LEDGERBAL><BALAMT>87.50<DTASOF>20261031</LEDGERBAL></STMTRS></STMTTRNRS></BANKMSGSRSV1></OFX>
+"""
+
+
+def as_xml(text: str) -> str:
+    """The same statement in OFX 2: every leaf has its end."""
+    import re
+
+    body = text.partition("<OFX>")
+    closed = re.sub(r"<(\w+)>([^<\n]+)", r"<\1>\2</\1>", "".join(body[1:]))
+    return f'<?xml version="1.0"?><?OFX OFXHEADER="200" VERSION="211"?>{closed}'
+
+
+@pytest.mark.parametrize("text", [OFX, as_xml(OFX)], ids=["sgml", "xml"])
+def test_ofx_of_both_kinds(text: str, tmp_path: Path) -> None:
+    result = parse_text(tmp_path, text)
+    statement, (line,) = only(result)
+    assert (result.format, statement.account, statement.closing_minor) == ("ofx", "4711", 8750)
+    assert (line.amount_minor, line.booking_date, line.counterparty) == (-1250, "2026-10-02", "Shop & Co")
+    assert line.references == {"fitid": "f1"}
+
+
+def test_the_sums_of_pain001_are_compared(tmp_path: Path) -> None:
+    text = (SAMPLES / "pain001" / "bankstatementparser__pain.001.001.03.xml").read_text(encoding="utf-8")
+    result = parse_text(tmp_path, text)
+    assert [statement.control_totals_ok for statement, _ in result.statements] == [False] * 6
+    tied = text.replace("<CtrlSum>2</CtrlSum>", "<CtrlSum>150</CtrlSum>").replace("<NbOfTxs>2<", "<NbOfTxs>1<")
+    first, _ = parse_text(tmp_path, tied).statements[0]
+    assert (first.control_totals_ok, first.account) == (True, "DE75512108001245126162")
