@@ -15,6 +15,7 @@ from typing import Any
 from payments.book import STATES_BALANCE, changed_account
 from payments.commands import CommandKind
 from payments.entries import Entry, EntryKind
+from payments.events.event import EventType
 from payments.identifiers import NIL
 from payments.lifecycle import TRANSITIONS
 from payments.postings import MOVEMENTS, postings
@@ -38,7 +39,7 @@ def page() -> str:
     records = sorted({schema.record for schema in registered()})
     parts = [_INTRODUCTION, "## Topics", _topics(), "## Records", *map(_record, records)]
     parts += ["## Entries of the ledger", _entry_kinds(), "## Movements of money", _movements()]
-    parts += ["## Refusals", _reasons()]
+    parts += ["## Refusals", _reasons(), "## Public events", _event_types()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -147,6 +148,12 @@ def _reasons() -> str:
         if reason is not Reason.NONE
     )
     return _table(("wire value", "code", "what becomes of it"), rows)
+
+
+def _event_types() -> str:
+    docs = _member_docs(EventType)
+    table = _table(("type", "when"), ((f"`{type_.value}`", docs[type_.name]) for type_ in EventType))
+    return f"How they are read: [subscribing.md](subscribing.md).\n\n{table}"
 
 
 def _member_docs(enum: type[Enum]) -> dict[str, str]:
