@@ -54,6 +54,7 @@ class Fault(StrEnum):
     KEY_UNKNOWN = "api_key_not_found"
     KEY_ENDED = "api_key_ended"
     KEYS_TOO_MANY = "too_many_api_keys"
+    DIRECTORY_UNAVAILABLE = "directory_unavailable"
     ROUTE_UNKNOWN = "route_unknown"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     PAYMENT_NOT_FOUND = "payment_not_found"
@@ -139,6 +140,7 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.KEY_UNKNOWN: (404, "No such API key"),
     Fault.KEY_ENDED: (409, "The API key has ended"),
     Fault.KEYS_TOO_MANY: (409, "Too many API keys"),
+    Fault.DIRECTORY_UNAVAILABLE: (503, "The directory does not answer"),
     Fault.ROUTE_UNKNOWN: (404, "No such route"),
     Fault.METHOD_NOT_ALLOWED: (405, "The method is not offered here"),
     Fault.PAYMENT_NOT_FOUND: (404, "No such payment"),

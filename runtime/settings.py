@@ -1,7 +1,7 @@
 """The one settings object. Every process reads its environment once, here, at start."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
@@ -190,9 +190,43 @@ class Settings(BaseSettings):
     personal_keys: SecretStr | None = None
     """The content of such a file. A file is better than a variable: children don't inherit it."""
 
+    auth_backend: Literal["own", "ldap"] = Field(
+        "own", validation_alias=AliasChoices("AUTH_BACKEND", "MILLRACE_AUTH_BACKEND")
+    )
+    """Who checks passwords: the register of users, or a directory (docs/machine_access.md)."""
+
+    ldap_url: str = "ldaps://localhost"
+    """`ldaps://…`, or `ldap://…`, which then has to offer StartTLS."""
+
+    ldap_ca_file: Path | None = None
+    """PEM of the authority that signed the directory's certificate; unset = the system's."""
+
+    ldap_bind_dn: str = ""
+    """Who searches; empty = an anonymous bind."""
+
+    ldap_bind_password_file: Path | None = None
+    ldap_search_base: str = ""
+    ldap_search_filter: str = "(uid={username})"
+    """Active Directory: (sAMAccountName={username})."""
+
+    ldap_id_attribute: str = "entryUUID"
+    """Never changes, and is never given to somebody else. Active Directory: objectGUID."""
+
+    ldap_group_base: str = ""
+    """Unset = ldap_search_base."""
+
+    ldap_group_filter: str = "(member={dn})"
+    """Active Directory, with groups in groups: (member:1.2.840.113556.1.4.1941:={dn})."""
+
+    ldap_roles: dict[str, str] = Field(default_factory=dict)
+    """As JSON: a group's DN → the role of its members. Whoever is in none of them is not let in."""
+
+    oidc_issuers: tuple[dict[str, Any], ...] = ()
+    """As JSON: other issuers whose tokens are taken (docs/machine_access.md)."""
+
     api_public_url: str = ""
-    """Where callers reach the API, with scheme and host: what signed requests (RFC 9421) name. Unset = as the call says,
-    which is right where no gateway ends TLS."""
+    """Where callers reach the API, with scheme and host: what signed requests (RFC 9421) name. Unset = as the call
+    says, which is right where no gateway ends TLS."""
 
     api_token_issuer: str = "millrace"
     api_token_audience: str = "millrace-api"

@@ -11,6 +11,7 @@ from typing import Final
 
 import psycopg
 
+from ingest_api.identity.directories.ldap import LdapPasswords
 from ingest_api.identity.keys import SigningKeyFault, SigningKeys
 from ingest_api.identity.oauth.account_tokens import AccountTokens
 from ingest_api.identity.oauth.clients import ClientRegister
@@ -56,7 +57,11 @@ class Identity:
         self.keys = SigningKeys.of(settings)
         self.hasher = PasswordHasher()
         self.users = UserRegister(database, personal)
-        self.passwords: PasswordCheck = OwnPasswords(self.users, self.hasher)
+        self.passwords: PasswordCheck = (
+            LdapPasswords(settings, self.users)
+            if settings.auth_backend == "ldap"
+            else OwnPasswords(self.users, self.hasher)
+        )
         self.sessions = SessionRegister(database, settings)
         self.factors = SecondFactors(database, personal, keyring.index_key, settings.api_token_issuer)
         self.clients = ClientRegister(database)

@@ -1,4 +1,4 @@
-"""The door for machines: a call with an API key, or signed by one, goes on as a call with a bearer token of ours.
+"""The door: a call with an API key, signed by one, or with a token of another issuer goes on with a token of ours.
 
 Reads Authorization (`Bearer mk_…`, or Basic with the key as the user) and Signature-Input; writes the token in the
 place of the key, and the key's id into the ASGI scope. Whatever has another token passes at the cost of a look at its
@@ -16,6 +16,7 @@ from urllib.parse import quote
 from ingest_api.audit_log.calls import CREDENTIAL
 from ingest_api.http.call import Call, Receive, Send, send_answer
 from ingest_api.http.serving import Application, answered
+from ingest_api.identity.directories.foreign import ForeignTokens
 from ingest_api.identity.keys import SigningKeys
 from ingest_api.identity.machines.key import KEY, Algorithm, ApiKey, prefix_of
 from ingest_api.identity.machines.machines import Machines
@@ -67,9 +68,10 @@ class MachineDoor:
         self._services = services
         self._machines: Machines = services.machines
         self._tokens = _Tokens(services.settings)
+        self._foreign = ForeignTokens(services.settings, services.identity.users)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not (shown := _shown(scope["headers"])).is_machines:
+        if scope["type"] != "http" or not self._is_for_us(shown := _shown(scope["headers"])):
             await self._app(scope, receive, send)
             return
         call = Call.of(scope, receive)
@@ -84,8 +86,18 @@ class MachineDoor:
             return
         await self._app(entry.scope, entry.receive, send)
 
+    def _is_for_us(self, shown: Shown) -> bool:
+        return shown.is_machines or (
+            shown.authorization is not None and self._foreign.issuer_of(shown.authorization) is not None
+        )
+
     async def _enter(self, entry: "_Entry", shown: Shown) -> None:
         """Raises Problem, DatabaseUnavailable."""
+        issuer = self._foreign.issuer_of(shown.authorization) if shown.authorization is not None else None
+        if issuer is not None:
+            assert shown.authorization is not None
+            entry.go_on_as(None, await self._foreign.exchanged(issuer, shown.authorization[7:].decode("latin-1")))
+            return
         if shown.authorization is not None:
             key = await self._by_text(shown.authorization)
         else:
@@ -145,7 +157,7 @@ class _Entry:
         self.receive = again
         return body
 
-    def go_on_as(self, key_id: str, token: str) -> None:
+    def go_on_as(self, key_id: str | None, token: str) -> None:
         headers = [line for line in self.scope["headers"] if line[0] != b"authorization"]
         headers.append((b"authorization", b"Bearer " + token.encode("ascii")))
         self.scope = self.scope | {"headers": headers, CREDENTIAL: key_id}

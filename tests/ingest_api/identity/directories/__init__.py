@@ -1,0 +1,1 @@
+"""Users whom somebody else knows."""
