@@ -1,6 +1,7 @@
 """History: payments by account, status, time and amount, page by page, and one payment with every step it took."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -11,12 +12,15 @@ from ingest_api.http.openapi import describe
 from ingest_api.http.resources import Payment, PaymentPage
 from ingest_api.http.serving import read, respond
 from ingest_api.identity.tokens import Principal, Scope
+from ingest_api.owners.access import user_named
+from ingest_api.owners.holdings import accounts_of
 from ingest_api.owners.rights import Action, by_scope
 from ingest_api.problems import Fault, FieldError, field_problem
 from ingest_api.reads.accounts import known_account
 from ingest_api.reads.cursor import decode_cursor
-from ingest_api.reads.payments import PaymentFilter, find_timeline, list_payments, unknown_payment
+from ingest_api.reads.payments import PaymentFilter, PaymentType, find_timeline, list_payments, unknown_payment
 from ingest_api.services import Services
+from ingest_api.statements.moments import utc
 from ingest_api.transfers import require_party
 from payments.identifiers import PAYMENT, parse_id
 from payments.lifecycle import PaymentStatus
@@ -34,22 +38,29 @@ class TransactionQuery(BaseModel, extra="forbid", populate_by_name=False):
     """Query of the list. Times without an offset are UTC."""
 
     account: str | None = Field(None, description="Payer or payee")
+    user: str | None = Field(None, description="Payer or payee is one of the user's accounts")
+    type: PaymentType | None = None
     status: PaymentStatus | None = None
     since: datetime | None = Field(None, alias="from", description="RFC 3339, inclusive")
     until: datetime | None = Field(None, alias="to", description="RFC 3339, exclusive")
+    start_time: datetime | None = Field(None, alias="startTime", description="As from")
+    end_time: datetime | None = Field(None, alias="endTime", description="As to")
+    start: datetime | None = Field(None, description="As from")
+    end: datetime | None = Field(None, description="As to")
     currency: str | None = Field(None, pattern="^[A-Z]{3}$")
     min_amount: str | None = Field(None, pattern=_AMOUNT_PATTERN, description="Decimal, inclusive; needs currency")
     max_amount: str | None = Field(None, pattern=_AMOUNT_PATTERN, description="Decimal, inclusive; needs currency")
     limit: int = Field(PAGE_DEFAULT, ge=1, le=PAGE_MAX)
     cursor: str | None = Field(None, max_length=64, description="next_cursor of the page before")
 
-    def filter(self) -> PaymentFilter:
+    def filter(self, accounts: Sequence[bytes] | None) -> PaymentFilter:
         """What the list shows. Raises Problem."""
         return PaymentFilter(
-            known_account(self.account) if self.account is not None else None,
+            tuple(accounts) if accounts is not None else None,
+            self.type,
             self.status,
-            _utc(self.since),
-            _utc(self.until),
+            utc(self.since or self.start_time or self.start),
+            utc(self.until or self.end_time or self.end),
             self.currency,
             _bound_minor("min_amount", self.min_amount, self.currency),
             _bound_minor("max_amount", self.max_amount, self.currency),
@@ -66,15 +77,27 @@ async def _timeline(services: Services, principal: Principal, payment_id: str) -
 
 
 async def _page(services: Services, principal: Principal, query: TransactionQuery) -> PaymentPage:
-    wanted = query.filter()
-    if wanted.account is not None:
-        await services.access.require(principal, wanted.account, Action.VIEW)
-    elif not by_scope(principal.scopes, Action.VIEW):
-        raise field_problem(
-            FieldError("?account", Fault.PARAMETER_INVALID, "Send the account whose payments you want.")
-        )
+    accounts = await _accounts(services, principal, query)
     after = decode_cursor(query.cursor) if query.cursor is not None else None
-    return await list_payments(services.database, wanted, after, query.limit)
+    if accounts == []:
+        return PaymentPage([], has_more=False, next_cursor=None)
+    return await list_payments(services.database, query.filter(accounts), after, query.limit)
+
+
+async def _accounts(services: Services, principal: Principal, query: TransactionQuery) -> list[bytes] | None:
+    """Whose payments are meant; None for everybody's. Raises Problem where they are not for the principal."""
+    if query.account is not None:
+        account = known_account(query.account)
+        await services.access.require(principal, account, Action.VIEW)
+        if query.user is None:
+            return [account]
+    if query.user is not None:
+        held = await accounts_of(services.database, user_named(principal, query.user))
+        return held if query.account is None else [one for one in held if one == known_account(query.account)]
+    if not by_scope(principal.scopes, Action.VIEW):
+        detail = "Send the account whose payments you want, or user for those of all of a user's."
+        raise field_problem(FieldError("?account", Fault.PARAMETER_INVALID, detail))
+    return None
 
 
 def _bound_minor(name: str, amount: str | None, currency: str | None) -> int | None:
@@ -87,11 +110,6 @@ def _bound_minor(name: str, amount: str | None, currency: str | None) -> int | N
     if isinstance(minor, int):
         return minor
     raise field_problem(FieldError(f"?{name}", minor, f"Not an amount of {currency}."))
-
-
-def _utc(at: datetime | None) -> datetime | None:
-    """Times without an offset are UTC."""
-    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
 
 @router.get("/transactions", **describe("Payments, newest first", Scope.PAYMENTS_READ, PaymentPage))

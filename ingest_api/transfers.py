@@ -21,6 +21,7 @@ from ingest_api.http.openapi import describe
 from ingest_api.http.preferences import DEFAULT_WAIT_S, preferred_wait_s, required_key
 from ingest_api.http.resources import STATUS_OF, Payment, PaymentState, encode, payment_of
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond
+from ingest_api.identity.second_factor.step_up import require_for_money_out
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.rights import Action
 from ingest_api.problems import FieldError, field_problem, refused
@@ -33,7 +34,7 @@ from ingest_api.services import Services
 from ingest_api.submission import Outcome, record_headers
 from payments.commands import Command, CommandKind
 from payments.entries import EntryKind
-from payments.identifiers import ACCOUNT, PAYMENT, parse_id
+from payments.identifiers import ACCOUNT, PAYMENT, is_system, parse_id
 from payments.lifecycle import PaymentStatus
 from payments.movements.instructions import Attributes, Headline, Instruction
 from payments.rejections import Reason
@@ -51,6 +52,8 @@ async def create_transfer(services: Services, call: Call) -> Answer:
     command = checked(transfer_command(body, key))
     attributes = None if body.risk is None else known_of(services, body.risk)
     await services.access.require(principal, command.payer, Action.MOVE_MONEY)
+    if is_system(command.payee):  # a withdrawal, by the account of its method
+        await require_for_money_out(services, principal, command.amount_minor, command.currency)
     if body.quote_id is None and body.fee is None:
         return await move(services, call, command, attributes)
     asked = await priced(services, principal, body, command, attributes or Attributes())

@@ -1,7 +1,7 @@
 """Deposits and withdrawals by method, of an account or of a user's wallet: one command each, answered as a transfer.
 
 A deposit is the operator's word that money has come in, so it needs the right to operate the account; a withdrawal is
-the owner's.
+the owner's, above a limit with a second factor.
 """
 
 from ingest_api.aliases.parties import USER
@@ -9,6 +9,7 @@ from ingest_api.cash.bodies import WalletBody
 from ingest_api.http.bodies import DepositBody, TransferBody, WithdrawalBody, deposit_command, withdrawal_command
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.resources import account_text
+from ingest_api.identity.second_factor.step_up import require_for_money_out
 from ingest_api.identity.tokens import Principal
 from ingest_api.owners.access import require_user
 from ingest_api.owners.rights import Action, user_of
@@ -51,6 +52,8 @@ async def debit_wallet(services: Services, call: Call) -> Answer:
 
 async def _moved(services: Services, call: Call, principal: Principal, command: Command) -> Answer:
     await services.access.require(principal, command.authority, _ACTIONS[command.kind])
+    if command.kind is CommandKind.TRANSFER:
+        await require_for_money_out(services, principal, command.amount_minor, command.currency)
     return await move(services, call, command)
 
 

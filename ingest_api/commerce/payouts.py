@@ -9,6 +9,7 @@ from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import required_key
 from ingest_api.http.resources import account_text
 from ingest_api.http.serving import JSON_MEDIA, admit
+from ingest_api.identity.second_factor.step_up import require_for_money_out
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.instructions.asking import answer, ask, refusal, require_taken, required, reused
 from ingest_api.owners.rights import Action
@@ -31,6 +32,7 @@ async def pay_out(services: Services, call: Call) -> Answer:
     body: PayoutBody = decoded(PayoutBody, await call.body(BODY_BYTES_MAX))
     asked = _instruction(body, required_key(call.header(b"idempotency-key")))
     await services.access.require(principal, asked.account, Action.MOVE_MONEY)
+    await require_for_money_out(services, principal, asked.amount_minor, asked.currency)
     (outcome,), headers = await ask(services, call, [asked])
     await require_taken(services, outcome, headers)
     return await _answered(services, asked, outcome, headers)

@@ -58,9 +58,7 @@ async def place(services: Services, call: Call) -> Answer:
     (outcome,), headers = await ask(services, call, [asked])
     await require_taken(services, outcome, headers)
     replayed = is_replay(outcome)
-    deadline = outcome.deadline if replayed else 0
-    seen = await look_until(deadline, lambda: find_hold(services.database, outcome.operation_id), lambda _: True)
-    hold = seen or _asked(asked, outcome)
+    hold = (await _earlier(services, outcome) if replayed else None) or _asked(asked, outcome)
     if (hold.from_account, hold.to_account, hold.currency) != (
         account_text(asked.payer),
         account_text(asked.payee),
@@ -68,6 +66,12 @@ async def place(services: Services, call: Call) -> Answer:
     ):
         raise reused()
     return answer(hold, f"/v1/holds/{hold.id}", headers, done=hold.status != "received", replayed=replayed)
+
+
+async def _earlier(services: Services, outcome: Outcome) -> Hold | None:
+    return await look_until(
+        outcome.deadline, lambda: find_hold(services.database, outcome.operation_id), lambda _: True
+    )
 
 
 def _placing(services: Services, body: HoldBody, command: Command) -> PlaceHold:

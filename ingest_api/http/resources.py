@@ -108,6 +108,14 @@ class Account(msgspec.Struct, omit_defaults=True):
     limits: AccountLimits | None = None
 
 
+class AccountPage(msgspec.Struct):
+    """Accounts by id. `next_cursor` leads on where `has_more`."""
+
+    items: list[Account]
+    has_more: bool
+    next_cursor: str | None
+
+
 class Balance(msgspec.Struct):
     """`available` is `posted` less what is held, in flight, or not collected yet. `held` waits for a capture or for the
     other legs of a journal; `incoming` is to come: deposits that may bounce, credits of journals under way.
@@ -210,6 +218,7 @@ RESOURCES: tuple[type, ...] = (
     PaymentState,
     PaymentPage,
     Account,
+    AccountPage,
     AccountChange,
     Balance,
     BatchReceipt,

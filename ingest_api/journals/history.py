@@ -5,38 +5,27 @@ Each account is read by itself, as /accounts/{id}/entries reads it, and its page
 between two accounts of the user has one place and two entries: they are never on two pages.
 """
 
-from typing import Any, Final
-from uuid import UUID
+from typing import Any
 
 import msgspec
 
-from ingest_api.aliases.parties import USER
 from ingest_api.http.resources import account_text
 from ingest_api.identity.tokens import Principal
 from ingest_api.journals.shown import LedgerEntry, LedgerPage
-from ingest_api.owners.access import require_user
+from ingest_api.owners.access import user_named
+from ingest_api.owners.holdings import accounts_of
 from ingest_api.reads.database import Database
 from ingest_api.services import Services
 from ingest_api.statements.history import Span, entries_page
 from ingest_api.statements.line import Line
 from ingest_api.statements.places import encode_place
 from ingest_api.statements.shown import shown_entry
-from payments.identifiers import parse_id
-
-ACCOUNTS_MAX: Final = 100
-"""× 3 look-ups by index and a page of 100 rows: the slowest page reads 10,000 rows. The newest accounts count."""
-
-_ACCOUNTS: Final = f"""
-SELECT account_id FROM account_owners WHERE user_id = %s AND until IS NULL
-ORDER BY since DESC, account_id LIMIT {ACCOUNTS_MAX}"""
 
 
 async def ledger_of_user(services: Services, principal: Principal, user_id: str, span: Span) -> LedgerPage:
     """One page. Raises Problem where the user is not the principal's, DatabaseUnavailable."""
-    user = parse_id(USER, user_id) or b""
-    require_user(principal, user)
-    rows = await services.database.rows(_ACCOUNTS, (UUID(bytes=user),))
-    found = [await _entries(services.database, row["account_id"].bytes, span) for row in rows]
+    accounts = await accounts_of(services.database, user_named(principal, user_id))
+    found = [await _entries(services.database, account, span) for account in accounts]
     merged = sorted((one for entries in found for one in entries), key=lambda one: one[0].place, reverse=True)
     shown = merged[: span.limit]
     shown += [one for one in merged[span.limit :] if one[0].place == shown[-1][0].place]

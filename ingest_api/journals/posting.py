@@ -38,11 +38,7 @@ async def post_journal(services: Services, call: Call) -> Answer:
     (outcome,), headers = await ask(services, call, [asked])
     await require_taken(services, outcome, headers)
     replayed = is_replay(outcome)
-    found = await look_until(
-        outcome.deadline if replayed else 0,
-        lambda: find_journal(services.database, outcome.operation_id),
-        lambda journal: journal.is_final,
-    )
+    found = await _earlier(services, outcome) if replayed else None
     if found is not None and found.legs != asked.legs:
         raise reused()
     if found is not None and found.refusal is not Reason.NONE:
@@ -50,6 +46,14 @@ async def post_journal(services: Services, call: Call) -> Answer:
     journal = _asked(asked, outcome) if found is None else _shown(outcome.operation_id, found, list(found.legs))
     location = f"/v1/journals/{journal.id}"
     return answer(journal, location, headers, done=journal.status == "posted", replayed=replayed)
+
+
+async def _earlier(services: Services, outcome: Outcome) -> FoundJournal | None:
+    return await look_until(
+        outcome.deadline,
+        lambda: find_journal(services.database, outcome.operation_id),
+        lambda journal: journal.is_final,
+    )
 
 
 def _asked(asked: PostJournal, outcome: Outcome) -> Journal:

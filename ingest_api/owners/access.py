@@ -11,11 +11,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from ingest_api.aliases.parties import USER
 from ingest_api.identity.tokens import Principal
 from ingest_api.owners.register import Pair, find_roles
 from ingest_api.owners.rights import Action, Role, Verdict, by_scope, user_of, verdict
 from ingest_api.problems import Fault, Problem, refused
 from ingest_api.reads.database import Database
+from payments.identifiers import parse_id
 from payments.rejections import Reason
 
 ROLE_KEPT_S: Final = 1
@@ -122,9 +124,16 @@ def is_for_user(principal: Principal, user: bytes) -> bool:
     return user_of(principal) == user or by_scope(principal.scopes, Action.VIEW)
 
 
+def user_named(principal: Principal, text: str) -> bytes:
+    """The user that a text names. Raises Problem where it names none, or one who is not for the principal."""
+    user = parse_id(USER, text) or b""
+    require_user(principal, user)
+    return user
+
+
 def require_user(principal: Principal, user: bytes) -> None:
-    """Raises Problem where what is this user's is not for the principal."""
-    if not is_for_user(principal, user):
+    """Raises Problem where what is this user's is not for the principal, or where the id is no user's (empty)."""
+    if not user or not is_for_user(principal, user):
         raise Problem(Fault.USER_UNKNOWN, "No user has this id, or it is another one than the token's.")
 
 

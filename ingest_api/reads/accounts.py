@@ -1,12 +1,22 @@
 """Accounts and balances as Postgres shows them, now or as they stood."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from ingest_api.http.resources import Account, AccountLimits, Balance, account_status_word, account_type_word, rfc3339
+from ingest_api.http.resources import (
+    Account,
+    AccountLimits,
+    AccountPage,
+    Balance,
+    account_status_word,
+    account_type_word,
+    rfc3339,
+)
 from ingest_api.problems import Problem, refused
+from ingest_api.reads.cursor import Cursor, encode_cursor
 from ingest_api.reads.database import Database
+from payments.accounts import AccountStatus, AccountType
 from payments.identifiers import ACCOUNT, NIL, format_id, parse_id
 from payments.money import format_minor
 from payments.rejections import Reason
@@ -17,6 +27,14 @@ _ACCOUNT = """
 SELECT account_id, type, currency, status, overdraft_limit_minor, opened_at, changed_at, tier, per_transaction_minor,
     daily_minor, monthly_minor
 FROM accounts LEFT JOIN risk_terms_now USING (account_id) WHERE account_id = %s"""
+_LISTED = """
+AND (%(type)s::smallint IS NULL OR type = %(type)s) AND (%(status)s::smallint IS NULL OR status = %(status)s)
+AND (%(currency)s::text IS NULL OR currency = %(currency)s) AND (%(after)s::uuid IS NULL OR account_id > %(after)s)
+ORDER BY account_id LIMIT %(rows)s"""
+_ALL = f"SELECT * FROM accounts WHERE true {_LISTED}"
+_OF_USER = f"""
+SELECT accounts.* FROM accounts JOIN account_owners AS held USING (account_id)
+WHERE held.user_id = %(user)s AND held.until IS NULL {_LISTED}"""
 _LATER = """
 CROSS JOIN (
     SELECT coalesce(sum(posted_minor), 0)::bigint AS posted_minor,
@@ -45,6 +63,15 @@ _BALANCE_NOW = f"{_BALANCE}{_NOTHING_LATER} WHERE account.account_id = %(account
 _EVENT = "SELECT reason FROM account_events WHERE operation_id = %s"
 
 
+class AccountFilter(NamedTuple):
+    """What a list shows; None leaves a choice open."""
+
+    user: UUID | None = None
+    type: AccountType | None = None
+    status: AccountStatus | None = None
+    currency: str | None = None
+
+
 def known_account(account_id: str) -> bytes:
     """The id in a path. Raises Problem 404 for a text that cannot be an account."""
     account = parse_id(ACCOUNT, account_id)
@@ -58,9 +85,23 @@ async def find_account(database: Database, account: bytes) -> Account:
     row = await database.row(_ACCOUNT, (UUID(bytes=account),))
     if row is None:
         raise _unknown()
+    return _account(row)
+
+
+async def list_accounts(database: Database, wanted: AccountFilter, after: UUID | None, limit: int) -> AccountPage:
+    """One page, by id, without the accounts' own limits. Raises DatabaseUnavailable."""
+    named = wanted._asdict() | {"after": after, "rows": limit + 1}
+    rows = await database.rows(_OF_USER if wanted.user is not None else _ALL, named)
+    shown = rows[:limit]
+    more = len(rows) > limit
+    cursor = encode_cursor(Cursor(shown[-1]["opened_at"], shown[-1]["account_id"])) if more else None
+    return AccountPage([_account(row) for row in shown], more, cursor)
+
+
+def _account(row: dict[str, Any]) -> Account:
     currency: str = row["currency"]
     return Account(
-        id=format_id(ACCOUNT, account),
+        id=format_id(ACCOUNT, row["account_id"].bytes),
         type=account_type_word(row["type"]),
         currency=currency,
         overdraft_limit=format_minor(row["overdraft_limit_minor"], currency),
@@ -68,7 +109,7 @@ async def find_account(database: Database, account: bytes) -> Account:
         status=account_status_word(row["status"]),
         opened_at=rfc3339(row["opened_at"]),
         changed_at=rfc3339(row["changed_at"]),
-        limits=_limits(row) if row["tier"] is not None else None,
+        limits=_limits(row) if row.get("tier") is not None else None,
     )
 
 

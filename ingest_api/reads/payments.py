@@ -1,6 +1,7 @@
 """Payments as Postgres shows them: one, one with its timeline, or a page of them by keyset."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from ingest_api.reads.cursor import Cursor, encode_cursor
 from ingest_api.reads.database import Database
 from payments.entries import EntryKind
 from payments.identifiers import JOURNAL, PAYMENT, format_id
+from payments.items.details import CauseKind
 from payments.lifecycle import FINAL, PaymentStatus
 from payments.money import format_minor
 from payments.rejections import Reason
@@ -40,10 +42,42 @@ _KEYSET = "(decided_at <= %(at)s AND (decided_at < %(at)s OR payment_id > %(afte
 _ORDER = "ORDER BY decided_at DESC, payment_id LIMIT %(rows)s"
 
 
+class PaymentType(StrEnum):
+    """What a payment is, by its parties and what it follows from."""
+
+    TRANSFER = "transfer"
+    CAPTURE = "capture"
+    """Of a hold."""
+    DEPOSIT = "deposit"
+    DEPOSIT_RETURNED = "deposit_returned"
+    WITHDRAWAL = "withdrawal"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+    DEBT_RECOVERED = "debt_recovered"
+
+
+_FIRST_OF_CUSTOMERS = "'00000000-0000-1000-0000-000000000000'"
+"""Ids below are of accounts of the operator (payments.identifiers.is_system)."""
+
+_TYPES: dict[PaymentType, str] = {
+    PaymentType.TRANSFER: f"""cause_kind IS NULL AND payer >= {_FIRST_OF_CUSTOMERS}
+        AND payee >= {_FIRST_OF_CUSTOMERS}""",
+    PaymentType.DEPOSIT: f"cause_kind IS NULL AND payer < {_FIRST_OF_CUSTOMERS}",
+    PaymentType.WITHDRAWAL: f"cause_kind IS NULL AND payee < {_FIRST_OF_CUSTOMERS}",
+    PaymentType.CAPTURE: f"cause_kind = {CauseKind.CAPTURE:d}",
+    PaymentType.DEPOSIT_RETURNED: f"cause_kind = {CauseKind.DEPOSIT:d}",
+    PaymentType.REFUND: f"cause_kind = {CauseKind.REFUND:d}",
+    PaymentType.DISPUTE: f"cause_kind = {CauseKind.DISPUTE:d}",
+    PaymentType.DEBT_RECOVERED: f"cause_kind = {CauseKind.RECEIVABLE:d}",
+}
+
+
 class PaymentFilter(NamedTuple):
     """What a list shows. `since` is inclusive, `until` exclusive; amounts are minor units of `currency`."""
 
-    account: bytes | None = None
+    accounts: tuple[bytes, ...] | None = None
+    """Of which payer or payee is one; None for all."""
+    type: PaymentType | None = None
     status: PaymentStatus | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -86,13 +120,17 @@ def page_query(wanted: PaymentFilter, after: Cursor | None, limit: int) -> tuple
     if after is not None:
         conditions.append(_KEYSET)
         parameters |= {"at": after.decided_at, "after": after.payment_id}
-    if wanted.account is None:
+    if wanted.accounts is None:
         return _select(conditions), parameters
-    # Each side walks its own index in page order; a payment to oneself (always rejected) is shown once.
-    parameters["account"] = UUID(bytes=wanted.account)
-    paid = _select(["payer = %(account)s", *conditions])
-    received = _select(["payee = %(account)s", "payer <> %(account)s", *conditions])
-    return f"SELECT * FROM (({paid}) UNION ALL ({received})) AS sides {_ORDER}", parameters
+    # Each side of each account walks its own index in page order; a payment between two of them is shown once.
+    arms = []
+    for number, account in enumerate(wanted.accounts):
+        parameters[f"account{number}"] = UUID(bytes=account)
+        arms.append(_select([f"payer = %(account{number})s", *conditions]))
+        arms.append(_select([f"payee = %(account{number})s", "payer <> ALL(%(accounts)s)", *conditions]))
+    parameters["accounts"] = [UUID(bytes=account) for account in wanted.accounts]
+    sides = " UNION ALL ".join(f"({arm})" for arm in arms)
+    return f"SELECT * FROM ({sides}) AS sides {_ORDER}", parameters
 
 
 def _select(conditions: list[str]) -> str:
@@ -110,8 +148,9 @@ def _conditions(wanted: PaymentFilter) -> tuple[list[str], dict[str, Any]]:
         "min_minor": ("amount_minor >= %(min_minor)s", wanted.min_minor),
         "max_minor": ("amount_minor <= %(max_minor)s", wanted.max_minor),
     }
+    kinds = [f"({_TYPES[wanted.type]})"] if wanted.type is not None else []
     used = {name: choice for name, choice in choices.items() if choice[1] is not None}
-    return [text for text, _ in used.values()], {name: value for name, (_, value) in used.items()}
+    return [*kinds, *(text for text, _ in used.values())], {name: value for name, (_, value) in used.items()}
 
 
 def unknown_payment() -> Problem:

@@ -56,6 +56,20 @@ async def test_a_refund_without_amount_is_of_the_whole(market: Market) -> None:
     problem_of(other, 422, "idempotency_key_reused")
 
 
+async def test_what_is_contested_of_an_order_is_not_refunded_too(market: Market) -> None:
+    """A chargeback names the order as its seller knows it, and is against what the provider has charged."""
+    async with market.caller() as caller:
+        seller = market.seller("shop")
+        await bought(caller, seller, 1_000)
+        dispute = await caller.post("/v1/disputes", json={"payment": "o-1", "amount": "4.00"}, headers=keyed())
+        parts = [await refund(caller, amount=amount) for amount in ("6.01", "6.00")]
+        listed = (await caller.get("/v1/disputes", params={"account": seller})).json()["items"]
+    assert (dispute.status_code, dispute.json()["payment_id"], dispute.json()["amount"]) == (201, "o-1", "4.00")
+    assert [part.status_code for part in parts] == [422, 201]
+    problem_of(parts[0], 422, "refund_exceeds_payment")
+    assert [one["id"] for one in listed] == [dispute.json()["id"]]
+
+
 @pytest.mark.parametrize("hours", [0, 100], ids=["remembered by the shard", "told by its row"])
 async def test_a_refund_that_the_provider_declines_counts_back(market: Market, hours: int) -> None:
     market.at_hours_ago(hours)

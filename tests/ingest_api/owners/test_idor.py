@@ -117,6 +117,7 @@ QUERIES: dict[Route, Callable[[Things], str]] = {
     ("GET", "/v1/aliases"): lambda its: f"?user={its.user_id}",
     ("GET", "/v1/scheduled-transfers"): lambda its: f"?account={its.account_id}",
     ("DELETE", "/v1/order"): lambda its: f"?id={its.order_id}",
+    ("GET", "/v1/accounts"): lambda its: f"?user={its.user_id}",
     ("GET", "/v1/holds"): lambda its: f"?account={its.account_id}",
     ("GET", "/v1/disputes"): lambda its: f"?account={its.account_id}",
     ("GET", "/v1/receivables"): lambda its: f"?account={its.account_id}",

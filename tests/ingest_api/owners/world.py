@@ -205,13 +205,13 @@ async def running_world(settings: Settings) -> AsyncIterator[World]:
     databases = (
         services.audit,
         services.machines,
+        services.webhooks,
         services.psp_inbox,
         *(services.database, services.earlier, services.aliases, services.identity, services.owners),
         services.people,
         *(services.schedules, services.orders, services.quotes, services.screening),
     )
     for database in databases:
-        services.webhooks,
         await database.open()
     transport = httpx.ASGITransport(make_app(services))
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:

@@ -1,0 +1,1 @@
+"""Lists of accounts and payments through a whole installation."""
