@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+import msgspec
 from pydantic import SecretStr
 
 from millrace.environment import ports
@@ -292,4 +293,6 @@ def _environment_of(settings: Settings) -> dict[str, str]:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, dict | tuple):
+        return msgspec.json.encode(value).decode()
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
