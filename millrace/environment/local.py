@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
-import msgspec
 from pydantic import SecretStr
 
 from millrace.environment import ports
