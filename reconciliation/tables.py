@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from payments.money import EXPONENTS
 from reconciliation.matching.lines import Line
@@ -38,6 +38,8 @@ class _Reader:
         self._keys = [self._index(named.keys.get(name, "")) for name in group_by]
         self._filters = [(self._index(one.column), set(one.one_of), set(one.none_of)) for one in source.filters]
         self._sign = self._index(source.direction.column) if source.direction else ABSENT
+        plain = {"date", "amount", "credit", "debit", "currency", "id"}
+        self._more = bool(self._keys) or any(at != ABSENT for name, at in self._at.items() if name not in plain)
         self._plain = all(self._at[name] == ABSENT for name in ("gross", "fee", "original_amount"))
         self._day: Callable[[str], date] = lru_cache(maxsize=4_096)(self._parsed_day)
         self._minor: Callable[[str, str], int] = lru_cache(maxsize=65_536)(self._parsed_minor)
@@ -79,6 +81,12 @@ class _Reader:
             currency,
             self._day(row[at["date"]].strip()),
             row[at["id"]].strip(),
+            *(self._others(row, currency) if self._more else ()),
+        )
+
+    def _others(self, row: list[str], currency: str) -> tuple[Any, ...]:
+        at = self._at
+        return (
             row[at["reference"]].strip(),
             tuple([row[key].strip() for key in self._keys]) if self._keys else (),
             row[at["entry"]].strip(),

@@ -35,7 +35,7 @@ def match(
     as_of: date | None = None,
     controls: Sequence[Control] = (),
 ) -> Outcome[Line]:
-    """`as_of` ends the days that an internal line may wait (default: the newest line); `controls` are stated totals."""
+    """`as_of` ends the days that an internal line may wait (default: the newest line); `controls`: what files lack."""
     run = _Run(list(internal), list(external), rules)
     newest = max((line.date for lines in (run.internal, run.external) for line in lines), default=date.min)
     run.entries()
@@ -52,7 +52,7 @@ def match(
     for index in range(len(rules.group_by)):
         run.keep(unbalanced(index, run.internal, run.external, rules))
     run.keep(_same_reference(run.internal, run.external, rules))
-    run.keep(([], cut_sources(controls, run.internal, external=run.told)))
+    run.keep(([], cut_sources(controls, run.internal)))
     suggestions = suggested(run.internal, run.external, rules) if rules.subset_sum else []
     run.breaks += _missing(run.internal, run.external, rules, newest if as_of is None else as_of)
     return Outcome(sorted(run.matches, key=_match_place), sorted(run.breaks, key=_break_place), suggestions)
@@ -63,7 +63,6 @@ class _Run:
 
     def __init__(self, internal: list[Line], external: list[Line], rules: Rules) -> None:
         self.internal, self.external, self.rules = internal, external, rules
-        self.told = external
         self.matches: Matches = []
         self.breaks: Breaks = []
 

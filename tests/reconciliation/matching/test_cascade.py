@@ -239,15 +239,15 @@ def test_an_open_line_waits_for_its_settlement_days_and_is_then_missing() -> Non
 
 def test_a_cut_file_is_one_break_with_the_lines_that_it_lacks() -> None:
     books = [own(1, 100, id="a"), own(2, 200, id="b"), own(3, 300, id="c"), own(4, 400, id="d", day=9)]
-    control = Control("bank.csv", "EUR", 600, 3, MONDAY, MONDAY)
-    found = match(books, [theirs(1, 100, id="a")], rules(), as_of=LATER, controls=[control])
-    assert broken(found) == [(B.TRUNCATED_SOURCE, 500, [2, 3], []), (B.MISSING_EXTERNAL, 400, [4], [])]
+    for missing_lines in (2, None):
+        control = Control("bank.csv", "", "EUR", MONDAY, 500, missing_lines)
+        found = match(books, [theirs(1, 100, id="a")], rules(), as_of=LATER, controls=[control])
+        assert broken(found) == [(B.TRUNCATED_SOURCE, 500, [2, 3], []), (B.MISSING_EXTERNAL, 400, [4], [])]
 
 
-def test_a_cut_file_whose_lines_are_not_sure_names_none() -> None:
-    books = [own(1, 100, id="a"), own(2, 200, id="b"), own(3, 301, id="c")]
-    control = Control("bank.csv", "EUR", 600, 3, MONDAY, MONDAY)
-    found = match(books, [theirs(1, 100, id="a")], rules(), as_of=LATER, controls=[control])
+@pytest.mark.parametrize(("missing_minor", "missing_lines"), [(500, 3), (501, 2), (501, None)])
+def test_a_cut_file_whose_lines_are_not_sure_names_none(missing_minor: int, missing_lines: int | None) -> None:
+    books = [own(1, 200, id="b"), own(2, 300, id="c")]
+    control = Control("bank.csv", "", "EUR", MONDAY, missing_minor, missing_lines)
+    found = match(books, [], rules(), as_of=LATER, controls=[control])
     assert [one[0] for one in broken(found)] == [B.MISSING_EXTERNAL, B.MISSING_EXTERNAL, B.TRUNCATED_SOURCE]
-    whole = Control("bank.csv", "EUR", 100, 1, MONDAY, MONDAY)
-    assert match(books[:1], [theirs(1, 100, id="a")], rules(), controls=[whole]).breaks == []

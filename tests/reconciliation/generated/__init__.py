@@ -1,0 +1,1 @@
+"""Settlement files made of payments, and what is found in them."""
