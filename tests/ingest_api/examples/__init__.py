@@ -1,0 +1,1 @@
+"""The examples of consumers and producers, against a whole installation."""
