@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from millrace.archive.app import app as archive
+from millrace.identity.app import clients, keys, users
 from millrace.personal_data.app import app as personal_data
 from millrace.quarantine.app import app as quarantine
 from millrace.reconciliation.app import app as reconciliation
@@ -183,14 +184,17 @@ def drift(
 
 @app.command()
 def token(
-    subject: Annotated[str, typer.Argument(help="Who the token speaks for.")] = "operator",
-    ttl_s: Annotated[int, typer.Option(min=1, help="Life in seconds.")] = 3_600,
+    subject: Annotated[str, typer.Argument(help="Who the token speaks for: a machine or an operator.")] = "operator",
+    user: Annotated[str | None, typer.Option(help="Instead a user by name; made if there is none.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="Repeatable, or by commas. Default: all; of a user, those of the roles.")
+    ] = None,
+    ttl_s: Annotated[int, typer.Option(min=1, max=86_400, help="Life in seconds.")] = 3_600,
 ) -> None:
-    """Print a bearer token with every scope, signed with this installation's key."""
-    from ingest_api.identity.tokens import ALL_SCOPES, issue_token
-    from runtime.settings import Settings
+    """Print a bearer token, signed with this installation's key."""
+    from millrace.identity.command import run_token
 
-    typer.echo(issue_token(Settings(), subject, ALL_SCOPES, ttl_s))
+    run_token(subject, user, scope or [], ttl_s)
 
 
 @app.command()
@@ -306,12 +310,15 @@ def hanging(
 
 for name, commands in {
     "archive": archive,
+    "clients": clients,
+    "keys": keys,
     "personal-data": personal_data,
     "quarantine": quarantine,
     "recon": reconciliation,
     "rules": rules,
     "screening": screening,
     "statements": statement_files,
+    "users": users,
 }.items():
     app.add_typer(commands, name=name)
 for commands in (schedules, statements):

@@ -65,7 +65,8 @@ def addresses_table(addresses: Addresses) -> Table:
     table.add_row("Kafka", Text(addresses.kafka_bootstrap))
     table.add_row("Postgres", Text(addresses.shown().database_url))
     if addresses.api_url:
-        table.add_row("API", f"{addresses.api_url}/docs")
+        table.add_row("API", f"{addresses.api_url}/v1; try it out at {addresses.api_url}/docs")
+        table.add_row("Token", "millrace token --user NAME --scope payments:write --scope accounts:write")
     return table
 
 

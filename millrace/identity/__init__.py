@@ -1,0 +1,1 @@
+"""The commands about who may call: users, machines, tokens, signing keys."""
