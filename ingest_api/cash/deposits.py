@@ -54,7 +54,7 @@ async def find_deposit(services: Services, principal: Principal, deposit_id: str
 
 async def clear(services: Services, call: Call, deposit_id: str) -> Answer:
     """The drawee has paid: the amount is available."""
-    principal = admit_bare(services, call, Scope.PAYMENTS_WRITE)
+    principal = await admit_bare(services, call, Scope.PAYMENTS_WRITE)
     key = required_key(call.header(b"idempotency-key"))
     await see_writes(services, call)
     found = await _found(services, principal, deposit_id, Action.OPERATE)

@@ -35,7 +35,7 @@ async def recover(services: Services, call: Call, receivable_id: str) -> Answer:
 
 async def write_off(services: Services, call: Call, receivable_id: str) -> Answer:
     """Give a debt up: what is left of it becomes a loss."""
-    admit_bare(services, call, Scope.LEDGER_WRITE)
+    await admit_bare(services, call, Scope.LEDGER_WRITE)
     key = required_key(call.header(b"idempotency-key"))
     account, parsed = _ids(await _seen(services, call, receivable_id))
     envelope = Envelope(key_of(f"write off {receivable_id}", key))

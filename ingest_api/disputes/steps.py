@@ -114,7 +114,7 @@ async def hand_in(services: Services, call: Call, dispute_id: str) -> Answer:
 
 async def accept(services: Services, call: Call, dispute_id: str) -> Answer:
     """The merchant does not contest it: lost."""
-    principal = admit_bare(services, call, Scope.PAYMENTS_WRITE)
+    principal = await admit_bare(services, call, Scope.PAYMENTS_WRITE)
     key = required_key(call.header(b"idempotency-key"))
     merchant, parsed = await _of_merchant(services, call, principal, dispute_id)
     envelope = Envelope(key_of(f"accept {dispute_id}", key))

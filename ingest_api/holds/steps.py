@@ -153,7 +153,7 @@ async def increase(services: Services, call: Call, hold_id: str) -> Answer:
 
 async def void(services: Services, call: Call, hold_id: str) -> Answer:
     """Give back what is left of a hold."""
-    principal = admit_bare(services, call, Scope.PAYMENTS_WRITE)
+    principal = await admit_bare(services, call, Scope.PAYMENTS_WRITE)
     key = required_key(call.header(b"idempotency-key"))
     hold = await _promised(services, call, principal, hold_id)
     envelope = Envelope(key_of(f"void {hold_id}", key))

@@ -91,6 +91,10 @@ class WithdrawalBody(DepositBody, forbid_unknown_fields=True, frozen=True):
     """Pay money of an account out."""
 
 
+class NoBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """All is said by the path: send `{}`, or no body at all."""
+
+
 class AccountBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Open an account."""
 

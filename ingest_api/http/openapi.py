@@ -25,6 +25,7 @@ from ingest_api.http.bodies import (
     AccountLine,
     DepositBody,
     DepositLine,
+    NoBody,
     PricedBody,
     TransferBody,
     TransferLine,
@@ -50,6 +51,7 @@ TITLE = "Millrace"
 _BODIES: tuple[type, ...] = (
     TransferBody,
     PricedBody,
+    NoBody,
     DepositBody,
     NewAccountBody,
     AccountChangeBody,
@@ -142,12 +144,9 @@ def describe_later(summary: str, scope: Scope, result: type, body: type) -> dict
 
 def describe_step(summary: str, scope: Scope, result: type, body: type | None = None) -> dict[str, Any]:
     """The same where nothing is made: 200 once it is done."""
-    described = describe(summary, scope, result, body=body, statuses=(200, 202))
-    if body is None:
-        described["openapi_extra"]["parameters"] += of_writes(key_needed=True)
-        described["responses"][429] = problem_answer(429)
-    else:
-        described["openapi_extra"]["parameters"].append(CONSISTENCY)
+    described = describe(summary, scope, result, body=body or NoBody, statuses=(200, 202))
+    described["openapi_extra"]["parameters"].append(CONSISTENCY)
+    described["openapi_extra"]["requestBody"]["required"] = body is not None
     return described
 
 

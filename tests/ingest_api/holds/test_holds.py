@@ -71,6 +71,7 @@ def test_a_hold_is_raised_then_voided(api: ApiClient) -> None:
     raised = step(api, hold, "increment", amount="30.00")
     assert (raised.status_code, raised.json()["amount"], raised.json()["remaining"]) == (200, "90.00", "90.00")
     problem_of(step(api, hold, "increment", amount="30.00"), 422, "insufficient_funds")
+    problem_of(step(api, hold, "void", amount="1.00"), 422, "field_unknown")
     voided, again = [step(api, hold, "void", key="v") for _ in range(2)]
     assert (voided.status_code, voided.json()["status"]) == (200, "voided"), voided.text
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (200, "true")
@@ -147,8 +148,9 @@ def test_a_hold_is_captured_and_voided_by_whom_it_was_promised_to(
     payer, payee = anna().open_account(), shop().open_account()
     api.deposit(payer, "50.00")
     hold = place(anna(), payer, payee, "20.00")
-    for name, caller in (("void", anna), ("capture", anna), ("increment", shop)):
-        problem_of(step(caller(), hold, name, amount="5.00"), 403, "role_insufficient")
+    problem_of(step(anna(), hold, "void"), 403, "role_insufficient")
+    problem_of(step(anna(), hold, "capture", amount="5.00"), 403, "role_insufficient")
+    problem_of(step(shop(), hold, "increment", amount="5.00"), 403, "role_insufficient")
     assert step(shop(), hold, "capture", amount="5.00").status_code == 201
     assert step(anna(), hold, "increment", amount="5.00").status_code == 200
     assert step(shop(), hold, "void").status_code == 200
