@@ -48,8 +48,7 @@ class AuditedCalls:
             if message["type"] == "http.response.start" and message["status"] not in _NOTHING_HAPPENED:
                 actor = self._actor(scope)
                 if actor is not None:
-                    action = f"{scope['method']} {scope['path']}"
-                    self._log.count(actor, action, message["status"], _request_id(message))
+                    self._log.count(actor, scope["path"], message["status"])
             await send(message)
 
         return counting
@@ -86,13 +85,13 @@ class AuditedCalls:
 
     def _actor(self, scope: Any) -> str | None:
         """Whose token it was; it was verified a moment ago and is remembered."""
-        shown = next((value for name, value in scope["headers"] if name == b"authorization"), None)
-        if shown is None:
-            return None
-        try:
-            return self._tokens.principal(shown.decode("latin-1"), None).subject
-        except Problem:
-            return None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                try:
+                    return self._tokens.principal(value.decode("latin-1"), None).subject
+                except Problem:
+                    return None
+        return None
 
 
 def _route(scope: Any) -> tuple[str, str | None]:

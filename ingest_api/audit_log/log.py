@@ -36,6 +36,9 @@ COUNTED_S: Final = 10
 """How often calls of the hot routes are written down, summed up by caller, route and status."""
 
 COUNTS_MAX: Final = 1_000
+SUMMED_UP: Final = "summed-up"
+"""In the place of a request id."""
+
 KEPT_MAX: Final = 10_000
 """Entries that wait for Postgres, × about 1 kB = 10 MB; the oldest are then told to the process's log alone."""
 
@@ -56,7 +59,7 @@ class AuditLog:
         self._batch: _Batch | None = None
         self._flight = asyncio.Semaphore(1)
         self._kept: deque[Entry] = deque()
-        self._counts: dict[tuple[str, str, int], tuple[int, str]] = {}
+        self._counts: dict[tuple[str, str, int], int] = {}
         self._sealing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -114,11 +117,10 @@ class AuditLog:
         assert batch.storing is not None
         await asyncio.wait({batch.storing}, timeout=_NOTE_WAIT_S)
 
-    def count(self, actor: str, action: str, status: int, request_id: str) -> None:
-        """One call more of this caller with this outcome."""
-        key = actor, action, status
-        calls, _ = self._counts.get(key, (0, ""))
-        self._counts[key] = calls + 1, request_id
+    def count(self, actor: str, path: str, status: int) -> None:
+        """One POST more of this caller with this outcome."""
+        key = actor, path, status
+        self._counts[key] = self._counts.get(key, 0) + 1
         if len(self._counts) > COUNTS_MAX:
             self._sum_up()
 
@@ -152,9 +154,9 @@ class AuditLog:
 
     def _sum_up(self) -> None:
         counts, self._counts = self._counts, {}
-        for (actor, action, status), (calls, request_id) in counts.items():
+        for (actor, path, status), calls in counts.items():
             summed = {"status": status, "calls": calls}
-            self._keep([new_entry(actor, action, None, request_id=request_id, after=summed)])
+            self._keep([new_entry(actor, f"POST {path}", None, request_id=SUMMED_UP, after=summed)])
 
     async def _seal_again_and_again(self) -> None:
         pass_number = 0

@@ -44,6 +44,10 @@ class ForeignTokens:
         self._keys = SigningKeys.of(settings)
         self._exchanged: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
+    @property
+    def has_issuers(self) -> bool:
+        return bool(self._issuers)
+
     def issuer_of(self, authorization: bytes) -> OidcIssuer | None:
         """The configured issuer that a bearer token says it is from. Nothing of it is checked yet."""
         if not self._issuers or authorization[:7].lower() != b"bearer " or len(authorization) > _TOKEN_CHARS_MAX:

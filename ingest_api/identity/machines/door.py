@@ -41,6 +41,9 @@ _TOKENS_MAX: Final = 10_000
 SIGNED_BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 """As the largest batch: its digest is compared before anything of it is done."""
 
+_TOKEN: Final = b"Bearer ey"
+"""So begins every JWT."""
+
 _BEARER_KEY: Final = b"bearer mk_"
 _BASIC: Final = b"basic "
 
@@ -71,9 +74,10 @@ class MachineDoor:
         self._foreign = ForeignTokens(services.settings, services.identity.users)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._is_for_us(shown := _shown(scope["headers"])):
+        if scope["type"] != "http" or self._is_ours(scope["headers"]):
             await self._app(scope, receive, send)
             return
+        shown = _shown(scope["headers"])
         call = Call.of(scope, receive)
         entry = _Entry(scope, receive)
 
@@ -86,10 +90,14 @@ class MachineDoor:
             return
         await self._app(entry.scope, entry.receive, send)
 
-    def _is_for_us(self, shown: Shown) -> bool:
-        return shown.is_machines or (
-            shown.authorization is not None and self._foreign.issuer_of(shown.authorization) is not None
-        )
+    def _is_ours(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Nothing for this door: 0.4 µs for a call with a token of ours."""
+        for name, value in headers:
+            if name == b"authorization" and value.startswith(_TOKEN) and not self._foreign.has_issuers:
+                return True
+        shown = _shown(headers)
+        is_foreign = shown.authorization is not None and self._foreign.issuer_of(shown.authorization) is not None
+        return not (shown.is_machines or is_foreign)
 
     async def _enter(self, entry: "_Entry", shown: Shown) -> None:
         """Raises Problem, DatabaseUnavailable."""
