@@ -34,7 +34,9 @@ def _routes(document: dict[str, Any]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- |"
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            scopes = ", ".join(scope for need in operation.get("security", []) for scope in need.get("bearer", [])) or "none"
+            scopes = (
+                ", ".join(scope for need in operation.get("security", []) for scope in need.get("bearer", [])) or "none"
+            )
             what = f"{operation['summary']}. {operation['description']}"
             body = _links(operation.get("requestBody", {}))
             answers = " ".join(sorted(operation["responses"]))

@@ -52,6 +52,7 @@ class Things(NamedTuple):
     delivery_id: str = hooks.NOBODYS["delivery_id"]
     event_id: str = hooks.NOBODYS["event_id"]
 
+
 NOBODYS = Things(
     CARLA,
     format_id(KEY, b"\x70" * 16),
@@ -197,7 +198,11 @@ async def annas(world: World) -> Things:
     key = (await world.anna("POST", "/v1/api-keys", of_a_till)).json()["id"]
     paid, sold = world.paid(account, payee, b"\x41" * 16), world.sold(account, "order-anna")
     paid_out = world.paid_out(account, b"\x42" * 16)
-    more = stored.stored_of(world, account, payee) | await things.things_of(world, world.anna, account) | await hooks.hooks_of(world, world.anna, account, payee)
+    more = (
+        stored.stored_of(world, account, payee)
+        | await things.things_of(world, world.anna, account)
+        | await hooks.hooks_of(world, world.anna, account, payee)
+    )
     return Things(ANNA, key, account, paid, alias, schedule, order, sold, paid_out, **more)
 
 
@@ -207,7 +212,9 @@ HOOKS = ("webhook_endpoints", "webhook_secrets", "webhook_deliveries")
 def everything(world: World) -> list[Any]:
     """All that a stranger could change."""
     tables = ("accounts", "account_owners", "account_owner_changes", "aliases", "personal_values", "personal_index")
-    return [world.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in (*tables, "api_keys", *HOOKS)] + [len(world.partition.entries)]
+    return [world.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in (*tables, "api_keys", *HOOKS)] + [
+        len(world.partition.entries)
+    ]
 
 
 def test_every_route_has_a_decision() -> None:
@@ -233,7 +240,9 @@ async def test_a_stranger_can_do_nothing_and_learns_nothing(world: World, route:
 @pytest.mark.parametrize(("route", "status"), OPERATORS.items(), ids=lambda value: str(value))
 async def test_no_customer_does_what_is_for_operators(world: World, route: Route, status: int) -> None:
     method, path = route
-    answer = await world.berta(method, path.format(case_id="0-0-0", hit_id="1", party_id=BERTA, receivable_id="rcv_1"), {})
+    answer = await world.berta(
+        method, path.format(case_id="0-0-0", hit_id="1", party_id=BERTA, receivable_id="rcv_1"), {}
+    )
     assert answer.status_code == status
 
 
