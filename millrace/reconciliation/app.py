@@ -74,3 +74,20 @@ def prove(
     from millrace.reconciliation.generated import run_prove
 
     run_prove(lines, faults, seed, as_json=as_json)
+
+
+@app.command()
+def chain(
+    folder: Annotated[Path, typer.Argument(help="Statements in any format.", exists=True, file_okay=False)],
+    calendar: Annotated[
+        str, typer.Option(help="TARGET, US_FED, WEEKDAYS or EVERY_DAY: which days are neighbours.")
+    ] = "TARGET",
+    as_json: AsJson = False,
+) -> None:
+    """Does every statement add up, and does it open where the one of the business day before closed?"""
+    from millrace.reconciliation.ties import run_chain
+    from reconciliation.matching.calendars import Calendar
+
+    if calendar not in set(Calendar):
+        raise typer.BadParameter(f"one of {', '.join(Calendar)}", param_hint="--calendar")
+    run_chain(folder, Calendar(calendar), as_json=as_json)

@@ -1,4 +1,4 @@
-"""What `millrace recon tie` does: folders → one answer a day, as JSON or a table of the days that don't tie."""
+"""What `millrace recon tie|chain` do: folders of files → an answer a day, or what does not hold between the days."""
 
 from pathlib import Path
 
@@ -8,6 +8,8 @@ from rich.table import Table
 from millrace.cli import EXIT_FAILED
 from millrace.commands.output import print_failure, print_json, screen
 from payments.money import format_minor
+from reconciliation.matching.calendars import Calendar
+from reconciliation.ties.chains import chain_folder
 from reconciliation.ties.days import Day
 from reconciliation.ties.folders import tie_folders
 from reconciliation.ties.reading import Unreadable
@@ -24,6 +26,21 @@ def run_tie(reports: Path, details: Path, *, since: str, as_json: bool) -> None:
         print_json([_as_object(day) for day in days])
     else:
         _show(days)
+
+
+def run_chain(folder: Path, calendar: Calendar, *, as_json: bool) -> None:
+    """Exit 1 for a file that can't be read; a gap is an answer."""
+    try:
+        found = chain_folder(folder, calendar)
+    except Unreadable as fault:
+        print_failure(fault)
+        raise typer.Exit(EXIT_FAILED) from fault
+    if as_json:
+        print_json(found._asdict())
+        return
+    screen.print(f"{found.statements:,} statements in {found.files:,} files, {len(found.breaks):,} breaks")
+    for one in found.breaks:
+        screen.print(f"{one.type} {one.keys['account']} {one.keys['date']}: {one.reason}")
 
 
 def _as_object(day: Day) -> dict[str, object]:

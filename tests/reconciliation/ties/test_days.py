@@ -82,7 +82,7 @@ def report(*sums: Sum, opening: int = 0, closing: int | None = None) -> Report:
 
 
 def paid(agent: str, amount_minor: int, *, debit: bool = False) -> Detail:
-    return Detail("", agent, debit, amount_minor)
+    return Detail(agent, debit, amount_minor)
 
 
 def test_more_payments_than_the_report_counts_are_no_cut_file() -> None:
@@ -109,14 +109,17 @@ def test_dates_before_the_first_one_stay_single_sided(centrolink: Path) -> None:
     assert all(day.status is Status.SINGLE_SIDED for day in early if day.date < "2024-11-20")
 
 
+REPORT = """<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.052.001.06"><BkToCstmrAcctRpt><Rpt><Acct><Id>
+<IBAN>LT809872649478701594</IBAN></Id><Ccy>EUR</Ccy></Acct>{}</Rpt></BkToCstmrAcctRpt></Document>"""
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("<Document", "not well-formed"),
-        ("<!DOCTYPE a [<!ENTITY b 'c'>]><a><Bal><Amt Ccy='EUR'>1</Amt></Bal></a>", "DOCTYPE"),
-        ("<a><Bal><Amt Ccy='EUR'>1.005</Amt></Bal></a>", "'1.005' is no amount of EUR"),
-        ("<a><Bal><Amt>1</Amt></Bal></a>", "no amount of a currency"),
-        ("<a/>", "is it a camt.052"),
+        ("<Document", "no_statement"),
+        ("<!DOCTYPE a [<!ENTITY b 'c'>]>" + REPORT.format(""), "doctype"),
+        (REPORT.format(""), "is it a camt.052"),
+        (REPORT.format("</Rpt><Rpt>"), "2 accounts"),
     ],
 )
 def test_a_file_that_can_not_be_read_says_why(tmp_path: Path, text: str, reason: str) -> None:
@@ -144,3 +147,15 @@ def test_the_command(centrolink: Path, tmp_path: Path) -> None:
     }
     empty = CliRunner().invoke(app, ["recon", "tie", "--reports", str(tmp_path), "--details", str(tmp_path)])
     assert (empty.exit_code, "no file *.xml" in empty.stderr) == (EXIT_FAILED, True)
+
+
+def test_statements_balance_and_chain(centrolink: Path, tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, ["recon", "chain", str(centrolink / "camt053"), "--json"])
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout) == {"files": 84, "statements": 149, "breaks": []}
+    for name, change in {"2024-03-13": "", "2024-03-14": "21903960.39"}.items():
+        text = (centrolink / "camt053" / f"{name}.xml").read_text()
+        opening = text[text.index("OPBD") :].partition('Ccy="EUR">')[2].partition("<")[0]
+        (tmp_path / f"{name}.xml").write_text(text.replace(f">{opening}<", f">{change or opening}<", 1))
+    broken = json.loads(CliRunner().invoke(app, ["recon", "chain", str(tmp_path), "--json"]).stdout)["breaks"]
+    assert [one["type"] for one in broken] == ["UNBALANCED_BATCH", "CHAIN_GAP"]
