@@ -8,9 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from ingest_api.aliases.parties import USER
 from ingest_api.http.openapi import describe
 from ingest_api.http.resources import Payment, PaymentPage
-from ingest_api.http.serving import read, respond
+from ingest_api.http.serving import read, respond, show
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.access import user_named
 from ingest_api.owners.holdings import accounts_of
@@ -19,6 +20,7 @@ from ingest_api.problems import Fault, FieldError, field_problem
 from ingest_api.reads.accounts import known_account
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.reads.payments import PaymentFilter, PaymentType, find_timeline, list_payments, unknown_payment
+from ingest_api.seed_routes.shown import TransactionList, as_document
 from ingest_api.services import Services
 from ingest_api.statements.moments import utc
 from ingest_api.transfers import require_party
@@ -65,6 +67,21 @@ class TransactionQuery(BaseModel, extra="forbid", populate_by_name=False):
             _bound_minor("min_amount", self.min_amount, self.currency),
             _bound_minor("max_amount", self.max_amount, self.currency),
         )
+
+
+class SpanQuery(BaseModel, extra="forbid"):
+    """Query of a user's payments. `endtime` is another spelling."""
+
+    since: datetime | None = Field(None, alias="startTime", description="RFC 3339, inclusive")
+    until: datetime | None = Field(None, alias="endTime", description="RFC 3339, exclusive")
+    until_too: datetime | None = Field(None, alias="endtime", description="As endTime")
+    limit: int = Field(PAGE_DEFAULT, ge=1, le=PAGE_MAX)
+    cursor: str | None = Field(None, max_length=64, description="nextCursor of the page before")
+
+    def of_user(self, user_id: str) -> TransactionQuery:
+        """The list that this means."""
+        span = {"from": self.since, "to": self.until or self.until_too}
+        return TransactionQuery(user=user_id, limit=self.limit, cursor=self.cursor, **span)
 
 
 async def _timeline(services: Services, principal: Principal, payment_id: str) -> Payment:
@@ -122,11 +139,15 @@ async def get_transactions(request: Request, query: Annotated[TransactionQuery, 
 
 
 @router.get("/transactions/{payment_id}", **describe("One payment, step by step", Scope.PAYMENTS_READ, Payment))
-async def get_transaction(request: Request, payment_id: str) -> Response:
-    """With its timeline: topic, partition and offset of every step, and the journal entry."""
-    return await respond(
-        request,
-        lambda services, call: read(
-            services, call, Scope.PAYMENTS_READ, lambda who: _timeline(services, who, payment_id)
-        ),
-    )
+async def get_transaction(request: Request, payment_id: str, query: Annotated[SpanQuery, Query()]) -> Response:
+    """With its timeline: topic, partition and offset of every step, and the journal entry. With a user's id in the
+    place of the payment's: the user's payments between two times, as document 0 shows them.
+    """
+
+    async def find(services: Services, principal: Principal) -> Payment | TransactionList:
+        if parse_id(USER, payment_id) is None:
+            return await _timeline(services, principal, payment_id)
+        page = await _page(services, principal, query.of_user(payment_id))
+        return TransactionList(payment_id, as_document(page.items), page.has_more, page.next_cursor)
+
+    return await show(request, Scope.PAYMENTS_READ, find)

@@ -198,6 +198,14 @@ def token(
 
 
 @app.command()
+def routes(as_json: AsJson = False) -> None:
+    """List every route of the HTTP interface, with its scope and the source documents that ask for it."""
+    from millrace.commands.routes import run
+
+    run(as_json=as_json)
+
+
+@app.command()
 def topics() -> None:
     """Make what is missing of the topic catalogue."""
     from millrace.commands.services import run_topics

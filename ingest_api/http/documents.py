@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest_api.app import make_fastapi
+from ingest_api.http.seeds import DOCUMENTS, documents_of
 from ingest_api.problems import ADVICE, STATUS
 from payments.rejections import Reason
 
@@ -30,8 +31,9 @@ def page() -> str:
 
 
 def _routes(document: dict[str, Any]) -> Iterator[str]:
-    yield "| route | what | scope | body | answers |"
-    yield "| --- | --- | --- | --- | --- |"
+    columns = ("route", "what", "scope", "body", "answers", *DOCUMENTS)
+    yield f"| {' | '.join(columns)} |"
+    yield f"|{' --- |' * len(columns)}"
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             scopes = (
@@ -40,7 +42,9 @@ def _routes(document: dict[str, Any]) -> Iterator[str]:
             what = f"{operation['summary']}. {operation['description']}"
             body = _links(operation.get("requestBody", {}))
             answers = " ".join(sorted(operation["responses"]))
-            yield f"| {method.upper()} `{path}` | {_cell(what)} | {scopes} | {body} | {answers} |"
+            asking = documents_of((method.upper(), path))
+            asked_for = " | ".join("yes" if name in asking else "" for name in DOCUMENTS)
+            yield f"| {method.upper()} `{path}` | {_cell(what)} | {scopes} | {body} | {answers} | {asked_for} |"
 
 
 def _links(part: Any) -> str:

@@ -66,3 +66,8 @@ def shown_bank_transfer(transfer: BankTransfer, date: str) -> Transaction:
     status = WORDS[PaymentStatus(transfer.status)].wallet
     parties = transfer.from_account, transfer.to_account
     return Transaction(transfer.id, *parties, date, transfer.amount_minor, transfer.currency, status)
+
+
+def as_document(payments: list[Payment]) -> list[Transaction]:
+    """Payments in the document's words."""
+    return [shown_payment(payment) for payment in payments]

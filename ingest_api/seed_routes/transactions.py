@@ -25,7 +25,7 @@ from ingest_api.people.finding import default_of
 from ingest_api.people.linking import own_linked
 from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.accounts import find_account, known_account
-from ingest_api.seed_routes.shown import Transaction, TransactionBody, shown_bank_transfer, shown_payment
+from ingest_api.seed_routes.shown import TransactionBody, shown_bank_transfer, shown_payment
 from ingest_api.services import Services
 from ingest_api.transfers import checked, decoded, encoded_headers, move
 from payments.identifiers import ACCOUNT, parse_id
@@ -131,8 +131,3 @@ async def _account_of(services: Services, party: str, currency: str) -> str:
     user = parse_id(USER, party)
     default = await default_of(services, user, currency) if user is not None else None
     return account_text(default.account.bytes) if default is not None else party
-
-
-def as_document(transactions: list[Payment]) -> list[Transaction]:
-    """Payments in the document's words."""
-    return [shown_payment(payment) for payment in transactions]
