@@ -45,12 +45,19 @@ class TransactionProducer:
     """Begins with `start`; per cycle `open`, `produce`…, `close`, `flush`, `send_offsets`, `commit`, and `renew`."""
 
     def __init__(
-        self, application: str, settings: Settings, failpoints: Failpoints, gate: Callable[[str], None]
+        self,
+        application: str,
+        settings: Settings,
+        failpoints: Failpoints,
+        gate: Callable[[str], None],
+        *,
+        linger_ms: int = 0,
     ) -> None:
+        """`linger_ms`: how long a record may wait for others before it is sent; `flush` waits for nothing."""
         self.transactional_id = transactional_id(application, settings.slot)
         self.rotations = 0
         self._brokers = Brokers.of(settings)
-        self._configuration = producer_configuration(self.transactional_id, settings)
+        self._configuration = producer_configuration(self.transactional_id, settings, linger_ms)
         self._failpoints = failpoints
         self._watchdog = Watchdog()
         self._gate = gate
@@ -189,7 +196,7 @@ class TransactionProducer:
         self._suspect = str(error)
 
 
-def producer_configuration(name: str, settings: Settings) -> dict[str, Any]:
+def producer_configuration(name: str, settings: Settings, linger_ms: int = 0) -> dict[str, Any]:
     """librdkafka's settings, each one that matters said explicitly."""
     return {
         **Brokers.of(settings).configuration(),
@@ -199,7 +206,7 @@ def producer_configuration(name: str, settings: Settings) -> dict[str, Any]:
         "acks": "all",
         "enable.idempotence": True,
         "delivery.report.only.error": True,
-        "linger.ms": 0,  # one packed record per destination and chunk: waiting batches nothing
+        "linger.ms": linger_ms,  # by default 0: one packed record per destination and chunk, waiting batches nothing
         "compression.type": "none",
         "queue.buffering.max.messages": 200_000,  # 1,000-record chunks × outputs of one cycle, 20 times over
         "queue.buffering.max.kbytes": 262_144,

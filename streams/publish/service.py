@@ -27,6 +27,9 @@ from streams.publish.order import MAX_SHARDS
 EXIT_INVARIANT: Final = 70
 """EX_SOFTWARE: the log contradicts itself. Restarting changes nothing; a human has to look."""
 
+LINGER_MS: Final = 50
+"""Events are small and many: they are sent when the transaction ends, or when a batch of them is full."""
+
 
 def run(settings: Settings, application: str = PUBLISHER, route: Route | None = None) -> int:
     """The process until it is told to end; its exit code, with the reason on stderr where it is not 0."""
@@ -54,7 +57,9 @@ def _ready(settings: Settings, application: str, route: Route) -> Publisher:
             f" MILLRACE_SHARDS to what the topics were made with, at most {MAX_SHARDS}"
         )
     only = settings.model_copy(update={"slot": 0})  # one transactional id, whichever slot this process was given
-    producer = TransactionProducer(application, only, failpoints, lambda name: pass_start_gate(brokers, name))
+    producer = TransactionProducer(
+        application, only, failpoints, lambda name: pass_start_gate(brokers, name), linger_ms=LINGER_MS
+    )
     producer.start()
     return Publisher(reader, producer, settings.shards, route, failpoints)
 
