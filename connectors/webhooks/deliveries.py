@@ -36,11 +36,20 @@ machine that is too busy."""
 UPKEEP_ROWS: Final = 1_000
 
 _CLAIM: Final = f"""
-WITH busy AS (SELECT * FROM unnest(%(busy)s::uuid[], %(calls)s::integer[]) AS busy (endpoint_id, calls)),
+WITH RECURSIVE waiting AS ( -- endpoints with something pending, one probe of an index each, however much waits
+    (SELECT endpoint_id FROM webhook_deliveries WHERE status = '{DeliveryStatus.PENDING}' ORDER BY endpoint_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT following.endpoint_id FROM webhook_deliveries AS following
+        WHERE following.status = '{DeliveryStatus.PENDING}' AND following.endpoint_id > waiting.endpoint_id
+        ORDER BY following.endpoint_id LIMIT 1
+    ) FROM waiting WHERE waiting.endpoint_id IS NOT NULL
+),
+busy AS (SELECT * FROM unnest(%(busy)s::uuid[], %(calls)s::integer[]) AS busy (endpoint_id, calls)),
 claimed AS (
     SELECT due.delivery_id
     FROM (
-        SELECT endpoint_id, failures FROM webhook_endpoints
+        SELECT endpoint_id, failures FROM waiting JOIN webhook_endpoints USING (endpoint_id)
         WHERE status = '{EndpointStatus.ENABLED}' AND (paused_until IS NULL OR paused_until <= clock_timestamp())
         ORDER BY random() -- no endpoint is always the last to find a slot
     ) AS endpoint
@@ -174,20 +183,23 @@ def _claim(row: dict[str, Any], secrets: Mapping[UUID, list[WrappedKey]]) -> Cla
 
 async def record(connection: Connection, results: list[Result]) -> None:
     """Keep what came of claims, and what follows for deliveries and endpoints: all of it or nothing."""
-    async with connection.transaction():
-        for claimed, began_at, outcome in results:
-            if outcome is None:
-                await connection.execute(_END.encode(), (DeliveryStatus.WITHHELD, claimed.delivery_id))
-                continue
-            attempt = {"delivery_id": claimed.delivery_id, "attempt": claimed.attempt, "began_at": began_at}
-            await connection.execute(_ATTEMPT, attempt | outcome._asdict())
-            await (_delivered if outcome.delivered else _failed)(connection, claimed, outcome)
+    tried = [(claimed, began_at, outcome) for claimed, began_at, outcome in results if outcome is not None]
+    delivered = [claimed for claimed, _, outcome in tried if outcome.delivered]
+    withheld = [claimed for claimed, _, outcome in results if outcome is None]
+    ended = [(DeliveryStatus.DELIVERED, claimed.delivery_id) for claimed in delivered]  # though another may try again
+    ended += [(DeliveryStatus.WITHHELD, claimed.delivery_id) for claimed in withheld]
+    async with connection.transaction(), connection.cursor() as cursor:
+        await cursor.executemany(_ATTEMPT, [_attempt_row(*one) for one in tried])
+        await cursor.executemany(_END.encode(), ended)
+        await cursor.executemany(_WELL, [(endpoint,) for endpoint in {claimed.endpoint_id for claimed in delivered}])
+        for claimed, _, outcome in tried:
+            if not outcome.delivered:
+                await _failed(connection, claimed, outcome)
 
 
-async def _delivered(connection: Connection, claimed: Claim, _: Outcome) -> None:
-    """It has arrived, even where another dispatcher believes it lost and tries again."""
-    await connection.execute(_END.encode(), (DeliveryStatus.DELIVERED, claimed.delivery_id))
-    await connection.execute(_WELL, (claimed.endpoint_id,))
+def _attempt_row(claimed: Claim, began_at: datetime, outcome: Outcome) -> dict[str, Any]:
+    row = {"delivery_id": claimed.delivery_id, "attempt": claimed.attempt, "began_at": began_at}
+    return row | outcome._asdict()
 
 
 async def _failed(connection: Connection, claimed: Claim, outcome: Outcome) -> None:

@@ -23,6 +23,9 @@ from schemas.webhooks import EVENT
 POLL_S: Final = 0.2
 """How often what is due is looked for while no call ends: an idle look is one probe of an index per endpoint."""
 
+GATHER_S: Final = 0.02
+"""After the first call that ends: what ends meanwhile shares its transaction, and the look for what follows."""
+
 UPKEEP_EVERY_S: Final = 60
 
 
@@ -46,6 +49,7 @@ class Dispatcher:
             await self._pass(connection, taking=not stop.is_set())
             if self._under_way:
                 await asyncio.wait(self._under_way, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.sleep(GATHER_S)
             else:
                 await asyncio.sleep(POLL_S)
 
