@@ -9,14 +9,14 @@ from typing import Any
 from msgspec import Struct
 
 
-class Position(Struct, frozen=True, omit_defaults=True):
+class Position(Struct, frozen=True, omit_defaults=True, gc=False):
     """Where a line stands in its file: line number (from 1), path of the element, or number of the record."""
 
     line: int = 0
     element: str = ""
 
 
-class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Line(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One movement as the file tells it. `statement` is the number of its statement in the file, from 0."""
 
     statement: int = 0

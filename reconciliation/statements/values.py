@@ -6,6 +6,7 @@ mean two things, or from 10^18 minor units on.
 
 import re
 from datetime import date, datetime
+from functools import lru_cache
 
 from payments.money import EXPONENTS
 from reconciliation.statements.refusals import Reason, Refused
@@ -128,6 +129,7 @@ def _ambiguous(text: str) -> str:
     raise Refused(Reason.AMOUNT, f"{text[:40]!r} may mean two amounts; name the decimal mark in a profile")
 
 
+@lru_cache(maxsize=1_024)  # a file has few days and many lines
 def day(text: str) -> str:
     """The day of an ISO 8601 date or date-time ("2026-11-22", "2026-11-22T08:00:00+01:00", "2026-11-22Z")."""
     head = text[:10]

@@ -6,13 +6,13 @@ transactions add up to it; a notification exists for its transactions, so they a
 list, and the entry's amount is the control total that says so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reconciliation.statements.iso20022.balances import Frame
 from reconciliation.statements.iso20022.entries import Detail, EntryHead, entry_line, read_detail
 from reconciliation.statements.iso20022.parts import DESCRIPTION_CHARS_MAX
 from reconciliation.statements.iso20022.stream import Record, records
-from reconciliation.statements.lines import BadLine, ControlTotal, Event, Line, Position
+from reconciliation.statements.lines import BadLine, ControlTotal, Event, Position
 from reconciliation.statements.refusals import Reason, Refused
 from reconciliation.statements.source import Source
 
@@ -27,9 +27,11 @@ DETAILS_KEPT_MAX = 10_000
 class _Entry:
     """The entry being read: its head once, its transactions as they come."""
 
-    def __init__(self, record: Record, number: int) -> None:
+    def __init__(self, record: Record, frame: Frame) -> None:
         self.record = record
-        self.number = number
+        self.frame = frame
+        self.number = frame.entries
+        self.path = f"{frame.record.name}[{frame.number + 1}]/Ntry[{self.number}]"
         self.head: EntryHead | None = None
         self.kept: list[Detail] = []
         self.details = 0
@@ -52,15 +54,17 @@ class _Reader:
 
     def events(self) -> Iterator[Event]:
         for record in records(self._source, _KINDS):
-            if record.name == "GrpHdr":
-                self._paged = is_page(record, "MsgPgntn")
+            if record.name == "TxDtls":
+                yield from self._detail(record)
+            elif record.name == "Ntry":
+                yield from self._close(self._entry_of(record))
+            elif record.name == "Bal" and record.parent is not None:
+                self._frame_of(record.parent).balances.append(record)
             elif record.name == self._container:
                 yield from self._frame_of(record).close(self._message)
                 self._frame = None
-            elif record.name == "Bal" and record.parent is not None:
-                self._frame_of(record.parent).balances.append(record)
-            elif record.name in {"Ntry", "TxDtls"}:
-                yield from self._movement(record)
+            elif record.name == "GrpHdr":
+                self._paged = is_page(record, "MsgPgntn")
         if not self._statements:
             raise Refused(Reason.NO_STATEMENT, "the message has no statement, report or notification in it")
 
@@ -70,67 +74,65 @@ class _Reader:
             self._statements += 1
         return self._frame
 
-    def _movement(self, record: Record) -> Iterator[Event]:
-        entry_record = record if record.name == "Ntry" else record.within("Ntry")
+    def _entry_of(self, record: Record) -> _Entry:
+        """The entry that a record is or stands in."""
+        if self._entry is not None and self._entry.record in (record, record.parent):
+            return self._entry
+        entry = record if record.name == "Ntry" else record.within("Ntry")
         container = record.within(self._container)
-        if entry_record is None or container is None:
+        if entry is None or container is None:
             raise Refused(
-                Reason.STRUCTURE, f"line {record.line}: a <{record.name}> stands outside of <{self._container}>"
+                Reason.STRUCTURE, f"line {record.line}: <{record.name}> stands outside of <{self._container}>"
             )
         frame = self._frame_of(container)
-        if self._entry is None or self._entry.record is not entry_record:
-            frame.entries += 1
-            self._entry = _Entry(entry_record, frame.entries)
-        entry = self._entry
-        path = f"{frame.record.name}[{frame.number + 1}]/Ntry[{entry.number}]"
-        if record.name == "TxDtls":
-            entry.details += 1
-            path = f"{path}/TxDtls[{entry.details}]"
-        position = Position(record.line, path)
+        frame.entries += 1
+        self._entry = _Entry(entry, frame)
+        return self._entry
+
+    def _detail(self, record: Record) -> Iterable[Event]:
+        entry = self._entry_of(record)
+        entry.details += 1
+        position = Position(record.line, f"{entry.path}/TxDtls[{entry.details}]")
         try:
-            yield from (
-                self._detail(record, entry, position) if entry_record is not record else self._close(entry, position)
-            )
+            if entry.head is None:
+                entry.head = EntryHead(entry.record)
+            entry.kept.append(read_detail(record, entry.head, position))
+        except Refused as refusal:
+            return [BadLine(position, str(refusal))]
+        if len(entry.kept) <= DETAILS_KEPT_MAX:
+            return ()
+        entry.splits = True
+        return self._split(entry.head, entry)
+
+    def _split(self, head: EntryHead, entry: _Entry) -> Iterator[Event]:
+        """The transactions that are kept, as lines of their own."""
+        kept, entry.kept = entry.kept, []
+        for detail in kept:
+            if detail.amount_minor is None:
+                sentence = f"one of more than {DETAILS_KEPT_MAX:,} transactions of an entry has no amount of its own"
+                yield BadLine(detail.position, f"{Reason.FIELD}: {sentence}")
+                continue
+            entry.split_minor += detail.amount_minor
+            yield entry_line(head, detail, entry.frame.number, detail.amount_minor, detail.position)
+
+    def _close(self, entry: _Entry) -> Iterator[Event]:
+        position = Position(entry.record.line, entry.path)
+        try:
+            head = entry.head or EntryHead(entry.record)
         except Refused as refusal:
             yield BadLine(position, str(refusal))
-
-    def _detail(self, record: Record, entry: _Entry, position: Position) -> Iterator[Line]:
-        if entry.head is None:
-            entry.head = EntryHead(entry.record)
-        detail = read_detail(record, entry.head, position)
-        if entry.splits:
-            yield self._split(entry.head, detail, entry)
             return
-        entry.kept.append(detail)
-        if len(entry.kept) > DETAILS_KEPT_MAX:
-            entry.splits = True
-            for one in entry.kept:
-                yield self._split(entry.head, one, entry)
-            entry.kept = []
-
-    def _split(self, head: EntryHead, detail: Detail, entry: _Entry) -> Line:
-        """A transaction as a line of its own."""
-        if detail.amount_minor is None:
-            raise Refused(Reason.FIELD, f"one of a batch of more than {DETAILS_KEPT_MAX:,} has no amount of its own")
-        entry.split_minor += detail.amount_minor
-        assert self._frame is not None, "a transaction is read inside its statement"
-        return entry_line(head, detail, self._frame.number, detail.amount_minor, detail.position)
-
-    def _close(self, entry: _Entry, position: Position) -> Iterator[Line]:
-        head = entry.head or EntryHead(entry.record)
-        assert self._frame is not None, "an entry is read inside its statement"
-        self._frame.count(head)
+        entry.frame.count(head)
         if entry.splits or self._opens(entry, head):
-            for one in entry.kept:
-                yield self._split(head, one, entry)
+            yield from self._split(head, entry)
             if entry.split_minor != head.amount_minor:
                 name = f"transactions of entry {entry.number}"
-                self._frame.totals.append(ControlTotal(name, head.amount_minor, entry.split_minor))
+                entry.frame.totals.append(ControlTotal(name, head.amount_minor, entry.split_minor))
             return
         detail = entry.kept[0] if len(entry.kept) == 1 else Detail(position)
-        described = detail.description or entry.record.first("AddtlNtryInf")[:DESCRIPTION_CHARS_MAX]
-        detail = detail._replace(description=described)
-        yield entry_line(head, detail, self._frame.number, head.amount_minor, position)
+        if not detail.description:
+            detail = detail._replace(description=entry.record.first("AddtlNtryInf")[:DESCRIPTION_CHARS_MAX])
+        yield entry_line(head, detail, entry.frame.number, head.amount_minor, position)
 
     def _opens(self, entry: _Entry, head: EntryHead) -> bool:
         """Whether a batch is listed transaction by transaction."""

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from reconciliation.statements.iso20022.parts import (
     DESCRIPTION_CHARS_MAX,
     account,
-    agent,
     amount,
     bank_code,
     day_of,
+    reference_slots,
     references,
     remittance,
     sign,
@@ -67,25 +67,31 @@ class EntryHead:
         )
 
 
+_RETURN_REASONS = ("Rsn/Cd", "Rsn/Prtry", "RtrRsn/Cd", "RtrRsn/Prtry")
+_SLOTS = reference_slots(
+    "Refs",
+    {
+        "RltdAgts/DbtrAgt": "debtor_agent",
+        "RltdAgts/CdtrAgt": "creditor_agent",
+        "RltdAgts/InstgAgt": "instructing_agent",
+        "RltdAgts/InstdAgt": "instructed_agent",
+    },
+) | {f"RtrInf/{part}": "return_reason" for part in _RETURN_REASONS}
+
+
 def read_detail(record: Record, head: EntryHead, position: Position) -> Detail:
     """The parts of a <TxDtls> that a line keeps."""
     fields = record.fields
     indicator = fields.get("CdtDbtInd") or head.indicator
     own, other = _own_amount(record, head.currency)
-    found = references(record, "Refs")
-    if debtor_agent := agent(record, "RltdAgts/DbtrAgt", "RltdAgts/InstgAgt"):
-        found["debtor_agent"] = debtor_agent
-    if creditor_agent := agent(record, "RltdAgts/CdtrAgt", "RltdAgts/InstdAgt"):
-        found["creditor_agent"] = creditor_agent
+    found = references(record, _SLOTS, "Refs")
     creditor_reference, words = remittance(record)
     if creditor_reference:
         found["creditor_reference"] = creditor_reference
-    if reason := record.first("RtrInf/Rsn/Cd", "RtrInf/Rsn/Prtry", "RtrInf/RtrRsn/Cd", "RtrInf/RtrRsn/Prtry"):
-        found["return_reason"] = reason
     return Detail(
         position,
         None if own is None else own * sign(indicator),
-        stated_references(found),
+        found,
         words or fields.get("AddtlTxInf", "")[:DESCRIPTION_CHARS_MAX],
         _counterparty(record, "Dbtr" if indicator == "CRDT" else "Cdtr"),
         day(settled) if (settled := record.first("RltdDts/IntrBkSttlmDt", "RltdDts/TxDtTm")) else None,
@@ -95,17 +101,21 @@ def read_detail(record: Record, head: EntryHead, position: Position) -> Detail:
     )
 
 
+_AMOUNTS = tuple((path, f"{path}@Ccy") for path in ("Amt", "AmtDtls/TxAmt/Amt", "AmtDtls/InstdAmt/Amt"))
+_INSTRUCTED = _AMOUNTS[-1][0]
+
+
 def _own_amount(record: Record, currency: str) -> tuple[int | None, str]:
     """Minor units in the entry's currency, and the amount as written in another one."""
     own, other = None, ""
-    for path in ("Amt", "AmtDtls/TxAmt/Amt", "AmtDtls/InstdAmt/Amt"):
+    for path, attribute in _AMOUNTS:
         written = record.fields.get(path)
         if written is None:
             continue
-        code = record.fields.get(path + "@Ccy") or currency
+        code = record.fields.get(attribute) or currency
         if code != currency:
             other = other or f"{written} {code}"
-        elif own is None and path != "AmtDtls/InstdAmt/Amt":
+        elif own is None and path != _INSTRUCTED:
             own = minor(written, currency)
     return own, other
 
@@ -123,11 +133,20 @@ def _charges(record: Record, currency: str) -> int | None:
     return None
 
 
+_PARTIES = {
+    side: (
+        (f"RltdPties/{side}/Nm", f"RltdPties/{side}/Pty/Nm", f"RltdPties/{side}/Agt/FinInstnId/Nm"),
+        f"RltdPties/{side}Acct",
+        (f"RltdPties/Ultmt{side}/Nm", f"RltdPties/Ultmt{side}/Pty/Nm"),
+    )
+    for side in ("Dbtr", "Cdtr")
+}
+
+
 def _counterparty(record: Record, other: str) -> str:
     """Who is on the other side: the debtor of a credit, the creditor of a debit; name, or account."""
-    folder = f"RltdPties/{other}"
-    name = record.first(f"{folder}/Nm", f"{folder}/Pty/Nm", f"{folder}/Agt/FinInstnId/Nm")
-    return name or account(record, f"{folder}Acct") or record.first(f"RltdPties/Ultmt{other}/Nm")
+    name, own, ultimate = _PARTIES[other]
+    return record.first(*name) or account(record, own) or record.first(*ultimate)
 
 
 def entry_line(head: EntryHead, detail: Detail, statement: int, amount_minor: int, position: Position) -> Line:
@@ -138,7 +157,7 @@ def entry_line(head: EntryHead, detail: Detail, statement: int, amount_minor: in
         currency=head.currency,
         booking_date=head.booking_date,
         value_date=head.value_date or detail.value_date,
-        references={**head.references, **detail.references},
+        references={**head.references, **detail.references} if head.references else dict(detail.references),
         description=detail.description,
         position=position,
         type=detail.type or head.type,

@@ -3,6 +3,7 @@
 from functools import cache
 
 from reconciliation.statements.iso20022.stream import Record
+from reconciliation.statements.lines import NO_REFERENCE
 from reconciliation.statements.refusals import Reason, Refused
 from reconciliation.statements.values import day, minor
 
@@ -25,6 +26,16 @@ REFERENCES = {
     "MktInfrstrctrTxId": "market_infrastructure_transaction_id",
     "PrcgId": "processing_id",
 }
+_ACCOUNT_PARTS = ("Id/IBAN", "Id/Othr/Id", "Id/BBAN", "Id/UPIC", "Id/PrtryAcct/Id", "Prxy/Id")
+_AGENT_PARTS = ("BICFI", "BIC", "ClrSysMmbId/MmbId", "ClrSysMmbId/Id", "CmbndId/BIC", "Othr/Id", "PrtryId/Id", "Nm")
+
+
+def reference_slots(folder: str, agents: dict[str, str]) -> dict[str, str]:
+    """Path → name of each identification under a folder, and of the banks at these places."""
+    slots = {f"{folder}/{part}": name for part, name in REFERENCES.items()}
+    return slots | {f"{place}/FinInstnId/{part}": name for place, name in agents.items() for part in _AGENT_PARTS}
+
+
 _SIGNS = {"CRDT": 1, "DBIT": -1}
 
 
@@ -52,16 +63,16 @@ def day_of(record: Record, *paths: str) -> str | None:
     return None
 
 
-@cache
-def _reference_paths(folder: str) -> tuple[tuple[str, str], ...]:
-    return tuple((f"{folder}/{part}", name) for part, name in REFERENCES.items())
+def references(record: Record, slots: dict[str, str], folder: str) -> dict[str, str]:
+    """The identifications of a record by plain names, and proprietary ones under a folder by their own.
 
-
-def references(record: Record, folder: str) -> dict[str, str]:
-    """The identifications under a path such as Refs or PmtId, by plain names; proprietary ones by their own."""
-    fields = record.fields
-    found = {name: fields[path] for path, name in _reference_paths(folder) if path in fields}
-    if (kind := f"{folder}/Prtry/Tp") in fields:
+    One pass over the texts that are there: a transaction has some ten, and could have fifty.
+    """
+    found: dict[str, str] = {}
+    for path, value in record.fields.items():
+        if (name := slots.get(path)) is not None and value not in NO_REFERENCE:
+            found.setdefault(name, value)
+    if (kind := f"{folder}/Prtry/Tp") in record.fields:
         found.update(zip(record.all(kind), record.all(f"{folder}/Prtry/Ref"), strict=False))
     return found
 
@@ -69,17 +80,13 @@ def references(record: Record, folder: str) -> dict[str, str]:
 def remittance(record: Record) -> tuple[str, str]:
     """Creditor reference, and everything that the payer wrote."""
     fields = record.fields
-    words = record.all("RmtInf/Ustrd")
+    words = record.all("RmtInf/Ustrd") if "RmtInf/Ustrd" in fields else []
     reference = fields.get("RmtInf/Strd/CdtrRefInf/Ref") or fields.get("RmtInf/Strd/CdtrRefInf/CdtrRef", "")
     if reference:
         words += [reference]
     if "RmtInf/Strd/AddtlRmtInf" in fields:
         words += record.all("RmtInf/Strd/AddtlRmtInf")
     return reference, " ".join(words)[:DESCRIPTION_CHARS_MAX]
-
-
-_ACCOUNT_PARTS = ("Id/IBAN", "Id/Othr/Id", "Id/BBAN", "Id/UPIC", "Id/PrtryAcct/Id", "Prxy/Id")
-_AGENT_PARTS = ("BICFI", "BIC", "ClrSysMmbId/MmbId", "ClrSysMmbId/Id", "CmbndId/BIC", "Othr/Id", "PrtryId/Id", "Nm")
 
 
 @cache
@@ -105,5 +112,7 @@ def agent(record: Record, *folders: str) -> str:
 def bank_code(record: Record) -> str:
     """Bank transaction code: domain/family/sub-family, and the bank's own code after it."""
     get = record.fields.get
+    if (own := get("BkTxCd/Prtry/Cd")) is None and "BkTxCd/Domn/Cd" not in record.fields:
+        return ""
     domain = (get("BkTxCd/Domn/Cd"), get("BkTxCd/Domn/Fmly/Cd"), get("BkTxCd/Domn/Fmly/SubFmlyCd"))
-    return " ".join(part for part in ("/".join(filter(None, domain)), get("BkTxCd/Prtry/Cd")) if part)
+    return " ".join(part for part in ("/".join(filter(None, domain)), own) if part)

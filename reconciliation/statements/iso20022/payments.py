@@ -6,7 +6,15 @@ amounts are positive, its "account" is the bank that sends it. Files of Fedwire 
 
 from collections.abc import Iterator
 
-from reconciliation.statements.iso20022.parts import account, agent, amount, day_of, references, remittance
+from reconciliation.statements.iso20022.parts import (
+    account,
+    agent,
+    amount,
+    day_of,
+    reference_slots,
+    references,
+    remittance,
+)
 from reconciliation.statements.iso20022.stream import Record, records
 from reconciliation.statements.lines import BadLine, ControlTotal, Event, Line, Position, Statement, stated_references
 from reconciliation.statements.refusals import Reason, Refused
@@ -21,6 +29,7 @@ MESSAGES = {
 }
 _KINDS = frozenset({"GrpHdr", "PmtInf", "CdtTrfTxInf", "TxInf"})
 _AMOUNTS = ("IntrBkSttlmAmt", "RtrdIntrBkSttlmAmt", "Amt/InstdAmt", "Amt/EqvtAmt/Amt")
+_SLOTS = reference_slots("PmtId", {})
 _DATES = ("IntrBkSttlmDt", "ReqdExctnDt")
 
 
@@ -161,7 +170,7 @@ def _references(record: Record, group: Record) -> dict[str, str]:
         "creditor_agent": agent(record, "CdtrAgt", "InstdAgt"),
         "creditor_account": account(record, "CdtrAcct"),
     }
-    return stated_references(original | references(record, "PmtId"))
+    return stated_references(original | references(record, _SLOTS, "PmtId"))
 
 
 def _other_currency(record: Record, currency: str) -> str:

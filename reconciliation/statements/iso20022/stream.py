@@ -5,7 +5,7 @@ lxml's elements (60,500 against 41,800 details/s of 12 elements on one busy core
 the records that are open. No DOCTYPE (so no entities), no network, depth, text and number of parts are capped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from xml.parsers import expat
 
 from reconciliation.statements.refusals import Reason, Refused
@@ -18,8 +18,6 @@ TEXT_CHARS_MAX = 1 << 20
 PARTS_MAX = 20_000
 """Texts of one record: a statement's own (balances and entries are records of themselves) are a few dozen."""
 
-_names: dict[str, str] = {}
-
 
 class Record:
     """One element that was named: its texts by path, further ones of the same path in `repeats`, its parent record."""
@@ -31,7 +29,7 @@ class Record:
         self.parent = parent
         self.line = line
         self.fields: dict[str, str] = {}
-        self.repeats: list[tuple[str, str, str]] = []
+        self.repeats: Sequence[tuple[str, str, str]] = ()
         """Path, text and Ccy attribute of each text whose path had one before."""
 
     def first(self, *paths: str) -> str:
@@ -56,14 +54,16 @@ class Record:
         return above
 
 
-def _local(tag: str) -> str:
-    """Name of an element without its prefix. The few hundred names of a message are kept."""
-    name = _names.get(tag)
-    if name is None:
-        name = tag.rpartition(":")[2]
-        if len(_names) < 4_096:  # a file may invent names without end
-            _names[tag] = name
-    return name
+class _Place:
+    """A path of elements that a file has, and where each element below it leads: found once, then looked up."""
+
+    __slots__ = ("below", "is_record", "name", "path")
+
+    def __init__(self, name: str, path: str, *, is_record: bool) -> None:
+        self.name = name
+        self.path = path
+        self.is_record = is_record
+        self.below: dict[str, _Place] = {}
 
 
 class _Collector:
@@ -78,60 +78,80 @@ class _Collector:
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text
         self.parser.StartDoctypeDeclHandler = _refuse_doctype
-        self._open: list[tuple[str, Record | None]] = []
-        self._path = ""
-        self._paths: dict[tuple[str, str], str] = {}
+        self._place = _Place("", "", is_record=False)
+        self._open: list[_Place] = []
+        self._places = 0
         self._record: Record | None = None
         self._words = ""
         self._currency = ""
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = _local(tag)
-        record = self._record
-        self._open.append((self._path, record))
-        if name in self._kinds:
-            self._record = Record(name, record, self.parser.CurrentLineNumber)
-            self._path = ""
-        elif record is not None:
-            path = self._paths.get((self._path, name))
-            self._path = path if path is not None else self._longer(name)
+        above = self._place
+        self._open.append(above)
+        try:
+            place = above.below[tag]
+        except KeyError:
+            place = self._found(above, tag)
+        self._place = place
+        if place.is_record:
+            self._record = Record(place.name, self._record, self.parser.CurrentLineNumber)
         if attributes:
             self._currency = attributes.get("Ccy", "")
-        self._words = ""
+        if self._words:
+            self._words = ""
 
-    def _longer(self, name: str) -> str:
+    def _found(self, above: _Place, tag: str) -> _Place:
+        """The place of an element that was not met there before. A file may invent names without end."""
         if len(self._open) > DEPTH_MAX:
             raise Refused(Reason.XML_INVALID, f"elements nest more than {DEPTH_MAX} deep")
-        path = f"{self._path}/{name}" if self._path else name
-        if len(self._paths) < PARTS_MAX:
-            self._paths[self._path, name] = path
-        return path
+        name = tag.rpartition(":")[2]
+        is_record = name in self._kinds
+        path = "" if is_record else f"{above.path}/{name}" if above.path else name
+        place = _Place(name, path, is_record=is_record)
+        self._places += 1
+        if self._places > PARTS_MAX:
+            raise Refused(Reason.TOO_LARGE, f"the file has more than {PARTS_MAX:,} different elements")
+        above.below[tag] = place
+        return place
 
     def _text(self, words: str) -> None:
+        if not self._words:
+            self._words = words  # expat gives at most 8 KiB at once
+            return
         self._words += words
         if len(self._words) > TEXT_CHARS_MAX:
             raise Refused(Reason.TOO_LARGE, f"one text of the file has more than {TEXT_CHARS_MAX:,} characters")
 
     def _end(self, _: str) -> None:
-        record = self._record
-        if record is not None and self._words and (words := self._words.strip()):
-            self._keep(record, words)
-        self._words = self._currency = ""
-        path, above = self._open.pop()
-        if above is not record and record is not None:
+        place, record = self._place, self._record
+        self._place = self._open.pop()
+        if self._words:
+            words = self._words.strip()
+            if words and record is not None:
+                self._keep(record, place.path, words)
+            self._words = ""
+        if self._currency:
+            self._currency = ""
+        if place.is_record and record is not None:
             self.ended.append(record)
-        self._path, self._record = path, above
+            self._record = record.parent
 
-    def _keep(self, record: Record, words: str) -> None:
-        fields, path = record.fields, self._path
-        if path not in fields:
+    def _repeat(self, record: Record, text: tuple[str, str, str]) -> None:
+        """Most records repeat nothing, so they have no list of their own until they do."""
+        if not isinstance(record.repeats, list):
+            record.repeats = []
+        record.repeats.append(text)
+        if len(record.repeats) > PARTS_MAX:
+            raise Refused(Reason.TOO_LARGE, f"one <{record.name}> has more than {PARTS_MAX:,} parts")
+
+    def _keep(self, record: Record, path: str, words: str) -> None:
+        fields = record.fields
+        if path in fields:
+            self._repeat(record, (path, words, self._currency))
+        else:
             fields[path] = words
             if self._currency:
                 fields[path + "@Ccy"] = self._currency
-        else:
-            record.repeats.append((path, words, self._currency))
-        if len(fields) + len(record.repeats) > PARTS_MAX:
-            raise Refused(Reason.TOO_LARGE, f"one <{record.name}> has more than {PARTS_MAX:,} parts")
 
 
 def _refuse_doctype(*_: object) -> None:

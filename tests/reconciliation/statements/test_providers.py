@@ -154,8 +154,7 @@ def test_a_profile_of_the_user(tmp_path: Path) -> None:
         "bank.de",
         -123450,
         "2026-10-01",
-        "Umsatz",
-    )
+        "Umsätze")
     assert (statement.control_totals_ok, len(statement.control_totals)) == (True, 1)
 
 
