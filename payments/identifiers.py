@@ -28,8 +28,6 @@ ALIAS: Final = "als"
 BANK_ACCOUNT: Final = "bnk"
 """A bank account that a user has linked: the id of its alias, by another name."""
 EXTERNAL_BANK: Final = "xbk"
-HOLD: Final = "hld"
-DISPUTE: Final = "dsp"
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _BASE32HEX = "0123456789abcdefghijklmnopqrstuv"  # the digits that int(…, 32) reads

@@ -79,19 +79,19 @@ def resolve(book: Book, _operation_id: bytes, asked: ResolveDispute, _source: So
 def _credit_less_debt(book: Book, dispute: Dispute, details: tuple[Detail, ...]) -> Deed:
     """Dr disputes, Cr receivables as far as the merchant still owes of this dispute, Cr merchant the rest.
 
-    What had not been available waits again, unless it would be available by now.
+    What had not been available waits again, whole, unless it would be available by now: no debt is paid of it.
     """
     amount_minor, currency = dispute.amount_minor, dispute.currency
+    waiting = book.items.find(Uncollected, dispute.owner, dispute.payment_id)
+    waits_minor = dispute.uncollected_minor if waiting is not None else 0
     debt = book.items.find(Receivable, dispute.owner, dispute.item_id)
-    repaid = min(debt.amount_minor, amount_minor) if debt is not None else 0
+    repaid = min(debt.amount_minor, amount_minor - waits_minor) if debt is not None else 0
     legs = [Posting(disputes_account(currency), -amount_minor, currency)]
     if repaid:
         legs.append(Posting(system_account(SystemAccount.RECEIVABLES, currency), repaid, currency))
     if amount_minor > repaid:
         legs.append(Posting(dispute.owner, amount_minor - repaid, currency))
-    waiting = book.items.find(Uncollected, dispute.owner, dispute.payment_id)
-    waits_minor = min(dispute.uncollected_minor, amount_minor - repaid) if waiting is not None else 0
-    waits = uncollected_moved(waiting, waits_minor, -dispute.uncollected_minor)
+    waits = uncollected_moved(waiting, waits_minor, -waits_minor)
     available = available_of(book, dispute.owner) + amount_minor - repaid - waits_minor
     stated: tuple[Detail, ...] = (Legs(tuple(legs)), *details, *waits, *_paid_down(debt, repaid))
     return Deed(EntryKind.POSTED, legs[0].account, dispute.owner, amount_minor, currency, available, stated)

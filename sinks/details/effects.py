@@ -58,7 +58,7 @@ def _of_dispute(entry: Entry, amount_minor: int) -> int:
     dispute = next((detail for detail in entry.details if isinstance(detail, Dispute)), None)
     if dispute is None or not any(isinstance(detail, Uncollected) for detail in entry.details):
         return 0
-    return min(dispute.uncollected_minor, amount_minor) if amount_minor > 0 else -dispute.uncollected_minor
+    return dispute.uncollected_minor if amount_minor > 0 else -dispute.uncollected_minor
 
 
 def _account_about(entry: Entry) -> bytes | None:

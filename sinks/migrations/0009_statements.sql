@@ -32,7 +32,7 @@ FROM journal_legs;
 
 -- What entries made available of deposits that may bounce and of orders before their delivery (1), beside what their legs
 -- say: collected (18), or taken back before anything of it was available (19), be it by a dispute. What a dispute (3) has
--- taken waits again when the merchant wins it (2) in time, less what it owed of it.
+-- taken waits again when the merchant wins it (2) in time.
 CREATE VIEW uncollected_moves AS
 SELECT event.shard, event.ledger_offset, event.kind, event.item_id, event.owner, event.decided_at,
     coalesce(dispute.uncollected_minor, event.amount_minor) AS available_minor
@@ -40,11 +40,10 @@ FROM item_events AS event LEFT JOIN disputes AS dispute ON dispute.dispute_id = 
 WHERE event.item_kind = 1 AND event.kind IN (18, 19)
 UNION ALL
 SELECT event.shard, event.ledger_offset, event.kind, event.item_id, event.owner, event.decided_at,
-    -least(dispute.uncollected_minor, leg.amount_minor)
+    -dispute.uncollected_minor
 FROM item_events AS event
 JOIN item_events AS resolved USING (shard, ledger_sequence, entry_index)
 JOIN disputes AS dispute ON dispute.dispute_id = resolved.item_id
-JOIN journal_legs AS leg ON leg.journal_id = event.operation_id AND leg.account_id = event.owner
 WHERE event.item_kind = 1 AND event.kind = 2 AND resolved.item_kind = 3;
 
 -- What each entry did to the four figures of an account. Summed over all rows they are balances and account_holdings,

@@ -84,7 +84,7 @@ def _about(entry: Entry, leg: Move) -> Move:
     """A leg of the account that the entry is about. A dispute's takes, and gives back, what is not available first."""
     waiting = any(isinstance(detail, Uncollected) for detail in entry.details)
     disputes = [detail.uncollected_minor for detail in entry.details if isinstance(detail, Dispute)] if waiting else []
-    apart = min(sum(disputes), abs(leg.posted))
+    apart = sum(disputes)
     return leg._replace(available=leg.posted - apart if leg.posted > 0 else leg.posted + apart)
 
 

@@ -240,15 +240,14 @@ def _give_to_merchant(
     amount, currency = dispute.amount, dispute.currency
     item = state.give_back(dispute.payment_id, disputed=-amount)
     owed = state.debts[dispute_id].amount if dispute_id in state.debts else 0
-    kept = min(owed, amount)
+    waits = dispute.uncollected if dispute.payment_id in state.deposits else 0
+    kept = min(owed, amount - waits)
     legs = [
         Posting(_disputes(currency), -amount, currency),
         Posting(_receivables(currency), kept, currency),
         Posting(dispute.merchant, amount - kept, currency),
     ]
     posted = state.post(*(leg for leg in legs if leg.amount_minor))
-    still_waiting = dispute.payment_id in state.deposits
-    waits = min(dispute.uncollected, amount - kept) if still_waiting else 0
     state.move(dispute.merchant, amount - kept - waits)
     again = wait_again(state, dispute.payment_id, dispute.uncollected, waits)
     paid_down = [_pay_down(state, dispute_id, kept)] if kept else []

@@ -5,7 +5,7 @@ from payments.commands import NO_REPLY, Command, CommandKind
 from payments.commerce.connector import Outcome
 from payments.entries import Entry, EntryKind
 from payments.identifiers import derive_order_id, system_account
-from payments.items.details import OrderStatus, PaymentOrder
+from payments.items.details import OrderStatus, PaymentOrder, Receivable
 from payments.movements.instructions import (
     CancelOrder,
     ClearDeposit,
@@ -97,7 +97,7 @@ class Shop:
     def release(self) -> Entry:
         return self.ask(ClearDeposit(envelope=self.key(), account=SELLER, deposit_id=ORDER_ID))
 
-    def dispute(self, amount_minor: int) -> Entry:
+    def dispute(self, amount_minor: int, fee_minor: int = 0) -> Entry:
         """The card's holder contests the charge."""
         return self.ask(
             OpenDispute(
@@ -108,7 +108,7 @@ class Shop:
                 payment_amount_minor=100_00,
                 amount_minor=amount_minor,
                 currency="EUR",
-                fee_minor=0,
+                fee_minor=fee_minor,
                 is_provisional=False,
             )
         )
@@ -153,6 +153,10 @@ class Shop:
 
     def available(self) -> int:
         return self.world.shards[home(SELLER)].book.accounts[SELLER].available_minor
+
+    def debts(self) -> list[Receivable]:
+        items = self.world.shards[home(SELLER)].book.items.of(SELLER)
+        return [item for item in items if isinstance(item, Receivable)]
 
     def order(self) -> PaymentOrder:
         found = self.world.shards[home(CHECKOUT)].book.items.find(PaymentOrder, CHECKOUT, ORDER_ID)

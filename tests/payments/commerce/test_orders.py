@@ -183,6 +183,16 @@ def test_a_dispute_takes_first_what_is_not_available_yet(shop: Shop, end: str, a
     assert shop.available() == 50_00 + available
 
 
+def test_no_debt_is_paid_of_what_waits(shop: Shop) -> None:
+    """Else a deposit that bounces after its dispute was won took more than was waiting."""
+    shop.sold(is_on_delivery=True)
+    shop.resolve(shop.dispute(60_00, fee_minor=5_00), is_won=True)
+    assert shop.available() == 0
+    shop.release()
+    assert shop.available() == 100_00
+    assert [debt.amount_minor for debt in shop.debts()] == [5_00]
+
+
 def test_a_dispute_of_all_that_waits_ends_with_it(shop: Shop) -> None:
     shop.sold(is_on_delivery=True)
     shop.resolve(shop.dispute(100_00), is_won=False)

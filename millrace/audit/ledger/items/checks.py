@@ -74,13 +74,13 @@ def _uncollected(entry: Entry, before: Uncollected | None, after: Uncollected, p
 
 
 def _disputed(entry: Entry, so_far: Uncollected, dispute: Dispute) -> Uncollected:
-    """What is not available yet when part of it is contested, is lost, or is the merchant's again less its debts."""
+    """What is not available yet when part of it is contested, is lost, or is the merchant's again."""
     taken = dispute.uncollected_minor
-    if entry.kind is EntryKind.DEBITED:
-        amount, refunding = -taken, taken
-    else:
-        back = sum(leg.posted for leg in posted_legs(entry) if leg.account == dispute.owner)
-        amount, refunding = min(taken, back), -taken
+    amount, refunding = {
+        EntryKind.DEBITED: (-taken, taken),
+        EntryKind.NOTED: (0, -taken),
+        EntryKind.POSTED: (taken, -taken),
+    }[entry.kind]
     amount, refunding = so_far.amount_minor + amount, so_far.refunding_minor + refunding
     return so_far._replace(amount_minor=amount, refunding_minor=refunding, is_open=amount + refunding > 0)
 
