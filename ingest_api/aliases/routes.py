@@ -147,8 +147,9 @@ async def _page(services: Services, principal: Principal, query: AliasQuery) -> 
     account = known_account(query.account) if query.account is not None else None
     user = _user(query.user, "?user") if query.user is not None else None
     if user is None and not by_scope(principal.scopes, Action.VIEW):
-        user = user_of(principal)
-    require_user(principal, user or b"")
+        user = user_of(principal) or b""
+    if user is not None:
+        require_user(principal, user)
     after = decode_cursor(query.cursor) if query.cursor is not None else None
     return shown_page(await services.aliases.register.page(account, user, after, query.limit + 1), query.limit)
 

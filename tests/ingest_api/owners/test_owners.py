@@ -244,6 +244,13 @@ async def test_the_accounts_of_a_user_page_by_page(world: World) -> None:
     assert code(await world.berta("GET", f"/v1/users/{ANNA}/accounts")) == (404, "user_not_found")
 
 
+@pytest.mark.parametrize("path", ["/v1/users/{}/accounts", "/v1/users/{}/wallet", "/v1/ledger/{}"])
+async def test_what_is_no_user_id_has_nothing_even_for_a_service(world: World, path: str) -> None:
+    """It was an internal error: fuzzing the routes has found it."""
+    for text in ("0", "operator", ANNA[:-1]):
+        assert code(await world.operator("GET", path.format(text))) == (404, "user_not_found")
+
+
 async def test_a_wallet_is_one_account_per_currency(world: World) -> None:
     euro, yen = [await world.account_of(world.anna, currency, type="wallet") for currency in ("EUR", "JPY")]
     await world.account_of(world.anna, type="savings")
