@@ -234,3 +234,15 @@ async def test_a_transaction_to_the_own_bank_is_held_until_the_bank_has_done_it(
     assert world.partition.entries[-1].amount_minor == 500
     berta = await caller("POST", "/v1/transaction", body | {"toId": "bnk_" + "1" * 26})
     problem_of(berta, 404, "bank_account_not_found")
+
+
+async def test_a_user_s_transactions_are_the_user_s_alone(world: World) -> None:
+    caller, user = await signed_up(world)
+    account = (await caller("GET", f"/v1/user/{user['userId']}")).json()["accountId"]
+    payee = await world.account_of(world.berta)
+    world.paid(account, payee, b"\x31" * 16)
+    path = f"/v1/transactions/{user['userId']}"
+    listed = (await caller("GET", path + "?startTime=2020-01-01T00:00:00Z")).json()
+    assert [(one["fromId"], one["toId"], one["amount"]) for one in listed["transactions"]] == [(account, payee, 100)]
+    assert (await caller("GET", path + "?endtime=2020-01-01T00:00:00Z")).json()["transactions"] == []
+    problem_of(await world.berta("GET", path), 404, "user_not_found")
