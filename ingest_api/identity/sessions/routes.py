@@ -38,7 +38,7 @@ async def _listed(services: Services, principal: Principal, user: User) -> Sessi
 
 async def end_session(services: Services, call: Call, session_id: str) -> Answer:
     """One login is over, in every process within a second."""
-    principal = admit_bare(services, call, Scope.USERS_WRITE)
+    principal = await admit_bare(services, call, Scope.USERS_WRITE)
     user = await user_behind(services, principal)
     id_ = parse_id(SESSION, session_id)
     found = await services.identity.sessions.find(id_) if id_ is not None else None
@@ -52,7 +52,7 @@ async def end_session(services: Services, call: Call, session_id: str) -> Answer
 
 async def end_all_sessions(services: Services, call: Call) -> Answer:
     """Every login of the user, this one too."""
-    principal = admit_bare(services, call, Scope.USERS_WRITE)
+    principal = await admit_bare(services, call, Scope.USERS_WRITE)
     user = await user_behind(services, principal)
     await services.identity.sessions.end_all(user.user, EndReason.REVOKED)
     await services.identity.look()
