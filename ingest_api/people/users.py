@@ -57,7 +57,7 @@ async def sign_up(services: Services, call: Call) -> Answer:
     id_ = request_digest(b"user", by, key)[:16] if key else uuid7(time.time_ns() // 1_000_000, os.urandom(10))
     known = await services.identity.users.find(id_)
     user = known or await _registered(services, id_, body, by)
-    if not await _is_of(services, user, body):
+    if known is not None and not await _is_of(services, known, body):
         raise Problem(Reason.IDEMPOTENCY_KEY_REUSED, "This key came before with another body. Use a new key.")
     if body.name:
         await _screen(services, user.user, body.name, by)
@@ -105,8 +105,10 @@ def _values(body: SignUpBody) -> dict[Field, Personal]:
 
 
 async def _is_of(services: Services, user: User, body: SignUpBody) -> bool:
-    """Whether a user was signed up with this body; the password is compared where the user logs in."""
-    return await services.identity.users.values(user.user) == _values(body)
+    """Whether a user was signed up with this body, password included: a repeat shows what is the user's."""
+    is_same = await services.identity.users.values(user.user) == _values(body)
+    password = normal_password(Personal(body.password))
+    return await services.identity.hasher.matches(user.password_hash, password) and is_same
 
 
 def _require_texts(body: SignUpBody) -> None:

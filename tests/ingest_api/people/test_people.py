@@ -76,6 +76,8 @@ async def test_a_repeated_sign_up_is_one_user(world: World) -> None:
     assert first.json()["userId"] == again.json()["userId"]
     other = await world.nobody("POST", "/v1/user", SIGN_UP | {"email": "x@example.com"}, Idempotency_Key="once")
     problem_of(other, 422, "idempotency_key_reused")
+    guessed = SIGN_UP | {"password": "another heron elsewhere"}
+    problem_of(await world.nobody("POST", "/v1/user", guessed, Idempotency_Key="once"), 422, "idempotency_key_reused")
 
 
 async def test_a_stranger_is_told_the_same_of_users_who_exist_and_who_don_t(world: World) -> None:
