@@ -109,6 +109,7 @@ def test_a_line_that_can_not_be_read_says_which(tmp_path: Path, text: str, reaso
         read(tmp_path, text)
 
 
+EXAMPLE = Path(__file__).parents[3] / "examples" / "reconciliation_rules.yaml"
 RULES = {
     "version": 1,
     "name": "daily",
@@ -144,6 +145,33 @@ def test_the_command_with_rules_of_its_own(tmp_path: Path) -> None:
     ]
     assert [one["type"] for one in told["breaks"]] == ["MISSING_EXTERNAL", "MISSING_INTERNAL"]
     assert "1 matches, 2 breaks" in command(tmp_path).stdout
+
+
+def test_the_example_finds_a_wrong_fee_and_a_missing_payment(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text(
+        "payment_id,booked_on,net,gross,fee,currency,status,payout\n"
+        "a,2026-11-16,9.70,10.00,0.30,EUR,captured,\nb,2026-11-16,19.50,20.00,0.50,EUR,captured,\n"
+        "c,2026-11-16,29.40,30.00,0.60,EUR,captured,\n"
+    )
+    (tmp_path / "psp.csv").write_text(
+        "automatic_payout_id,balance_transaction_id,created_utc,currency,gross,fee,net,reporting_category,order_id\n"
+        "po_1,txn_1,2026-11-16 12:00:00,EUR,10.00,0.30,9.70,charge,a\n"
+        "po_1,txn_2,2026-11-16 12:00:00,EUR,20.00,0.55,19.45,charge,b\n"
+        "po_1,txn_2,2026-11-16 12:00:00,EUR,20.00,0.55,19.45,charge,b\n"
+        "po_1,txn_9,2026-11-18 00:00:00,EUR,-29.15,0,-29.15,payout,\n"
+    )
+    found = CliRunner().invoke(
+        app,
+        ["recon", "match", "--internal", str(tmp_path / "own.csv"), "--external", str(tmp_path / "psp.csv"),
+         "--rules", str(EXAMPLE), "--as-of", "2026-11-20", "--json"],
+    )  # fmt: skip
+    told = json.loads(found.stdout)
+    assert [one["keys"] for one in told["matches"]] == [{"id": "a"}]
+    assert {(one["type"], one["difference"]) for one in told["breaks"]} == {
+        ("FEE_DIFFERENCE", 5),
+        ("MISSING_EXTERNAL", 2_940),
+        ("DUPLICATE_EXTERNAL", -1_945),
+    }
 
 
 def _shown(file: str, amount_minor: int, day: str, key: str) -> dict[str, Any]:
