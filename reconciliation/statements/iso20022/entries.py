@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from reconciliation.statements.iso20022.parts import (
+    ACCOUNT_PARTS,
     DESCRIPTION_CHARS_MAX,
-    account,
     amount,
     bank_code,
     day_of,
@@ -67,16 +67,29 @@ class EntryHead:
         )
 
 
+_PARTIES = {
+    f"RltdPties/{place}/{part}": name
+    for place, name in (("Dbtr", "debtor"), ("Cdtr", "creditor"), ("UltmtDbtr", "debtor"), ("UltmtCdtr", "creditor"))
+    for part in ("Nm", "Pty/Nm", "Agt/FinInstnId/Nm")
+}
+_ACCOUNTS = {
+    f"RltdPties/{place}/{part}": name
+    for place, name in (("DbtrAcct", "debtor_account"), ("CdtrAcct", "creditor_account"))
+    for part in ACCOUNT_PARTS
+}
 _RETURN_REASONS = ("Rsn/Cd", "Rsn/Prtry", "RtrRsn/Cd", "RtrRsn/Prtry")
-_SLOTS = reference_slots(
-    "Refs",
-    {
-        "RltdAgts/DbtrAgt": "debtor_agent",
-        "RltdAgts/CdtrAgt": "creditor_agent",
-        "RltdAgts/InstgAgt": "instructing_agent",
-        "RltdAgts/InstdAgt": "instructed_agent",
-    },
-) | {f"RtrInf/{part}": "return_reason" for part in _RETURN_REASONS}
+_AGENTS = {
+    "RltdAgts/DbtrAgt": "debtor_agent",
+    "RltdAgts/CdtrAgt": "creditor_agent",
+    "RltdAgts/InstgAgt": "instructing_agent",
+    "RltdAgts/InstdAgt": "instructed_agent",
+}
+_SLOTS = (
+    reference_slots("Refs", _AGENTS)
+    | _PARTIES
+    | _ACCOUNTS
+    | {f"RtrInf/{part}": "return_reason" for part in _RETURN_REASONS}
+)
 
 
 def read_detail(record: Record, head: EntryHead, position: Position) -> Detail:
@@ -85,6 +98,7 @@ def read_detail(record: Record, head: EntryHead, position: Position) -> Detail:
     indicator = fields.get("CdtDbtInd") or head.indicator
     own, other = _own_amount(record, head.currency)
     found = references(record, _SLOTS, "Refs")
+    debtor, creditor = found.pop("debtor", ""), found.pop("creditor", "")
     creditor_reference, words = remittance(record)
     if creditor_reference:
         found["creditor_reference"] = creditor_reference
@@ -93,7 +107,9 @@ def read_detail(record: Record, head: EntryHead, position: Position) -> Detail:
         None if own is None else own * sign(indicator),
         found,
         words or fields.get("AddtlTxInf", "")[:DESCRIPTION_CHARS_MAX],
-        _counterparty(record, "Dbtr" if indicator == "CRDT" else "Cdtr"),
+        (debtor or found.get("debtor_account", ""))
+        if indicator == "CRDT"
+        else (creditor or found.get("creditor_account", "")),
         day(settled) if (settled := record.first("RltdDts/IntrBkSttlmDt", "RltdDts/TxDtTm")) else None,
         bank_code(record),
         _charges(record, head.currency),
@@ -123,7 +139,7 @@ def _own_amount(record: Record, currency: str) -> tuple[int | None, str]:
 def _charges(record: Record, currency: str) -> int | None:
     """Charges in the entry's currency; none when none are stated or they are in another one."""
     for path in ("Chrgs/TtlChrgsAndTaxAmt", "Chrgs/Rcrd/Amt", "Chrgs/Amt"):
-        stated = amount(record, path, currency)
+        stated = amount(record, path, currency) if path in record.fields else None
         if stated is not None:
             more = [
                 (minor(text, code or currency), code or currency) for one, text, code in record.repeats if one == path
@@ -131,22 +147,6 @@ def _charges(record: Record, currency: str) -> int | None:
             parts = [stated, *more] if path != "Chrgs/TtlChrgsAndTaxAmt" else [stated]
             return sum(total for total, _ in parts) if all(code == currency for _, code in parts) else None
     return None
-
-
-_PARTIES = {
-    side: (
-        (f"RltdPties/{side}/Nm", f"RltdPties/{side}/Pty/Nm", f"RltdPties/{side}/Agt/FinInstnId/Nm"),
-        f"RltdPties/{side}Acct",
-        (f"RltdPties/Ultmt{side}/Nm", f"RltdPties/Ultmt{side}/Pty/Nm"),
-    )
-    for side in ("Dbtr", "Cdtr")
-}
-
-
-def _counterparty(record: Record, other: str) -> str:
-    """Who is on the other side: the debtor of a credit, the creditor of a debit; name, or account."""
-    name, own, ultimate = _PARTIES[other]
-    return record.first(*name) or account(record, own) or record.first(*ultimate)
 
 
 def entry_line(head: EntryHead, detail: Detail, statement: int, amount_minor: int, position: Position) -> Line:

@@ -26,7 +26,7 @@ REFERENCES = {
     "MktInfrstrctrTxId": "market_infrastructure_transaction_id",
     "PrcgId": "processing_id",
 }
-_ACCOUNT_PARTS = ("Id/IBAN", "Id/Othr/Id", "Id/BBAN", "Id/UPIC", "Id/PrtryAcct/Id", "Prxy/Id")
+ACCOUNT_PARTS = ("Id/IBAN", "Id/Othr/Id", "Id/BBAN", "Id/UPIC", "Id/PrtryAcct/Id", "Prxy/Id")
 _AGENT_PARTS = ("BICFI", "BIC", "ClrSysMmbId/MmbId", "ClrSysMmbId/Id", "CmbndId/BIC", "Othr/Id", "PrtryId/Id", "Nm")
 
 
@@ -91,7 +91,7 @@ def remittance(record: Record) -> tuple[str, str]:
 
 @cache
 def _account_paths(folder: str) -> tuple[str, ...]:
-    return tuple(f"{folder}/{part}" for part in _ACCOUNT_PARTS)
+    return tuple(f"{folder}/{part}" for part in ACCOUNT_PARTS)
 
 
 @cache
