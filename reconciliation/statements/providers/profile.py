@@ -48,6 +48,9 @@ class AmountCell(Struct, frozen=True, forbid_unknown_fields=True):
     debit: str = ""
     negate: bool = False
 
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name in (self.column, self.credit, self.debit) if name)
+
 
 class DateCell(Struct, frozen=True, forbid_unknown_fields=True):
     """The first of these columns that has a date; formats of strptime, ISO 8601 where none is given."""

@@ -64,6 +64,8 @@ def parse_square(source: Source) -> Iterator[Event]:
         answer = msgspec.json.decode(source.path.read_bytes().removeprefix(b"\xef\xbb\xbf"), type=Answer)
         entries = [(one, msgspec.convert(one, Entry)) for one in answer.payout_entries or []]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if b"payout" not in source.head:
+            raise Refused(Reason.UNKNOWN_FORMAT, "the JSON has neither payout_entries nor payouts") from None
         raise Refused(
             Reason.STRUCTURE, f"the file is no list of payouts or payout entries of Square: {error}"
         ) from None

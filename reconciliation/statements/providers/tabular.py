@@ -134,6 +134,8 @@ class TableReader:
         if len(self._cells) > (width := max(self._places.values()) + 1) and any(self._cells[width:]):
             raise Refused(Reason.STRUCTURE, f"the row has {len(self._cells)} cells, the header {width}")
         currency = self._first(profile.currency).upper()
+        if not currency and not any(self._cell(column) for column in profile.amount.names()):
+            return None  # a remark: it moves nothing
         amount = self._amount(profile.amount, currency)
         if profile.negative is not None and self._is(profile.negative):
             amount = -abs(amount)
@@ -153,7 +155,8 @@ class TableReader:
     def _movement(self, group: _Group, amount: int, position: Position) -> Line:
         profile = self._profile
         booked = self._day(profile.booking_date)
-        fees = [self._amount(fee, group.currency) for fee in profile.fees]
+        fees = [self._amount(fee, group.currency) for fee in profile.fees if self._has(fee)]
+        gross = profile.gross if profile.gross is not None and self._has(profile.gross) else None
         return Line(
             statement=group.number,
             amount_minor=amount,
@@ -165,7 +168,7 @@ class TableReader:
             position=position,
             type=self._first(profile.type),
             status=self._first(profile.status),
-            gross_minor=self._amount(profile.gross, group.currency) if profile.gross else None,
+            gross_minor=self._amount(gross, group.currency) if gross is not None else None,
             fee_minor=sum(fees) if fees else None,
             counterparty=self._first(profile.counterparty),
             original_amount=" ".join(text for column in profile.original_amount if (text := self._cell(column))),
@@ -202,6 +205,10 @@ class TableReader:
 
     def _is(self, selection: Selection) -> bool:
         return normal(self._cell(selection.column)) in map(normal, selection.values)
+
+    def _has(self, cell: AmountCell) -> bool:
+        """Whether the report has a column of it: the columns are chosen when a report is asked for."""
+        return any(normal(name) in self._places for name in cell.names())
 
     def _amount(self, cell: AmountCell, currency: str) -> int:
         """Minor units of an amount; a blank cell is zero."""
