@@ -57,7 +57,10 @@ class _Reader:
         for row in reader:
             if not any(row):
                 continue
-            row += [""] * max(width + 1 - len(row), 1)
+            if len(row) == width:
+                row.append("")
+            else:
+                row += [""] * max(width + 1 - len(row), 1)
             if self._filters and not self._kept(row):
                 continue
             try:

@@ -44,7 +44,7 @@ def run_match(
             outcome = run_charter(charter, internal, external, changes=changes, lookups=lookups)
         else:
             outcome = _by_rules(rules_of(sections), internal, external, as_of)
-    except (CharterFault, RulesFault, OSError, yaml.YAMLError) as fault:
+    except (CharterFault, RulesFault, OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
         print_failure(fault)
         raise typer.Exit(EXIT_FAILED) from fault
     if as_json:

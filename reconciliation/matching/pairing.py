@@ -36,7 +36,7 @@ Candidates = Callable[[Line], Iterable[tuple[Line, int]]]
 
 def by_reference(internal: list[Line], external: list[Line], rules: Rules) -> list[Pair]:
     """P2: same amount, within the window, reference equal or else one in the other."""
-    blocks = _Blocks(external, rules, rules.window)
+    blocks = _Blocks(external, rules)
 
     def candidates(line: Line) -> Iterator[tuple[Line, int]]:
         own, near = _references(line), blocks.near(line)
@@ -51,7 +51,7 @@ def by_reference(internal: list[Line], external: list[Line], rules: Rules) -> li
 
 def by_amount_and_date(internal: list[Line], external: list[Line], rules: Rules) -> list[Pair]:
     """P3: same amount within the window, unique on both sides. Counts windows, so equal amounts cost nothing more."""
-    blocks = _Blocks(external, rules, rules.window)
+    blocks = _Blocks(external, rules)
     mine: defaultdict[tuple[str, int], list[Line]] = defaultdict(list)
     for line in internal:
         mine[line.currency, line.amount_minor].append(line)
@@ -62,9 +62,8 @@ def by_tolerance(internal: list[Line], external: list[Line], rules: Rules, toler
     """P6: amounts within the tolerance and dates within its days."""
     sorted_by = sorted(external, key=lambda line: (line.currency, line.amount_minor, line.place))
     amounts = [(line.currency, line.amount_minor) for line in sorted_by]
-    days = Window(
-        max(rules.window.before_days, tolerance.before_days), max(rules.window.after_days, tolerance.after_days)
-    )
+    window = rules.date_window or Window()
+    days = Window(max(window.before_days, tolerance.before_days), max(window.after_days, tolerance.after_days))
 
     def candidates(line: Line) -> Iterator[tuple[Line, int]]:
         allowed = tolerance.allowed_minor(line.amount_minor)
@@ -78,7 +77,7 @@ def by_tolerance(internal: list[Line], external: list[Line], rules: Rules, toler
 
 def by_similarity(internal: list[Line], external: list[Line], rules: Rules, threshold: int) -> list[Pair]:
     """P7: same amount, texts alike enough, and clearly more alike than any other."""
-    blocks = _Blocks(external, rules, rules.window)
+    blocks = _Blocks(external, rules)
 
     def candidates(line: Line) -> Iterator[tuple[Line, int]]:
         own = f"{line.id} {line.reference}".lower()
@@ -91,8 +90,10 @@ def by_similarity(internal: list[Line], external: list[Line], rules: Rules, thre
     return _only(internal, candidates)
 
 
-def within(line: Line, other: Line, window: Window, rules: Rules) -> bool:
-    """Whether the external date is in the internal line's window."""
+def within(line: Line, other: Line, window: Window | None, rules: Rules) -> bool:
+    """Whether the external date is in the internal line's window; always where there is none."""
+    if window is None:
+        return True
     first = shifted(line.date, -window.before_days, rules.calendar)
     return first <= other.date <= shifted(line.date, window.after_days, rules.calendar)
 
@@ -104,16 +105,18 @@ def _references(line: Line) -> set[str]:
 class _Blocks:
     """External lines by currency and amount, sorted by date."""
 
-    def __init__(self, external: list[Line], rules: Rules, window: Window) -> None:
-        self._rules, self._window = rules, window
+    def __init__(self, external: list[Line], rules: Rules) -> None:
+        self._window, self._calendar = rules.date_window, rules.calendar
         self.lines: defaultdict[tuple[str, int], list[Line]] = defaultdict(list)
         for line in sorted(external, key=lambda one: (one.date, one.place)):
             self.lines[line.currency, line.amount_minor].append(line)
 
     def range(self, line: Line, lines: list[Line]) -> tuple[int, int]:
-        """The slice of these lines that is within the line's window."""
-        first = shifted(line.date, -self._window.before_days, self._rules.calendar)
-        last = shifted(line.date, self._window.after_days, self._rules.calendar)
+        """The slice of these lines that is within the line's window; all where there is none."""
+        if self._window is None:
+            return 0, len(lines)
+        first = shifted(line.date, -self._window.before_days, self._calendar)
+        last = shifted(line.date, self._window.after_days, self._calendar)
         return bisect_left(lines, first, key=_date), bisect_right(lines, last, key=_date)
 
     def near(self, line: Line) -> list[Line]:

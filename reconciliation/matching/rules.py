@@ -127,11 +127,6 @@ class Rules(Struct, forbid_unknown_fields=True, frozen=True):
     similarity: Annotated[int, Meta(ge=50, le=100)] | None = None
     subset_sum: bool = False
 
-    @property
-    def window(self) -> Window:
-        """Of dates, for passes that need one."""
-        return self.date_window or Window()
-
 
 def rules_of(sections: object) -> Rules:
     """Of a YAML mapping. Raises RulesFault with the place of what is wrong."""

@@ -14,11 +14,11 @@ def suggested(internal: list[Line], external: list[Line], rules: Rules) -> list[
     """For each external line, and then for each internal one."""
     found: list[Match[Line]] = []
     for line in external:
-        part = _part(line, [own for own in internal if within(own, line, rules.window, rules)])
+        part = _part(line, [own for own in internal if within(own, line, rules.date_window, rules)])
         if part:
             found.append(Match(Pass.SUBSET_SUM, {"sum_minor": str(line.amount_minor)}, 50, part, (line,)))
     for own in internal:
-        part = _part(own, [line for line in external if within(own, line, rules.window, rules)])
+        part = _part(own, [line for line in external if within(own, line, rules.date_window, rules)])
         if part:
             found.append(Match(Pass.SUBSET_SUM, {"sum_minor": str(own.amount_minor)}, 50, (own,), part))
     return found

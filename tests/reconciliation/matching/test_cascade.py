@@ -137,6 +137,13 @@ def test_a_reference_that_two_lines_share_decides_nothing() -> None:
     assert [one[0] for one in broken(found)] == [B.MISSING_EXTERNAL, B.MISSING_INTERNAL, B.MISSING_INTERNAL]
 
 
+@pytest.mark.parametrize(("parts", "found"), [({}, True), ({"date_window": {"after_days": 3}}, False)])
+def test_dates_of_a_reference_are_compared_only_with_a_window(parts: dict[str, Any], found: bool) -> None:
+    outcome = match([own(1, 500, reference="ORDER-7")], [theirs(1, 500, reference="ORDER-7", day=9)], rules(**parts))
+    assert bool(outcome.matches) is found
+    assert [one.type for one in outcome.breaks] == ([] if found else [B.TIMING])
+
+
 def test_an_equal_reference_goes_before_one_that_contains_it() -> None:
     bank = [theirs(1, 500, reference="about ORDER77421"), theirs(2, 500, reference="order 77421")]
     found = match([own(1, 500, reference="ORDER77421")], bank, rules(), as_of=LATER)
