@@ -136,7 +136,7 @@ class _Reader:
         if self._source.amounts == "hundredths":
             number = number.scaleb(-_HUNDREDTHS)
         scaled = number.scaleb(exponent)
-        if not scaled.is_finite() or scaled != scaled.to_integral_value():
+        if not scaled.is_finite() or scaled.adjusted() > 18 or scaled != scaled.to_integral_value():
             raise ValueError(f"{text!r} is no amount of {currency}")
         return int(scaled)
 

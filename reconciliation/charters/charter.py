@@ -30,6 +30,11 @@ class DataType(StrEnum):
     UUID = "Uuid"
     STRING = "String"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "DataType | None":
+        """Older charters write them in capitals."""
+        return next((one for one in cls if one.upper() == value), None)
+
 
 class ToleranceType(StrEnum):
     """What a tolerance of `nets_with_tolerance` is counted in."""

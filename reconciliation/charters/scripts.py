@@ -102,17 +102,19 @@ class Scripts:
             self.run(global_lua)
 
     def run(self, script: str, **variables: object) -> object:
-        """The value of an expression, or what a chunk returns. Raises CharterFault with Lua's reason."""
+        """The value of an expression, or the first that a chunk returns. Raises CharterFault with Lua's reason."""
         for name, value in variables.items():
             self._globals[name] = value
         try:
-            return self._run(self._chunk(script), STEPS_MAX)
+            answer = self._run(self._chunk(script), STEPS_MAX)
         except (LuaError, MemoryError, ValueError, DecimalException) as error:
             raise CharterFault(f"script {_excerpt(script)}: {_first_line(error)}") from error
+        return answer[0] if isinstance(answer, tuple) else answer
 
     def holds(self, script: str, **variables: object) -> bool:
         """As Lua sees it: everything but nil and false is true."""
-        return self.run(script, **variables) not in (None, False)
+        answer = self.run(script, **variables)
+        return answer is not None and answer is not False
 
     def value(self, script: str, as_a: DataType, **variables: object) -> Value | None:
         """The answer as a value of a column; None for nil and for an empty text."""
@@ -161,12 +163,11 @@ def converted(answer: object, as_a: DataType) -> Value | None:
         if as_a is DataType.BOOLEAN:
             return answer if isinstance(answer, bool) else {"1": True, "0": False}.get(text)
         if as_a is DataType.DECIMAL:
-            number = Decimal(text)
-            return number if number.is_finite() else None
+            return _bounded(Decimal(text))
         if as_a in (DataType.INTEGER, DataType.DATETIME):
-            number = Decimal(text)
+            number = _bounded(Decimal(text))
             return int(number) if number == number.to_integral_value() else None
-    except DecimalException:
+    except (DecimalException, ValueError):
         return None
     return text
 
@@ -197,10 +198,16 @@ def _compare(left: str, right: str) -> int:
 
 def _number(text: str) -> str:
     try:
-        found = Decimal(text.strip())
+        return format(_bounded(Decimal(text.strip())), "f")
     except InvalidOperation:
         raise ValueError(f"decimal({text!r}): no number") from None
-    return format(found, "f")
+
+
+def _bounded(number: Decimal) -> Decimal:
+    """28 digits before and after the point are enough; 1e999999999 must not become a billion."""
+    if not number.is_finite() or not -28 <= number.adjusted() < 28:
+        raise ValueError(f"{number} has more digits than money needs")
+    return number
 
 
 def _no_attribute(_: object, name: object, __: bool) -> str:

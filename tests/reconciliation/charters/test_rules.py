@@ -89,6 +89,8 @@ FILTERS = f"local t1 = function (record) return {T1} end\nlocal t2 = function (r
         'sum("Amount", t1) / decimal(3) * decimal(3) < sum("Amount", t1) and decimal(2) <= decimal(2)',
         '("" .. sum("Amount", t1)) == "100.00" and tostring(records[1]["Amount"]):sub(1, 3) == "100"',
         'records[1]["Date"] == 1639872000000 and midnight(records[1]["Date"] + 1) == records[1]["Date"]',
+        'records[1]["Type"]:gsub("T", "U") == "U1" and string.find("abc", "b") == 2',
+        '0 and ""',
         'records[1]["META.filename"] == "rows.csv" and records[1]["META.prefix"] == nil',
     ],
 )
@@ -175,7 +177,7 @@ jetwash:
         - map: {column: Ref, as_a: String, from: "value:upper()"}
         - as_decimal: Amount
       new_columns:
-        - {column: Double, as_a: Decimal, from: 'record.Amount == "" and "" or decimal(record.Amount) * decimal(2)'}
+        - {column: Double, as_a: DECIMAL, from: 'record.Amount == "" and "" or decimal(record.Amount) * decimal(2)'}
 matching:
   source_files: [{pattern: '.*rows.*', field_prefix: R}]
   instructions:
@@ -212,6 +214,7 @@ def test_a_charter_that_is_wrong_says_where(text: str, reason: str) -> None:
         ("- merge: {columns: [Amount], into: Type}", f"nets_to_zero: {NETS}", "exists already"),
         ("- project: {column: X, as_a: Decimal, from: '\"abc\"'}", f"nets_to_zero: {NETS}", "is no Decimal"),
         ("- project: {column: X, as_a: Decimal, from: 'a b'}", f"nets_to_zero: {NETS}", "script 'a b'"),
+        ("- project: {column: X, as_a: Decimal, from: '1e300'}", f"nets_to_zero: {NETS}", "is no Decimal"),
         ("", f"nets_to_zero: {NETS.replace('Amount', 'Type')}", "can't be netted: it is a String"),
     ],
 )
@@ -220,6 +223,18 @@ def test_a_charter_that_does_not_fit_the_file_says_why(
 ) -> None:
     with pytest.raises(CharterFault, match=reason):
         matched(tmp_path, day("2021-12-19", *SPLIT), constraint, instructions)
+
+
+def test_the_first_of_several_answers_is_the_value(tmp_path: Path) -> None:
+    projected = '- project: {column: Kind, as_a: String, from: \'record["Type"]:gsub("X", "")\'}'
+    rows = day("2021-12-19", ("100.00", "XT1"), ("100.00", "T2"))
+    assert matched(tmp_path, rows, f"nets_to_zero: {NETS.replace('Type', 'Kind')}", projected) == [2, 3]
+
+
+@pytest.mark.parametrize("amount", ["1e999999999", "1e-999999999"])
+def test_a_number_of_a_billion_digits_is_refused(tmp_path: Path, amount: str) -> None:
+    with pytest.raises(CharterFault, match="is no Decimal"):
+        matched(tmp_path, day("2021-12-19", (amount, "T1"), ("1.5", "T2")), f"nets_to_zero: {NETS}")
 
 
 def test_a_group_without_bound_is_refused(tmp_path: Path) -> None:

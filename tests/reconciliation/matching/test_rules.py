@@ -101,6 +101,7 @@ def test_a_sign_in_a_column_of_its_own(tmp_path: Path) -> None:
         ("Date,Amount\n2026-11-20,1.005\n", "line 2: '1.005' is no amount of EUR"),
         ("Date,Amount\n20.11.2026,1\n", "line 2"),
         ("Date,Amount\n2026-11-20,NaN\n", "line 2"),
+        ("Date,Amount\n2026-11-20,1e99999\n", "line 2"),
         ("Date,Amount\n2026-11-20,one\n", "line 2"),
     ],
 )
