@@ -38,7 +38,7 @@ MESSAGE_CHARS_MAX = 64 << 20
 """SWIFT allows 2,000 characters a message; banks that join a day into one reach some megabytes."""
 
 _TAG = re.compile(r"^\s?:(\d\d[A-Z]?|NS):")
-_BLOCK = re.compile(r"^\{1:|^-?\}?\{?5:|^-\}")
+_END = re.compile(r"-\}|-\s*$|\{5:")
 _MOVEMENT, _BALANCE = "61", ("60", "62", "64")
 _OPENING = ("final_opening_balance", "intermediate_opening_balance", "opening_balance")
 _CLOSING = ("final_closing_balance", "intermediate_closing_balance", "closing_balance")
@@ -110,11 +110,13 @@ def parse_mt940(source: Source) -> Iterator[Event]:
 def _messages(source: Source) -> Iterator[_Message]:
     """The file cut before each :20: and each basic header block."""
     kept: list[str] = []
-    start, size, movements, has_reference = 1, 0, list[int](), False
-    for number, line in text_lines(source):
+    start, size, movements, has_reference, ended = 1, 0, list[int](), False, False
+    for number, text in text_lines(source):
+        new_block = text.startswith("{1:")
+        line = text.partition("{4:")[2] if new_block else text
         tag = _TAG.match(line)
         begins = bool(tag and tag[1] == "20")
-        if (begins and has_reference) or line.startswith("{1:"):
+        if (begins and has_reference) or new_block:
             yield _Message("\n".join(kept), start, movements)
             kept, start, size, movements, has_reference = [], number, 0, [], False
         has_reference = has_reference or begins
@@ -125,7 +127,8 @@ def _messages(source: Source) -> Iterator[_Message]:
             raise Refused(
                 Reason.TOO_LARGE, f"the message from line {start} on has more than {MESSAGE_CHARS_MAX:,} characters"
             )
-        if not _BLOCK.match(line):
+        ended = bool(_END.match(line)) or (ended and not tag)
+        if not ended:  # between messages some banks write their name and "940"
             kept.append(line.lstrip() if tag else line)
     yield _Message("\n".join(kept), start, movements)
 

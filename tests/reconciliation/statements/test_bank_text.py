@@ -154,3 +154,12 @@ def test_the_sums_of_pain001_are_compared(tmp_path: Path) -> None:
     tied = text.replace("<CtrlSum>2</CtrlSum>", "<CtrlSum>150</CtrlSum>").replace("<NbOfTxs>2<", "<NbOfTxs>1<")
     first, _ = parse_text(tmp_path, tied).statements[0]
     assert (first.control_totals_ok, first.account) == (True, "DE75512108001245126162")
+
+
+def test_blocks_and_names_around_messages_are_no_content(tmp_path: Path) -> None:
+    """Basic header in one line with the first field, and a bank's name between two messages."""
+    first = "{1:F01ABNANL2AXXXX0000000000}{2:O940ABNANL2AXXXXN}{4:" + MT940
+    result = parse_text(tmp_path, first + "ABNANL2A\n940\nABNANL2A\n" + MT940)
+    assert [lines for _, lines in result.statements][0] == only(parse_text(tmp_path, first))[1]
+    assert [statement.control_totals_ok for statement, _ in result.statements] == [True, True]
+    assert [line.description for _, (line,) in result.statements] == ["Rent", "Rent"]

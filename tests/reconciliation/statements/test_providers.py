@@ -154,7 +154,8 @@ def test_a_profile_of_the_user(tmp_path: Path) -> None:
         "bank.de",
         -123450,
         "2026-10-01",
-        "Umsätze")
+        "Umsätze",
+    )
     assert (statement.control_totals_ok, len(statement.control_totals)) == (True, 1)
 
 
