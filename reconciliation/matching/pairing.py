@@ -69,10 +69,15 @@ def by_tolerance(internal: list[Line], external: list[Line], rules: Rules, toler
         allowed = tolerance.allowed_minor(line.amount_minor)
         first = bisect_left(amounts, (line.currency, line.amount_minor - allowed))
         last = bisect_right(amounts, (line.currency, line.amount_minor + allowed))
-        if last - first <= CANDIDATES_MAX:
-            yield from ((other, 80) for other in sorted_by[first:last] if within(line, other, days, rules))
+        if last - first > CANDIDATES_MAX:
+            crowded.append((first, last))
+            return
+        yield from ((other, 80) for other in sorted_by[first:last] if within(line, other, days, rules))
 
-    return _only(internal, candidates)
+    crowded: list[tuple[int, int]] = []
+    pairs = _only(internal, candidates)
+    meant = {id(other) for first, last in set(crowded) for other in sorted_by[first:last]}
+    return [pair for pair in pairs if id(pair.external) not in meant]
 
 
 def by_similarity(internal: list[Line], external: list[Line], rules: Rules, threshold: int) -> list[Pair]:
@@ -120,10 +125,12 @@ class _Blocks:
         return bisect_left(lines, first, key=_date), bisect_right(lines, last, key=_date)
 
     def near(self, line: Line) -> list[Line]:
-        """Same currency and amount, within the window; none where they are too many to compare."""
+        """Same currency and amount, within the window; for no line of a block that is too big to compare."""
         lines = self.lines.get((line.currency, line.amount_minor), [])
+        if len(lines) > CANDIDATES_MAX:
+            return []
         first, last = self.range(line, lines)
-        return lines[first:last] if last - first <= CANDIDATES_MAX else []
+        return lines[first:last]
 
 
 def _date(line: Line) -> date:

@@ -9,6 +9,7 @@ from reconciliation.matching.breaks import BreakType as B
 from reconciliation.matching.cascade import match
 from reconciliation.matching.controls import Control
 from reconciliation.matching.lines import Line
+from reconciliation.matching.pairing import CANDIDATES_MAX
 from tests.reconciliation.matching.builders import MONDAY, broken, matched, own, rules, theirs
 
 LATER = date(2026, 12, 31)
@@ -212,6 +213,14 @@ def test_tolerance_pairs_what_has_nothing_else_in_common() -> None:
     found = match([own(1, 500), own(2, 900)], [theirs(1, 498, day=1), theirs(2, 897)], parts, as_of=LATER)
     assert matched(found) == [("tolerance", [1], [1])]
     assert found.matches[0].score == 80
+
+
+def test_what_a_crowded_line_could_mean_is_not_given_to_another() -> None:
+    crowd = [theirs(number, 1_000 + number) for number in range(1, CANDIDATES_MAX + 2)]
+    lonely, parts = theirs(9_999, 950), rules(tolerance={"amount_minor": 300})
+    wide, narrow = own(1, 1_201), own(2, 700)
+    assert matched(match([narrow], [*crowd, lonely], parts, as_of=LATER)) == [("tolerance", [2], [9_999])]
+    assert match([wide, narrow], [*crowd, lonely], parts, as_of=LATER).matches == []
 
 
 def test_similarity_pairs_the_most_alike_of_equal_amounts() -> None:
