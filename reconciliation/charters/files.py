@@ -222,9 +222,7 @@ def lookup_in(folders: Sequence[Path], field: str, file: str, where_field: str, 
     """A value of another CSV file of these folders, "" where no row fits. Raises ValueError: a script may say so."""
     if Path(file).name != file:
         raise ValueError(f"lookup: {file!r} is no name of a file")
-    path = next((folder / file for folder in folders if (folder / file).is_file()), None)
-    if path is None:
-        raise ValueError(f"lookup: there is no file {file!r}")
+    path = _lookup_file(folders, file)
     with path.open(newline="", encoding="utf-8-sig") as opened:
         for row in csv.DictReader(opened):
             if field not in row or where_field not in row:
@@ -232,3 +230,12 @@ def lookup_in(folders: Sequence[Path], field: str, file: str, where_field: str, 
             if row[where_field] == where_value:
                 return row[field] or ""
     return ""
+
+
+def _lookup_file(folders: Sequence[Path], file: str) -> Path:
+    """By its name; else the only one that has something and `_` in front of it, as delivered files have."""
+    exact = next((folder / file for folder in folders if (folder / file).is_file()), None)
+    named = [path for folder in folders for path in sorted(folder.iterdir()) if path.name.endswith(f"_{file}")]
+    if exact is None and len(named) != 1:
+        raise ValueError(f"lookup: there is no file {file!r}")
+    return exact or named[0]

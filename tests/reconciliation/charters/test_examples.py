@@ -160,6 +160,18 @@ def test_a_file_is_recognised_by_its_columns_when_its_name_says_nothing(tmp_path
     assert (len(json.loads(answer.stdout)["matches"]), answer.exit_code) == (3, 0)
 
 
+def test_files_may_have_something_in_front_of_their_names(tmp_path: Path) -> None:
+    for file in FILES.glob("*.csv"):
+        (tmp_path / f"20220118_084109873_{file.name}").write_bytes(file.read_bytes())
+    sides = [tmp_path / f"20220118_084109873_12-{name}.csv" for name in ("invoices", "payments")]
+    arguments = ["--internal", str(sides[0]), "--external", str(sides[1])]
+    answer = CliRunner().invoke(
+        app, ["recon", "match", *arguments, "--rules", str(FILES / "12-FXRate-Lookups.yaml"), "--json"]
+    )
+    assert answer.exit_code == 0, answer.output
+    assert [lines(match)[0][1] for match in json.loads(answer.stdout)["matches"]] == [2, 3, 4]
+
+
 def test_a_charter_of_comments_is_refused() -> None:
     arguments = ["--internal", str(FILES / "05-invoices.csv"), "--rules", str(FILES / "06-Filtering.yaml")]
     answer = CliRunner().invoke(app, ["recon", "match", *arguments])
