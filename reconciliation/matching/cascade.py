@@ -14,13 +14,13 @@ from reconciliation.matching.breaks import BreakType
 from reconciliation.matching.calendars import business_days
 from reconciliation.matching.comparing import Found, duplicate, same, settle
 from reconciliation.matching.controls import Control, cut_sources
-from reconciliation.matching.grouping import by_groups, unbalanced
 from reconciliation.matching.lines import Line
-from reconciliation.matching.pairing import Pair, by_amount_and_date, by_reference, by_similarity, by_tolerance
-from reconciliation.matching.references import normalised
+from reconciliation.matching.passes.grouping import by_groups, unbalanced
+from reconciliation.matching.passes.pairing import Pair, by_amount_and_date, by_reference, by_similarity, by_tolerance
+from reconciliation.matching.passes.references import normalised
+from reconciliation.matching.passes.suggesting import suggested
 from reconciliation.matching.results import Break, Match, Outcome
 from reconciliation.matching.rules import Pass, Rules
-from reconciliation.matching.suggesting import suggested
 
 Matches = list[Match[Line]]
 Breaks = list[Break[Line]]

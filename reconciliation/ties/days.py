@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from reconciliation.matching.breaks import BreakType
-from reconciliation.matching.subsets import only_subset
+from reconciliation.matching.passes.subsets import only_subset
 from reconciliation.ties.reading import Detail, Notification, Report, Sum
 
 

@@ -9,7 +9,7 @@ from reconciliation.matching.breaks import BreakType as B
 from reconciliation.matching.cascade import match
 from reconciliation.matching.controls import Control
 from reconciliation.matching.lines import Line
-from reconciliation.matching.pairing import CANDIDATES_MAX
+from reconciliation.matching.passes.pairing import CANDIDATES_MAX
 from tests.reconciliation.matching.builders import MONDAY, broken, matched, own, rules, theirs
 
 LATER = date(2026, 12, 31)

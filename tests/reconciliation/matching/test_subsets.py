@@ -5,7 +5,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciliation.matching.subsets import AMOUNTS_MAX, TARGET_MAX_MINOR, only_subset
+from reconciliation.matching.passes.subsets import AMOUNTS_MAX, TARGET_MAX_MINOR, only_subset
 
 
 @given(st.lists(st.integers(-3, 12), max_size=8), st.integers(-1, 30))

@@ -16,7 +16,7 @@ from rapidfuzz.fuzz import token_set_ratio
 
 from reconciliation.matching.calendars import shifted
 from reconciliation.matching.lines import Line
-from reconciliation.matching.references import alike, normalised
+from reconciliation.matching.passes.references import alike, normalised
 from reconciliation.matching.rules import Rules, Tolerance, Window
 
 CANDIDATES_MAX: Final = 500

@@ -4,10 +4,10 @@ Only lines of the same currency, account and window of days are tried; sums alon
 """
 
 from reconciliation.matching.lines import Line
-from reconciliation.matching.pairing import within
+from reconciliation.matching.passes.pairing import within
+from reconciliation.matching.passes.subsets import only_subset
 from reconciliation.matching.results import Match
 from reconciliation.matching.rules import Pass, Rules
-from reconciliation.matching.subsets import only_subset
 
 
 def suggested(internal: list[Line], external: list[Line], rules: Rules) -> list[Match[Line]]:

@@ -1,0 +1,1 @@
+"""What matching a million lines with a million costs."""
