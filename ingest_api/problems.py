@@ -87,17 +87,17 @@ class Fault(StrEnum):
     BANK_ACCOUNT_UNVERIFIED = "bank_account_unverified"
     BANK_ACCOUNT_VERIFICATION = "bank_account_verification"
     EXTERNAL_BANK_UNKNOWN = "external_bank_not_found"
+    ENDPOINT_UNKNOWN = "webhook_endpoint_not_found"
+    ENDPOINT_DISABLED = "webhook_endpoint_disabled"
+    ENDPOINTS_TOO_MANY = "too_many_webhook_endpoints"
+    DELIVERY_UNKNOWN = "webhook_delivery_not_found"
+    EVENT_UNKNOWN = "event_not_found"
+    PSP_UNKNOWN = "psp_not_found"
+    PSP_SIGNATURE = "psp_signature_invalid"
     PRECONDITION_FAILED = "precondition_failed"
     RATE_LIMITED = "rate_limited"
     QUEUE_FULL = "queue_full"
     OUTCOME_UNKNOWN = "outcome_unknown"
-    ENDPOINT_UNKNOWN = "webhook_endpoint_not_found"
-    ENDPOINT_DISABLED = "webhook_endpoint_disabled"
-    PSP_UNKNOWN = "psp_not_found"
-    PSP_SIGNATURE = "psp_signature_invalid"
-    ENDPOINTS_TOO_MANY = "too_many_webhook_endpoints"
-    DELIVERY_UNKNOWN = "webhook_delivery_not_found"
-    EVENT_UNKNOWN = "event_not_found"
     NOT_YET_VISIBLE = "not_yet_visible"
     DATABASE_UNAVAILABLE = "database_unavailable"
     INTERNAL = "internal_error"
@@ -173,10 +173,15 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.BANK_ACCOUNT_UNVERIFIED: (422, "The bank account is not verified"),
     Fault.BANK_ACCOUNT_VERIFICATION: (422, "The bank account can't be verified like this"),
     Fault.EXTERNAL_BANK_UNKNOWN: (404, "No such bank"),
-    Fault.PRECONDITION_FAILED: (412, "It has changed since"),
-    Fault.RATE_LIMITED: (429, "Too many commands"),
+    Fault.ENDPOINT_UNKNOWN: (404, "No such webhook endpoint"),
+    Fault.ENDPOINT_DISABLED: (409, "The webhook endpoint is disabled"),
+    Fault.ENDPOINTS_TOO_MANY: (422, "Too many webhook endpoints"),
+    Fault.DELIVERY_UNKNOWN: (404, "No such delivery"),
+    Fault.EVENT_UNKNOWN: (404, "No such event"),
     Fault.PSP_UNKNOWN: (404, "No such payment provider"),
     Fault.PSP_SIGNATURE: (400, "The signature is not the provider's"),
+    Fault.PRECONDITION_FAILED: (412, "It has changed since"),
+    Fault.RATE_LIMITED: (429, "Too many commands"),
     Fault.QUEUE_FULL: (503, "Too busy to take more"),
     Fault.OUTCOME_UNKNOWN: (503, "The outcome is not known"),
     Fault.NOT_YET_VISIBLE: (503, "Not visible yet"),
@@ -188,11 +193,6 @@ STATUS: dict[Code, tuple[int, str]] = {
     AmountProblem.TOO_MANY_DECIMALS: (422, "The amount has too many decimals"),
     AmountProblem.TOO_LARGE: (422, "The amount is too large"),
     Reason.ACCOUNT_NOT_FOUND: (404, "No such account"),
-    Fault.ENDPOINT_UNKNOWN: (404, "No such webhook endpoint"),
-    Fault.ENDPOINT_DISABLED: (409, "The webhook endpoint is disabled"),
-    Fault.ENDPOINTS_TOO_MANY: (422, "Too many webhook endpoints"),
-    Fault.DELIVERY_UNKNOWN: (404, "No such delivery"),
-    Fault.EVENT_UNKNOWN: (404, "No such event"),
     Reason.ACCOUNT_FROZEN: (422, "The account is frozen"),
     Reason.ACCOUNT_CLOSED: (422, "The account is closed"),
     Reason.CURRENCY_MISMATCH: (422, "The account has another currency"),

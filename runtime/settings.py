@@ -142,6 +142,7 @@ class Settings(BaseSettings):
 
     stripe_webhook_secret_file: Path | None = None
     """Secrets that Stripe signs its events with (`whsec_…`), one a line. Set = POST /v1/psp/stripe/webhooks is served."""
+
     scheduler_payments_per_s: int = Field(500, ge=10, le=10_000)
     """What one scheduler sends of what is due, at most: 1,000,000 standing orders of one midnight take 33 minutes, and
     500 are a fortieth of what one worker decides."""

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 import msgspec
 
 from ingest_api.aliases.parties import USER
-from ingest_api.http.bodies import AccountText
 from ingest_api.http.resources import account_text, rfc3339
 from ingest_api.identity.users.user import Field, User, Values
 from ingest_api.owners.holdings import Holding
@@ -17,6 +16,7 @@ TEXT_CHARS_MAX = 320
 
 _Text = Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": TEXT_CHARS_MAX})]
 _Number = Annotated[str, msgspec.Meta(description="An IBAN, or with a routing number an account number")]
+_AccountId = Annotated[str, msgspec.Meta(description="The account that the bank account is linked for")]
 _CardId = Annotated[str, msgspec.Meta(description="A provider's token of a debit card, never its number")]
 _Amounts = Annotated[tuple[str, ...], msgspec.Meta(description="Decimals, in either order", min_length=2, max_length=2)]
 
@@ -45,7 +45,7 @@ class BankDetails(msgspec.Struct, forbid_unknown_fields=True, frozen=True, renam
     bank_email: _Text = ""
     external_bank_id: _Text = ""
     holder_name: _Text = ""
-    account_id: AccountText = ""
+    account_id: _AccountId = ""
 
     @property
     def number(self) -> str:

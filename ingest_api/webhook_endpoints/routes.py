@@ -9,11 +9,11 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from ingest_api.http.bodies import decode_fault
+from ingest_api.http.bodies import NoBody, decode_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe, problem_answer
 from ingest_api.http.resources import encode
-from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond, take_tokens
+from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, admit_bare, read, respond
 from ingest_api.identity.tokens import Principal, Scope, scope_missing
 from ingest_api.owners.rights import Action, by_scope, user_of
 from ingest_api.problems import Fault, Problem, field_problem
@@ -105,13 +105,13 @@ async def _changed(services: Services, principal: Principal, endpoint_id: str, f
 
 async def delete(services: Services, call: Call, endpoint_id: str) -> Answer:
     """Nothing is sent to it any more."""
-    principal = _writer(services, call)
+    principal = await _writer(services, call)
     return await _changed(services, principal, endpoint_id, {"status": EndpointStatus.DELETED})
 
 
 async def rotate(services: Services, call: Call, endpoint_id: str) -> Answer:
     """Give it another secret; the one of before signs, too, for a day."""
-    principal = _writer(services, call)
+    principal = await _writer(services, call)
     rotated = await services.webhooks.rotate(_endpoint(endpoint_id), principal.subject)
     if rotated is None:
         raise _unknown()
@@ -120,7 +120,7 @@ async def rotate(services: Services, call: Call, endpoint_id: str) -> Answer:
 
 async def try_out(services: Services, call: Call, endpoint_id: str) -> Answer:
     """Send it a test event."""
-    found = await _found(services, _writer(services, call), endpoint_id)
+    found = await _found(services, await _writer(services, call), endpoint_id)
     _require_enabled(found)
     queued = await services.webhooks.test(found["endpoint_id"].bytes)
     return Answer(201, encode(shown_delivery(queued)))
@@ -128,7 +128,7 @@ async def try_out(services: Services, call: Call, endpoint_id: str) -> Answer:
 
 async def send_again(services: Services, call: Call, endpoint_id: str, delivery_id: str) -> Answer:
     """Queue a delivery once more, with all of its tries. One that is pending stays as it is."""
-    found = await _found(services, _writer(services, call), endpoint_id)
+    found = await _found(services, await _writer(services, call), endpoint_id)
     _require_enabled(found)
     id_ = found["endpoint_id"].bytes
     delivery, _ = await _delivery_of(services, id_, delivery_id)
@@ -136,10 +136,8 @@ async def send_again(services: Services, call: Call, endpoint_id: str, delivery_
     return Answer(200, encode(shown_delivery((await _delivery_of(services, id_, delivery_id))[0])))
 
 
-def _writer(services: Services, call: Call) -> Principal:
-    principal = services.tokens.principal(call.header(b"authorization"), Scope.WEBHOOKS_WRITE)
-    take_tokens(services, principal, 1)
-    return principal
+async def _writer(services: Services, call: Call) -> Principal:
+    return await admit_bare(services, call, Scope.WEBHOOKS_WRITE)
 
 
 def _require_enabled(endpoint: dict[str, Any]) -> None:
@@ -198,6 +196,8 @@ def _described(summary: str, result: type, body: type | None = None, status: int
     """A write that is done at once: no key is needed, and nothing is waited for."""
     described = describe(summary, Scope.WEBHOOKS_WRITE, result, body=body, statuses=(status,))
     described["openapi_extra"]["parameters"] = []
+    if body is NoBody:
+        described["openapi_extra"]["requestBody"]["required"] = False
     described["responses"] |= {status: problem_answer(status) for status in (409, 429)}
     return described
 
@@ -237,13 +237,13 @@ async def delete_endpoint(request: Request, endpoint_id: str) -> Response:
     return await respond(request, lambda services, call: delete(services, call, endpoint_id))
 
 
-@router.post(f"{_ONE}/rotate-secret", **_described("Give a webhook endpoint another secret", Endpoint))
+@router.post(f"{_ONE}/rotate-secret", **_described("Give a webhook endpoint another secret", Endpoint, NoBody))
 async def post_rotation(request: Request, endpoint_id: str) -> Response:
     """For 24 hours deliveries carry the signatures of both."""
     return await respond(request, lambda services, call: rotate(services, call, endpoint_id))
 
 
-@router.post(f"{_ONE}/test", **_described("Send a test event", Delivery, status=201))
+@router.post(f"{_ONE}/test", **_described("Send a test event", Delivery, NoBody, 201))
 async def post_test(request: Request, endpoint_id: str) -> Response:
     """Of the type webhook.test, whatever types the endpoint wants."""
     return await respond(request, lambda services, call: try_out(services, call, endpoint_id))
@@ -271,7 +271,7 @@ async def get_delivery(request: Request, endpoint_id: str, delivery_id: str) -> 
     )
 
 
-@router.post(f"{_DELIVERY}/redeliver", **_described("Send a delivery again", Delivery))
+@router.post(f"{_DELIVERY}/redeliver", **_described("Send a delivery again", Delivery, NoBody))
 async def post_redelivery(request: Request, endpoint_id: str, delivery_id: str) -> Response:
     """With the same webhook-id: a receiver that has it already passes over it."""
     return await respond(request, lambda services, call: send_again(services, call, endpoint_id, delivery_id))
