@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     and tests alone. Not off = `millrace up` runs the connectors, which need the keys of personal data."""
 
     webhook_slots: int = Field(64, ge=1, le=1_000)
-    """Webhooks under way at a time, per process, at most 8 of them to one endpoint: at 100 ms an answer 640 a second."""
+    """Webhooks under way at a time, per process, at most 8 to one endpoint: at 100 ms an answer 640 a second."""
 
     webhook_ca_file: Path | None = None
     """PEM of the authorities that endpoints' certificates are checked with; unset = certifi's."""
@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     """`ce_source` of this installation's public events, a URI: other for each whose events meet somewhere."""
 
     stripe_webhook_secret_file: Path | None = None
-    """Secrets that Stripe signs its events with (`whsec_…`), one a line. Set = POST /v1/psp/stripe/webhooks is served."""
+    """Secrets that Stripe signs its events with (`whsec_…`), one a line. Set: POST /v1/psp/stripe/webhooks is there."""
 
     scheduler_payments_per_s: int = Field(500, ge=10, le=10_000)
     """What one scheduler sends of what is due, at most: 1,000,000 standing orders of one midnight take 33 minutes, and
