@@ -5,7 +5,7 @@ READY := .venv/.ready
 FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults nightly up down clean
+.PHONY: help demo test check bench faults fuzz nightly up down clean
 
 help:  ## Print this
 	@echo "Millrace: make <target> [FLAGS=\"…\"]"
@@ -36,6 +36,9 @@ bench: $(READY)  ## Measure payments/s, latency, CPU per payment. FLAGS="--json 
 
 faults: $(READY)  ## Break things under load, verify the books. FLAGS="--list", "--scenario NAME --seed 1"
 	@$(BIN)/python -m tests.faults $(FLAGS)
+
+fuzz: $(READY)  ## Send what the OpenAPI document allows and forbids; no 500, nothing undeclared. FLAGS="--cases 20000 --json out.json"
+	@$(BIN)/python -m tests.fuzz $(FLAGS)
 
 nightly: $(READY)  ## The long tests; every fault × 10 seeds, every guard out once → docs/reliability.md. FLAGS="--seeds 2"
 	@$(BIN)/python -m pytest -m night
