@@ -168,7 +168,7 @@ CHANGED_ROWS = [
         r"refunded_minor 0",
     ),
     Tampering(
-        "UPDATE disputes SET is_open = false WHERE is_open",
+        "UPDATE disputes SET is_open = false WHERE is_open AND uncollected_minor = 0",
         r"table disputes, dispute_id .*",
         r"is_open True",
         r"is_open False",
