@@ -1,5 +1,6 @@
 """The one settings object. Every process reads its environment once, here, at start."""
 
+import json
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import quote, urlsplit
@@ -271,8 +272,23 @@ class Settings(BaseSettings):
             raise ValueError("database_url must start with postgresql://")
         return self
 
+    def variables(self) -> dict[str, str]:
+        """Every setting by its own variable, secrets too: a child process reads what this one was made with."""
+        return {variable(name): _plain(value) for name, value in self if value is not None}
+
     def _has_login(self) -> bool:
         return bool(self.kafka_user) and (self.kafka_password is None) != (self.kafka_password_file is None)
+
+
+def variable(name: str) -> str:
+    """What sets a field."""
+    return f"MILLRACE_{name.upper()}"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, tuple | dict):
+        return json.dumps(value)
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def setting_faults(error: ValidationError) -> list[str]:
@@ -289,4 +305,4 @@ def _variable(place: tuple[int | str, ...]) -> str:
     if not place:
         return ""
     name = str(place[0])
-    return f"{name if name.isupper() else f'MILLRACE_{name.upper()}'}: "
+    return f"{name if name.isupper() else variable(name)}: "

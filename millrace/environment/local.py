@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
-from pydantic import SecretStr
 
 from millrace.environment import ports
 from millrace.environment.brokers import broker as kafka
@@ -30,7 +29,7 @@ from millrace.services import pipeline_services
 from millrace.supervisor.child import end_orphans
 from millrace.supervisor.control import Request, SupervisorStatus
 from millrace.supervisor.service import Plan, Service
-from runtime.settings import Settings
+from runtime.settings import Settings, variable
 from schemas.access import OPERATOR
 
 _READY_TIMEOUT_S = 90.0  # 3 s here; a cold disk and three brokers on one core take 40 s
@@ -282,16 +281,8 @@ def _lock_is_free(home: Home) -> bool:
 
 def _environment_of(settings: Settings) -> dict[str, str]:
     """Every setting by its own variable, so that a service reads what its environment was made with."""
-    values = {name: _plain(value) for name, value in settings if value is not None}
-    inherited = dict(os.environ)
+    found = {**os.environ, **settings.variables()}
     if settings.secure:  # each service has its own
         for name in LOGIN:
-            values.pop(name, None)
-            inherited.pop(f"MILLRACE_{name.upper()}", None)
-    return {**inherited, **{f"MILLRACE_{name.upper()}": value for name, value in values.items()}}
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, dict | tuple):
-        return msgspec.json.encode(value).decode()
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            found.pop(variable(name), None)
+    return found

@@ -33,7 +33,7 @@ class Kept:
         variables: Mapping[str, str],
         program: Sequence[str] = PRODUCT,
     ) -> None:
-        fields = {f"MILLRACE_{key.upper()}": str(value) for key, value in env.settings if value is not None}
+        fields = env.settings.variables()
         self.name = name
         self.exits: list[int] = []
         self.exited_s: list[float] = []

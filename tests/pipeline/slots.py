@@ -18,7 +18,7 @@ class Slot:
     def __init__(
         self, env: LocalEnvironment, command: str, *, slot: int = 0, failpoint: str = "", program: str = "millrace"
     ) -> None:
-        fields = {f"MILLRACE_{name.upper()}": str(value) for name, value in env.settings if value is not None}
+        fields = env.settings.variables()
         self._environment = {**os.environ, **fields, "MILLRACE_SLOT": str(slot)}
         self._argv = [sys.executable, "-m", program, command]
         self.exit_codes: list[int] = []

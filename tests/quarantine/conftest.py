@@ -76,7 +76,7 @@ class Operator:
 
     def run(self, *arguments: str, failpoint: str = "") -> "subprocess.CompletedProcess[str]":
         """`millrace quarantine …` as a process."""
-        fields = {f"MILLRACE_{name.upper()}": str(value) for name, value in self.settings if value is not None}
+        fields = self.settings.variables()
         return subprocess.run(
             [sys.executable, "-m", "millrace", "quarantine", *arguments],
             env={**os.environ, **fields, "MILLRACE_FAILPOINT": failpoint},

@@ -1,5 +1,6 @@
 """Goal: every setting can be set by its variable, bad values are refused in words that say which one to change."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,34 @@ CHANGED: dict[str, Any] = {
     "personal_keys": "{}",
     "api_token_issuer": "issuer",
     "api_token_audience": "audience",
+    "banks": "local",
+    "webhook_slots": 65,
+    "webhook_ca_file": Path("receivers.pem"),
+    "webhook_local_receivers": True,
+    "event_source": "https://pay.example",
+    "stripe_webhook_secret_file": Path("stripe.whsec"),
+    "terms_file": Path("terms.yaml"),
+    "signup_account_currency": "EUR",
+    "auth_backend": "ldap",
+    "ldap_url": "ldaps://directory.example",
+    "ldap_ca_file": Path("directory.pem"),
+    "ldap_bind_dn": "cn=millrace",
+    "ldap_bind_password_file": Path("directory.password"),
+    "ldap_search_base": "ou=people",
+    "ldap_search_filter": "(sAMAccountName={username})",
+    "ldap_id_attribute": "objectGUID",
+    "ldap_group_base": "ou=groups",
+    "ldap_group_filter": "(uniqueMember={dn})",
+    "ldap_roles": {"tellers": "operator"},
+    "oidc_issuers": ({"issuer": "https://id.example"},),
+    "api_public_url": "https://api.example",
+    "api_token_keys_file": Path("token-keys.json"),
+    "auth_access_token_s": 299,
+    "auth_refresh_idle_s": 3_601,
+    "auth_session_s": 86_401,
+    "auth_second_factor_s": 901,
+    "auth_second_factor_above": 1_001,
+    "auth_trusted_proxies": "127.0.0.1",
 }
 
 
@@ -96,7 +125,8 @@ def test_the_table_of_this_test_names_every_setting() -> None:
 def test_every_setting_is_set_by_its_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     before = getattr(Settings(), name)
     assert before != CHANGED[name], "the table must change something"
-    monkeypatch.setenv(f"MILLRACE_{name.upper()}", str(CHANGED[name]))
+    value = CHANGED[name]
+    monkeypatch.setenv(f"MILLRACE_{name.upper()}", json.dumps(value) if isinstance(value, tuple | dict) else str(value))
     found = getattr(Settings(), name)
     assert (found.get_secret_value() if isinstance(found, SecretStr) else found) == CHANGED[name]
 
@@ -116,6 +146,19 @@ def test_the_projects_own_variable_wins_over_the_shared_one(monkeypatch: pytest.
     monkeypatch.setenv(name.upper(), shared)
     monkeypatch.setenv(f"MILLRACE_{name.upper()}", CHANGED[name])
     assert getattr(Settings(), name) == CHANGED[name]
+
+
+def test_a_child_process_reads_what_its_parent_was_made_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tuple as Python writes it was no JSON, and every service refused to start."""
+    own = Settings(
+        oidc_issuers=CHANGED["oidc_issuers"],
+        ldap_roles=CHANGED["ldap_roles"],
+        personal_keys=SecretStr("a secret"),
+        archive_dir=Path("archive"),
+    )
+    for name, value in own.variables().items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == own
 
 
 def test_settings_do_not_change_once_they_are_read() -> None:

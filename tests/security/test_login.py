@@ -93,7 +93,7 @@ def test_a_command_with_a_wrong_password_ends_with_one_sentence(
     password = tmp_path / "password"
     password.write_text("wrong\n")
     settings = secured.settings_of(access.SINK.name)
-    variables = {f"MILLRACE_{name.upper()}": str(value) for name, value in settings if value is not None}
+    variables = settings.variables()
     done = subprocess.run(
         [sys.executable, "-m", "millrace", *arguments],
         env={**os.environ, **variables, "MILLRACE_KAFKA_PASSWORD_FILE": str(password)},

@@ -104,7 +104,7 @@ def _explanation_missing(env: LocalEnvironment, shard: int) -> str:
 def _hanging_command(env: LocalEnvironment, *options: str) -> tuple[int, list[dict[str, Any]]]:
     """Its exit code and its rows."""
     command = [sys.executable, "-m", "millrace", "transactions", "hanging", "--json", *options]
-    fields = {f"MILLRACE_{key.upper()}": str(value) for key, value in env.settings if value is not None}
+    fields = env.settings.variables()
     done = subprocess.run(
         command, env={**os.environ, **fields}, capture_output=True, timeout=COMMAND_TIMEOUT_S, check=False
     )
