@@ -19,10 +19,15 @@ class ApiClient:
 
     def __init__(self, base_url: str, token: str) -> None:
         self.http = httpx.Client(base_url=base_url, timeout=40, headers={"Authorization": f"Bearer {token}"})
+        self._written: httpx.Response | None = None
+        """The newest write that tells where it stands in the log."""
 
     def post(self, path: str, body: dict[str, Any], key: str | None = None, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.http.post(path, json=body, headers={"Idempotency-Key": key or secrets.token_hex(8)} | named)
+        response = self.http.post(path, json=body, headers={"Idempotency-Key": key or secrets.token_hex(8)} | named)
+        if "Consistency-Token" in response.headers:
+            self._written = response
+        return response
 
     def get(self, path: str, after: httpx.Response | None = None, **query: str) -> httpx.Response:
         """A read, made after the write that is given."""
@@ -59,7 +64,10 @@ class ApiClient:
         )
 
     def balance_minor(self, account: str, after: httpx.Response | None = None) -> int:
-        """Asks again where what was written before is not visible within the five seconds that a read waits."""
+        """After the newest write of this caller, unless another one is given. Asks again where it is not visible within
+        the five seconds that a read waits.
+        """
+        after = after or self._written
         answers: list[httpx.Response] = []
 
         def is_visible() -> bool:
