@@ -46,6 +46,8 @@ _TOKEN: Final = b"Bearer ey"
 
 _BEARER_KEY: Final = b"bearer mk_"
 _BASIC: Final = b"basic "
+_BASIC_KEY: Final = b"bWtf"
+"""mk_ in base64: a user name that is a key. Any other Basic header is the token endpoint's (RFC 6749 §2.3.1)."""
 
 
 class Shown(NamedTuple):
@@ -60,7 +62,7 @@ class Shown(NamedTuple):
         if self.authorization is None:
             return self.signature_input is not None
         start = self.authorization[:10].lower()
-        return start == _BEARER_KEY or start.startswith(_BASIC)
+        return start == _BEARER_KEY or (start.startswith(_BASIC) and self.authorization[6:10] == _BASIC_KEY)
 
 
 class MachineDoor:
