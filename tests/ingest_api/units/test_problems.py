@@ -146,5 +146,6 @@ def test_only_what_passes_by_itself_is_a_fault_of_ours() -> None:
         Fault.OUTCOME_UNKNOWN,
         Fault.NOT_YET_VISIBLE,
         Fault.DATABASE_UNAVAILABLE,
+        Fault.DIRECTORY_UNAVAILABLE,
         Fault.INTERNAL,
     }
