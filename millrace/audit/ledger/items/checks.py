@@ -8,6 +8,7 @@ from millrace.audit.ledger.items.commerce import (
     payment_order,
     provider_request,
     requests_in,
+    uncollected_after,
     uncollected_part,
     uncollected_share,
 )
@@ -62,27 +63,14 @@ def _uncollected(entry: Entry, before: Uncollected | None, after: Uncollected, p
         return
     contested = detail_of(entry, Dispute)
     if contested is not None:
-        require(
-            place, "what is uncollected of a dispute", _disputed(entry, require_open(before, place), contested), after
-        )
+        expected = uncollected_after(entry, require_open(before, place), contested.uncollected_minor)
+        require(place, "what is uncollected of a dispute", expected, after)
         return
     deposit = Uncollected(entry.operation_id, entry.credit_account, entry.amount_minor, entry.currency, is_open=True)
     opens = entry.kind is EntryKind.POSTED_UNCOLLECTED
     expected = deposit if opens else require_open(before, place)._replace(is_open=False)
     require(place, "an uncollected deposit", expected, after)
     require(place, "amount_minor of the deposit", after.amount_minor, entry.amount_minor)
-
-
-def _disputed(entry: Entry, so_far: Uncollected, dispute: Dispute) -> Uncollected:
-    """What is not available yet when part of it is contested, is lost, or is the merchant's again."""
-    taken = dispute.uncollected_minor
-    amount, refunding = {
-        EntryKind.DEBITED: (-taken, taken),
-        EntryKind.NOTED: (0, -taken),
-        EntryKind.POSTED: (taken, -taken),
-    }[entry.kind]
-    amount, refunding = so_far.amount_minor + amount, so_far.refunding_minor + refunding
-    return so_far._replace(amount_minor=amount, refunding_minor=refunding, is_open=amount + refunding > 0)
 
 
 def _given_back(entry: Entry, before: GivenBack | None, after: GivenBack, place: str) -> None:

@@ -107,12 +107,18 @@ def uncollected_share(entry: Entry, before: Uncollected | None, leg: JournalLeg,
     """What of the order waits for its delivery after this entry of a leg. Raises Differs where it can't be."""
     if leg.amount_minor > 0:
         return Uncollected(terms.order_id, entry.credit_account, leg.amount_minor, leg.currency, is_open=True)
-    so_far = require_open(before, f"order {terms.order_id.hex()}")
-    taken = leg.uncollected_minor
+    return uncollected_after(entry, require_open(before, f"order {terms.order_id.hex()}"), leg.uncollected_minor)
+
+
+def uncollected_after(entry: Entry, so_far: Uncollected, taken: int) -> Uncollected:
+    """What is not available yet when a refund or a dispute takes part of it, keeps it, or gives it back."""
     amount, refunding = {
         EntryKind.LEG_RESERVED: (-taken, taken),
+        EntryKind.DEBITED: (-taken, taken),
         EntryKind.LEG_SETTLED: (0, -taken),
+        EntryKind.NOTED: (0, -taken),
         EntryKind.LEG_RELEASED: (taken, -taken),
+        EntryKind.POSTED: (taken, -taken),
     }[entry.kind]
     amount, refunding = so_far.amount_minor + amount, so_far.refunding_minor + refunding
     return so_far._replace(amount_minor=amount, refunding_minor=refunding, is_open=amount + refunding > 0)
