@@ -1,11 +1,10 @@
 """Two topics of a test's own, a process of the connectors between them and the sandbox, and what came out."""
 
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -16,7 +15,8 @@ from schemas.codec.connectors import ConnectorRequest, ConnectorResult, decode_r
 from schemas.partitioning import shard_of
 from tests.connectors.loop.connector_process import route_of, start
 from tests.connectors.sandbox_process import SandboxProcess
-from tests.support.waiting import PATIENCE_S, eventually
+from tests.support.committed_records import committed_records
+from tests.support.waiting import eventually
 
 SHARDS = 3
 EXIT_CRASHED = 75
@@ -121,30 +121,7 @@ class World:
 
     def _read(self, of_route: int) -> list[Message]:
         """To the last stable offset of now."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._settings.kafka_bootstrap,
-                "group.id": f"{self.name}.test",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 10,  # what an empty partition waits for its end
-            }
-        )
-        consumer.assign([TopicPartition(self.route[of_route], shard, 0) for shard in range(SHARDS)])
-        found: list[Message] = []
-        ended: set[int] = set()
-        give_up_at_s = time.monotonic() + PATIENCE_S
-        while len(ended) < SHARDS:
-            assert time.monotonic() < give_up_at_s
-            record: Any = consumer.poll(1)
-            if record is not None and record.error() is not None:
-                ended.add(record.partition())
-            elif record is not None:
-                found.append(record)
-        consumer.close()
-        return found
+        return committed_records(self._settings.kafka_bootstrap, self.route[of_route], SHARDS)
 
 
 def per_request(told: Iterable[Told]) -> Counter[tuple[bytes, int]]:

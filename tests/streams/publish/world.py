@@ -1,12 +1,10 @@
 """Two topics of a test's own, a publisher between them, and what a reader of committed records sees of it."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from payments.events.event import Event
@@ -17,7 +15,8 @@ from tests.sinks.every_kind import SHARDS
 from tests.sinks.ledger_topic import LedgerTopic
 from tests.streams.publish.publisher_process import route_of, start
 from tests.streams.publish.script import expected, ledger
-from tests.support.waiting import PATIENCE_S, eventually
+from tests.support.committed_records import committed_records
+from tests.support.waiting import eventually
 
 
 class World:
@@ -69,27 +68,4 @@ class World:
 
     def records(self) -> list[Message]:
         """Every committed event, in the order of each partition."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.settings.kafka_bootstrap,
-                "group.id": f"{self.name}.test",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 10,  # what an empty partition waits for its end
-            }
-        )
-        consumer.assign([TopicPartition(self.route.events, shard, 0) for shard in range(SHARDS)])
-        found: list[Message] = []
-        ended: set[int] = set()
-        give_up_at_s = time.monotonic() + PATIENCE_S
-        while len(ended) < SHARDS:
-            assert time.monotonic() < give_up_at_s
-            record: Any = consumer.poll(1)
-            if record is not None and record.error() is not None:
-                ended.add(record.partition())
-            elif record is not None:
-                found.append(record)
-        consumer.close()
-        return found
+        return committed_records(self.settings.kafka_bootstrap, self.route.events, SHARDS)
