@@ -91,3 +91,34 @@ def chain(
     if calendar not in set(Calendar):
         raise typer.BadParameter(f"one of {', '.join(Calendar)}", param_hint="--calendar")
     run_chain(folder, Calendar(calendar), as_json=as_json)
+
+
+By = Annotated[str, typer.Option("--by", help="Who does it; by default the user of this shell.")]
+
+
+@app.command("import")
+def import_(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders of them.", exists=True)],
+    source: Annotated[str, typer.Option(help="Who sent them: a bank's BIC, `stripe`.")],
+    profile: Annotated[
+        Path | None, typer.Option(help="YAML: how a table is read.", exists=True, dir_okay=False)
+    ] = None,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take files in, each whole or not at all; the same file twice is refused. Exits 1 where one can't be read."""
+    from millrace.reconciliation.files import run_import
+
+    run_import(paths, source=source, profile=profile, by=by, as_json=as_json)
+
+
+@app.command()
+def files(
+    source: Annotated[str, typer.Option(help="Only of this one.")] = "",
+    limit: Annotated[int, typer.Option("-n", "--lines", min=1, max=1_000, help="How many of the newest.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the files that were brought, and what became of them."""
+    from millrace.reconciliation.files import run_files
+
+    run_files(limit=limit, source=source, as_json=as_json)

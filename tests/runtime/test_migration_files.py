@@ -141,7 +141,7 @@ def test_what_is_pending_or_applied_is_no_contradiction() -> None:
     migrate._refuse_contradictions("sinks", [Status(1, "a", State.APPLIED), Status(2, "b", State.PENDING)])
 
 
-@pytest.mark.parametrize("package", ["sinks", "ingest_api.schedules", "screening"])
+@pytest.mark.parametrize("package", ["sinks", "ingest_api.schedules", "screening", "reconciliation"])
 def test_a_file_outside_a_transaction_holds_one_statement_that_may_run_twice(package: str) -> None:
     """A crash can fall between the statement and its row; the file then runs again."""
     shipped = migrations(package)
