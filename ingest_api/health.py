@@ -19,7 +19,7 @@ async def _live(services: Services, call: Call) -> Answer:
 async def _ready(services: Services, call: Call) -> Answer:
     del call
     checks = {
-        "accepting": not services.waiting.closed,
+        "accepting": not services.presence.is_leaving,
         "kafka": await services.publisher.reachable(),
         "replies": services.listener.alive,
         "postgres": await services.database.reachable(),

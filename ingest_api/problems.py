@@ -94,6 +94,9 @@ class Fault(StrEnum):
     EVENT_UNKNOWN = "event_not_found"
     PSP_UNKNOWN = "psp_not_found"
     PSP_SIGNATURE = "psp_signature_invalid"
+    INSTANCE_UNKNOWN = "instance_not_found"
+    INSTANCE_TAKEN = "instance_taken"
+    INSTANCES_TOO_MANY = "too_many_instances"
     PRECONDITION_FAILED = "precondition_failed"
     RATE_LIMITED = "rate_limited"
     QUEUE_FULL = "queue_full"
@@ -180,6 +183,9 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.EVENT_UNKNOWN: (404, "No such event"),
     Fault.PSP_UNKNOWN: (404, "No such payment provider"),
     Fault.PSP_SIGNATURE: (400, "The signature is not the provider's"),
+    Fault.INSTANCE_UNKNOWN: (404, "No such instance of a service"),
+    Fault.INSTANCE_TAKEN: (409, "The instance is somebody else's"),
+    Fault.INSTANCES_TOO_MANY: (409, "Too many instances"),
     Fault.PRECONDITION_FAILED: (412, "It has changed since"),
     Fault.RATE_LIMITED: (429, "Too many commands"),
     Fault.QUEUE_FULL: (503, "Too busy to take more"),

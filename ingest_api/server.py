@@ -1,9 +1,12 @@
-"""One process of the API server: uvloop and httptools, a graceful end; several processes share the port (SO_REUSEPORT).
+"""One process of the API server: uvloop and httptools, a graceful end.
 
-Guarantees: on SIGTERM no new connection is taken, calls that wait for an outcome are answered 202 with what is known,
-and every command that Kafka was given is acknowledged before the process ends.
+Several processes share the port (SO_REUSEPORT), or have one each behind the gateway. Guarantees: on SIGTERM readiness
+turns red and the registry of services is told first; calls are taken until gateways have noticed
+(MILLRACE_API_DRAIN_NOTICE_MS); then no new connection is taken, calls that wait for an outcome are answered 202 with
+what is known, and every command that Kafka was given is acknowledged before the process ends.
 """
 
+import asyncio
 import signal
 import socket
 import sys
@@ -21,15 +24,28 @@ _KEEP_ALIVE_S = 75  # longer than the 60 s of usual proxies, so that the proxy c
 
 
 class DrainingServer(uvicorn.Server):
-    """Answers the calls that wait before it closes their connections."""
+    """Is heard of where it serves, and leaves before it closes; answers the calls that wait before that."""
 
     def __init__(self, config: uvicorn.Config, services: Services) -> None:
         super().__init__(config)
         self._services = services
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._services.presence.enter()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._services.presence.leave()
+        if self._services.publisher.failure is None:
+            await self._serve_on()
         self._services.waiting.close()
         await super().shutdown(sockets)
+
+    async def _serve_on(self) -> None:
+        """Every answer ends its connection: callers go elsewhere between two calls, not within one."""
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        await asyncio.sleep(self._services.settings.api_drain_notice_ms / 1000)
 
     async def on_tick(self, counter: int) -> bool:
         """A producer that failed for good cannot be mended: end, so that the process is replaced."""
@@ -72,11 +88,13 @@ def _configuration(settings: Settings, services: Services) -> uvicorn.Config:
 
 
 def listening_socket(settings: Settings) -> socket.socket:
-    """A socket that shares its port with the other processes of this installation. Raises OSError where it is taken."""
+    """A socket that shares its port with the other processes of this installation, unless each has its own behind the
+    gateway. Raises OSError where it is taken.
+    """
     family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if settings.api_processes > 1:
+    if settings.api_processes > 1 and not settings.gateway:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((settings.api_host, settings.api_port))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from ingest_api.aliases.service import Aliases
 from ingest_api.audit_log.log import AuditLog
 from ingest_api.commerce.orders import Orders
+from ingest_api.discovery.presence import Presence
+from ingest_api.discovery.registry import Registry
 from ingest_api.fx.quotes import Quotes
 from ingest_api.http.body_budget import BodyBudget
 from ingest_api.http.rate_limit import ClientRateLimit
@@ -50,6 +52,8 @@ class Services:
     quotes: Quotes
     webhooks: EndpointRegister
     psp_inbox: PspInbox
+    registry: Registry
+    presence: Presence
     waiting: WaitingCalls
     listener: ReplyListener
     publisher: Publisher
@@ -68,6 +72,7 @@ class Services:
         tokens = TokenVerifier.of(settings)
         audit = AuditLog.of(settings)
         identity = Identity.of(settings, tokens)
+        registry = Registry.of(settings)
         return cls(
             settings,
             tokens,
@@ -87,6 +92,8 @@ class Services:
             Quotes.of(settings),
             EndpointRegister.of(settings),
             PspInbox.of(settings),
+            registry,
+            Presence.of(settings, registry),
             waiting,
             ReplyListener(settings, waiting.resolve),
             publisher,
@@ -112,6 +119,7 @@ class Services:
             await self.quotes.open()
             await self.webhooks.open()
             await self.psp_inbox.open()
+            await self.registry.open()
             await self.publisher.start()
             await self.listener.start()
             await self.screening.open()
@@ -122,9 +130,11 @@ class Services:
         await self.screening.close()
         await self.publisher.stop()
         await self.listener.stop()
+        await self.presence.end()
         await self._close_databases()
 
     async def _close_databases(self) -> None:
+        await self.registry.close()
         await self.psp_inbox.close()
         await self.webhooks.close()
         await self.quotes.close()

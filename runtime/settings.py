@@ -151,6 +151,12 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=1, le=65_535)
     api_processes: int = Field(1, ge=1)
+    """They share the port. Behind the gateway each has its own, from api_port on, so that calls go where least is under
+    way and each process is taken out by itself."""
+
+    gateway: bool = False
+    """`millrace up` runs nginx in front of the API processes (docs/gateway.md)."""
+
     api_process_id: int = Field(0, ge=0, le=65_535)
     """Which partition of payments.replies this API process listens to."""
 
@@ -185,6 +191,14 @@ class Settings(BaseSettings):
     api_database_connections: int = Field(8, ge=1, le=1_000)
     api_drain_timeout_ms: int = Field(15_000, ge=1_000)
     """Longest graceful stop; longer than the delivery time-out, so that accepted calls get their answer."""
+
+    api_drain_notice_ms: int = Field(default_factory=lambda fields: 3_000 if fields["gateway"] else 0, ge=0, le=60_000)
+    """How long a process that was told to end still takes calls, while it is not ready any more: until gateways have
+    noticed. Ours needs 0.2 s; one that asks for readiness needs its interval, times the failures that it allows."""
+
+    api_advertised_host: str = ""
+    """Where gateways and clients of the registry of services reach this process; unset = api_host, or the machine's
+    name where that is every address."""
 
     personal_keys_file: Path | None = None
     """Keys of personal data (docs/personal_data.md), the same for every machine; unset = a file in the home's keys."""
@@ -249,7 +263,7 @@ class Settings(BaseSettings):
     """Money that leaves the installation needs a second factor above this many units of its currency (not minor ones):
     one figure for all, because few currencies are worth more than a euro, and none more than four."""
 
-    auth_trusted_proxies: str = ""
+    auth_trusted_proxies: str = Field(default_factory=lambda fields: "127.0.0.1" if fields["gateway"] else "")
     """Addresses whose X-Forwarded-For is believed, by commas; logins are counted by the caller's address."""
 
     @model_validator(mode="after")
