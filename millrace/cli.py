@@ -254,6 +254,14 @@ def webhooks() -> None:
 
 
 @app.command()
+def notifications() -> None:
+    """Tell users what happened, in the foreground (`millrace up` does where there is a channel); several may run."""
+    from millrace.commands.services import run_notifications
+
+    run_notifications()
+
+
+@app.command()
 def connectors() -> None:
     """Run the connectors to payment providers in the foreground (`millrace up` does where a provider has a key)."""
     from millrace.commands.services import run_connectors

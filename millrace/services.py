@@ -37,6 +37,13 @@ def _webhooks(_: Settings) -> Iterator[Service]:
     yield Service(name="webhooks", argv=_millrace("webhooks"), group="connectors", stop_timeout_ms=20_000)
 
 
+def _notifications(settings: Settings) -> Iterator[Service]:
+    """Where there is a channel to tell users by."""
+    if settings.tells_users:
+        name = "notifications"
+        yield Service(name=name, argv=_millrace(name), group="connectors", stop_timeout_ms=20_000)
+
+
 def _publisher(_: Settings) -> Iterator[Service]:
     yield Service(name="publisher", argv=_millrace("publisher"), group="sink", stop_timeout_ms=20_000)
 
@@ -91,6 +98,7 @@ PIPELINE: tuple[ServicesOf, ...] = (
     _publisher,
     _events_sink,
     _webhooks,
+    _notifications,
     _archive,
     _connectors,
     _workers,

@@ -6,7 +6,9 @@ from typing import Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from runtime.notice_settings import NoticeSettings
 
 
 def local_database_url(home: Path, port: int) -> str:
@@ -15,7 +17,7 @@ def local_database_url(home: Path, port: int) -> str:
     return f"postgresql://millrace@127.0.0.1:{port}/millrace?passfile={passfile}"
 
 
-class Settings(BaseSettings):
+class Settings(NoticeSettings):
     """Frozen; each field can be set by `MILLRACE_<FIELD>`. Times are milliseconds where the name says so."""
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore", populate_by_name=True)

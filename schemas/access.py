@@ -145,6 +145,7 @@ EVENTS_SINK = Principal(
     ),
 )
 WEBHOOKS = Principal("millrace-webhooks", "`millrace webhooks`: has what it needs in Postgres", ())
+NOTIFICATIONS = Principal("millrace-notifications", "`millrace notifications`: has what it needs in Postgres", ())
 CONNECTOR = Principal(
     "millrace-connector",
     "`millrace connectors`",
@@ -230,6 +231,7 @@ PRINCIPALS: tuple[Principal, ...] = (
     QUARANTINE_SINK,
     EVENTS_SINK,
     WEBHOOKS,
+    NOTIFICATIONS,
     CONNECTOR,
     PUBLISHING,
     TICKER,

@@ -56,7 +56,7 @@ async def serve(settings: Settings, stop: threading.Event) -> None:
         await sender.close()
 
 
-async def connected(url: str) -> Connection:
+async def connected(url: str, name: str = "millrace webhooks") -> Connection:
     """A connection, retried for half a minute. Raises TimeoutError."""
     give_up_at = asyncio.get_running_loop().time() + CONNECT_DEADLINE_S
     while True:
@@ -66,7 +66,7 @@ async def connected(url: str) -> Connection:
                 autocommit=True,
                 row_factory=dict_row,
                 options=SESSION_OPTIONS,
-                application_name="millrace webhooks",
+                application_name=name,
                 connect_timeout=5,
             )
         except psycopg.OperationalError as error:

@@ -5,11 +5,9 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 
 from payments.identifiers import ACCOUNT
+from payments.identifiers import USER as USER
 from runtime.personal_data.normal_forms import Identifier
 from runtime.personal_data.personal import Personal
-
-USER: Final = "usr"
-"""Kind prefix of users' ids."""
 
 _KINDS: Final = {kind.value: kind for kind in Identifier}
 _ACCOUNT_START: Final = f"{ACCOUNT}_"

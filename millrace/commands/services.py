@@ -80,6 +80,14 @@ def run_webhooks() -> NoReturn:
     raise SystemExit(run(Settings()))
 
 
+def run_notifications() -> NoReturn:
+    """Notices to users; asks no broker."""
+    _log_to_stderr()
+    from connectors.notifications.service import run
+
+    raise SystemExit(run(Settings()))
+
+
 def run_connectors() -> NoReturn:
     """Requests to payment providers, and their results."""
     _log_to_stderr()

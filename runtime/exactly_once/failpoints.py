@@ -53,6 +53,9 @@ SCHEDULE_NAMES = (
 WEBHOOK_NAMES = ("webhook_after_claim", "webhook_before_record")
 """Steps of one pass of the webhooks' dispatcher."""
 
+NOTICE_NAMES = ("notices_before_commit", "notices_after_claim", "notices_before_record")
+"""Steps of one pass of the notices' dispatcher."""
+
 END_TXN_FLIGHT_S = 0.0012
 """EndTxn takes 0.5-1 ms on loopback and its markers another 1 ms: after 1.2 ms the decision is on its way and the
 client does not know it yet, or has only just learnt it."""
@@ -70,7 +73,7 @@ class Failpoints:
     def __init__(self, armed: str) -> None:
         name, _, rest = armed.partition(":")
         nth, _, action = rest.partition(":")
-        known = NAMES + REDRIVE_NAMES + ARCHIVE_NAMES + SCHEDULE_NAMES + WEBHOOK_NAMES
+        known = NAMES + REDRIVE_NAMES + ARCHIVE_NAMES + SCHEDULE_NAMES + WEBHOOK_NAMES + NOTICE_NAMES
         if armed and (name not in known or not nth.isdigit() or not _ACTION.fullmatch(action)):
             raise ValueError(
                 f"EOS_FAILPOINT={armed!r}: expected name:nth, name:nth:stop, name:nth:raise or name:nth:hold=SECONDS"

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from ingest_api.identity.roles import UserRole
 from runtime.personal_data.normal_forms import Identifier
 from runtime.personal_data.personal import Personal
+from schemas.notifications import EMAIL_FIELD, PHONE_FIELD
 
 
 class UserStatus(StrEnum):
@@ -24,8 +25,8 @@ class Field(StrEnum):
     """What is known about a user, each a personal value under this name."""
 
     USERNAME = "user.username"
-    EMAIL = "user.email"
-    PHONE = "user.phone"
+    EMAIL = EMAIL_FIELD
+    PHONE = PHONE_FIELD
     NAME = "user.name"
     ADDRESS = "user.address"
 

@@ -29,6 +29,7 @@ PRINCIPAL_OF_SERVICE: Mapping[str, str] = {
     "quarantine-sink": access.QUARANTINE_SINK.name,
     "events-sink": access.EVENTS_SINK.name,
     "webhooks": access.WEBHOOKS.name,
+    "notifications": access.NOTIFICATIONS.name,
     "publisher": access.PUBLISHING.name,
     "archive": access.ARCHIVE.name,
     "worker": access.WORKER.name,

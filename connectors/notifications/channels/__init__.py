@@ -1,0 +1,1 @@
+"""The edges: how one message leaves by e-mail, text message or push."""

@@ -1,0 +1,120 @@
+"""The process `millrace notifications`: plans and sends notices until it is told to stop.
+
+Any number may run at once. Survives, within a bound, restarts of Postgres; everything else ends the process with a
+reason, and the supervisor starts it again.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+from typing import Final
+
+import psycopg
+
+from connectors.notifications.channels.contract import MessageChannel
+from connectors.notifications.channels.email import EmailChannel
+from connectors.notifications.channels.push import PushChannel
+from connectors.notifications.channels.sms import SmsChannel
+from connectors.notifications.dispatcher import Composer, Dispatcher
+from connectors.notifications.planning import Connection, Planner
+from connectors.notifications.rendering import Renderer, TemplatesRefused
+from connectors.webhooks.service import connected
+from runtime.exactly_once.crash import EXIT_CRASHED
+from runtime.exactly_once.failpoints import Failpoints
+from runtime.personal_data.keyring import Keyring, KeyringFault
+from runtime.personal_data.sealing import Tampered
+from runtime.personal_data.store import PersonalData
+from runtime.postgres import RETRY_PAUSE_S
+from runtime.settings import Settings
+from schemas.notifications import Channel
+
+LOGGER = logging.getLogger("millrace.notifications")
+
+LOG_INTERVAL_S: Final = 10
+RECONNECTS_MAX: Final = 5
+"""In a row. Each one waits up to half a minute for Postgres."""
+
+EXIT_REFUSED: Final = 1
+
+_TABLES: Final = "SELECT to_regclass('notices') IS NOT NULL AND to_regclass('event_feed') IS NOT NULL AS there"
+
+
+class NothingToServe(Exception):
+    """No channel is configured. `str()` says how."""
+
+
+def channels_of(settings: Settings) -> dict[Channel, MessageChannel]:
+    """Every channel that has a server or provider. Raises NothingToServe, OSError, ValueError."""
+    found: dict[Channel, MessageChannel] = {}
+    if settings.smtp_host:
+        found[Channel.EMAIL] = EmailChannel.of(settings)
+    if settings.sms_url:
+        found[Channel.SMS] = SmsChannel.of(settings)
+    if settings.push_url:
+        found[Channel.PUSH] = PushChannel.of(settings)
+    if not found:
+        raise NothingToServe("no channel is configured: set MILLRACE_SMTP_HOST, MILLRACE_SMS_URL or MILLRACE_PUSH_URL")
+    return found
+
+
+def dispatcher_of(settings: Settings) -> Dispatcher:
+    """Raises NothingToServe, TemplatesRefused, KeyringFault, OSError, ValueError."""
+    keyring, failpoints = Keyring.of(settings), Failpoints(settings.failpoint)
+    personal, channels = PersonalData(keyring), channels_of(settings)
+    planner = Planner(personal, frozenset(channels), settings.notices_per_hour, failpoints)
+    composer = Composer(personal, Renderer(settings.notice_templates), keyring.index_key, settings.api_public_url)
+    return Dispatcher(planner, composer, channels, settings.notice_slots, failpoints)
+
+
+async def serve(settings: Settings, stop: threading.Event) -> None:
+    """Until stopped. Raises as dispatcher_of, and Tampered, TimeoutError, psycopg.Error."""
+    dispatcher = dispatcher_of(settings)
+    reporting = asyncio.create_task(_report(dispatcher))
+    reconnects = 0
+    try:
+        while not stop.is_set():
+            async with await connected(settings.database_url, "millrace notifications") as connection:
+                try:
+                    while not (stop.is_set() or await _tables_there(connection)):
+                        await asyncio.sleep(RETRY_PAUSE_S)  # the sinks make them
+                    await dispatcher.run(connection, stop)
+                except psycopg.OperationalError as error:
+                    if reconnects >= RECONNECTS_MAX:
+                        raise
+                    reconnects += 1
+                    LOGGER.warning("postgres connection lost, reconnecting: %s", " ".join(str(error).split()))
+    finally:
+        reporting.cancel()
+        dispatcher.close()
+
+
+async def _tables_there(connection: Connection) -> bool:
+    row = await (await connection.execute(_TABLES)).fetchone()
+    return row is not None and bool(row["there"])
+
+
+async def _report(dispatcher: Dispatcher) -> None:
+    while True:
+        await asyncio.sleep(LOG_INTERVAL_S)
+        told = {name: count for name, count in sorted(dispatcher.figures.items()) if count}
+        if told:
+            LOGGER.info(" ".join(f"{name}={count}" for name, count in told.items()))
+        dispatcher.figures.clear()
+
+
+def run(settings: Settings) -> int:
+    """The process until SIGTERM or SIGINT; its exit code, with the reason on stderr where it is not 0."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    try:
+        asyncio.run(serve(settings, stop))
+    except (NothingToServe, TemplatesRefused) as error:
+        sys.stderr.write(f"millrace: notifications: {error}\n")
+        return EXIT_REFUSED
+    except (KeyringFault, Tampered, TimeoutError, OSError, ValueError, psycopg.Error) as error:
+        sys.stderr.write(f"millrace: notifications: {' '.join(str(error).split())}\n")
+        return EXIT_CRASHED
+    return 0

@@ -1,0 +1,82 @@
+"""A real SMTP server on loopback (aiosmtpd): it keeps what it takes, and refuses as told."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+TAKEN = "250 taken"
+USER, PASSWORD = "bank", "a secret of the bank"
+
+
+@dataclass
+class Mailbox:
+    """What was taken; `answers` says what DATA is answered, by how much was taken before."""
+
+    port: int = 0
+    taken: list[EmailMessage] = field(default_factory=list)
+    receivers: list[str] = field(default_factory=list)
+    logins: list[bool] = field(default_factory=list)
+    answers: Callable[[int], str] = field(default=lambda _: TAKEN)
+    unknown: set[str] = field(default_factory=set)
+
+    async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:
+        if address in self.unknown:
+            return "550 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _: SMTP, session: Session, envelope: Envelope) -> str:
+        answer = self.answers(len(self.taken))
+        if answer.startswith("250"):
+            content = envelope.content
+            assert isinstance(content, bytes)
+            mail = message_from_bytes(content, policy=default)
+            assert isinstance(mail, EmailMessage)
+            self.taken.append(mail)
+            self.receivers += envelope.rcpt_tos
+            self.logins.append(bool(session.authenticated))
+        return answer
+
+    def texts(self) -> list[str]:
+        return [body_of(mail, "plain") for mail in self.taken]
+
+
+def body_of(mail: EmailMessage, kind: str) -> str:
+    part = mail.get_body((kind,))
+    assert part is not None
+    return str(part.get_content())
+
+
+@contextmanager
+def receiving(certificate: Path | None = None, *, implicit: bool = False) -> Iterator[Mailbox]:
+    """Listen until the block ends. With a certificate, mail needs TLS (STARTTLS, or from the first byte) and login."""
+    mailbox = Mailbox()
+    tls: dict[str, Any] = {}
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        login = {"auth_required": True, "authenticator": _authenticate, "auth_require_tls": not implicit}
+        tls = login | ({"ssl_context": context} if implicit else {"tls_context": context, "require_starttls": True})
+    controller = Controller(mailbox, hostname="127.0.0.1", port=0, ready_timeout=60, **tls)
+    controller._trigger_server = lambda: None  # type: ignore[method-assign]  # it would call port 0
+    controller.start()
+    assert controller.server is not None
+    mailbox.port = controller.server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+    try:
+        yield mailbox
+    finally:
+        controller.stop()
+
+
+def _authenticate(_: SMTP, __: Session, ___: Envelope, ____: str, login: LoginPassword) -> AuthResult:
+    is_right = (login.login, login.password) == (USER.encode(), PASSWORD.encode())
+    return AuthResult(success=is_right, handled=False)
