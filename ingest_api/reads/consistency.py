@@ -6,21 +6,18 @@ Lanes between two shards are counted at both ends, so (2) and (3) are comparison
 """
 
 import asyncio
-import base64
-import binascii
-import re
 import time
 from collections.abc import Mapping
 
 from ingest_api.problems import Fault, Problem, retry_later
 from ingest_api.reads.database import Database
 from schemas.codec.ledger import Lane
+from schemas.codec.positions import decode_positions, encode_positions
 
 HEADER = "Consistency-Token"
 WAIT_S = 5
 _POLL_FIRST_S = 0.005
 _POLL_MAX_S = 0.1  # 30 reads that wait cost 300 short queries a second, 3 % of a core
-_TEXT = re.compile(rb"[0-9]{1,5}-[0-9]{1,19}(\.[0-9]{1,5}-[0-9]{1,19}){0,4095}")
 
 _LOOK = """
 SELECT shard, NULL AS lane, NULL AS peer, commands_next_offset AS next FROM sink_progress WHERE shard = ANY(%(own)s)
@@ -31,23 +28,16 @@ Lanes = Mapping[tuple[int, int, int], int]
 """(shard, lane, peer) → next sequence number."""
 
 
-def encode_token(positions: Mapping[int, int]) -> str:
-    """Opaque text of shard → offset."""
-    text = ".".join(f"{shard}-{offset}" for shard, offset in sorted(positions.items()))
-    return base64.urlsafe_b64encode(text.encode("ascii")).rstrip(b"=").decode("ascii")
+encode_token = encode_positions
 
 
 def decode_token(token: str) -> dict[int, int]:
     """Shard → offset of a token. Raises Problem for one that is not ours."""
     try:
-        raw = token.encode("ascii")
-        text = base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
-    except (UnicodeEncodeError, binascii.Error):
-        text = b""
-    if not _TEXT.fullmatch(text):
-        raise Problem(Fault.TOKEN_POSITION_INVALID, f"Send the {HEADER} of an earlier answer as it came, or none.")
-    pairs = (part.split(b"-") for part in text.split(b"."))
-    return {int(shard): int(offset) for shard, offset in pairs}
+        return decode_positions(token)
+    except ValueError:
+        detail = f"Send the {HEADER} of an earlier answer as it came, or none."
+        raise Problem(Fault.TOKEN_POSITION_INVALID, detail) from None
 
 
 class Visibility:

@@ -1,0 +1,1 @@
+"""What answers say: plain values, one per resource, as the OpenAPI document describes them."""

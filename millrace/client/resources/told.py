@@ -1,0 +1,98 @@
+"""What happened: events to catch up with, and the webhook endpoints that are told of them."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from millrace.client.endpoints import C, Resource, endpoint, listing
+from millrace.client.models.told import Delivery, Endpoint, EndpointList, Event
+from millrace.client.requests import Ask, given
+
+
+class Events(Resource[C]):
+    """`client.events`."""
+
+    @listing("GET /v1/events", Event)
+    def list(
+        self,
+        *,
+        type: str | None = None,
+        object: str | None = None,
+        account: str | None = None,
+        order: Literal["oldest", "newest"] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Ask:
+        """Events of the last 30 days in the order in which they were stored. `.following()` goes on with what comes;
+        keep `.cursor` to go on after a restart: events of the page that was being read come again, with the same ids.
+        """
+        return Ask(query=given(type=type, object=object, account=account, order=order, limit=limit, cursor=cursor))
+
+    @endpoint("GET /v1/events/{event_id}", Event)
+    def get(self, event_id: str) -> Ask:
+        """One event."""
+        return Ask((event_id,))
+
+
+class WebhookEndpoints(Resource[C]):
+    """`client.webhook_endpoints`. What arrives is checked with `verify_webhook`."""
+
+    @endpoint("POST /v1/webhook-endpoints", Endpoint)
+    def create(self, url: str, *, event_types: Sequence[str] | None = None, description: str | None = None) -> Ask:
+        """The answer has the `secret`, once."""
+        return Ask(body=given(url=url, event_types=event_types, description=description))
+
+    @endpoint("GET /v1/webhook-endpoints", EndpointList)
+    def list(self) -> Ask:
+        """The caller's own."""
+        return Ask()
+
+    @endpoint("GET /v1/webhook-endpoints/{endpoint_id}", Endpoint)
+    def get(self, endpoint_id: str) -> Ask:
+        """One endpoint."""
+        return Ask((endpoint_id,))
+
+    @endpoint("PATCH /v1/webhook-endpoints/{endpoint_id}", Endpoint)
+    def change(
+        self,
+        endpoint_id: str,
+        *,
+        url: str | None = None,
+        event_types: Sequence[str] | None = None,
+        description: str | None = None,
+        status: str | None = None,
+    ) -> Ask:
+        """What is left out stays. `status`: `enabled`, `disabled`."""
+        body = given(url=url, event_types=event_types, description=description, status=status)
+        return Ask((endpoint_id,), body=body)
+
+    @endpoint("DELETE /v1/webhook-endpoints/{endpoint_id}", Endpoint)
+    def delete(self, endpoint_id: str) -> Ask:
+        """What waits is not sent."""
+        return Ask((endpoint_id,))
+
+    @endpoint("POST /v1/webhook-endpoints/{endpoint_id}/rotate-secret", Endpoint)
+    def rotate_secret(self, endpoint_id: str) -> Ask:
+        """Another secret; for 24 hours deliveries carry the signatures of both."""
+        return Ask((endpoint_id,), body={})
+
+    @endpoint("POST /v1/webhook-endpoints/{endpoint_id}/test", Delivery)
+    def test(self, endpoint_id: str) -> Ask:
+        """Send it an event of the type `webhook.test`."""
+        return Ask((endpoint_id,), body={})
+
+    @listing("GET /v1/webhook-endpoints/{endpoint_id}/deliveries", Delivery)
+    def deliveries(
+        self, endpoint_id: str, *, status: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Ask:
+        """What became of each event, the latest first."""
+        return Ask((endpoint_id,), given(status=status, limit=limit, cursor=cursor))
+
+    @endpoint("GET /v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}", Delivery)
+    def delivery(self, endpoint_id: str, delivery_id: str) -> Ask:
+        """One delivery with its tries."""
+        return Ask((endpoint_id, delivery_id))
+
+    @endpoint("POST /v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/redeliver", Delivery, repeats=True)
+    def redeliver(self, endpoint_id: str, delivery_id: str) -> Ask:
+        """Send it again, with the same webhook-id."""
+        return Ask((endpoint_id, delivery_id), body={})
