@@ -27,6 +27,9 @@ from ingest_api.fx import routes as fx
 from ingest_api.holds import routes as holds
 from ingest_api.http import openapi
 from ingest_api.http.call import Call
+from ingest_api.http.edge.answer_headers import ASSETS_PATH, add_documents_page
+from ingest_api.http.edge.head import Edge
+from ingest_api.http.edge.origins import with_origins
 from ingest_api.http.serving import Application, HotRoutes, Operation, as_response, internal_error
 from ingest_api.identity.machines import routes as api_keys
 from ingest_api.identity.machines.door import MachineDoor
@@ -101,13 +104,24 @@ def make_app(services: Services) -> Application:
     app = make_fastapi()
     app.state.services = services
     hot = HotRoutes(app, services, HOT_OPERATIONS)
-    return MachineDoor(AuditedCalls(hot, services.audit, services.tokens, HOT_OPERATIONS.keys()), services)
+    door = MachineDoor(AuditedCalls(hot, services.audit, services.tokens, HOT_OPERATIONS.keys()), services)
+    origins = services.settings.api_cors_origins
+    return Edge(with_origins(door, origins), origins)
 
 
 def make_fastapi() -> FastAPI:
     """Every route, the hot ones too. They find the services in `app.state.services`."""
     release = version("millrace")
-    app = FastAPIOffline(title=openapi.TITLE, version=release, lifespan=_lifespan, redoc_url=None)
+    app = FastAPIOffline(
+        title=openapi.TITLE,
+        version=release,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        static_url=ASSETS_PATH,
+        redirect_slashes=False,  # a redirect would go to whatever host the caller's Host header names
+    )
+    add_documents_page(app)
     for noun in NOUNS:
         app.include_router(noun.router, prefix=PREFIX)
         app.include_router(noun.router, include_in_schema=False)

@@ -20,6 +20,12 @@ PROBLEM_JSON = b"application/problem+json"
 class Fault(StrEnum):
     """What is wrong with a request, or with us. The value is the public error code."""
 
+    REQUEST_MALFORMED = "request_malformed"
+    REQUEST_TIMEOUT = "request_timeout"
+    TARGET_TOO_LONG = "target_too_long"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    CONNECTIONS_TOO_MANY = "too_many_connections"
+    ORIGIN_REFUSED = "origin_refused"
     JSON_MALFORMED = "json_malformed"
     FIELD_MISSING = "field_missing"
     FIELD_UNKNOWN = "field_unknown"
@@ -109,6 +115,12 @@ class Fault(StrEnum):
 Code = Fault | Reason | AmountProblem
 
 STATUS: dict[Code, tuple[int, str]] = {
+    Fault.REQUEST_MALFORMED: (400, "The request can't be read in one way only"),
+    Fault.REQUEST_TIMEOUT: (408, "The request came too slowly"),
+    Fault.TARGET_TOO_LONG: (414, "The path and query are too long"),
+    Fault.HEADERS_TOO_LARGE: (431, "The headers are too large"),
+    Fault.CONNECTIONS_TOO_MANY: (503, "Too many connections"),
+    Fault.ORIGIN_REFUSED: (403, "Web pages of this origin may not call"),
     Fault.JSON_MALFORMED: (400, "The body is not JSON"),
     Fault.FIELD_MISSING: (422, "A field is missing"),
     Fault.FIELD_UNKNOWN: (422, "A field is not known"),

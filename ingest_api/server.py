@@ -7,20 +7,27 @@ what is known, and every command that Kafka was given is acknowledged before the
 """
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
+from functools import partial
 
 import uvicorn
 
 from ingest_api.app import make_app
+from ingest_api.http.edge.answer_headers import always
+from ingest_api.http.edge.connection import Connection, Crowd
+from ingest_api.http.edge.limits import TIMES
 from ingest_api.identity.keys import SigningKeyFault
 from ingest_api.services import Services
 from runtime.personal_data.keyring import KeyringFault
 from runtime.settings import Settings
 
 _BACKLOG = 2_048
-_KEEP_ALIVE_S = 75  # longer than the 60 s of usual proxies, so that the proxy closes first
+_OTHER_FILES = 256
+"""Open files of a process beside its callers' connections: Kafka, Postgres, what is read."""
+_TICKS_PER_LOOK = 10  # a tick is 0.1 s
 
 
 class DrainingServer(uvicorn.Server):
@@ -49,7 +56,15 @@ class DrainingServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """A producer that failed for good cannot be mended: end, so that the process is replaced."""
+        if counter % _TICKS_PER_LOOK == 0:
+            self._look_at_connections()
         return await super().on_tick(counter) or self._services.publisher.failure is not None
+
+    def _look_at_connections(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            assert isinstance(connection, Connection)
+            connection.look(now_s)
 
 
 def run(settings: Settings) -> None:
@@ -71,7 +86,7 @@ def run(settings: Settings) -> None:
 def _configuration(settings: Settings, services: Services) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(services),
-        http="httptools",
+        http=partial(Connection, _crowd(settings)),  # type: ignore[arg-type]  # called to make one, never asked its type
         loop="uvloop",
         lifespan="on",
         ws="none",
@@ -81,10 +96,23 @@ def _configuration(settings: Settings, services: Services) -> uvicorn.Config:
         log_level="warning",
         server_header=False,
         date_header=False,
+        headers=always(settings.api_public_url),
         backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_keep_alive=TIMES.idle_s,
         timeout_graceful_shutdown=settings.api_drain_timeout_ms // 1000,
     )
+
+
+def _crowd(settings: Settings) -> Crowd:
+    """As many connections as the limit of open files leaves, which is raised as far as they need and it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.api_connections + _OTHER_FILES
+    if soft < wanted and soft != resource.RLIM_INFINITY:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    connections = settings.api_connections if soft == resource.RLIM_INFINITY else max(1, soft - _OTHER_FILES)
+    limit = min(settings.api_connections, connections)
+    return Crowd(limit, settings.api_connections_per_address, settings.auth_trusted_proxies)
 
 
 def listening_socket(settings: Settings) -> socket.socket:

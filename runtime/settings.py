@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
@@ -174,6 +174,15 @@ class Settings(NoticeSettings):
 
     api_waiting_calls: int = Field(20_000, ge=1)
     """Calls of one process that wait for their outcome; further ones are answered 202 at once."""
+
+    api_connections: int = Field(8_192, ge=64)
+    """Of one process, at most what its limit of open files leaves; further ones are answered 503."""
+
+    api_connections_per_address: int = Field(2_048, ge=1)
+    """Of one process. Trusted proxies have no limit of their own."""
+
+    api_cors_origins: tuple[Annotated[str, Field(pattern=r"^https?://[a-z0-9.\-]+(:[0-9]{1,5})?$")], ...] = ()
+    """As JSON: web pages on other hosts that browsers let call, `["https://console.example.com"]`. Empty = none."""
 
     api_client_commands_per_s: int = Field(50_000, ge=1)
     """Per client and process, refilled continuously; beyond it: 429 + Retry-After."""

@@ -102,6 +102,11 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode("ascii")
+    return next_request_id()
+
+
+def next_request_id() -> str:
+    """The id of a call that brings none."""
     return f"{_PROCESS}-{next(_numbers):x}"
 
 

@@ -142,6 +142,7 @@ def test_only_what_passes_by_itself_is_a_fault_of_ours() -> None:
     """A client that repeats on 5xx must get somewhere by it: rules and bad input are 4xx."""
     ours = {code for code, (status, _) in STATUS.items() if status >= 500}
     assert ours == {
+        Fault.CONNECTIONS_TOO_MANY,
         Fault.QUEUE_FULL,
         Fault.OUTCOME_UNKNOWN,
         Fault.NOT_YET_VISIBLE,

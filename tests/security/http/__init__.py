@@ -1,0 +1,1 @@
+"""What strangers send to the HTTP side, and what becomes of it."""
