@@ -122,3 +122,20 @@ def files(
     from millrace.reconciliation.files import run_files
 
     run_files(limit=limit, source=source, as_json=as_json)
+
+
+@app.command()
+def run(
+    rules: Annotated[Path, typer.Option(help="YAML: docs/reconciliation.md.", exists=True, dir_okay=False)],
+    cut_off: Annotated[
+        str, typer.Option(help="What came later is not in it: a time, or a day for its end. Default now.")
+    ] = "",
+    first: Annotated[str, typer.Option("--from", help="Days before are not looked at: 2026-11-01.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Nor days after; by default the day of the cut-off.")] = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Compare the ledger with the files that were imported: matches, breaks, tie-out, and one hash of it all."""
+    from millrace.reconciliation.running import run_run
+
+    run_run(rules, cut_off=cut_off, first=first, last=last, by=by, as_json=as_json)

@@ -20,7 +20,7 @@ from reconciliation.charters.run import run_charter
 from reconciliation.matching.cascade import match
 from reconciliation.matching.lines import Line
 from reconciliation.matching.results import Outcome
-from reconciliation.matching.rules import Rules, RulesFault, rules_of
+from reconciliation.matching.rules import FileRules, RulesFault, rules_of
 from reconciliation.tables import read_lines
 
 
@@ -53,7 +53,7 @@ def run_match(
         _show(outcome)
 
 
-def _by_rules(rules: Rules, internal: Sequence[Path], external: Sequence[Path], as_of: str) -> Outcome[Line]:
+def _by_rules(rules: FileRules, internal: Sequence[Path], external: Sequence[Path], as_of: str) -> Outcome[Line]:
     try:
         last = date.fromisoformat(as_of) if as_of else None
     except ValueError as error:

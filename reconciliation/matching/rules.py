@@ -112,11 +112,10 @@ class Tolerance(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Rules(Struct, forbid_unknown_fields=True, frozen=True):
-    """One version of a rule set."""
+    """How lines are compared, wherever they come from."""
 
     version: Literal[1]
     name: Annotated[str, Meta(min_length=1)]
-    sources: Sources
     calendar: Calendar = Calendar.TARGET
     date_window: Window | None = None
     settlement_days: Days = 2
@@ -128,12 +127,18 @@ class Rules(Struct, forbid_unknown_fields=True, frozen=True):
     subset_sum: bool = False
 
 
-def rules_of(sections: object) -> Rules:
+class FileRules(Rules, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The same with both sides in files."""
+
+    sources: Sources
+
+
+def rules_of(sections: object) -> FileRules:
     """Of a YAML mapping. Raises RulesFault with the place of what is wrong."""
     if not isinstance(sections, dict):
         raise RulesFault("no rules in it: name `sources`, or in a charter `matching.source_files`")
     try:
-        rules = msgspec.convert(sections, Rules)
+        rules = msgspec.convert(sections, FileRules)
     except msgspec.ValidationError as error:
         raise RulesFault(f"rules: {error}") from error
     for side in ("internal", "external"):
@@ -141,7 +146,7 @@ def rules_of(sections: object) -> Rules:
     return rules
 
 
-def _check_source(side: str, source: Source, rules: Rules) -> None:
+def _check_source(side: str, source: Source, rules: FileRules) -> None:
     columns, at = source.columns, f"sources.{side}"
     if bool(columns.amount) == bool(columns.credit and columns.debit):
         raise RulesFault(f"{at}.columns: name either amount, or credit and debit")
