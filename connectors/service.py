@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 from pydantic import SecretStr
 
 from connectors.banks.rest import RestBanks
+from connectors.banks.verifications import BankVerifications
 from connectors.contract import Provider, ProviderRefusesUs
 from connectors.hints import Hints
 from connectors.inbox import Inbox
@@ -71,11 +72,17 @@ def run(settings: Settings, application: str = CONNECTORS, route: Route | None =
 async def _serve(settings: Settings, application: str, route: Route, stop: threading.Event) -> None:
     providers = providers_of(settings)
     hints = Hints(settings.database_url)
-    following = asyncio.create_task(hints.follow(stop))
+    following = [asyncio.create_task(hints.follow(stop))]
+    following += [
+        asyncio.create_task(BankVerifications(settings.database_url, banks).follow(stop))
+        for banks in providers.values()
+        if isinstance(banks, RestBanks)
+    ]
     try:
         await _joined(settings, application, route, providers, hints).run(stop)
     finally:
-        following.cancel()
+        for task in following:
+            task.cancel()
         for provider in providers.values():
             await provider.close()
 

@@ -93,6 +93,7 @@ class Fault(StrEnum):
     BANK_ACCOUNT_UNVERIFIED = "bank_account_unverified"
     BANK_ACCOUNT_VERIFICATION = "bank_account_verification"
     EXTERNAL_BANK_UNKNOWN = "external_bank_not_found"
+    BANK_UNAVAILABLE = "bank_unavailable"
     ENDPOINT_UNKNOWN = "webhook_endpoint_not_found"
     ENDPOINT_DISABLED = "webhook_endpoint_disabled"
     ENDPOINTS_TOO_MANY = "too_many_webhook_endpoints"
@@ -188,6 +189,7 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.BANK_ACCOUNT_UNVERIFIED: (422, "The bank account is not verified"),
     Fault.BANK_ACCOUNT_VERIFICATION: (422, "The bank account can't be verified like this"),
     Fault.EXTERNAL_BANK_UNKNOWN: (404, "No such bank"),
+    Fault.BANK_UNAVAILABLE: (503, "The bank does not answer"),
     Fault.ENDPOINT_UNKNOWN: (404, "No such webhook endpoint"),
     Fault.ENDPOINT_DISABLED: (409, "The webhook endpoint is disabled"),
     Fault.ENDPOINTS_TOO_MANY: (422, "Too many webhook endpoints"),

@@ -1,6 +1,7 @@
 """What a call to a bank needs and no log record holds: the bank's address and credentials, and an account's number.
 
-Reads external_banks, aliases and, through runtime.personal_data, what lies sealed there.
+Reads external_banks, aliases and, through runtime.personal_data, what lies sealed there; writes what came of questions
+in bank_verifications.
 """
 
 from typing import Final, NamedTuple, Self
@@ -16,6 +17,7 @@ from runtime.personal_data.personal import Personal
 from runtime.personal_data.rows import Connection, first_row
 from runtime.personal_data.store import PersonalData
 from runtime.settings import Settings
+from schemas.tables.bank_verifications import Finding, ToldBank, field_of
 
 CREDENTIALS: Final = "credentials"
 """Under which name they are sealed; the bank is the subject."""
@@ -24,6 +26,7 @@ _CONNECTIONS: Final = 4
 """A call outside takes 100 ms, two look-ups 2 ms: four are enough for every slot."""
 
 _BANK: Final = "SELECT api_url FROM external_banks WHERE bank_id = %s"
+_ANSWER: Final = "UPDATE bank_verifications SET result = %s WHERE verification_id = %s AND result IS NULL"
 _HOLDER: Final = "SELECT subject_id FROM aliases WHERE alias_id = %s"
 
 
@@ -42,6 +45,15 @@ class Bank(NamedTuple):
 
     api_url: str
     credentials: Credentials
+
+
+class Question(NamedTuple):
+    """Whether a linked account is its user's."""
+
+    id: bytes
+    user: bytes
+    account: bytes
+    bank: bytes
 
 
 class RegisterUnavailable(Exception):
@@ -85,6 +97,26 @@ class Register:
                     return None
                 field = format_id(ALIAS, account)
                 return (await self._personal.values(connection, row[0].bytes, field)).get(field)
+        except (psycopg.Error, PoolTimeout) as error:
+            raise RegisterUnavailable from error
+
+    async def told(self, question: Question) -> ToldBank | None:
+        """What its bank is to compare; None once it is answered or the user erased."""
+        field = field_of(question.account)
+        try:
+            await self._pool.open()
+            async with self._pool.connection() as connection:
+                sealed = (await self._personal.values(connection, question.user, field)).get(field)
+                return msgspec.json.decode(sealed.reveal(), type=ToldBank) if sealed is not None else None
+        except (psycopg.Error, PoolTimeout) as error:
+            raise RegisterUnavailable from error
+
+    async def answered(self, question: Question, finding: Finding) -> None:
+        """Tell the API, and forget what the bank was told."""
+        try:
+            async with self._pool.connection() as connection, connection.transaction():
+                await connection.execute(_ANSWER, (finding, UUID(bytes=question.id)))
+                await self._personal.remove(connection, question.user, field_of(question.account))
         except (psycopg.Error, PoolTimeout) as error:
             raise RegisterUnavailable from error
 

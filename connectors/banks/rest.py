@@ -4,10 +4,11 @@ Reads the register and calls the banks. Guarantees: the request's idempotency ke
 bank's reference of what it makes, and no number of an account in a log, an answer or a result.
 """
 
+import asyncio
 from typing import Any, Final, Self
 
 from connectors.banks.calls import BankAnswer, BankCalls, Unanswered, path_of
-from connectors.banks.register import Bank, Register, RegisterUnavailable
+from connectors.banks.register import Bank, Question, Register, RegisterUnavailable
 from connectors.contract import Answer, failed, unanswered, without_trace
 from payments.commerce.bank_accounts import BankAccount
 from payments.identifiers import EXTERNAL_BANK, format_id, parse_id
@@ -15,6 +16,7 @@ from payments.money import format_minor
 from payments.terms.providers import BANK
 from runtime.settings import Settings
 from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, Decline, Outcome
+from schemas.tables.bank_verifications import Finding
 
 _HOUR_US: Final = 3_600_000_000
 _BETWEEN: Final = "/"
@@ -36,6 +38,9 @@ _REFUSED: Final = frozenset({400, 422})
 """Statuses that say of this very request that nothing was and will be done for its key."""
 
 _CODE_CHARS_MAX: Final = 64
+
+VERIFICATION_S: Final = 10.0
+"""A person waits for it."""
 
 
 class RestBanks:
@@ -95,6 +100,32 @@ class RestBanks:
         if asked.status != 200 or not isinstance(listed, list):
             return unanswered(f"status_{asked.status}")
         return _understood(bank_text, BankAnswer(200, listed[0])) if listed else without_trace()
+
+    async def verify(self, question: Question) -> None:
+        """Find out whether the holder of the account has this name and was given this code, and tell the API. Raises
+        RegisterUnavailable.
+        """
+        try:
+            async with asyncio.timeout(VERIFICATION_S):
+                finding = await self._finding(question)
+        except TimeoutError:
+            finding = Finding.UNANSWERED
+        await self._register.answered(question, finding)
+
+    async def _finding(self, question: Question) -> Finding:
+        try:
+            number, told = await self._register.number(question.account), await self._register.told(question)
+            bank = await self._register.bank(question.bank)
+            if number is None or told is None or bank is None:
+                return Finding.UNANSWERED
+            body = {"account": _account(number.reveal()), "holder": told.holder, "code": told.code}
+            answer = await self._calls.post(bank, path_of("accounts", "verify"), body, question.id.hex())
+        except (Unanswered, RegisterUnavailable):
+            return Finding.UNANSWERED
+        if answer.status in _REFUSED:
+            return Finding.REFUSED
+        known = answer.status in {200, 201} and answer.body.get("result") in {"match", "no_match", "unknown"}
+        return Finding(answer.body["result"]) if known else Finding.UNANSWERED
 
     async def close(self) -> None:
         await self._calls.close()

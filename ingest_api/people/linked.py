@@ -44,7 +44,7 @@ _TRY: Final = f"""
 UPDATE linked_bank_accounts SET tries = tries + 1 WHERE bank_account_id = %s AND tries < {TRIES_MAX}
 RETURNING 1 AS tried"""
 _VERIFIED: Final = """
-UPDATE linked_bank_accounts SET tries = tries - 1, verified_by = 'micro_deposits' WHERE bank_account_id = %s
+UPDATE linked_bank_accounts SET tries = tries - 1, verified_by = %s WHERE bank_account_id = %s AND verified_by IS NULL
 RETURNING 1 AS verified"""
 
 
@@ -63,6 +63,13 @@ class LinkStatus(StrEnum):
     """The amounts were guessed wrong too often. Unlink it and link it again."""
     EXPIRED = "expired"
     UNLINKED = "unlinked"
+
+
+class VerifiedBy(StrEnum):
+    """How a link was proved. What an operator has seen stands with the alias alone."""
+
+    MICRO_DEPOSITS = "micro_deposits"
+    BANK = "bank"
 
 
 class BankTold(NamedTuple):
@@ -122,9 +129,9 @@ class LinkedBankAccounts:
         async with self._database.transaction() as connection:
             return (await connection.execute(_TRY, (UUID(bytes=id_),))).rowcount == 1
 
-    async def verified(self, id_: bytes) -> None:
+    async def verified(self, id_: bytes, by: VerifiedBy) -> None:
         """The try was right."""
-        await self._database.rows(_VERIFIED, (UUID(bytes=id_),))
+        await self._database.rows(_VERIFIED, (by, UUID(bytes=id_)))
 
     async def card(self, user: bytes) -> str:
         """The token of the user's debit card, empty where none was told."""

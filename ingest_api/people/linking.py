@@ -149,6 +149,14 @@ async def _holder(services: Services, user: bytes, told: str) -> str:
     return name
 
 
+async def holder_of(services: Services, linked: LinkedBankAccount) -> str:
+    """Who was named as the holder when it was linked. Raises Problem where nobody was."""
+    named = await services.screening.names(Party(format_id(ALIAS, linked.id), linked.user, Schema.PERSON))
+    if not named:
+        raise Problem(Fault.NAMES_NEEDED, "Link the bank account again, with holderName.")
+    return named[0]
+
+
 def _fresh_id() -> bytes:
     return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 

@@ -1,10 +1,8 @@
 """Users and their bank accounts under the paths of the source documents, the misspelt one included."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
 
 from ingest_api.http.openapi import describe, problem_answer
 from ingest_api.http.serving import respond, show
@@ -23,24 +21,12 @@ from ingest_api.people.shown import (
 from ingest_api.people.users import change_user, find_user, sign_up
 from ingest_api.people.verifying import verify
 from ingest_api.services import Services
-from ingest_api.statements.moments import utc
+from ingest_api.statements.moments import TimesQuery
 
 router = APIRouter(tags=["users"])
 
 _USER = "/user/{user_id}"
 _BANK_ACCOUNT = _USER + "/accounts/{bank_account_id}"
-
-
-class LinkedQuery(BaseModel, extra="forbid"):
-    """Between which times the bank accounts were linked. `endtime` is another spelling."""
-
-    since: datetime | None = Field(None, alias="startTime", description="RFC 3339, inclusive")
-    until: datetime | None = Field(None, alias="endTime", description="RFC 3339, exclusive")
-    until_too: datetime | None = Field(None, alias="endtime", description="As endTime")
-
-    @property
-    def between(self) -> tuple[datetime | None, datetime | None]:
-        return utc(self.since), utc(self.until or self.until_too)
 
 
 def _described(
@@ -71,7 +57,7 @@ async def post_user(request: Request) -> Response:
 
 
 @router.get(_USER, **describe("A user", Scope.USERS_READ, UserResource))
-async def get_user(request: Request, user_id: str, query: Annotated[LinkedQuery, Query()]) -> Response:
+async def get_user(request: Request, user_id: str, query: Annotated[TimesQuery, Query()]) -> Response:
     """By id, e-mail address, phone number or user name: oneself, or for operators and services anybody. With the bank
     accounts that were linked between two times.
     """
@@ -109,8 +95,8 @@ async def post_bank_account(request: Request, user_id: str) -> Response:
     **_described("Verify a bank account", BankAccountResource, VerificationBody, (200, 202), 409),
 )
 async def post_verification(request: Request, user_id: str, bank_account_id: str) -> Response:
-    """With an empty object two small amounts are sent to it, once; then these two are to be told, within ten days and
-    three tries.
+    """At once with the `code` that its bank gives the holder. Or with an empty object two small amounts are sent to it,
+    once; then these two are to be told. Within ten days and three tries.
     """
     return await respond(request, lambda services, call: verify(services, call, user_id, bank_account_id))
 
@@ -132,7 +118,7 @@ _LIST = describe("Linked bank accounts of a user", Scope.USERS_READ, BankAccount
 
 @router.get("/bankAccuonts/{user_id}", **_LIST)
 @router.get("/bankAccounts/{user_id}", **_LIST)
-async def get_bank_accounts(request: Request, user_id: str, query: Annotated[LinkedQuery, Query()]) -> Response:
+async def get_bank_accounts(request: Request, user_id: str, query: Annotated[TimesQuery, Query()]) -> Response:
     """Those that are linked now and were linked between two times; `bankAccuonts` is another spelling."""
 
     async def find(services: Services, principal: Principal) -> BankAccountList:

@@ -5,6 +5,7 @@ from typing import Final, Self
 from ingest_api.external_banks.register import BankRegister
 from ingest_api.people.linked import LinkedBankAccounts
 from ingest_api.people.small_amounts import SmallAmounts
+from ingest_api.people.verifications import BankVerifications
 from ingest_api.reads.migrated import MigratedDatabase
 from runtime.personal_data.keyring import Keyring
 from runtime.personal_data.store import PersonalData
@@ -22,6 +23,7 @@ class People:
         self._database = database
         self.banks = BankRegister(database, personal)
         self.linked = LinkedBankAccounts(database, personal)
+        self.verifications = BankVerifications(database, personal)
         self.small_amounts = small_amounts
 
     @classmethod

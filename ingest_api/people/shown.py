@@ -18,6 +18,7 @@ _Text = Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": TEXT_CHARS_M
 _Number = Annotated[str, msgspec.Meta(description="An IBAN, or with a routing number an account number")]
 _AccountId = Annotated[str, msgspec.Meta(description="The account that the bank account is linked for")]
 _CardId = Annotated[str, msgspec.Meta(description="A provider's token of a debit card, never its number")]
+_Code = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": TEXT_CHARS_MAX})]
 _Amounts = Annotated[tuple[str, ...], msgspec.Meta(description="Decimals, in either order", min_length=2, max_length=2)]
 
 
@@ -64,9 +65,12 @@ class UserChangeBody(BankDetails, forbid_unknown_fields=True, frozen=True, renam
 
 
 class VerificationBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The two amounts that have arrived; without them they are sent."""
+    """A code that the bank has given its holder for this, or the two amounts that have arrived; without either these
+    are sent.
+    """
 
     amounts: _Amounts | None = None
+    code: _Code | None = None
 
 
 class BankAccountResource(msgspec.Struct, rename="camel", omit_defaults=True):

@@ -11,7 +11,7 @@ from typing import Final
 from connectors.sandbox.refusal import JsonObject
 from connectors.sandbox.store import Store
 
-TRANSFER, ACCOUNT = "transfer", "account"
+TRANSFER, ACCOUNT, CODE = "transfer", "account", "code"
 """Kinds of the store."""
 
 BALANCE_AT_FIRST: Final = "1000000.00"
@@ -75,12 +75,25 @@ class SandboxBank:
         """Those that carry this reference of the caller's, the newest first."""
         return [made for made in self.store.newest_first(TRANSFER) if made["reference"] == reference]
 
-    def holds(self, account: JsonObject, holder: str) -> str:
-        """Whether the account is this holder's: `match`, `no_match`, or `unknown`. Raises Refused."""
-        named = self.account(number_of(account))["holder"]
+    def code(self, number: str) -> JsonObject:
+        """What the bank gives the holder of an account, who is logged in there: {id: the code}."""
+        given: JsonObject = {"id": secrets.token_urlsafe(16), "number": number, "is_used": False}
+        self.store.put(CODE, given)
+        return given
+
+    def holds(self, asked: JsonObject) -> JsonObject:
+        """Whether the account is this holder's, who was given this code: `match`, `no_match`, or `unknown` where nobody
+        is named. A code serves once. Raises Refused.
+        """
+        number = number_of(asked.get("account") or {})
+        given = self.store.find(str(asked.get("code")))
+        if given is None or given.get("is_used", True) or given["number"] != number:
+            raise Refused("code_invalid")
+        self.store.put(CODE, {**given, "is_used": True})
+        named = self.account(number)["holder"]
         if not named:
-            return "unknown"
-        return "match" if named.casefold() == holder.casefold() else "no_match"
+            return {"result": "unknown"}
+        return {"result": "match" if named.casefold() == str(asked.get("holder")).casefold() else "no_match"}
 
     def _made(self, asked: JsonObject, number: str, direction: str, amount: Decimal) -> JsonObject:
         made: JsonObject = {

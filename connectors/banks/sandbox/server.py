@@ -52,6 +52,7 @@ class BankApi:
             Route("/_sandbox/settlement", self._settlement, methods=["POST"]),
             Route("/_sandbox/accounts", self._describe, methods=["POST"]),
             Route("/_sandbox/accounts", self._account, methods=["GET"]),
+            Route("/_sandbox/codes", self._code, methods=["POST"]),
             Route("/_sandbox/transfers", self._transfers, methods=["GET"]),
             Route("/_sandbox/transfers/{id}/settle", self._settle, methods=["POST"]),
         ]
@@ -122,9 +123,8 @@ class BankApi:
         return _or_404(self._bank.find(request.path_params["id"]))
 
     async def _verify(self, request: Request) -> Response:
-        """POST {account, holder}: is the account this holder's?"""
-        asked = await request.json()
-        return JSONResponse({"result": self._bank.holds(asked["account"], asked["holder"])})
+        """POST {account, holder, code}: is the account this holder's, who was given this code?"""
+        return await self._once(request, self._bank.holds)
 
     async def _arm(self, request: Request) -> Response:
         """POST {kind, path, method, times, seconds}"""
@@ -155,6 +155,12 @@ class BankApi:
 
     async def _account(self, request: Request) -> Response:
         return JSONResponse(self._bank.account(request.query_params["number"]))
+
+    async def _code(self, request: Request) -> Response:
+        """POST {number}: its holder asks for a code."""
+        number = str((await request.json())["number"])
+        with self._store.transaction():
+            return JSONResponse({"code": self._bank.code(number)["id"]})
 
     async def _transfers(self, _: Request) -> Response:
         return JSONResponse(list(self._store.newest_first("transfer")))
