@@ -18,6 +18,7 @@ from ingest_api.external_banks.shown import BankTransfer, shown_transfer
 from ingest_api.http.call import Call
 from ingest_api.instructions.asking import ask, require_taken, reused
 from ingest_api.reads.settled import look_until
+from ingest_api.seed_routes.words import WORDS
 from ingest_api.services import Services
 from payments.commerce.bank_accounts import BankAccount
 from payments.identifiers import derive_checkout_id, derive_operation_id, derive_order_id
@@ -30,12 +31,8 @@ from schemas.codec.fields import REASONS
 from schemas.partitioning import shard_of
 
 _COLLECTION: Final = "SELECT status, reason, decline, is_done FROM payment_order_states WHERE order_id = %s"
-_STATUS: Final = {
-    OrderStatus.NOT_STARTED: PaymentStatus.RECEIVED,
-    OrderStatus.EXECUTING: PaymentStatus.AUTHORISED,
-    OrderStatus.SUCCESS: PaymentStatus.POSTED,
-    OrderStatus.FAILED: PaymentStatus.REJECTED,
-}
+_STATUS: Final = {words.ecommerce: status for status, words in reversed(WORDS.items())}
+"""Of several that a payment order has one word for, the earliest."""
 
 
 class Moved(NamedTuple):

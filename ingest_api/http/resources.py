@@ -69,10 +69,13 @@ class Payment(msgspec.Struct, omit_defaults=True):
 
 
 class PaymentState(msgspec.Struct):
-    """Where a payment stands, and no more."""
+    """Where a payment stands, and no more. `transfer_status` says it in the words of document 4: `pending`,
+    `processing`, `under_review`, `completed` or `failed`.
+    """
 
     id: str
     status: str
+    transfer_status: str
     final: bool
     reason: str | None
 

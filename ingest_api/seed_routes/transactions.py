@@ -34,6 +34,9 @@ from payments.movements.instructions import Envelope
 _AHEAD_MAX: Final = timedelta(minutes=5)
 """Clocks differ. What is to be paid later is a scheduled transfer."""
 
+_FIELDS: Final = {"/from_account": "/fromId", "/to_account": "/toId"}
+"""The document's names of what a transfer calls otherwise."""
+
 _KEPT_HEADERS: Final = frozenset({b"consistency-token", b"idempotency-replayed", b"preference-applied"})
 
 
@@ -50,6 +53,7 @@ async def create_transaction(services: Services, call: Call) -> Answer:
             return await _over_bank(services, call, principal, body, currency, key)
         return await _transferred(services, call, principal, body, currency, key)
     except Problem as problem:
+        problem.errors = tuple(one._replace(pointer=_FIELDS.get(one.pointer, one.pointer)) for one in problem.errors)
         payment = problem.members.get("payment")
         if not isinstance(payment, Payment) or problem.status == 404:
             raise

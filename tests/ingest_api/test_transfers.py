@@ -107,6 +107,7 @@ def test_a_refusal_holds_the_payment(api: ApiClient) -> None:
     assert seen == {
         "id": payment["id"],
         "status": PaymentStatus.REJECTED,
+        "transfer_status": "failed",
         "final": True,
         "reason": "insufficient_funds",
     }
