@@ -1,12 +1,12 @@
 """History: payments by account, status, time and amount, page by page, and one payment with every step it took."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ingest_api.aliases.parties import USER
 from ingest_api.http.openapi import describe
@@ -22,7 +22,7 @@ from ingest_api.reads.cursor import decode_cursor
 from ingest_api.reads.payments import PaymentFilter, PaymentType, find_timeline, list_payments, unknown_payment
 from ingest_api.seed_routes.shown import TransactionList, as_document
 from ingest_api.services import Services
-from ingest_api.statements.moments import utc
+from ingest_api.statements.moments import TimesQuery
 from ingest_api.transfers import require_party
 from payments.identifiers import PAYMENT, parse_id
 from payments.lifecycle import PaymentStatus
@@ -36,19 +36,14 @@ PAGE_MAX = 500
 _AMOUNT_PATTERN = r"^(0|[1-9][0-9]{0,18})(\.[0-9]{1,4})?$"
 
 
-class TransactionQuery(BaseModel, extra="forbid", populate_by_name=False):
-    """Query of the list. Times without an offset are UTC."""
+class TransactionQuery(TimesQuery):
+    """Query of the list."""
 
     account: str | None = Field(None, description="Payer or payee")
     user: str | None = Field(None, description="Payer or payee is one of the user's accounts")
     type: PaymentType | None = None
     status: PaymentStatus | None = None
-    since: datetime | None = Field(None, alias="from", description="RFC 3339, inclusive")
-    until: datetime | None = Field(None, alias="to", description="RFC 3339, exclusive")
-    start_time: datetime | None = Field(None, alias="startTime", description="As from")
-    end_time: datetime | None = Field(None, alias="endTime", description="As to")
-    start: datetime | None = Field(None, description="As from")
-    end: datetime | None = Field(None, description="As to")
+    day: date | None = Field(None, alias="date", description="From the beginning to the end of this day (UTC)")
     currency: str | None = Field(None, pattern="^[A-Z]{3}$")
     min_amount: str | None = Field(None, pattern=_AMOUNT_PATTERN, description="Decimal, inclusive; needs currency")
     max_amount: str | None = Field(None, pattern=_AMOUNT_PATTERN, description="Decimal, inclusive; needs currency")
@@ -57,31 +52,29 @@ class TransactionQuery(BaseModel, extra="forbid", populate_by_name=False):
 
     def filter(self, accounts: Sequence[bytes] | None) -> PaymentFilter:
         """What the list shows. Raises Problem."""
+        (since, until), (begins, ends) = self.between, _bounds(self.day)
         return PaymentFilter(
             tuple(accounts) if accounts is not None else None,
             self.type,
             self.status,
-            utc(self.since or self.start_time or self.start),
-            utc(self.until or self.end_time or self.end),
+            since or begins,
+            until or ends,
             self.currency,
             _bound_minor("min_amount", self.min_amount, self.currency),
             _bound_minor("max_amount", self.max_amount, self.currency),
         )
 
 
-class SpanQuery(BaseModel, extra="forbid"):
-    """Query of a user's payments. `endtime` is another spelling."""
+class UserPaymentsQuery(TimesQuery):
+    """Query of a user's payments."""
 
-    since: datetime | None = Field(None, alias="startTime", description="RFC 3339, inclusive")
-    until: datetime | None = Field(None, alias="endTime", description="RFC 3339, exclusive")
-    until_too: datetime | None = Field(None, alias="endtime", description="As endTime")
     limit: int = Field(PAGE_DEFAULT, ge=1, le=PAGE_MAX)
     cursor: str | None = Field(None, max_length=64, description="nextCursor of the page before")
 
     def of_user(self, user_id: str) -> TransactionQuery:
         """The list that this means."""
-        span = {"from": self.since, "to": self.until or self.until_too}
-        return TransactionQuery(user=user_id, limit=self.limit, cursor=self.cursor, **span)
+        since, until = self.between
+        return TransactionQuery(user=user_id, limit=self.limit, cursor=self.cursor, **{"from": since, "to": until})
 
 
 async def _timeline(services: Services, principal: Principal, payment_id: str) -> Payment:
@@ -117,6 +110,13 @@ async def _accounts(services: Services, principal: Principal, query: Transaction
     return None
 
 
+def _bounds(day: date | None) -> tuple[datetime | None, datetime | None]:
+    if day is None:
+        return None, None
+    begins = datetime.combine(day, time(), UTC)
+    return begins, begins + timedelta(days=1) if day < date.max else None
+
+
 def _bound_minor(name: str, amount: str | None, currency: str | None) -> int | None:
     """Minor units of an amount in the query. Raises Problem."""
     if amount is None:
@@ -139,7 +139,7 @@ async def get_transactions(request: Request, query: Annotated[TransactionQuery, 
 
 
 @router.get("/transactions/{payment_id}", **describe("One payment, step by step", Scope.PAYMENTS_READ, Payment))
-async def get_transaction(request: Request, payment_id: str, query: Annotated[SpanQuery, Query()]) -> Response:
+async def get_transaction(request: Request, payment_id: str, query: Annotated[UserPaymentsQuery, Query()]) -> Response:
     """With its timeline: topic, partition and offset of every step, and the journal entry. With a user's id in the
     place of the payment's: the user's payments between two times, as document 0 shows them.
     """

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import psycopg
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from ingest_api.audit_log.heads import Heads
 from ingest_api.audit_log.reads import Filters
@@ -19,6 +19,7 @@ from ingest_api.identity.tokens import Scope
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.reads.database import DatabaseUnavailable
 from ingest_api.services import Services
+from ingest_api.statements.moments import TimesQuery
 from runtime.postgres import connect
 from runtime.settings import Settings
 
@@ -35,7 +36,7 @@ _CONNECT_S: Final = 2
 _one_at_a_time = asyncio.Semaphore(1)
 
 
-class AuditQuery(BaseModel, extra="forbid"):
+class AuditQuery(TimesQuery):
     """Query of the audit log."""
 
     actor: str | None = Field(None, max_length=_TEXT_CHARS, pattern=_NO_NUL, description="Who did it")
@@ -44,8 +45,6 @@ class AuditQuery(BaseModel, extra="forbid"):
         None, max_length=_TEXT_CHARS, pattern=_NO_NUL, description="The id of what it was done to"
     )
     request_id: str | None = Field(None, max_length=_TEXT_CHARS, pattern=_NO_NUL)
-    from_: AwareDatetime | None = Field(None, alias="from", description="From this time on")
-    to: AwareDatetime | None = Field(None, description="Before this time")
     limit: int = Field(PAGE_DEFAULT, ge=1, le=PAGE_MAX)
     cursor: str | None = Field(None, max_length=64, description="next_cursor of the page before")
 
@@ -59,7 +58,7 @@ class VerifyQuery(BaseModel, extra="forbid"):
 
 async def _page(services: Services, query: AuditQuery) -> AuditPage:
     after = decode_cursor(query.cursor) if query.cursor is not None else None
-    filters = Filters(query.actor, query.action, query.object, query.request_id, query.from_, query.to)
+    filters = Filters(query.actor, query.action, query.object, query.request_id, *query.between)
     return await services.audit.page(filters, after, query.limit)
 
 

@@ -1,10 +1,9 @@
 """The ledger over HTTP: post a journal, look at one, and the entries of a user."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ingest_api.http.openapi import describe
 from ingest_api.http.serving import respond, show
@@ -13,7 +12,7 @@ from ingest_api.journals.history import ledger_of_user
 from ingest_api.journals.posting import known_journal, post_journal
 from ingest_api.journals.shown import Journal, JournalBody, LedgerPage
 from ingest_api.statements.history import Span
-from ingest_api.statements.moments import utc
+from ingest_api.statements.moments import TimesQuery
 from ingest_api.statements.places import decode_place
 
 router = APIRouter(tags=["ledger"])
@@ -22,18 +21,16 @@ PAGE_DEFAULT = 50
 PAGE_MAX = 100
 
 
-class LedgerQuery(BaseModel, extra="forbid"):
-    """Query of the entries of a user. Times without an offset are UTC."""
+class LedgerQuery(TimesQuery):
+    """Query of the entries of a user."""
 
-    start: datetime | None = Field(None, description="RFC 3339, or a date: inclusive")
-    end: datetime | None = Field(None, description="RFC 3339, or a date: exclusive")
     limit: int = Field(PAGE_DEFAULT, ge=1, le=PAGE_MAX)
     cursor: str | None = Field(None, max_length=64, description="next_cursor of the page before")
 
     def span(self) -> Span:
         """Which entries. Raises Problem."""
         after = decode_place(self.cursor) if self.cursor is not None else None
-        return Span(utc(self.start), utc(self.end), newest_first=True, after=after, limit=self.limit)
+        return Span(*self.between, newest_first=True, after=after, limit=self.limit)
 
 
 @router.post("/ledger", **describe("Post a journal", Scope.LEDGER_WRITE, Journal, body=JournalBody))

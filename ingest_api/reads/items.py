@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ingest_api.reads.cursor import Cursor, decode_cursor, encode_cursor
 from ingest_api.reads.database import Database
+from ingest_api.statements.moments import TimesQuery
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
 
 
-class ItemQuery(BaseModel, extra="forbid"):
-    """Query of a list."""
+class ItemQuery(TimesQuery):
+    """Query of a list, by when the items were opened."""
 
     account: str = Field(description="On either side")
     status: Literal["open", "ended"] | None = None
@@ -37,6 +38,8 @@ def page_query(select: str, item_id: str, sides: Sequence[str], is_open: str = "
     arms = " UNION ALL ".join(
         f"""({select} AND item.{side} = %(account)s
         AND (%(is_open)s::boolean IS NULL OR ({is_open}) = %(is_open)s)
+        AND (%(since)s::timestamptz IS NULL OR item.opened_at >= %(since)s)
+        AND (%(until)s::timestamptz IS NULL OR item.opened_at < %(until)s)
         AND (%(at)s::timestamptz IS NULL OR (item.opened_at, item.{item_id}) < (%(at)s, %(id)s::uuid))
         ORDER BY item.opened_at DESC, item.{item_id} DESC LIMIT %(rows)s)"""
         for side in sides
@@ -49,7 +52,9 @@ async def item_page(database: Database, query: str, item_id: str, account: bytes
     after = decode_cursor(asked.cursor) if asked.cursor is not None else None
     at, id_ = after or (None, None)
     is_open = asked.status == "open" if asked.status is not None else None
+    since, until = asked.between
     named = {"account": UUID(bytes=account), "is_open": is_open, "at": at, "id": id_, "rows": asked.limit + 1}
+    named |= {"since": since, "until": until}
     rows = await database.rows(query, named)
     shown = rows[: asked.limit]
     more = len(rows) > asked.limit

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -23,7 +22,7 @@ from ingest_api.services import Services
 from ingest_api.statements.download import Download, read_apart, respond_with_download
 from ingest_api.statements.formats.files import FORMATS, StatementFormat
 from ingest_api.statements.history import Span, entries_page
-from ingest_api.statements.moments import past_utc, utc
+from ingest_api.statements.moments import TimesQuery, past_utc
 from ingest_api.statements.month import Month, rendered
 from ingest_api.statements.places import decode_place, encode_place
 from ingest_api.statements.shown import AccountEntryPage, Statement, shown_page
@@ -43,11 +42,9 @@ class Order(StrEnum):
     OLDEST_FIRST = "asc"
 
 
-class EntryQuery(BaseModel, extra="forbid", populate_by_name=False):
-    """Query of the entries. Times without an offset are UTC."""
+class EntryQuery(TimesQuery):
+    """Query of the entries."""
 
-    since: datetime | None = Field(None, alias="from", description="RFC 3339, inclusive")
-    until: datetime | None = Field(None, alias="to", description="RFC 3339, exclusive")
     order: Order = Order.NEWEST_FIRST
     limit: int = Field(PAGE_DEFAULT, ge=1, le=PAGE_MAX)
     cursor: str | None = Field(None, max_length=64, description="next_cursor of the page before, with the same order")
@@ -55,7 +52,7 @@ class EntryQuery(BaseModel, extra="forbid", populate_by_name=False):
     def span(self) -> Span:
         """Which entries. Raises Problem."""
         after = decode_place(self.cursor) if self.cursor is not None else None
-        return Span(utc(self.since), utc(self.until), self.order is Order.NEWEST_FIRST, after, self.limit)
+        return Span(*self.between, self.order is Order.NEWEST_FIRST, after, self.limit)
 
 
 class StatementQuery(BaseModel, extra="forbid"):
