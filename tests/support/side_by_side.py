@@ -8,7 +8,7 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 from xdist.scheduler import LoadScopeScheduling
 
-SHARED_SYSTEMS = ("tests/audit/", "tests/ingest_api/", "tests/quarantine/", "tests/security/")
+SHARED_SYSTEMS = ("tests/audit/", "tests/contracts/", "tests/ingest_api/", "tests/quarantine/", "tests/security/")
 """Folders whose conftest.py starts an installation for all of its files: 7-18 s each time."""
 
 TAKE_MINUTES = (
