@@ -39,6 +39,7 @@ from ingest_api.identity.sessions import routes as sessions
 from ingest_api.journals import routes as journals
 from ingest_api.owners import routes as owners
 from ingest_api.people import routes as people
+from ingest_api.preferences import routes as preferences
 from ingest_api.problems import Fault, FieldError, Problem
 from ingest_api.psp_webhooks import routes as psp_webhooks
 from ingest_api.public_events import routes as public_events
@@ -89,6 +90,7 @@ NOUNS = (
     quarantine,
     public_events,
     webhook_endpoints,
+    preferences,
     psp_webhooks,
     audit_log,
     api_keys,

@@ -90,6 +90,9 @@ class Fault(StrEnum):
     HIT_DECIDED = "screening_hit_decided"
     USER_TAKEN = "user_taken"
     BANK_ACCOUNT_UNKNOWN = "bank_account_not_found"
+    NOTICE_UNKNOWN = "notice_not_found"
+    DEVICE_UNKNOWN = "device_not_found"
+    DEVICES_TOO_MANY = "too_many_devices"
     BANK_ACCOUNT_UNVERIFIED = "bank_account_unverified"
     BANK_ACCOUNT_VERIFICATION = "bank_account_verification"
     EXTERNAL_BANK_UNKNOWN = "external_bank_not_found"
@@ -186,6 +189,9 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.HIT_DECIDED: (409, "The hit is decided"),
     Fault.USER_TAKEN: (409, "The user name, address or number is taken"),
     Fault.BANK_ACCOUNT_UNKNOWN: (404, "No such linked bank account"),
+    Fault.NOTICE_UNKNOWN: (404, "No such notice"),
+    Fault.DEVICE_UNKNOWN: (404, "No such device"),
+    Fault.DEVICES_TOO_MANY: (409, "Too many devices"),
     Fault.BANK_ACCOUNT_UNVERIFIED: (422, "The bank account is not verified"),
     Fault.BANK_ACCOUNT_VERIFICATION: (422, "The bank account can't be verified like this"),
     Fault.EXTERNAL_BANK_UNKNOWN: (404, "No such bank"),

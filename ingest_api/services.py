@@ -17,6 +17,7 @@ from ingest_api.identity.tokens import TokenVerifier
 from ingest_api.owners.access import Access
 from ingest_api.owners.register import OwnerRegister
 from ingest_api.people.service import People
+from ingest_api.preferences.register import NoticeRegister
 from ingest_api.psp_webhooks.inbox import PspInbox
 from ingest_api.publisher import Publisher
 from ingest_api.reads.database import Database
@@ -51,6 +52,7 @@ class Services:
     orders: Orders
     quotes: Quotes
     webhooks: EndpointRegister
+    notices: NoticeRegister
     psp_inbox: PspInbox
     registry: Registry
     presence: Presence
@@ -91,6 +93,7 @@ class Services:
             Orders.of(settings),
             Quotes.of(settings),
             EndpointRegister.of(settings),
+            NoticeRegister.of(settings, audit),
             PspInbox.of(settings),
             registry,
             Presence.of(settings, registry),
@@ -118,6 +121,7 @@ class Services:
             await self.orders.open()
             await self.quotes.open()
             await self.webhooks.open()
+            await self.notices.open()
             await self.psp_inbox.open()
             await self.registry.open()
             await self.publisher.start()
@@ -136,6 +140,7 @@ class Services:
     async def _close_databases(self) -> None:
         await self.registry.close()
         await self.psp_inbox.close()
+        await self.notices.close()
         await self.webhooks.close()
         await self.quotes.close()
         await self.orders.close()

@@ -73,6 +73,10 @@ class Composer:
             return self._renderer.page(claimed.told, preferences, link, lines)
         return Text(*self._renderer.short(claimed.told, preferences), html="")
 
+    async def forget_device(self, connection: Connection, claimed: Claim) -> None:
+        """It is not a device of its user any more."""
+        await self._personal.remove(connection, claimed.user, DEVICE_FIELD + claimed.target)
+
     def _link(self, claimed: Claim) -> str:
         """Where e-mails of this kind are switched off, for those that can be."""
         kind = claimed.told.kind
@@ -130,7 +134,8 @@ class Dispatcher:
         claims = await claim(connection, free) if free else []
         # Crash here: taken and not sent. After LOST_AFTER an e-mail or push is sent; a text message becomes a dead
         # letter, because nobody knows that it was not.
-        self._failpoints.reach("notices_after_claim")
+        if claims:
+            self._failpoints.reach("notices_after_claim")
         # 4. Send.
         for claimed in claims:
             await self._begin(connection, claimed)
@@ -148,6 +153,9 @@ class Dispatcher:
         # Message-ID, a push replaces itself on the device, a text message becomes a dead letter.
         self._failpoints.reach("notices_before_record")
         await record(connection, results)
+        for future in done:
+            if future.result().verdict is Verdict.GONE:
+                await self._composer.forget_device(connection, self._under_way[future])
         self._not_sent.clear()
         for future in done:
             del self._under_way[future]

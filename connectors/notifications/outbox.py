@@ -113,6 +113,8 @@ def ended(claimed: Claim, outcome: Outcome, *, recognises_repeats: bool) -> Ende
     verdict, reason = outcome
     if verdict is Verdict.DELIVERED:
         return Ended(claimed, NoticeStatus.DELIVERED, None)
+    if verdict is Verdict.GONE:
+        return Ended(claimed, NoticeStatus.WITHHELD, reason)
     may_repeat = verdict is Verdict.AGAIN or (verdict is Verdict.UNKNOWN and recognises_repeats)
     is_last = delay_of(claimed) is None
     return Ended(claimed, None if may_repeat and not is_last else NoticeStatus.FAILED, reason)

@@ -37,6 +37,7 @@ from ingest_api.identity.tokens import Scope
 from ingest_api.journals.shown import RESOURCES as JOURNAL_RESOURCES
 from ingest_api.owners.shown import RESOURCES as OWNER_RESOURCES
 from ingest_api.people.shown import RESOURCES as PEOPLE_RESOURCES
+from ingest_api.preferences.shown import RESOURCES as PREFERENCE_RESOURCES
 from ingest_api.psp_webhooks.shown import RESOURCES as PSP_RESOURCES
 from ingest_api.public_events.shown import RESOURCES as EVENT_RESOURCES
 from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
@@ -230,6 +231,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             *WEBHOOK_RESOURCES,
             *EVENT_RESOURCES,
             *PSP_RESOURCES,
+            *PREFERENCE_RESOURCES,
         ),
         ref_template=_REF,
     )

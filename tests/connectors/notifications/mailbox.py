@@ -1,6 +1,8 @@
 """A real SMTP server on loopback (aiosmtpd): it keeps what it takes, and refuses as told."""
 
+import asyncio
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +12,6 @@ from email.policy import default
 from pathlib import Path
 from typing import Any
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 TAKEN = "250 taken"
@@ -59,22 +60,32 @@ def body_of(mail: EmailMessage, kind: str) -> str:
 @contextmanager
 def receiving(certificate: Path | None = None, *, implicit: bool = False) -> Iterator[Mailbox]:
     """Listen until the block ends. With a certificate, mail needs TLS (STARTTLS, or from the first byte) and login."""
-    mailbox = Mailbox()
-    tls: dict[str, Any] = {}
+    mailbox, context = Mailbox(), None
+    options: dict[str, Any] = {}
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-        login = {"auth_required": True, "authenticator": _authenticate, "auth_require_tls": not implicit}
-        tls = login | ({"ssl_context": context} if implicit else {"tls_context": context, "require_starttls": True})
-    controller = Controller(mailbox, hostname="127.0.0.1", port=0, ready_timeout=60, **tls)
-    controller._trigger_server = lambda: None  # type: ignore[method-assign]  # it would call port 0
-    controller.start()
-    assert controller.server is not None
-    mailbox.port = controller.server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+        options = {"auth_required": True, "authenticator": _authenticate, "auth_require_tls": not implicit}
+        options |= {} if implicit else {"tls_context": context, "require_starttls": True}
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    listening = loop.create_server(
+        lambda: SMTP(mailbox, hostname="localhost", loop=loop, **options),
+        "127.0.0.1",
+        0,
+        ssl=context if implicit else None,
+    )
+    server = asyncio.run_coroutine_threadsafe(listening, loop).result(60)
+    mailbox.port = server.sockets[0].getsockname()[1]
     try:
         yield mailbox
     finally:
-        controller.stop()
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
 def _authenticate(_: SMTP, __: Session, ___: Envelope, ____: str, login: LoginPassword) -> AuthResult:

@@ -15,6 +15,7 @@ from ingest_api.app import make_fastapi
 from ingest_api.identity.machines.key import KEY
 from ingest_api.identity.tokens import Scope
 from payments.identifiers import ACCOUNT, ORDER, PAYMENT, SCHEDULE, format_id
+from schemas.notifications import DEVICE
 from tests.ingest_api.owners import stored
 from tests.ingest_api.owners.world import ANNA, BERTA, CARLA, Caller, World
 from tests.ingest_api.people import things
@@ -51,6 +52,7 @@ class Things(NamedTuple):
     endpoint_id: str = hooks.NOBODYS["endpoint_id"]
     delivery_id: str = hooks.NOBODYS["delivery_id"]
     event_id: str = hooks.NOBODYS["event_id"]
+    device_id: str = format_id(DEVICE, b"\x79" * 16)
 
 
 NOBODYS = Things(
@@ -130,7 +132,7 @@ QUERIES: dict[Route, Callable[[Things], str]] = {
 }
 """Where a thing is named in the query, or something else has to be."""
 
-_FOR_OPERATORS = ("/v1/quarantine", "/v1/cases", "/v1/screening", "/v1/parties", "/v1/audit")
+_FOR_OPERATORS = ("/v1/failed-notices", "/v1/quarantine", "/v1/cases", "/v1/screening", "/v1/parties", "/v1/audit")
 _FOR_FINANCE = {
     *things.FOR_OPERATORS,
     ("POST", "/v1/ledger"),
@@ -147,6 +149,13 @@ NAME_NOTHING: dict[Route, str] = {
     ("GET", "/v1/api-keys"): "lists the caller's own",
     ("POST", "/v1/webhook-endpoints"): "makes the caller's own; test_endpoints has whose events it gets",
     ("GET", "/v1/webhook-endpoints"): "lists the caller's own",
+    ("GET", "/v1/notification-preferences"): "shows the caller's own",
+    ("PUT", "/v1/notification-preferences"): "changes the caller's own",
+    ("GET", "/v1/notification-devices"): "lists the caller's own",
+    ("POST", "/v1/notification-devices"): "adds to the caller's own",
+    ("GET", "/v1/notifications"): "lists what the caller was told",
+    ("GET", "/v1/notifications/unsubscribe/{token}"): "for everybody: a page with a button",
+    ("POST", "/v1/notifications/unsubscribe/{token}"): "a signed link is the right to it; test_preferences forges some",
     ("GET", "/livez"): "for everybody",
     ("POST", "/v1/psp/{psp}/webhooks"): "signed by a provider; names no user",
     ("GET", "/readyz"): "for everybody",
@@ -203,6 +212,8 @@ async def annas(world: World) -> Things:
         | await things.things_of(world, world.anna, account)
         | await hooks.hooks_of(world, world.anna, account, payee)
     )
+    device = (await world.anna("POST", "/v1/notification-devices", {"token": "annas phone"})).json()["id"]
+    more |= {"device_id": device}
     return Things(ANNA, key, account, paid, alias, schedule, order, sold, paid_out, **more)
 
 
@@ -241,7 +252,7 @@ async def test_a_stranger_can_do_nothing_and_learns_nothing(world: World, route:
 async def test_no_customer_does_what_is_for_operators(world: World, route: Route, status: int) -> None:
     method, path = route
     answer = await world.berta(
-        method, path.format(case_id="0-0-0", hit_id="1", party_id=BERTA, receivable_id="rcv_1"), {}
+        method, path.format(case_id="0-0-0", hit_id="1", party_id=BERTA, receivable_id="rcv_1", notice_id="ntc_1"), {}
     )
     assert answer.status_code == status
 

@@ -206,6 +206,7 @@ async def running_world(settings: Settings) -> AsyncIterator[World]:
         services.audit,
         services.machines,
         services.webhooks,
+        services.notices,
         services.psp_inbox,
         *(services.database, services.earlier, services.aliases, services.identity, services.owners),
         services.people,

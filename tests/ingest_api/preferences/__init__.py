@@ -1,0 +1,1 @@
+"""What users choose to be told, over HTTP."""
