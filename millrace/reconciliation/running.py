@@ -13,6 +13,7 @@ from rich.table import Table
 
 from millrace.cli import EXIT_FAILED
 from millrace.commands.output import errors, faults_shown, print_failure, print_json, screen
+from millrace.environment import connected
 from millrace.reconciliation.files import books, person
 from payments.identifiers import format_id
 from payments.money import format_minor
@@ -21,6 +22,7 @@ from reconciliation.matching.rules import RulesFault
 from reconciliation.runs.rules import ReadRules, read_rules
 from reconciliation.runs.run import RUN, Asked, Result, compute, cut_off_of
 from reconciliation.runs.writing import write
+from runtime.settings import Settings
 
 
 def run_run(rules: Path, *, cut_off: str, first: str, last: str, by: str, as_json: bool) -> None:
@@ -48,7 +50,7 @@ def _computed(connection: Connection, read: ReadRules, asked: Asked) -> tuple[Re
     try:
         with _told() as tell:
             result = compute(connection, read, asked, tell)
-            changes = write(connection, read, result)
+            changes = write(connection, read, result, connected(Settings()).shards)
             tell("matches and breaks written", len(result.outcome.matches) + len(result.breaks))
             return result, changes
     finally:

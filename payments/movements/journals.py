@@ -37,7 +37,7 @@ MAX_LEGS = 64
 
 def open_journal(_book: Book, operation_id: bytes, asked: PostJournal, _source: Source) -> Deed | Reason:
     """Post at once where only accounts of the operator are concerned, else ask the legs."""
-    refusal = _legs_refusal(asked.legs)
+    refusal = legs_refusal(asked.legs)
     if refusal is not None:
         return refusal
     constrained = sum(not is_system(leg.account) for leg in asked.legs)
@@ -165,7 +165,8 @@ def questions(journal: Journal, step: Step, *details: Detail) -> list[Credit]:
     ]
 
 
-def _legs_refusal(legs: tuple[Posting, ...]) -> Reason | None:
+def legs_refusal(legs: tuple[Posting, ...]) -> Reason | None:
+    """Why legs make no journal, whatever the accounts are; None where they do."""
     if not 2 <= len(legs) <= MAX_LEGS:
         return Reason.LEGS_INVALID
     for leg in legs:

@@ -1,11 +1,13 @@
 """How old a break is, in business days, and by when somebody has to have dealt with it. Pure."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, NamedTuple
 
 from reconciliation.matching.breaks import BreakType
 from reconciliation.matching.calendars import Calendar, business_days, shifted
 from reconciliation.runs.rules import BreakRules
+
+_DAY: Final = timedelta(days=1)
 
 
 class Bucket(NamedTuple):
@@ -39,8 +41,10 @@ def bucket_of(age: int) -> Bucket:
 
 def days_of(bucket: Bucket, today: date, calendar: Calendar) -> tuple[date | None, date | None]:
     """The oldest and the youngest day of breaks of a bucket; None where there is no end to it."""
-    youngest = shifted(today, 1 - bucket.first, calendar) if bucket.first > 1 else None
-    oldest = None if bucket.last is None else shifted(today, -bucket.last, calendar)
+    # The n-th business day back, today included, is so many before tomorrow, whether today is one or not.
+    tomorrow = today + _DAY
+    oldest = None if bucket.last is None else shifted(tomorrow, -bucket.last - 1, calendar)
+    youngest = shifted(tomorrow, -bucket.first, calendar) - _DAY if bucket.first else None
     return oldest, youngest
 
 

@@ -41,12 +41,13 @@ VALUES (%s, %s, %s, %s, %s, %s, %s)"""
 
 
 class Changes(NamedTuple):
-    """How many breaks a run opened, found changed, found back and closed."""
+    """How many breaks a run opened, found changed, found back, closed, and adjusted by itself."""
 
     opened: int = 0
     changed: int = 0
     reopened: int = 0
     closed: int = 0
+    adjusted: int = 0
 
 
 class _Known(NamedTuple):

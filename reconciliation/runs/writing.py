@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 from psycopg import Connection, Copy
 
-from reconciliation.breaks import living
+from reconciliation.breaks import automatic, living
 from reconciliation.breaks.ageing import age_days
 from reconciliation.runs.rules import ReadRules
 from reconciliation.runs.run import Result
@@ -21,7 +21,7 @@ _MATCHES: Final = "COPY recon_matches FROM STDIN"
 _BREAKS: Final = "COPY recon_run_breaks FROM STDIN"
 
 
-def write(connection: Connection, read: ReadRules, result: Result) -> living.Changes:
+def write(connection: Connection, read: ReadRules, result: Result, shards: int) -> living.Changes:
     """In one transaction; what it changed among the living breaks. Raises psycopg.Error."""
     with connection.transaction():
         connection.execute("SET LOCAL statement_timeout = 0")
@@ -33,7 +33,8 @@ def write(connection: Connection, read: ReadRules, result: Result) -> living.Cha
                 _copy_matches(copy, result)
             with cursor.copy(_BREAKS) as copy:
                 _copy_breaks(copy, read, result)
-        return living.apply(connection, read.rules, result)
+        changes = living.apply(connection, read.rules, result)
+        return changes._replace(adjusted=automatic.adjust(connection, read.rules, result.run_id, shards))
 
 
 def _header(read: ReadRules, result: Result) -> tuple[object, ...]:

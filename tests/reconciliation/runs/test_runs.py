@@ -16,7 +16,7 @@ from tests.reconciliation.conftest import Bring
 from tests.reconciliation.ledger import RULES, charge, report
 
 READ = read_rules(RULES)
-MONDAY, TUESDAY, WEDNESDAY, THURSDAY = "2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19"
+MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (f"2026-11-{day}" for day in range(16, 21))
 
 
 def run_on(books: Connection, day: str, read: ReadRules = READ) -> tuple[Result, Changes]:
@@ -26,7 +26,7 @@ def run_on(books: Connection, day: str, read: ReadRules = READ) -> tuple[Result,
     )
     asked = Asked(datetime.fromisoformat(f"{day}T20:00:00").replace(tzinfo=UTC), None, None, "fatima")
     result = compute(books, read, asked)
-    return result, write(books, read, result)
+    return result, write(books, read, result, 4)
 
 
 def living(books: Connection) -> list[tuple[Any, ...]]:
@@ -71,7 +71,7 @@ def test_what_waits_becomes_missing_and_closes_by_itself_under_one_id(books: Con
     assert run_on(books, THURSDAY)[1] == Changes(changed=1)
     assert living(books)[1][:3] == ("AMOUNT_MISMATCH", "open", 1_00)
     charge(books, 0, 7_00, MONDAY)
-    _, changes = run_on(books, "2026-11-20")
+    _, changes = run_on(books, FRIDAY)
     assert changes == Changes(closed=1)
     assert living(books)[0][:2] == ("MISSING_INTERNAL", "closed")
     actions = "SELECT array_agg(action ORDER BY event) FROM recon_break_events GROUP BY break_id ORDER BY 1"
