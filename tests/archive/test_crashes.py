@@ -38,7 +38,7 @@ def undisturbed(folder: Path, topic: str) -> dict[str, bytes]:
     return {key: content for key, content in contents(folder).items() if key.startswith(topic)}
 
 
-@pytest.mark.parametrize("nth", [1, 4])
+@pytest.mark.parametrize("nth", [1, *by_night(4)])
 @pytest.mark.parametrize("step", ARCHIVE_NAMES)
 def test_killed_at_this_step(
     pipeline: Pipeline, topic: str, undisturbed: dict[str, bytes], tmp_path: Path, step: str, nth: int

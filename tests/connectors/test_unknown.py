@@ -23,6 +23,7 @@ from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, Decli
 from schemas.psp_events import REQUEST_ID
 from tests.connectors.requests import HOUR_US, about, authorisation, charge, now_us, request_of
 from tests.connectors.sandbox_process import API_KEY, SandboxProcess, running_sandbox
+from tests.support.side_by_side import by_night
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 
@@ -67,7 +68,7 @@ def taken(sandbox: SandboxProcess, request: ConnectorRequest) -> int:
     return sandbox.taken_of(REQUEST_ID).get(request.request_id.hex(), 0)
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [2, *by_night(1)])
 @pytest.mark.parametrize("kind", BREAKS)
 async def test_a_charge_through_a_fault_happens_once(sandbox: SandboxProcess, kind: FaultKind, times: int) -> None:
     sandbox.fault(kind, path="/v1/payment_intents", times=times, seconds=0.1)
@@ -86,7 +87,7 @@ async def test_a_provider_that_dies_in_mid_call_is_asked_again(sandbox: SandboxP
     assert taken(sandbox, request) == 1
 
 
-@pytest.mark.parametrize("kind", [FaultKind.ERROR_AFTER, FaultKind.HANG_AFTER, FaultKind.KILL_AFTER])
+@pytest.mark.parametrize("kind", [FaultKind.HANG_AFTER, *by_night(FaultKind.ERROR_AFTER, FaultKind.KILL_AFTER)])
 @pytest.mark.parametrize("operation", [ConnectorOperation.CAPTURE, ConnectorOperation.VOID, ConnectorOperation.REFUND])
 async def test_what_follows_a_charge_happens_once_too(
     sandbox: SandboxProcess, provider: StripeProvider, operation: ConnectorOperation, kind: FaultKind

@@ -63,6 +63,7 @@ def test_without_any_java_the_ways_out_are_named(monkeypatch: pytest.MonkeyPatch
         find_java()
 
 
+@pytest.mark.night
 @pytest.mark.usefixtures("no_java")
 def test_the_package_s_java_runs_a_broker_and_learns_to_start_quickly(tmp_path: Path) -> None:
     settings = _kafka_alone(tmp_path)

@@ -8,6 +8,7 @@ import pytest
 from runtime.exactly_once.crash import EXIT_CRASHED
 from runtime.exactly_once.failpoints import CYCLE_NAMES
 from tests.exactly_once.application.processes import Run
+from tests.support.side_by_side import by_night
 
 
 def test_a_kill_at_every_step_of_the_cycle_leaves_a_right_run(run: Run) -> None:
@@ -42,7 +43,7 @@ def test_a_kill_during_the_restore_leaves_a_right_run(run: Run) -> None:
     assert run.differences() == []
 
 
-@pytest.mark.parametrize("step", ["after_consume", "before_commit"])
+@pytest.mark.parametrize("step", ["before_commit", *by_night("after_consume")])
 def test_a_zombie_that_wakes_after_its_session_is_fenced(run: Run, step: str) -> None:
     """Stopped with records in hand, or with records already written: another worker has done its work meanwhile."""
     run.fund()
@@ -86,6 +87,7 @@ def test_poison_goes_to_quarantine_in_the_same_transaction(run: Run) -> None:
     assert run.differences() == []
 
 
+@pytest.mark.night
 def test_a_stall_longer_than_the_transaction_ends_the_worker_or_leaves_it_right(run: Run) -> None:
     """The broker aborts the open transaction (5 s); the worker must not commit what was aborted."""
     run.fund()

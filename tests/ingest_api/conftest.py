@@ -4,10 +4,13 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import psutil
 import pytest
+from fastapi import FastAPI
 
+from ingest_api.http import openapi
 from ingest_api.identity.tokens import ALL_SCOPES, Scope, issue_token
 from millrace.environment import LocalEnvironment
 from runtime.settings import Settings
@@ -23,6 +26,22 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEnvi
     """Of its own, because it decides every command in its topics. One worker: the tests pause it at times."""
     with running_installation(tmp_path_factory.mktemp("installation")) as environment:
         yield environment
+
+
+@pytest.fixture(scope="session", autouse=True)
+def documented_once() -> Iterator[None]:
+    """Apps in memory have the same routes: the first one's document serves all of them, 0.4 s of computing each."""
+    made: list[dict[str, Any]] = []
+    document = openapi.document
+
+    def first(app: FastAPI, version: str) -> dict[str, Any]:
+        if not made:
+            made.append(document(app, version))
+        return made[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openapi, "document", first)
+        yield
 
 
 @pytest.fixture(scope="package")

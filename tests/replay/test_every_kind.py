@@ -15,7 +15,6 @@ from millrace.replay.tables import open_holds, shown_balances, summed_balances
 from payments.book import Book, evolve
 from payments.entries import EntryKind
 from payments.postings import postings
-from runtime import migrate
 from runtime.postgres import connect
 from schemas.codec.ledger import decode_ledger_record, encode_ledger_record
 from sinks.balances import prepare_session
@@ -34,10 +33,9 @@ def ledgers() -> Ledgers:
 
 
 @pytest.fixture
-def connection(ledgers: Ledgers, database: str, tmp_path: Path) -> Iterator[Connection]:
+def connection(ledgers: Ledgers, migrated: str, tmp_path: Path) -> Iterator[Connection]:
     """To tables in which the whole ledger is applied."""
-    migrate.up(database, "sinks")
-    with connect(database, "test") as connection:
+    with connect(migrated, "test") as connection:
         prepare_session(connection)
         apply(connection, dict(enumerate(ledgers)))
         yield connection

@@ -6,11 +6,8 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from runtime import migrate
-
 
 @pytest.fixture
-def connection(database: str) -> Iterator[Connection]:
-    migrate.up(database, "screening")
-    with psycopg.connect(database, autocommit=True) as opened:
+def connection(migrated: str) -> Iterator[Connection]:
+    with psycopg.connect(migrated, autocommit=True) as opened:
         yield opened

@@ -134,6 +134,7 @@ def test_security_of_ours_and_of_others_is_not_mixed(
         LocalEnvironment(settings, pipeline=False).start()
 
 
+@pytest.mark.night
 def test_three_brokers_are_secured_among_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A transaction commits on three replicas: inter-broker replication, markers and controllers are all let in."""
     for name in [name for name in os.environ if name.startswith("MILLRACE_KAFKA_")] + ["KAFKA_BOOTSTRAP"]:

@@ -18,8 +18,8 @@ def ledger_topic(broker: str, topic_name: Callable[[str], str]) -> LedgerTopic:
 
 
 @pytest.fixture
-def sink_settings(broker: str, database: str) -> Settings:
-    return Settings(kafka_bootstrap=broker, database_url=database, shards=SHARDS)
+def sink_settings(broker: str, migrated: str) -> Settings:
+    return Settings(kafka_bootstrap=broker, database_url=migrated, shards=SHARDS)
 
 
 @pytest.fixture

@@ -81,9 +81,8 @@ def played() -> Played:
 
 
 @pytest.fixture
-def connection(database: str) -> Iterator[Connection]:
-    migrate.up(database, "sinks")
-    with connect(database, "test") as connection:
+def connection(migrated: str) -> Iterator[Connection]:
+    with connect(migrated, "test") as connection:
         prepare_session(connection)
         yield connection
 
@@ -135,14 +134,14 @@ def test_balances_are_those_of_the_shards(played: Played, connection: Connection
 
 
 def test_a_rebuild_record_by_record_gives_equal_tables(
-    played: Played, connection: Connection, other_database: str, database: str
+    played: Played, connection: Connection, other_database: str, migrated: str
 ) -> None:
     apply(connection, played.ledgers)
     migrate.up(other_database, "sinks")
     with connect(other_database, "test") as other:
         prepare_session(other)
         apply(other, played.ledgers, records_a_batch=1)
-    shown = dump(database)
+    shown = dump(migrated)
     assert dump(other_database) == shown
     assert [table for table in TABLES if not shown[table]] == []
 

@@ -2,6 +2,7 @@
 what takes minutes begins first, and what `make nightly` runs is left out.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -32,3 +33,8 @@ class SharedSystems(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no 
 def by_night(*values: Any) -> list[ParameterSet]:
     """More values for a test that has some for the day."""
     return [pytest.param(value, marks=pytest.mark.night) for value in values]
+
+
+def sampled(values: Iterable[Any], every: int) -> list[ParameterSet]:
+    """One value in so many for the day, all of them for the night: what differs only in its place, not in its kind."""
+    return [pytest.param(value, marks=pytest.mark.night if at % every else ()) for at, value in enumerate(values)]

@@ -16,6 +16,7 @@ from schemas.partitioning import shard_of
 from schemas.psp_events import REQUEST_ID
 from tests.connectors.loop.world import EXIT_CRASHED, SHARDS, World, per_request
 from tests.connectors.requests import HOUR_US, charge, now_us, request_of
+from tests.support.side_by_side import sampled
 from tests.support.waiting import eventually
 
 KILLED = -9
@@ -43,7 +44,7 @@ def test_every_request_has_one_result_where_its_key_waits(world: World) -> None:
     assert all(charged[request.request_id.hex()] == 1 for request in requests)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", sampled(STEPS, 3))
 def test_a_kill_at_any_step_leaves_one_result_and_one_charge(world: World, step: str) -> None:
     requests = [charge() for _ in range(20)]
     world.ask(requests)

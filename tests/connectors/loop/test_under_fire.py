@@ -13,6 +13,7 @@ from schemas.codec.connectors import ConnectorResult, Outcome
 from schemas.psp_events import REQUEST_ID
 from tests.connectors.loop.world import World, per_request
 from tests.connectors.requests import charge
+from tests.support.side_by_side import by_night
 from tests.support.waiting import eventually
 
 ORDERS, KILLS = 80, 5
@@ -24,7 +25,7 @@ def final_results(world: World) -> dict[bytes, ConnectorResult]:
     return {one.result.request_id: one.result for one in world.told() if one.result.outcome in FINAL}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *by_night(2)])
 def test_each_order_ends_as_the_provider_has_it(world: World, seed: int) -> None:
     chance = random.Random(seed)
     tokens = ["pm_card_visa", "pm_card_visa", "pm_card_chargeDeclined"]

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from runtime import migrate
 from runtime.postgres import connect
 from runtime.settings import Settings
 from sinks.balances import prepare_session
@@ -13,9 +12,8 @@ from tests.ingest_api.commerce.market import Market
 
 
 @pytest.fixture
-async def market(database: str, tmp_path: Path) -> AsyncIterator[Market]:
-    migrate.up(database, "sinks")
-    with connect(database, "test") as tables:
+async def market(migrated: str, tmp_path: Path) -> AsyncIterator[Market]:
+    with connect(migrated, "test") as tables:
         prepare_session(tables)
-        async with Market(Settings(home=tmp_path, database_url=database), tables) as market:
+        async with Market(Settings(home=tmp_path, database_url=migrated), tables) as market:
             yield market

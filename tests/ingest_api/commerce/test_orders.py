@@ -9,7 +9,6 @@ from ingest_api.commerce.bodies import Line
 from ingest_api.commerce.orders import Orders
 from ingest_api.reads.database import WRITING, Database
 from payments.identifiers import derive_account_id
-from runtime import migrate
 
 ORDER = bytes([0x70]) * 16
 LINES = (
@@ -19,9 +18,8 @@ LINES = (
 
 
 @pytest.fixture
-async def orders(database: str) -> AsyncIterator[Orders]:
-    migrate.up(database, "sinks")
-    made = Orders(Database(database, 4, 100, WRITING))
+async def orders(migrated: str) -> AsyncIterator[Orders]:
+    made = Orders(Database(migrated, 4, 100, WRITING))
     await made.open()
     yield made
     await made.close()

@@ -30,10 +30,10 @@ tiers = [{ basis_points = 100 }]
 
 
 @pytest.fixture
-async def world(tmp_path: Path, database: str) -> AsyncIterator[World]:
+async def world(tmp_path: Path, migrated: str) -> AsyncIterator[World]:
     terms = tmp_path / "terms.toml"
     terms.write_text(TERMS)
-    async with running_world(Settings(home=tmp_path, database_url=database, shards=1, terms_file=terms)) as running:
+    async with running_world(Settings(home=tmp_path, database_url=migrated, shards=1, terms_file=terms)) as running:
         yield running
 
 

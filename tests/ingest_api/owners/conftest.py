@@ -10,8 +10,8 @@ from tests.ingest_api.owners.world import World, running_world
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database: str) -> Settings:
-    return Settings(home=tmp_path, database_url=database, shards=1)
+def settings(tmp_path: Path, migrated: str) -> Settings:
+    return Settings(home=tmp_path, database_url=migrated, shards=1)
 
 
 @pytest.fixture

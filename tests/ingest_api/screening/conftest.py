@@ -19,10 +19,10 @@ Command = Callable[..., Any]
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(tmp_path: Path, migrated: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
-    monkeypatch.setenv("DATABASE_URL", database)
-    return Settings(home=tmp_path, database_url=database, shards=1)
+    monkeypatch.setenv("DATABASE_URL", migrated)
+    return Settings(home=tmp_path, database_url=migrated, shards=1)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from payments.entries import Entry, EntryKind
 from payments.identifiers import derive_order_id
 from payments.items.details import OrderStatus, OrderTerms, PaymentOrder, ProviderRequest
 from payments.rejections import Reason
-from runtime import migrate
 from runtime.postgres import connect
 from schemas.codec.fields import REASONS
 from schemas.partitioning import shard_of
@@ -30,10 +29,9 @@ def shards() -> ShardsInMemory:
 
 
 @pytest.fixture
-def connection(database: str, shards: ShardsInMemory) -> Iterator[Connection]:
+def connection(migrated: str, shards: ShardsInMemory) -> Iterator[Connection]:
     """To tables in which all of it is applied."""
-    migrate.up(database, "sinks")
-    with connect(database, "test") as connection:
+    with connect(migrated, "test") as connection:
         prepare_session(connection)
         apply(connection, {shard: shards.ledger(shard) for shard in range(SHARDS)})
         yield connection

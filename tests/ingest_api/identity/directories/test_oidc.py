@@ -204,9 +204,9 @@ def test_keys_come_over_a_safe_line_alone(url: str, is_safe: bool) -> None:
         msgspec.convert(said, type=Issuer)
 
 
-async def test_who_comes_with_such_a_token_is_a_user_here(issuer: Running, tmp_path: Path, database: str) -> None:
+async def test_who_comes_with_such_a_token_is_a_user_here(issuer: Running, tmp_path: Path, migrated: str) -> None:
     configured = {"issuer": issuer.url, "audience": "millrace", "roles": {"payer": "customer", "boss": "admin"}}
-    settings = Settings(home=tmp_path, database_url=database, shards=1, oidc_issuers=(configured,))
+    settings = Settings(home=tmp_path, database_url=migrated, shards=1, oidc_issuers=(configured,))
     async with running_world(settings) as world:
         account = await opened(world, issuer.token())
         assert account.status_code == 201, account.text
