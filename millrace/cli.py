@@ -38,6 +38,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def up(
     brokers: Annotated[int, typer.Option(min=1, max=5, help="3 gives a replicated cluster.")] = 1,
     secure: Annotated[bool, typer.Option("--secure", help="TLS, SASL/SCRAM and a right for each stage.")] = False,
+    gateway: Annotated[bool, typer.Option("--gateway", help="nginx in front of the API, with TLS.")] = False,
     only: Annotated[str, typer.Option(help="`infrastructure`: Kafka and Postgres without the pipeline.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +47,7 @@ def up(
         raise typer.BadParameter("the only choice is `infrastructure`", param_hint="--only")
     from millrace.commands.up import run
 
-    run(brokers=brokers, pipeline=not only, secure=secure, as_json=as_json)
+    run(brokers=brokers, pipeline=not only, secure=secure, gateway=gateway, as_json=as_json)
 
 
 @app.command()
@@ -347,6 +348,16 @@ def api() -> None:
     from millrace.commands.services import run_api
 
     run_api()
+
+
+@app.command()
+def gateway(
+    config: Annotated[bool, typer.Option("--config", help="Instead print nginx's configuration.")] = False,
+) -> None:
+    """Run nginx in front of the API processes in the foreground (`millrace up --gateway` does)."""
+    from millrace.gateway.command import run, write_configuration
+
+    write_configuration() if config else run()
 
 
 def _run() -> None:

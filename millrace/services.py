@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from millrace.supervisor.service import HttpProbe, Service
 from runtime.settings import Settings
 
+GATEWAY = "gateway"
+"""Name of the service that asks no broker."""
+
 ServicesOf = Callable[[Settings], Iterator[Service]]
 
 
@@ -75,15 +78,24 @@ def _scheduler(_: Settings) -> Iterator[Service]:
 
 
 def _api(settings: Settings) -> Iterator[Service]:
+    """On one port together; behind the gateway on one each."""
     for process in range(settings.api_processes):
+        port = settings.api_port + process if settings.gateway else settings.api_port
+        own_port = {"MILLRACE_API_PORT": str(port)} if settings.gateway else {}
         yield Service(
             name=f"api-{process}",
             argv=_millrace("api"),
             group="api",
-            env={"MILLRACE_API_PROCESS_ID": str(process)},
-            ready=HttpProbe(f"http://{settings.api_host}:{settings.api_port}/readyz"),
-            stop_timeout_ms=settings.api_drain_timeout_ms + 5_000,
+            env={"MILLRACE_API_PROCESS_ID": str(process), **own_port},
+            ready=HttpProbe(f"http://{settings.api_host}:{port}/readyz"),
+            stop_timeout_ms=settings.api_drain_notice_ms + settings.api_drain_timeout_ms + 5_000,
         )
+
+
+def _gateway(settings: Settings) -> Iterator[Service]:
+    """After the API, so that it stops first and nobody is let in to what is going."""
+    if settings.gateway:
+        yield Service(name=GATEWAY, argv=_millrace("gateway"), group="gateway", stop_timeout_ms=30_000)
 
 
 def _watch(_: Settings) -> Iterator[Service]:
@@ -105,6 +117,7 @@ PIPELINE: tuple[ServicesOf, ...] = (
     _ticker,
     _scheduler,
     _api,
+    _gateway,
 )
 
 

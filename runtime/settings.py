@@ -159,6 +159,21 @@ class Settings(NoticeSettings):
     gateway: bool = False
     """`millrace up` runs nginx in front of the API processes (docs/gateway.md)."""
 
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = Field(8443, ge=1, le=65_535)
+    gateway_certificate_file: Path | None = None
+    """PEM, with the certificates between it and its authority; unset = one of the home's own, for loopback alone."""
+
+    gateway_key_file: Path | None = None
+    gateway_trusted_proxies: str = ""
+    """Addresses and networks before the gateway whose X-Forwarded-For is believed, by commas."""
+
+    gateway_requests_per_s: int = Field(2_000, ge=1, le=1_000_000)
+    """Of one address, and as many more at once; beyond it: 429. A shop behind one address needs more than a person."""
+
+    gateway_connections: int = Field(512, ge=1)
+    """Of one address."""
+
     api_process_id: int = Field(0, ge=0, le=65_535)
     """Which partition of payments.replies this API process listens to."""
 

@@ -8,9 +8,9 @@ from millrace.environment.progress import Silent
 from runtime.settings import Settings
 
 
-def run(*, brokers: int, pipeline: bool, as_json: bool, secure: bool = False) -> None:
+def run(*, brokers: int, pipeline: bool, as_json: bool, secure: bool = False, gateway: bool = False) -> None:
     """Print the addresses when everything is ready."""
-    settings = Settings()
+    settings = Settings(gateway=True) if gateway else Settings()  # others follow from it
     settings = settings.model_copy(update={"secure": secure or settings.secure})
     home = home_of(settings)
     with faults_shown(as_json=as_json):

@@ -32,6 +32,7 @@ class Addresses(msgspec.Struct, frozen=True):
 
     replication_factor: int
     api_url: str | None = None
+    gateway_url: str | None = None
     secure: bool = False
     """Kafka takes TLS and a login; the home has the authority and the passwords."""
 
@@ -103,6 +104,28 @@ class Home:
     def broker_certificate(self) -> Path:
         """Key and certificate, for the brokers alone."""
         return self.security / "broker.pem"
+
+    @property
+    def gateway(self) -> Path:
+        return self.root / "gateway"
+
+    @property
+    def gateway_configuration(self) -> Path:
+        return self.gateway / "nginx.conf"
+
+    @property
+    def gateway_authority(self) -> Path:
+        """What clients of a gateway without a certificate of its own trust."""
+        return self.gateway / "authority.pem"
+
+    @property
+    def gateway_authority_key(self) -> Path:
+        return self.gateway / "authority.key"
+
+    @property
+    def gateway_certificate(self) -> Path:
+        """Key and certificate."""
+        return self.gateway / "certificate.pem"
 
     def password(self, user: str) -> Path:
         return self.security / f"{user}.password"

@@ -89,7 +89,12 @@ class LocalEnvironment:
             replication_factor=self.settings.replication_factor,
             secure=self.settings.secure,
             api_url=f"http://{host}:{port}" if self._pipeline and pipeline_services(self.settings) else None,
+            gateway_url=f"https://localhost:{self.settings.gateway_port}" if self._has_gateway else None,
         )
+
+    @property
+    def _has_gateway(self) -> bool:
+        return self._pipeline and self.settings.gateway
 
     def start(self, *, detached: bool = False) -> Self:
         """Bring everything up and return when it is ready. Raises EnvironmentFault."""
@@ -147,7 +152,10 @@ class LocalEnvironment:
         if self.owns_postgres:
             needed[self.settings.postgres_port] = "postgres"
         if self.addresses.api_url:
-            needed[self.settings.api_port] = "api"
+            own_ports = self.settings.api_processes if self.settings.gateway else 1
+            needed |= dict.fromkeys(range(self.settings.api_port, self.settings.api_port + own_ports), "api")
+        if self._has_gateway:
+            needed[self.settings.gateway_port] = "gateway"
         return needed
 
     def _prepare(self) -> list[Service]:

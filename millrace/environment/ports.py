@@ -38,8 +38,8 @@ def require_free(ports: dict[int, str]) -> None:
 
 
 def _setting(purpose: str) -> str:
-    names = {"postgres": "MILLRACE_POSTGRES_PORT", "api": "MILLRACE_API_PORT"}
-    return names.get(purpose, "MILLRACE_KAFKA_PORT")
+    has_own = purpose in {"postgres", "api", "gateway"}
+    return f"MILLRACE_{purpose.upper()}_PORT" if has_own else "MILLRACE_KAFKA_PORT"
 
 
 def _holder(port: int) -> str:

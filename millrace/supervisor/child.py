@@ -49,15 +49,17 @@ def spawn(service: Service, log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_leash(service.death_signal),
+            preexec_fn=leash(service.death_signal),
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
         )
 
 
-def _leash(death_signal: int) -> Callable[[], None] | None:
-    """Runs in the child between fork and exec, after the change of account (which would clear the setting)."""
+def leash(death_signal: int) -> Callable[[], None] | None:
+    """What the kernel sends the child when we die. Runs in the child between fork and exec, after the change of account
+    (which would clear the setting).
+    """
     if _LIBC is None:
         return None
     parent, prctl = os.getpid(), _LIBC.prctl

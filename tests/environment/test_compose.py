@@ -43,7 +43,7 @@ def compose() -> dict[str, Any]:
 
 def test_it_runs_the_services_of_the_local_environment(compose: dict[str, Any]) -> None:
     local = ["broker", "postgres", *(service.name for service in pipeline_services(_TWO_WORKERS))]
-    assert set(compose["services"]) == {_RENAMED.get(name, name) for name in local} | {"stripe-sandbox"}
+    assert set(compose["services"]) == {_RENAMED.get(name, name) for name in local} | {"stripe-sandbox", "gateway"}
 
 
 def test_each_service_runs_the_same_command(compose: dict[str, Any]) -> None:
@@ -77,7 +77,12 @@ def test_postgres_is_configured_as_the_local_one(compose: dict[str, Any]) -> Non
 def test_ports_are_those_of_the_settings_and_on_loopback(compose: dict[str, Any]) -> None:
     published = {name: service.get("ports", []) for name, service in compose["services"].items()}
     fields = Settings.model_fields
-    for name, field in (("kafka", "kafka_port"), ("postgres", "postgres_port"), ("api", "api_port")):
+    for name, field in (
+        ("kafka", "kafka_port"),
+        ("postgres", "postgres_port"),
+        ("api", "api_port"),
+        ("gateway", "gateway_port"),
+    ):
         assert [port.rpartition(":")[0] for port in published[name]] == [f"127.0.0.1:{fields[field].default}"]
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 

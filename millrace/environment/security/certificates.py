@@ -1,7 +1,7 @@
-"""A certificate authority of this home's own, and the certificate of its brokers.
+"""Certificate authorities of this home's own, and the certificates of its brokers and its gateway.
 
-Keeps both below the home, readable by its owner alone, and makes the brokers' anew when it is about to expire.
-Guarantees that a client which trusts this authority trusts these brokers on loopback and nobody else.
+Keeps them below the home, readable by its owner alone, and makes a server's anew when it is about to expire.
+Guarantees that a client which trusts such an authority trusts these servers on loopback and nobody else.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -40,10 +40,17 @@ class Authority(NamedTuple):
 
 
 def ensure_certificates(home: Home) -> None:
-    """Make what is missing or about to expire."""
-    authority = _authority(home)
+    """Make what the brokers miss or what is about to expire."""
+    authority = _authority(home, home.authority, home.authority_key)
     if not _is_good(home.broker_certificate, authority):
         home.write(home.broker_certificate, broker_pem(authority))
+
+
+def ensure_gateway_certificate(home: Home) -> None:
+    """The same for the gateway, with an authority of its own: the presence of the brokers' tells of secured ones."""
+    authority = _authority(home, home.gateway_authority, home.gateway_authority_key)
+    if not _is_good(home.gateway_certificate, authority):
+        home.write(home.gateway_certificate, broker_pem(authority, "Millrace gateway"))
 
 
 def new_authority() -> Authority:
@@ -58,14 +65,14 @@ def new_authority() -> Authority:
     return Authority(key, builder.sign(key, hashes.SHA256()))
 
 
-def broker_pem(authority: Authority) -> bytes:
-    """Key and certificate for every broker on loopback; brokers are clients of each other, so it is good for both."""
+def broker_pem(authority: Authority, name: str = "Millrace broker") -> bytes:
+    """Key and certificate for servers on loopback; brokers are clients of each other, so it is good for both."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = authority.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     names = [x509.IPAddress(ip_address(LOOPBACK)), x509.DNSName("localhost")]
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     builder = (
-        _builder(_name("Millrace broker"), authority.certificate.subject, key.public_key(), _BROKER_LIFE)
+        _builder(_name(name), authority.certificate.subject, key.public_key(), _BROKER_LIFE)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -76,14 +83,14 @@ def broker_pem(authority: Authority) -> bytes:
     return _key_pem(key) + certificate.public_bytes(Encoding.PEM)
 
 
-def _authority(home: Home) -> Authority:
-    if not home.authority_key.exists():
+def _authority(home: Home, certificate_file: Path, key_file: Path) -> Authority:
+    if not key_file.exists():
         made = new_authority()
-        home.write(home.authority, made.certificate.public_bytes(Encoding.PEM))
-        home.write(home.authority_key, _key_pem(made.key))  # last: its presence says that both are there
-    key = load_pem_private_key(home.authority_key.read_bytes(), None)
+        home.write(certificate_file, made.certificate.public_bytes(Encoding.PEM))
+        home.write(key_file, _key_pem(made.key))  # last: its presence says that both are there
+    key = load_pem_private_key(key_file.read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
-    return Authority(key, x509.load_pem_x509_certificate(home.authority.read_bytes()))
+    return Authority(key, x509.load_pem_x509_certificate(certificate_file.read_bytes()))
 
 
 def _is_good(path: Path, authority: Authority) -> bool:

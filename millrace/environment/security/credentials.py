@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from millrace.environment.layout import Home
+from millrace.services import GATEWAY
 from millrace.supervisor.service import Service
 from runtime.settings import Settings
 from schemas import access
@@ -63,7 +64,9 @@ def logged_in_as(settings: Settings, home: Home, user: str) -> Settings:
 
 
 def with_login(service: Service, home: Home) -> Service:
-    """The service with the variables of its principal."""
+    """The service with the variables of its principal; the gateway asks no broker."""
+    if service.name == GATEWAY:
+        return service
     user = PRINCIPAL_OF_SERVICE[_SLOT.sub("", service.name)]
     login = {"MILLRACE_KAFKA_USER": user, "MILLRACE_KAFKA_PASSWORD_FILE": str(home.password(user))}
     return msgspec.structs.replace(service, env={**service.env, **login})
