@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from ingest_api.http.advice import ADVICE
 from ingest_api.http.bodies import (
     AccountLine,
     DepositLine,
@@ -31,7 +32,7 @@ from ingest_api.http.serving import NDJSON_MEDIA, admit, respond, take_tokens
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.access import Access
 from ingest_api.owners.rights import Action, by_scope, user_of
-from ingest_api.problems import ADVICE, Fault, FieldError, Problem
+from ingest_api.problems import Fault, FieldError, Problem
 from ingest_api.publisher import Record
 from ingest_api.reads.consistency import HEADER, encode_token
 from ingest_api.reads.earlier_decisions import Found

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ingest_api.http.advice import ADVICE
 from ingest_api.http.call import Answer
-from payments.money import MAX_MINOR, AmountProblem
+from payments.money import AmountProblem
 from payments.rejections import Reason
 
 PROBLEM_JSON = b"application/problem+json"
@@ -276,69 +277,6 @@ STATUS: dict[Code, tuple[int, str]] = {
     Reason.ORDER_EXECUTING: (409, "The payment order has no outcome yet"),
     Reason.ORDER_FAILED: (422, "The payment order has failed"),
     Reason.ORDER_CANCELLED: (422, "The payment order was cancelled"),
-}
-
-ADVICE: dict[Reason, str] = {
-    Reason.ACCOUNT_NOT_FOUND: "The account is not open. Open it with POST /v1/accounts, or check the id.",
-    Reason.ACCOUNT_FROZEN: "The account takes and gives no money until it is unfrozen.",
-    Reason.ACCOUNT_CLOSED: "The account is closed for good.",
-    Reason.CURRENCY_MISMATCH: "Send the amount in the currency of the paying account.",
-    Reason.INSUFFICIENT_FUNDS: "The available balance and overdraft limit do not cover the amount.",
-    Reason.SAME_ACCOUNT: "from_account and to_account must differ.",
-    Reason.AMOUNT_INVALID: f"The amount must be positive and at most {MAX_MINOR} minor units (a limit may be zero).",
-    Reason.PAYEE_NOT_FOUND: "The receiving account is not open; the payer has the money back, if any had left.",
-    Reason.PAYEE_FROZEN: "The receiving account is frozen; the payer has the money back, if any had left.",
-    Reason.PAYEE_CLOSED: "The receiving account is closed; the payer has the money back, if any had left.",
-    Reason.PAYEE_CURRENCY_MISMATCH: "The receiving account has another currency; the payer has the money back.",
-    Reason.BALANCE_LIMIT_EXCEEDED: f"The receiver's balance would pass {MAX_MINOR} minor units.",
-    Reason.ACCOUNT_EXISTS: "This account was opened before.",
-    Reason.ACCOUNT_RESERVED: "System accounts do not take part in this operation.",
-    Reason.CURRENCY_UNKNOWN: "Use a code of ISO 4217 with minor units, in capitals: EUR, JPY, KWD.",
-    Reason.BALANCE_NOT_ZERO: "Move the money out first, and wait until nothing is in flight.",
-    Reason.OVERDRAFT_IN_USE: "The account already owes more than this limit.",
-    Reason.IDEMPOTENCY_KEY_REUSED: "This key came before with another body. Nothing moved; use a new key.",
-    Reason.IDEMPOTENCY_KEY_MISSING: 'Send a unique header, for example: Idempotency-Key: "order-4711".',
-    Reason.MALFORMED: "The command is in quarantine; nothing moved.",
-    Reason.WRONG_PARTITION: "The command is in quarantine; nothing moved.",
-    Reason.TEXT_TOO_LONG: "Keys have at most 255 characters, descriptions at most 140.",
-    Reason.BATCH_TOO_LARGE: "The command is in quarantine; nothing moved.",
-    Reason.PAYER_NOT_SYSTEM: "Use POST /v1/transfers to move money between accounts.",
-    Reason.ACCOUNT_DEBITS_FROZEN: "The account takes money and gives none until it is opened again.",
-    Reason.ACCOUNT_DORMANT: "The account was not used for long; it has to be opened again first.",
-    Reason.ACCOUNT_HAS_OPEN_ITEMS: "End its holds, deposits under way, journals, disputes and debts first.",
-    Reason.EXPIRY_INVALID: "A hold expires in the future, within 31 days.",
-    Reason.HOLD_NOT_FOUND: "The hold was never placed, or is captured, voided or expired.",
-    Reason.HOLD_EXPIRED: "Place a new hold.",
-    Reason.CAPTURE_EXCEEDS_HOLD: "Capture at most what the hold has left, or raise it first.",
-    Reason.DEPOSIT_NOT_FOUND: "No such deposit, with this amount and method, to this account in the last 180 days.",
-    Reason.RETURN_CODE_UNKNOWN: "Each method has its own codes: docs/ledger.md lists them.",
-    Reason.PAYMENT_NOT_REFUNDABLE: "Only what a merchant received in the last 180 days, stated as it was paid.",
-    Reason.REFUND_EXCEEDS_PAYMENT: "Refunds and disputes together never exceed the payment.",
-    Reason.DISPUTE_NOT_FOUND: "The dispute was never opened, or is resolved.",
-    Reason.RECEIVABLE_NOT_FOUND: "The debt never arose, or is paid or written off.",
-    Reason.RECEIVABLE_EXCEEDED: "Recover at most what is still owed.",
-    Reason.LEGS_INVALID: "Two to 64 legs, none of zero, each account in its own currency.",
-    Reason.JOURNAL_UNBALANCED: "In every currency, debits and credits must be equal.",
-    Reason.STANDING_INVALID: "Close an account by its own command; what is closed stays closed.",
-    Reason.QUOTE_EXPIRED: "Ask for a new quote.",
-    Reason.PER_TRANSACTION_LIMIT_EXCEEDED: "Pay less at once, or have the limit raised.",
-    Reason.DAILY_LIMIT_EXCEEDED: "Pay tomorrow (UTC), or have the limit raised.",
-    Reason.MONTHLY_LIMIT_EXCEEDED: "Pay next month (UTC), or have the limit raised.",
-    Reason.DENIED_BY_RULE: "The payment is not possible.",
-    Reason.REVIEW_BY_RULE: "The payment waits for people, or could not wait for them.",
-    Reason.REVIEW_DECLINED: "The payer has the money back.",
-    Reason.REVIEW_EXPIRED: "The payer has the money back; ask again.",
-    Reason.REVIEW_NOT_FOUND: "The payment is not in review, or no longer.",
-    Reason.REVIEWER_REPEATED: "Four eyes: this analyst has approved already.",
-    Reason.RULES_INVALID: "A rule set has a newer version than the one in force; docs/risk.md tells its form.",
-    Reason.PROVIDER_UNKNOWN: "Name a provider that has a connector: docs/connectors.md.",
-    Reason.PROVIDER_DECLINED: "Nothing moved. A new try is a new payment order.",
-    Reason.ORDERS_INVALID: "One to 32 payment orders, each with an id of its own; a seller is no system account.",
-    Reason.ORDER_EXISTS: "A payment_order_id is used once in its checkout, whatever became of it.",
-    Reason.ORDER_NOT_FOUND: "The checkout has no payment order of this id.",
-    Reason.ORDER_EXECUTING: "Ask again when the provider has answered; until then it can't be cancelled or refunded.",
-    Reason.ORDER_FAILED: "No money moved for it, so there is nothing to cancel or to give back.",
-    Reason.ORDER_CANCELLED: "Nothing moved. A new try is a new payment order.",
 }
 
 

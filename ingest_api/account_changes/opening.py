@@ -10,6 +10,7 @@ import time
 
 from ingest_api.account_changes.asking import Asked, ask, is_replay, reason_of
 from ingest_api.account_changes.bodies import NewAccountBody, limits_of, roles_of_new
+from ingest_api.http.advice import ADVICE
 from ingest_api.http.bodies import open_command
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import idempotency_key
@@ -18,7 +19,7 @@ from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit
 from ingest_api.identity.tokens import Scope, scope_missing
 from ingest_api.owners.register import By, Roles
 from ingest_api.owners.rights import Action, Role, by_scope
-from ingest_api.problems import ADVICE, Problem, refused
+from ingest_api.problems import Problem, refused
 from ingest_api.reads.accounts import find_account
 from ingest_api.services import Services
 from ingest_api.submission import Outcome

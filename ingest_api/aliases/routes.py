@@ -16,6 +16,7 @@ from ingest_api.aliases.parties import USER, AliasName
 from ingest_api.aliases.pins import request_digest
 from ingest_api.aliases.register import Alias, Misfit, Registered, Registration
 from ingest_api.aliases.shown import AliasBody, AliasPage, AliasResource, shown, shown_page
+from ingest_api.http.advice import ADVICE
 from ingest_api.http.bodies import decode_fault, parse_account
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import CONSISTENCY, describe, problem_answer
@@ -25,7 +26,7 @@ from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, res
 from ingest_api.identity.tokens import Principal, Scope, scope_missing
 from ingest_api.owners.access import is_for_user, require_user
 from ingest_api.owners.rights import Action, by_scope, user_of
-from ingest_api.problems import ADVICE, Fault, FieldError, Problem, field_problem
+from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.accounts import find_account, known_account
 from ingest_api.reads.consistency import HEADER, await_visible
 from ingest_api.reads.cursor import decode_cursor

@@ -12,9 +12,10 @@ import msgspec
 from ingest_api.aliases.parties import USER, AliasName, alias_name, is_account_id
 from ingest_api.aliases.pins import Pin, Pins, request_digest
 from ingest_api.aliases.register import INDEX, Register, Registration
+from ingest_api.http.advice import ADVICE
 from ingest_api.http.bodies import TransferBody, parse_account
 from ingest_api.http.resources import account_text
-from ingest_api.problems import ADVICE, Fault, FieldError, Problem, field_problem
+from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.database import WRITING, Database, DatabaseUnavailable
 from payments.identifiers import derive_consequence_id, format_id
 from payments.rejections import Reason

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ingest_api.app import make_fastapi
+from ingest_api.http.advice import ADVICE
 from ingest_api.http.seeds import DOCUMENTS, documents_of
-from ingest_api.problems import ADVICE, STATUS
+from ingest_api.problems import STATUS
 from payments.rejections import Reason
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "api.md"

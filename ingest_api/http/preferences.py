@@ -2,8 +2,9 @@
 
 import re
 
+from ingest_api.http.advice import ADVICE
 from ingest_api.http.bodies import key_fault
-from ingest_api.problems import ADVICE, FieldError, Problem, field_problem
+from ingest_api.problems import FieldError, Problem, field_problem
 from payments.rejections import Reason
 
 DEFAULT_WAIT_S = 2

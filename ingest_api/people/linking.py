@@ -12,6 +12,7 @@ from datetime import datetime
 from ingest_api.aliases.parties import USER, AliasName
 from ingest_api.aliases.pins import request_digest
 from ingest_api.aliases.register import Misfit, Registration
+from ingest_api.http.advice import ADVICE
 from ingest_api.http.bodies import parse_account, text_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import idempotency_key
@@ -31,7 +32,7 @@ from ingest_api.people.shown import (
     shown_bank_account,
     shown_bank_accounts,
 )
-from ingest_api.problems import ADVICE, Fault, FieldError, Problem, field_problem
+from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.accounts import find_account
 from ingest_api.services import Services
 from ingest_api.transfers import decoded

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from ingest_api.aliases.pins import request_digest
 from ingest_api.aliases.service import names_an_alias
+from ingest_api.http.advice import ADVICE
 from ingest_api.http.bodies import TransferBody, decode_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import IF_MATCH, require_match, tagged
@@ -21,7 +22,7 @@ from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond, take_tokens
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.rights import Action
-from ingest_api.problems import ADVICE, Fault, Problem, field_problem
+from ingest_api.problems import Fault, Problem, field_problem
 from ingest_api.reads.accounts import known_account
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.schedules.ordering import changed, ordered, request_of, require_start_ahead

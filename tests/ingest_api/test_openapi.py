@@ -13,8 +13,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from ingest_api import health
 from ingest_api.app import HOT_OPERATIONS, NOUNS, PREFIX
 from ingest_api.http import documents
+from ingest_api.http.advice import ADVICE
 from ingest_api.identity.oauth import routes as oauth
-from ingest_api.problems import ADVICE, STATUS, Fault
+from ingest_api.problems import STATUS, Fault
 from payments.money import AmountProblem
 from payments.rejections import Reason
 

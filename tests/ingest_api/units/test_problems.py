@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from ingest_api.http.advice import ADVICE
 from ingest_api.http.bodies import parse_amount
 from ingest_api.http.call import Answer
 from ingest_api.http.resources import ProblemBody
 from ingest_api.problems import (
-    ADVICE,
     PROBLEM_JSON,
     STATUS,
     Code,
