@@ -1,6 +1,7 @@
 """The command `millrace`. Each sub-command stands in a module of its own and is imported when it runs (--help: 0.2 s).
 
-Exit codes: 0 done, 1 failed (the message says what to do), 2 wrong usage, 3 nothing runs, 4 something keeps crashing.
+Exit codes: 0 done, 1 failed (the message says what to do), 2 wrong usage, 3 nothing runs, 4 something keeps crashing,
+5 a payment may or may not have been taken.
 """
 
 from pathlib import Path
@@ -13,22 +14,22 @@ from millrace.identity.app import clients, keys, users
 from millrace.personal_data.app import app as personal_data
 from millrace.quarantine.app import app as quarantine
 from millrace.reconciliation.app import app as reconciliation
+from millrace.remote import app as remote
 from millrace.rules.app import app as rules
 from millrace.schedules.app import app as schedules
 from millrace.screening.app import app as screening
 from millrace.statements.app import app as statements
 from millrace.statements.app import files as statement_files
 
-EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING, EXIT_ALARM = 1, 2, 3, 4
+EXIT_FAILED, EXIT_USAGE, EXIT_NOT_RUNNING, EXIT_ALARM, EXIT_UNKNOWN = 1, 2, 3, 4, 5
 
 app = typer.Typer(
     name="millrace",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="An exactly-once payment pipeline on Kafka: HTTP in, double-entry ledger out.",
-    epilog="Exit codes: 0 done; 1 failed, the message says what to do; 2 wrong usage; 3 nothing runs here;"
-    " 4 runs, but a service keeps crashing.",
+    epilog="Exit codes: 0 done; 1 failed, the message says what to do; 2 wrong usage; 3 nothing runs here, or answers;"
+    " 4 runs, but a service keeps crashing; 5 a payment may have been taken, the message says how to find out.",
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -177,7 +178,7 @@ def drift(
     every_s: Annotated[int, typer.Option("--every", min=1, help="Seconds between looks.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the balances in Postgres with the ledger, again and again (`millrace watch` does so all the time)."""
+    """Compare the balances in Postgres with the ledger, again and again (`millrace watchdog` does so all the time)."""
     from millrace.replay.command import run_drift
 
     run_drift(once=once, every_s=every_s, as_json=as_json)
@@ -303,7 +304,7 @@ def stripe(
 
 
 @app.command()
-def watch() -> None:
+def watchdog() -> None:
     """Run the watch in the foreground: alarms for drift, hanging transactions and readers that stand still."""
     from millrace.commands.services import run_watch
 
@@ -326,9 +327,11 @@ def hanging(
 
 
 for name, commands in {
+    "accounts": remote.accounts,
     "archive": archive,
     "clients": clients,
     "keys": keys,
+    "payments": remote.payments,
     "personal-data": personal_data,
     "quarantine": quarantine,
     "recon": reconciliation,
@@ -338,7 +341,7 @@ for name, commands in {
     "users": users,
 }.items():
     app.add_typer(commands, name=name)
-for commands in (schedules, statements):
+for commands in (schedules, statements, remote.commands):
     app.add_typer(commands)
 
 

@@ -99,7 +99,7 @@ def _gateway(settings: Settings) -> Iterator[Service]:
 
 
 def _watch(_: Settings) -> Iterator[Service]:
-    yield Service(name="watch", argv=_millrace("watch"), group="watch")
+    yield Service(name="watch", argv=_millrace("watchdog"), group="watch")
 
 
 PIPELINE: tuple[ServicesOf, ...] = (

@@ -1,4 +1,4 @@
-"""`millrace watch`: raises the alarm when readers stand still, a transaction hangs, Postgres drifts from the ledger, or
+"""`millrace watchdog`: raises the alarm when readers stand still, a transaction hangs, Postgres drifts from the ledger,
 a record waits in quarantine, or retention comes too near to what is not archived yet.
 
 Reads brokers, and asks the watchers beside it; writes `<home>/alarms.json` (empty list = quiet), which

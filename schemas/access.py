@@ -190,7 +190,7 @@ ARCHIVE = Principal(
 )
 WATCH = Principal(
     "millrace-watch",
-    "`millrace watch`",
+    "`millrace watchdog`",
     (
         *_read("stalled readers, hanging transactions, drift", *CATALOGUE),
         *_TRANSACTIONS_SEEN,

@@ -10,10 +10,17 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from millrace.client.requests import Amount, Ask, amount_text, given
+from millrace.client.calls import Calls
+from millrace.client.exchange import Flow
+from millrace.client.faults import InvalidRequest
+from millrace.client.models.money import BatchReceipt
+from millrace.client.requests import Amount, Ask, Route, amount_text, given
 
 LINES_MAX: Final = 10_000
 BYTES_MAX: Final = 8 * 1024 * 1024
+_ROUTE: Final = Route("POST", "/v1/transfers:batch", repeats=True)
+"""Each line has its own key."""
+
 Line: TypeAlias = dict[str, Any]
 """What `transfer_line`, `deposit_line` or `account_line` answers, or a JSON object of the same form."""
 
@@ -65,8 +72,15 @@ class Batch:
         """How many lines of the stream are behind when this batch is."""
         return self.first + len(self.encoded) - 1
 
-    def ask(self) -> Ask:
-        return Ask(body=b"\n".join(self.encoded), headers={"Prefer": "return=representation"})
+    def flow(self, calls: Calls) -> Flow[BatchReceipt]:
+        """Send it. A batch without one good line is answered as a receipt, too. Raises ClientError."""
+        ask = Ask(body=b"\n".join(self.encoded), headers={"Prefer": "return=representation"})
+        try:
+            return (yield from calls.flow(_ROUTE, ask, BatchReceipt))
+        except InvalidRequest as problem:
+            if problem.code != "batch_refused":
+                raise
+            return msgspec.convert({"positions": [], **problem.members}, BatchReceipt)
 
 
 class _Cutter:

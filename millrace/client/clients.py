@@ -22,7 +22,6 @@ from millrace.client.faults import ClientError
 from millrace.client.models.money import BatchReceipt
 from millrace.client.requests import Ask, Route
 from millrace.client.resources import Resources
-from millrace.client.resources.transfers import BATCH
 from millrace.client.retries import RetryPolicy
 
 T = TypeVar("T")
@@ -102,7 +101,7 @@ class Client(_Client[BlockingCaller]):
         batches answered before are taken, and all lines may be sent again with the same keys.
         """
         for batch in batches_of(lines, batch_lines):
-            yield batch, self.run(self.calls.flow(BATCH, batch.ask(), BatchReceipt))
+            yield batch, self.run(batch.flow(self.calls))
 
     def run(self, flow: Flow[T]) -> T:
         """Take the steps of a flow."""
@@ -194,7 +193,7 @@ class AsyncClient(_Client[AwaitingCaller]):
         batches answered before are taken, and all lines may be sent again with the same keys.
         """
         async for batch in batches_of_async(lines, batch_lines):
-            yield batch, await self.run(self.calls.flow(BATCH, batch.ask(), BatchReceipt))
+            yield batch, await self.run(batch.flow(self.calls))
 
     async def run(self, flow: Flow[T]) -> T:
         """Take the steps of a flow."""

@@ -1,4 +1,4 @@
-"""The drift watcher as part of `millrace watch`: looks again and again, and leaves alarms and a metric.
+"""The drift watcher as part of `millrace watchdog`: looks again and again, and leaves alarms and a metric.
 
 Looks in a thread of its own, since a look at a large ledger takes longer than the watch may stand still; the watch asks
 it for alarms, and ends with an error should the thread have ended. Writes `<home>/metrics.prom` after each look

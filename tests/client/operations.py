@@ -93,4 +93,7 @@ class Document:
             return {name: self.sample(schema["properties"][name], with_optional=with_optional) for name in wanted}
         if schema.get("type") == "array":
             return [self.sample(schema["items"], with_optional=with_optional)]
-        return {"integer": 7, "boolean": True, "object": {"a": 1}, "null": None}.get(schema.get("type", ""), "text")
+        if schema.get("type") == "object":
+            values = schema.get("additionalProperties")
+            return {"a": self.sample(values, with_optional=with_optional) if isinstance(values, dict) else 1}
+        return {"integer": 7, "boolean": True, "null": None}.get(schema.get("type", ""), "text")

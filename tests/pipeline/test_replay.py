@@ -33,7 +33,7 @@ def millrace(stage: LocalEnvironment, *arguments: str, expect: int = 0) -> Any:
 
 
 def test_an_operator_replays_and_is_told_of_drift(stage: LocalEnvironment) -> None:
-    worker, sink, watch = (Slot(stage, command) for command in ("worker", "sink", "watch"))
+    worker, sink, watch = (Slot(stage, command) for command in ("worker", "sink", "watchdog"))
     with ended_afterwards(worker, sink, watch):
         traffic = Traffic(stage, seed=5)
         traffic.open_accounts()

@@ -1,6 +1,8 @@
-"""Public events and their webhooks."""
+"""Public events, their webhooks, and what users are told."""
 
 from typing import Any
+
+import msgspec
 
 from millrace.client.models.model import Model
 
@@ -60,3 +62,50 @@ class Delivery(Model, kw_only=True):
     next_attempt_at: str | None = None
     ended_at: str | None = None
     tries: list[DeliveryAttempt] | None = None
+
+
+class QuietHours(Model, kw_only=True):
+    """Nothing is sent from one time to the other; security notices are."""
+
+    from_: str = msgspec.field(name="from")
+    until: str
+
+
+class Preferences(Model, kw_only=True):
+    """What is in force: for each kind when each channel tells of it. `always` come by e-mail at once."""
+
+    language: str
+    zone: str
+    quiet_hours: QuietHours | None = None
+    summary_at: str
+    notices: dict[str, dict[str, str]]
+    always: list[str]
+
+
+class Device(Model, kw_only=True):
+    """A device that push goes to. Its token is never shown."""
+
+    id: str
+    since: str
+
+
+class DeviceList(Model, kw_only=True):
+    """The caller's devices, the first first."""
+
+    items: list[Device]
+
+
+class Notice(Model, kw_only=True):
+    """One thing that a user was told, or is to be told, on one channel."""
+
+    id: str
+    user: str
+    kind: str
+    channel: str
+    status: str
+    about: str
+    happened_at: str
+    attempts: int
+    failure: str | None = None
+    due_at: str | None = None
+    ended_at: str | None = None

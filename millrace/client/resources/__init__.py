@@ -9,6 +9,7 @@ from millrace.client.resources.commerce import Banks, Checkouts, Orders, Payouts
 from millrace.client.resources.disputes import Disputes, Receivables
 from millrace.client.resources.holds import Holds
 from millrace.client.resources.ledger import FxQuotes, Journals
+from millrace.client.resources.notifications import Notifications
 from millrace.client.resources.operations import Audit, Quarantine, Reviews, Screening
 from millrace.client.resources.people import ApiKeys, Auth, Users
 from millrace.client.resources.plans import Aliases, Schedules
@@ -39,6 +40,7 @@ class Resources(Generic[C]):
         self.banks = Banks(caller)
         self.events = Events(caller)
         self.webhook_endpoints = WebhookEndpoints(caller)
+        self.notifications = Notifications(caller)
         self.quarantine = Quarantine(caller)
         self.reviews = Reviews(caller)
         self.screening = Screening(caller)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from millrace.client.endpoints import C, Resource, endpoint, listing
+from millrace.client.endpoints import C, Page, Resource, endpoint, listing, steps
+from millrace.client.exchange import Flow
 from millrace.client.models.told import Delivery, Endpoint, EndpointList, Event
 from millrace.client.requests import Ask, given
 
@@ -26,6 +27,18 @@ class Events(Resource[C]):
         keep `.cursor` to go on after a restart: events of the page that was being read come again, with the same ids.
         """
         return Ask(query=given(type=type, object=object, account=account, order=order, limit=limit, cursor=cursor))
+
+    @steps
+    def cursor_before_latest(
+        self, count: int, *, type: str | None = None, object: str | None = None, account: str | None = None
+    ) -> Flow[str | None]:
+        """Where the latest `count` (0 to 499) begin: `list(cursor=…)` shows them first, and `.following()` what comes
+        then. None where there are no more than these.
+        """
+        asked = Events.list
+        query = given(type=type, object=object, account=account, order="newest", limit=count + 1)
+        page = yield from self.caller.calls.flow(asked.route, Ask(query=query), Page[Event])
+        return page.next_cursor
 
     @endpoint("GET /v1/events/{event_id}", Event)
     def get(self, event_id: str) -> Ask:

@@ -8,10 +8,7 @@ from millrace.client.exchange import Flow, Pause
 from millrace.client.faults import NotFinal
 from millrace.client.models.money import Payment, PaymentState
 from millrace.client.models.operations import RiskVerdict
-from millrace.client.requests import Amount, Ask, Moment, Route, amount_text, given
-
-BATCH: Final = Route("POST", "/v1/transfers:batch", repeats=True)
-"""Each line has its own key."""
+from millrace.client.requests import Amount, Ask, Moment, amount_text, given
 
 _LOOK_FIRST_S: Final = 0.1
 _LOOK_MAX_S: Final = 2.0
