@@ -12,7 +12,7 @@ from typing import Final
 
 import psycopg
 
-from schemas.psp_events import HINT_LIFE
+from schemas.tables.psp_events import HINT_LIFE
 
 log = logging.getLogger("millrace.connectors")
 

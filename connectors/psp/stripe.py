@@ -24,7 +24,7 @@ from connectors.psp.stripe_answers import (
     unreadable,
 )
 from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, Decline, Outcome
-from schemas.psp_events import REQUEST_ID
+from schemas.tables.psp_events import REQUEST_ID
 
 CONNECT_TIMEOUT_S: Final = 5.0
 ORDER_ID = "millrace_payment_order_id"

@@ -22,7 +22,7 @@ from connectors.webhooks.retries import (
 )
 from connectors.webhooks.sending import CALL_TIMEOUT_S, GONE, Outcome
 from runtime.personal_data.sealing import WrappedKey
-from schemas.webhooks import DeliveryStatus, DisabledReason, EndpointStatus
+from schemas.tables.webhooks import DeliveryStatus, DisabledReason, EndpointStatus
 
 Connection = psycopg.AsyncConnection[DictRow]
 

@@ -18,7 +18,7 @@ from payments.identifiers import format_id
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.personal_data.keyring import Keyring
 from runtime.personal_data.sealing import unwrap
-from schemas.webhooks import EVENT
+from schemas.tables.webhooks import EVENT
 
 POLL_S: Final = 0.2
 """How often what is due is looked for while no call ends: an idle look is one probe of an index per endpoint."""

@@ -9,7 +9,7 @@ import stripe
 from ingest_api.problems import Fault, Problem
 from ingest_api.reads.migrated import MigratedDatabase
 from runtime.settings import Settings
-from schemas.psp_events import REQUEST_ID
+from schemas.tables.psp_events import REQUEST_ID
 
 PACKAGE: Final = "ingest_api.psp_webhooks"
 STRIPE: Final = "stripe"

@@ -21,7 +21,7 @@ from ingest_api.public_events.shown import EventPage
 from ingest_api.reads.accounts import known_account
 from ingest_api.services import Services
 from payments.identifiers import parse_id
-from schemas.webhooks import EVENT, EVENTS_KEPT, Payload
+from schemas.tables.webhooks import EVENT, EVENTS_KEPT, Payload
 
 router = APIRouter(tags=["events"])
 

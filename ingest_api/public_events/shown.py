@@ -2,7 +2,7 @@
 
 import msgspec
 
-from schemas.webhooks import Payload
+from schemas.tables.webhooks import Payload
 
 
 class EventPage(msgspec.Struct):

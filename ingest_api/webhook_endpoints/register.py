@@ -20,7 +20,7 @@ from runtime.personal_data.keyring import Keyring
 from runtime.personal_data.rows import Connection
 from runtime.personal_data.sealing import wrap
 from runtime.settings import Settings
-from schemas.webhooks import (
+from schemas.tables.webhooks import (
     ENDPOINT,
     PREVIOUS_SECRET_VALID,
     SECRET_BYTES,

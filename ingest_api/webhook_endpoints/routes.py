@@ -32,7 +32,7 @@ from ingest_api.webhook_endpoints.shown import (
     shown_page,
 )
 from payments.identifiers import parse_id
-from schemas.webhooks import DELIVERY, ENDPOINT, DeliveryStatus, EndpointStatus
+from schemas.tables.webhooks import DELIVERY, ENDPOINT, DeliveryStatus, EndpointStatus
 
 router = APIRouter(tags=["webhooks"])
 

@@ -8,7 +8,7 @@ import msgspec
 from ingest_api.http.resources import rfc3339
 from ingest_api.public_events.places import encode_place
 from payments.identifiers import format_id
-from schemas.webhooks import DELIVERY, ENDPOINT, EVENT
+from schemas.tables.webhooks import DELIVERY, ENDPOINT, EVENT
 
 URL_CHARS_MAX: Final = 2_048
 DESCRIPTION_CHARS_MAX: Final = 200

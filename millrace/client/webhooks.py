@@ -15,7 +15,7 @@ import msgspec
 from connectors.webhooks.signing import signature
 from millrace.client.faults import SignatureMismatch
 from millrace.client.models.told import Event
-from schemas.webhooks import SECRET_PREFIX
+from schemas.tables.webhooks import SECRET_PREFIX
 
 TOLERANCE_S: Final = 300
 """How old, or how far in the future, a delivery may be: what was recorded can't be played back later."""

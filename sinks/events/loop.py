@@ -18,7 +18,7 @@ from payments.identifiers import ACCOUNT, NIL, derive_consequence_id, is_system,
 from payments.money import format_minor
 from runtime.exactly_once.failpoints import Failpoints
 from schemas.events.codec import decode_event
-from schemas.webhooks import payload_of
+from schemas.tables.webhooks import payload_of
 from sinks.events.storing import PublicEvent, store
 from sinks.topic_sink import Positions, RecordBatch, claim_positions
 

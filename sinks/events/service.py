@@ -12,8 +12,8 @@ from psycopg import Connection
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.settings import Settings
 from schemas.access import EVENTS_SINK_GROUP
+from schemas.tables.webhooks import EVENTS_KEPT
 from schemas.topics import EVENTS
-from schemas.webhooks import EVENTS_KEPT
 from sinks.events.loop import BATCH_RECORDS, IDLE_POLL_MS, POSITIONS, Told, flush_batch, is_shown, told_of
 from sinks.events.storing import forget
 from sinks.topic_sink import RecordBatch, TopicSink, load_positions, next_batch, run_until_told

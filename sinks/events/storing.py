@@ -12,7 +12,7 @@ from uuid import UUID
 
 from psycopg import Connection, Cursor
 
-from schemas.webhooks import EndpointStatus
+from schemas.tables.webhooks import EndpointStatus
 
 _TAKE_POSITIONS: Final = """
 UPDATE event_feed SET next_position = next_position + %s RETURNING next_position - %s"""

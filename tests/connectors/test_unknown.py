@@ -20,7 +20,7 @@ from connectors.contract import Answer
 from connectors.psp.stripe import StripeProvider
 from connectors.sandbox.faults import FaultKind
 from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, Decline, Outcome
-from schemas.psp_events import REQUEST_ID
+from schemas.tables.psp_events import REQUEST_ID
 from tests.connectors.requests import HOUR_US, about, authorisation, charge, now_us, request_of
 from tests.connectors.sandbox_process import API_KEY, SandboxProcess, running_sandbox
 from tests.support.side_by_side import by_night

@@ -13,7 +13,7 @@ from connectors.sandbox.faults import FaultKind
 from runtime.exactly_once.failpoints import CYCLE_NAMES
 from schemas.codec.connectors import ConnectorOperation, Decline, Outcome, decode_request, encode_request
 from schemas.partitioning import shard_of
-from schemas.psp_events import REQUEST_ID
+from schemas.tables.psp_events import REQUEST_ID
 from tests.connectors.loop.world import EXIT_CRASHED, SHARDS, World, per_request
 from tests.connectors.requests import HOUR_US, charge, now_us, request_of
 from tests.support.side_by_side import sampled

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.sandbox.faults import FaultKind
 from schemas.codec.connectors import ConnectorResult, Outcome
-from schemas.psp_events import REQUEST_ID
+from schemas.tables.psp_events import REQUEST_ID
 from tests.connectors.loop.world import World, per_request
 from tests.connectors.requests import charge
 from tests.support.side_by_side import by_night

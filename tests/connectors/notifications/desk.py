@@ -26,7 +26,7 @@ from runtime.personal_data.personal import Personal
 from runtime.personal_data.store import PersonalData
 from runtime.settings import Settings
 from schemas.notifications import DEVICE_FIELD, EMAIL_FIELD, PHONE_FIELD, PREFERENCES_FIELD
-from schemas.webhooks import payload_of
+from schemas.tables.webhooks import payload_of
 from sinks.events.storing import PublicEvent, store
 from tests.connectors.notifications.mailbox import Mailbox
 from tests.connectors.notifications.providers import Providers

@@ -17,7 +17,7 @@ from payments.identifiers import PAYMENT, format_id
 from runtime.personal_data.keyring import Keyring
 from runtime.personal_data.sealing import wrap
 from runtime.settings import Settings
-from schemas.webhooks import EVENT, payload_of
+from schemas.tables.webhooks import EVENT, payload_of
 from sinks.events.storing import PublicEvent, store
 
 SECRET = b"\x5e" * 32

@@ -21,7 +21,7 @@ from payments.items.details import OrderStatus, PaymentOrder, ProviderRequest
 from payments.movements.instructions import Envelope, Instruction, Order, PayOut, PlaceCheckout, RefundOrder
 from payments.terms.providers import clearing_of
 from schemas.codec.instructions import encode_instruction
-from schemas.psp_events import REQUEST_ID
+from schemas.tables.psp_events import REQUEST_ID
 from tests.faults.commerce.environment import WithProvider
 from tests.faults.load import CURRENCY, Load
 from tests.support.ledger_reader import LedgerReader

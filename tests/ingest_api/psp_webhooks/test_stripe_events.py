@@ -9,7 +9,7 @@ import pytest
 
 from connectors.hints import Hints
 from connectors.sandbox.webhooks import signature
-from schemas.psp_events import REQUEST_ID
+from schemas.tables.psp_events import REQUEST_ID
 from tests.ingest_api.owners.world import World
 from tests.ingest_api.psp_webhooks.conftest import BEFORE, SECRET
 

@@ -6,7 +6,7 @@ import psycopg
 
 from payments.events.event import Event, EventType
 from payments.identifiers import PAYMENT, format_id
-from schemas.webhooks import DELIVERY, ENDPOINT, EVENT
+from schemas.tables.webhooks import DELIVERY, ENDPOINT, EVENT
 from sinks.events.loop import public_event
 from sinks.events.storing import PublicEvent, store
 from tests.ingest_api.owners.world import Caller, World

@@ -6,7 +6,7 @@ import msgspec
 
 from payments.events.event import EventType
 from payments.identifiers import ACCOUNT, format_id
-from schemas.webhooks import EVENT
+from schemas.tables.webhooks import EVENT
 from tests.ingest_api.owners.world import Caller, World
 from tests.ingest_api.webhooks.hooks import happen, posted
 

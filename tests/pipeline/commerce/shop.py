@@ -31,7 +31,7 @@ from schemas import topics
 from schemas.codec.commands import encode_command
 from schemas.codec.instructions import encode_instruction
 from schemas.partitioning import shard_of
-from schemas.psp_events import REQUEST_ID
+from schemas.tables.psp_events import REQUEST_ID
 from tests.connectors.sandbox_process import SandboxProcess
 from tests.pipeline.conftest import assert_clean
 from tests.pipeline.slots import Slot, ended_afterwards

@@ -20,7 +20,7 @@ from payments.events.event import Event, EventType
 from payments.identifiers import ACCOUNT, PAYMENT, format_id, system_account
 from runtime.settings import Settings
 from schemas.events.codec import EventId, encode_event
-from schemas.webhooks import EVENT
+from schemas.tables.webhooks import EVENT
 from sinks.events.loop import public_event
 from sinks.events.service import EventsSink
 from sinks.events.storing import forget, store
