@@ -21,6 +21,8 @@ from ingest_api.audit_log.calls import AuditedCalls
 from ingest_api.cases import routes as cases
 from ingest_api.cash import routes as cash
 from ingest_api.commerce import routes as commerce
+from ingest_api.discovery import routes as discovery
+from ingest_api.discovery.eureka import routes as eureka
 from ingest_api.disputes import routes as disputes
 from ingest_api.external_banks import routes as external_banks
 from ingest_api.fx import routes as fx
@@ -37,6 +39,8 @@ from ingest_api.identity.oauth import routes as oauth
 from ingest_api.identity.second_factor import routes as second_factor
 from ingest_api.identity.sessions import routes as sessions
 from ingest_api.journals import routes as journals
+from ingest_api.metrics import routes as metrics
+from ingest_api.metrics.measured import Measured
 from ingest_api.owners import routes as owners
 from ingest_api.people import routes as people
 from ingest_api.preferences import routes as preferences
@@ -94,6 +98,7 @@ NOUNS = (
     psp_webhooks,
     audit_log,
     api_keys,
+    discovery,
 )
 """What has routes, under the prefix and without it, in the order of the documents."""
 
@@ -106,7 +111,8 @@ def make_app(services: Services) -> Application:
     app = make_fastapi()
     app.state.services = services
     hot = HotRoutes(app, services, HOT_OPERATIONS)
-    door = MachineDoor(AuditedCalls(hot, services.audit, services.tokens, HOT_OPERATIONS.keys()), services)
+    audited = AuditedCalls(hot, services.audit, services.tokens, HOT_OPERATIONS.keys())
+    door = MachineDoor(Measured(audited, services.figures, HOT_OPERATIONS.keys()), services)
     origins = services.settings.api_cors_origins
     return Edge(with_origins(door, origins), origins)
 
@@ -128,7 +134,9 @@ def make_fastapi() -> FastAPI:
         app.include_router(noun.router, prefix=PREFIX)
         app.include_router(noun.router, include_in_schema=False)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(schema_registry.router)
+    app.include_router(eureka.router)
     app.include_router(oauth.published)
     app.add_exception_handler(HTTPException, _framework_problem)
     app.add_exception_handler(RequestValidationError, _parameter_problem)

@@ -1,4 +1,6 @@
-"""Liveness and readiness: `livez` says that the loop turns, `readyz` that commands and reads can be served."""
+"""Start, liveness and readiness: `startupz` and `livez` say that the loop turns, `readyz` that commands and reads can
+be served.
+"""
 
 from fastapi import APIRouter, Request, Response
 
@@ -31,6 +33,12 @@ async def _ready(services: Services, call: Call) -> Answer:
 @router.get("/livez", **describe_check("Does the process answer", (200,)))
 async def get_livez(request: Request) -> Response:
     """Always 200 while the process answers."""
+    return await respond(request, _live)
+
+
+@router.get("/startupz", **describe_check("Has the process started", (200,)))
+async def get_startupz(request: Request) -> Response:
+    """200 from the first answer on: nothing is answered before the topics are there and the replies are followed."""
     return await respond(request, _live)
 
 

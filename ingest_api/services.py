@@ -14,6 +14,7 @@ from ingest_api.http.rate_limit import ClientRateLimit
 from ingest_api.identity.machines.machines import Machines
 from ingest_api.identity.service import Identity
 from ingest_api.identity.tokens import TokenVerifier
+from ingest_api.metrics.figures import Figures
 from ingest_api.owners.access import Access
 from ingest_api.owners.register import OwnerRegister
 from ingest_api.people.service import People
@@ -60,6 +61,7 @@ class Services:
     listener: ReplyListener
     publisher: Publisher
     submission: Submission
+    figures: Figures
     screening: Screening
     risk_keys: RiskKeys
 
@@ -101,6 +103,7 @@ class Services:
             ReplyListener(settings, waiting.resolve),
             publisher,
             submission,
+            Figures(waiting, publisher),
             Screening.of(settings, submission),
             RiskKeys.of(settings),
         )

@@ -37,6 +37,8 @@ NOT_ASKED_BY_RESOURCES = {
     "* /v1/notifications/unsubscribe/{token}": "the link in an e-mail",
     "GET /livez": "for whoever starts the process",
     "GET /readyz": "for whoever sends it calls",
+    "GET /startupz": "for whoever starts the process",
+    "GET /metrics": "for whoever watches it",
     "GET /.well-known/*": "for whoever verifies tokens",
 }
 

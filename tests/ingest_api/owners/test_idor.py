@@ -159,6 +159,8 @@ NAME_NOTHING: dict[Route, str] = {
     ("GET", "/livez"): "for everybody",
     ("POST", "/v1/psp/{psp}/webhooks"): "signed by a provider; names no user",
     ("GET", "/readyz"): "for everybody",
+    ("GET", "/startupz"): "for everybody",
+    ("GET", "/metrics"): "for everybody on the operator's network: counts by route",
     ("POST", "/v1/fx/quotes"): "quotes to the caller",
     ("POST", "/v1/payments"): "pays others with the caller's card",
     ("POST", "/v1/order"): "orders from others, and is the caller's own",

@@ -1,0 +1,1 @@
+"""What one API process has answered and holds now, for Prometheus."""
