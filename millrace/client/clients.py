@@ -130,6 +130,8 @@ class Client(_Client[BlockingCaller]):
                     self.run(self.calls.tokens.renewal(stale, with_second_factor=second))
             case AskCode():
                 code = self._code_callback()
+                if inspect.iscoroutine(code):
+                    code.close()
                 if inspect.isawaitable(code):
                     raise TypeError("otp answers an awaitable: take AsyncClient, or a callback that answers text")
                 return code

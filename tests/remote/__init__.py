@@ -1,0 +1,1 @@
+"""Commands over HTTP: who calls, what is printed, how a load goes on after a kill."""
