@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from connectors.attempt import attempt, next_attempt
 from connectors.banks.calls import BankCalls
-from connectors.banks.register import Bank, Credentials
+from connectors.banks.register import Bank, Credentials, Question
 from connectors.banks.rest import RestBanks
 from connectors.contract import Answer
 from connectors.sandbox.faults import FaultKind
@@ -22,6 +22,7 @@ from connectors.webhooks.addresses import GuardedNetwork
 from payments.commerce.bank_accounts import BankAccount
 from runtime.personal_data.personal import Personal
 from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, Decline, Outcome
+from schemas.tables.bank_verifications import Finding, ToldBank
 from tests.connectors.banks.bank_process import SECRET, BankProcess, running_bank
 from tests.connectors.requests import now_us
 
@@ -38,12 +39,21 @@ class Known:
     def __init__(self, url: str, secret: str = SECRET) -> None:
         self._bank = Bank(url, Credentials("millrace", secret))
         self.number_known: Personal | None = Personal(IBAN)
+        self.to_compare: ToldBank | None = None
+        self.findings: list[Finding] = []
 
     async def bank(self, bank: bytes) -> Bank | None:
         return self._bank if bank == BANK else None
 
     async def number(self, account: bytes) -> Personal | None:
         return self.number_known if account == LINK else None
+
+    async def told(self, question: Question) -> ToldBank | None:
+        return self.to_compare if question.account == LINK else None
+
+    async def answered(self, question: Question, finding: Finding) -> None:
+        assert question.bank == BANK
+        self.findings.append(finding)
 
     async def close(self) -> None: ...
 
@@ -207,3 +217,27 @@ async def test_wrong_credentials_are_no_outcome_of_the_transfer(bank: BankProces
     answer = await stranger.payout(asked())
     await stranger.close()
     assert (answer.outcome, answer.provider_code) == (Outcome.UNKNOWN, "no_access_token")
+
+
+async def test_a_code_of_the_bank_says_once_whose_the_account_is(
+    banks: RestBanks, bank: BankProcess, known: Known
+) -> None:
+    bank.tell("accounts", number=IBAN, holder="Anna Kowalska")
+    codes = [bank.tell("codes", number=IBAN)["code"] for _ in range(2)]
+    first, second, third, fourth = (Question(bytes([n]) * 16, b"\x03" * 16, LINK, BANK) for n in range(4))
+    known.to_compare = ToldBank("anna kowalska", codes[0])
+    bank.fault(FaultKind.RESET_AFTER, path="/accounts/verify")
+    await banks.verify(first)
+    await banks.verify(first)  # the bank had answered: under the same key it answers the same
+    await banks.verify(second)  # and the code is used
+    known.to_compare = ToldBank("Otto Kowalski", codes[1])
+    await banks.verify(third)
+    known.number_known = None
+    await banks.verify(fourth)
+    assert known.findings == [
+        Finding.UNANSWERED,
+        Finding.MATCH,
+        Finding.REFUSED,
+        Finding.NO_MATCH,
+        Finding.UNANSWERED,
+    ]
