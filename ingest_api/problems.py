@@ -14,6 +14,7 @@ from ingest_api.http.advice import ADVICE
 from ingest_api.http.call import Answer
 from payments.money import AmountProblem
 from payments.rejections import Reason
+from runtime.log_lines import redacted
 
 PROBLEM_JSON = b"application/problem+json"
 
@@ -75,6 +76,17 @@ class Fault(StrEnum):
     CASE_BUSY = "quarantine_case_busy"
     CASE_UNDECIDABLE = "quarantine_case_undecidable"
     CASE_DECIDED = "quarantine_case_decided"
+    BREAK_UNKNOWN = "break_not_found"
+    BREAK_STATUS = "break_status"
+    SECOND_PERSON = "second_person_needed"
+    PERIOD_SIGNED = "period_signed_off"
+    ADJUSTMENT_INVALID = "adjustment_invalid"
+    ATTACHMENT_TOO_LARGE = "attachment_too_large"
+    ATTACHMENTS_TOO_MANY = "too_many_attachments"
+    RECONCILIATION_RULES = "reconciliation_rules_invalid"
+    RECONCILIATION_UNKNOWN = "reconciliation_not_found"
+    RUN_OUTDATED = "run_outdated"
+    PROPOSALS_WAITING = "proposals_waiting"
     ALIAS_UNKNOWN = "alias_not_found"
     ALIAS_TAKEN = "alias_taken"
     USER_ERASED = "user_erased"
@@ -92,6 +104,7 @@ class Fault(StrEnum):
     USER_TAKEN = "user_taken"
     BANK_ACCOUNT_UNKNOWN = "bank_account_not_found"
     NOTICE_UNKNOWN = "notice_not_found"
+    DISPUTE_NEEDS_OPERATOR = "dispute_needs_operator"
     DEVICE_UNKNOWN = "device_not_found"
     DEVICES_TOO_MANY = "too_many_devices"
     BANK_ACCOUNT_UNVERIFIED = "bank_account_unverified"
@@ -174,6 +187,17 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.CASE_BUSY: (409, "The case is being redriven"),
     Fault.CASE_UNDECIDABLE: (422, "The record could not be decided"),
     Fault.CASE_DECIDED: (409, "The command was decided already"),
+    Fault.BREAK_UNKNOWN: (404, "No such break"),
+    Fault.BREAK_STATUS: (409, "The break's status does not allow it"),
+    Fault.SECOND_PERSON: (409, "A second person has to approve"),
+    Fault.PERIOD_SIGNED: (409, "The period is signed off"),
+    Fault.ADJUSTMENT_INVALID: (422, "The adjustment is not valid"),
+    Fault.ATTACHMENT_TOO_LARGE: (413, "The document is too large"),
+    Fault.ATTACHMENTS_TOO_MANY: (409, "Too many documents"),
+    Fault.RECONCILIATION_RULES: (422, "The rules are not valid"),
+    Fault.RECONCILIATION_UNKNOWN: (404, "No such file, line, run or sign-off"),
+    Fault.RUN_OUTDATED: (409, "A newer run has another result"),
+    Fault.PROPOSALS_WAITING: (409, "Adjustments wait for approval"),
     Fault.ALIAS_UNKNOWN: (404, "No such alias"),
     Fault.ALIAS_TAKEN: (409, "The alias is somebody else's"),
     Fault.USER_ERASED: (409, "The user was erased"),
@@ -191,6 +215,7 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.USER_TAKEN: (409, "The user name, address or number is taken"),
     Fault.BANK_ACCOUNT_UNKNOWN: (404, "No such linked bank account"),
     Fault.NOTICE_UNKNOWN: (404, "No such notice"),
+    Fault.DISPUTE_NEEDS_OPERATOR: (403, "An operator has to open this dispute"),
     Fault.DEVICE_UNKNOWN: (404, "No such device"),
     Fault.DEVICES_TOO_MANY: (409, "Too many devices"),
     Fault.BANK_ACCOUNT_UNVERIFIED: (422, "The bank account is not verified"),
@@ -287,6 +312,9 @@ class FieldError(NamedTuple):
     code: Code
     detail: str
 
+    def shown(self) -> dict[str, str]:
+        return {"pointer": redacted(self.pointer), "code": str(self.code), "detail": redacted(self.detail)}
+
 
 class Problem(Exception):
     """An answer that is not what the caller asked for."""
@@ -312,18 +340,21 @@ class Problem(Exception):
         return STATUS[self.code][0]
 
     def answer(self, instance: str, request_id: str) -> Answer:
-        """The problem document. `errorMessage` repeats `detail`: some clients read only that."""
+        """The problem document. `errorMessage` repeats `detail`: some clients read only that. What callers put into a
+        path or into the name of a field may be a card number or a token: error documents end up in logs.
+        """
         status, title = STATUS[self.code]
+        detail = redacted(self.detail)
         document = {
             "type": f"urn:millrace:problem:{self.code}",
             "title": title,
             "status": status,
-            "detail": self.detail,
-            "instance": instance,
+            "detail": detail,
+            "instance": redacted(instance),
             "code": str(self.code),
-            "errors": [error._asdict() for error in self.errors],
+            "errors": [error.shown() for error in self.errors],
             "request_id": request_id,
-            "errorMessage": self.detail,
+            "errorMessage": detail,
             **self.members,
         }
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in self.headers.items()]
