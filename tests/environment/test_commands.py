@@ -49,7 +49,8 @@ class Shell:
 def shell(tmp_path: Path) -> Iterator[Shell]:
     shell = Shell(tmp_path / "home", throw_away_settings(tmp_path / "home"))
     yield shell
-    shell.run("down", "--wipe")
+    if shell.home.exists():
+        shell.run("down", "--wipe")
 
 
 def test_the_life_of_an_environment(shell: Shell) -> None:
