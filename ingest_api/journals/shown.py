@@ -111,13 +111,19 @@ def asked_journal(body: JournalBody) -> Asked | FieldError:
     fault = description_fault(body.description) or text_fault(body.reason, MAX_CODE_CHARS, "/reason")
     if fault is not None:
         return fault
+    legs = asked_legs(body.legs)
+    return legs if isinstance(legs, FieldError) else Asked(legs, body.description, body.reason)
+
+
+def asked_legs(asked: Iterable[LegBody]) -> tuple[Posting, ...] | FieldError:
+    """Credits positive."""
     legs: list[Posting] = []
-    for index, leg in enumerate(body.legs):
+    for index, leg in enumerate(asked):
         posting = _posting(leg)
         if isinstance(posting, FieldError):
             return posting._replace(pointer=f"/legs/{index}{posting.pointer}")
         legs.append(posting)
-    return Asked(tuple(legs), body.description, body.reason)
+    return tuple(legs)
 
 
 def _posting(leg: LegBody) -> Posting | FieldError:

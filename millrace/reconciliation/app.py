@@ -139,3 +139,100 @@ def run(
     from millrace.reconciliation.running import run_run
 
     run_run(rules, cut_off=cut_off, first=first, last=last, by=by, as_json=as_json)
+
+
+@app.command()
+def breaks(
+    id_: Annotated[str, typer.Argument(metavar="[BREAK]", help="One break, with its lines and its trail.")] = "",
+    order: Annotated[str, typer.Option(help="`value`, the largest first, or `age`, the oldest first.")] = "value",
+    rules: Annotated[str, typer.Option(help="Only of this rule set.")] = "",
+    kind: Annotated[str, typer.Option("--type", help="Only of this type.")] = "",
+    status: Annotated[str, typer.Option(help="Of this status; by default all that are not dealt with.")] = "",
+    owner: Annotated[str, typer.Option(help="Only of this person.")] = "",
+    limit: Annotated[int, typer.Option("-n", "--lines", min=1, max=10_000, help="How many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List what does not tie, or look into one break."""
+    from millrace.reconciliation.desk import run_breaks
+    from reconciliation.breaks.reads import Wanted
+
+    if order not in {"value", "age"}:
+        raise typer.BadParameter("value or age", param_hint="--order")
+    run_breaks(id_, Wanted(order, rules, kind, status, owner), limit, as_json=as_json)
+
+
+@app.command()
+def propose(
+    id_: Annotated[str, typer.Argument(metavar="BREAK")],
+    because: Annotated[str, typer.Option(help="Why; it is kept.")],
+    kind: Annotated[str, typer.Option(help="adjust, write_off or explain.")],
+    reason_code: Annotated[str, typer.Option(help="PROVIDER_FEE, ROUNDING …")],
+    leg: Annotated[list[str] | None, typer.Option(help="debit:fees:1.00:EUR; of a journal, several times.")] = None,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Propose what to do about a break: a journal that balances, or an explanation. A second person approves it."""
+    from millrace.reconciliation.desk import Asked, run_resolve
+
+    if kind not in {"adjust", "write_off", "explain"}:
+        raise typer.BadParameter("adjust, write_off or explain", param_hint="--kind")
+    asked = Asked("propose", by, because, kind=kind, reason_code=reason_code, legs=tuple(leg or ()))
+    run_resolve(id_, asked, as_json=as_json)
+
+
+@app.command()
+def resolve(
+    id_: Annotated[str, typer.Argument(metavar="BREAK")],
+    action: Annotated[str, typer.Argument(help="approve, reject, withdraw, reopen, assign, comment or attach.")],
+    because: Annotated[str, typer.Option(help="Why; it is kept.")],
+    owner: Annotated[str, typer.Option(help="With assign: who deals with it.")] = "",
+    file: Annotated[Path | None, typer.Option(help="With attach.", exists=True, dir_okay=False)] = None,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Do something about a break. Who approves is never who proposed; an approved adjustment is posted at once."""
+    from millrace.reconciliation.desk import Asked, run_resolve
+
+    needs = {"assign": (owner, "--owner"), "attach": (file, "--file")}
+    if action not in {"assign", "comment", "attach", "approve", "reject", "withdraw", "reopen"}:
+        raise typer.BadParameter("none of the actions that --help names", param_hint="ACTION")
+    if action in needs and not needs[action][0]:
+        raise typer.BadParameter(f"{action} needs it", param_hint=needs[action][1])
+    run_resolve(id_, Asked(action, by, because, owner, attachment=file), as_json=as_json)
+
+
+@app.command()
+def post(as_json: AsJson = False) -> None:
+    """Send approved adjustments that are not in the ledger yet, and take over what it has said of the others."""
+    from millrace.reconciliation.desk import run_post
+
+    run_post(as_json=as_json)
+
+
+@app.command()
+def sign(
+    run: Annotated[str, typer.Argument(help="A run, or a rule set: its newest run.")] = "",
+    note: Annotated[str, typer.Option(help="What is signed with it.")] = "",
+    reopen: Annotated[str, typer.Option(help="Instead take this signature back.")] = "",
+    because: Annotated[str, typer.Option(help="With --reopen: why.")] = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Put a name under the result of a run: its days are locked."""
+    from millrace.reconciliation.desk import run_sign
+
+    if bool(reopen) != bool(because):
+        raise typer.BadParameter("--reopen and --because need each other", param_hint="--reopen")
+    run_sign(run, note=note, reopen=reopen, because=because, by=by, as_json=as_json)
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="report.csv, report.xlsx or report.pdf.", dir_okay=False)],
+    run: Annotated[str, typer.Argument(help="A run, or a rule set: its newest run.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write the report of a run: tie-out, match rate, breaks by value and age, and the lines behind them."""
+    from millrace.reconciliation.desk import run_report
+
+    run_report(run, out, as_json=as_json)

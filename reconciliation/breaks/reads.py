@@ -20,6 +20,10 @@ _PROPOSALS: Final = """
 SELECT proposal_id, kind, reason_code, because, legs, proposed_by, proposed_at, decision, decided_by, decided_at,
     journal_id, outcome
 FROM recon_proposals WHERE break_id = %s ORDER BY proposed_at, proposal_id"""
+_WAITING: Final = """
+SELECT break_id, proposal_id, kind, reason_code, because, legs, proposed_by, proposed_at, decision, decided_by,
+    decided_at, journal_id, outcome
+FROM recon_proposals WHERE decision = '' ORDER BY proposed_at, proposal_id LIMIT %s"""
 _ATTACHMENTS: Final = """
 SELECT attachment_id, name, media_type, encode(sha256, 'hex') AS sha256, octet_length(content) AS bytes, attached_by,
     attached_at
@@ -155,6 +159,11 @@ def proposals_of(connection: Connection, id_: UUID) -> list[Proposed]:
     """What was proposed, from the first one."""
     with connection.cursor(row_factory=class_row(Proposed)) as cursor:
         return cursor.execute(_PROPOSALS, (id_,)).fetchall()
+
+
+def waiting_proposals(connection: Connection, limit: int) -> list[tuple[UUID, Proposed]]:
+    """What waits for a second person, the oldest first, with its break."""
+    return [(row[0], Proposed(*row[1:])) for row in connection.execute(_WAITING, (limit,))]
 
 
 def attachments_of(connection: Connection, id_: UUID) -> list[Attachment]:

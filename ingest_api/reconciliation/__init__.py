@@ -1,0 +1,1 @@
+"""Reconciliation over HTTP, and its reports as files: `millrace recon` makes the same ones."""

@@ -1,0 +1,1 @@
+"""What a controller signs, as CSV, XLSX and PDF."""
