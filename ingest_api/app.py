@@ -48,6 +48,7 @@ from ingest_api.problems import Fault, FieldError, Problem
 from ingest_api.psp_webhooks import routes as psp_webhooks
 from ingest_api.public_events import routes as public_events
 from ingest_api.quarantine import routes as quarantine
+from ingest_api.reconciliation import routes as reconciliation
 from ingest_api.refunds import routes as refunds
 from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
@@ -91,6 +92,7 @@ NOUNS = (
     cases,
     risk,
     screening,
+    reconciliation,
     quarantine,
     public_events,
     webhook_endpoints,

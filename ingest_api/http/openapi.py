@@ -41,6 +41,9 @@ from ingest_api.preferences.shown import RESOURCES as PREFERENCE_RESOURCES
 from ingest_api.psp_webhooks.shown import RESOURCES as PSP_RESOURCES
 from ingest_api.public_events.shown import RESOURCES as EVENT_RESOURCES
 from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
+from ingest_api.reconciliation.bodies import RESOURCES as RECONCILIATION_BODIES
+from ingest_api.reconciliation.shown import RESOURCES as RECONCILIATION_RESOURCES
+from ingest_api.reconciliation.shown_breaks import RESOURCES as BREAK_RESOURCES
 from ingest_api.risk.shown import RESOURCES as RISK_RESOURCES
 from ingest_api.schedules.shown import RESOURCES as SCHEDULE_RESOURCES
 from ingest_api.screening.shown import RESOURCES as SCREENING_RESOURCES
@@ -231,6 +234,9 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             *WEBHOOK_RESOURCES,
             *EVENT_RESOURCES,
             *PSP_RESOURCES,
+            *RECONCILIATION_BODIES,
+            *RECONCILIATION_RESOURCES,
+            *BREAK_RESOURCES,
             *PREFERENCE_RESOURCES,
         ),
         ref_template=_REF,
