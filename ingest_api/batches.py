@@ -29,6 +29,7 @@ from ingest_api.http.openapi import describe, lines_schema, request_body
 from ingest_api.http.preferences import prefers_representation
 from ingest_api.http.resources import BatchReceipt, LineAccepted, LineRefusal, Position, encode
 from ingest_api.http.serving import NDJSON_MEDIA, admit, respond, take_tokens
+from ingest_api.identity.second_factor.step_up import is_for_two_factors, require_second_factor
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.access import Access
 from ingest_api.owners.rights import Action, by_scope, user_of
@@ -41,7 +42,7 @@ from ingest_api.services import Services
 from ingest_api.submission import record_headers
 from ingest_api.transfers import encoded_headers
 from payments.commands import Command, CommandKind
-from payments.identifiers import ACCOUNT, PAYMENT, derive_operation_id, format_id, shard_of_operation
+from payments.identifiers import ACCOUNT, PAYMENT, derive_operation_id, format_id, is_system, shard_of_operation
 from payments.movements.instructions import AttributedTransfer, Attributes, attributed
 from payments.rejections import Reason
 from schemas.codec.commands import MAX_ITEMS, encode_batch, encode_body
@@ -139,6 +140,7 @@ async def _accept(services: Services, call: Call, principal: Principal) -> Answe
     take_tokens(services, principal, len(lines))
     read = await read_lines(lines, principal, services.settings.shards, services.risk_keys)
     await refuse_others_accounts(services.access, principal, read)
+    await refuse_money_out(services, principal, read)
     found = await services.earlier.find([(line.operation_id, line.command.kind) for line in read.good])
     accepted, fresh = _sort_out(read, found) if found else (read.good, read.good)
     if not accepted:
@@ -167,6 +169,28 @@ async def refuse_others_accounts(access: Access, principal: Principal, read: Rea
                 read.refusals.append(LineRefusal(number, str(denial.code), denial.detail, _POINTERS[kind]))
         read.good[:] = [line for line in read.good if named.get(line.number) not in denials]
     read.refusals.sort(key=lambda refusal: refusal.line)
+
+
+async def refuse_money_out(services: Services, principal: Principal, read: ReadLines) -> None:
+    """Lines by which a user sends out more than is free stay good where a second factor was given. Raises
+    DatabaseUnavailable.
+    """
+    if user_of(principal) is None:
+        return
+    above = {line.number for line in read.good if _needs_second_factor(services, principal, line.command)}
+    if not above:
+        return
+    try:
+        await require_second_factor(services, principal)
+    except Problem as problem:
+        refusals = [LineRefusal(number, str(problem.code), problem.detail, "/amount") for number in above]
+        read.refusals[:] = sorted((*read.refusals, *refusals), key=lambda refusal: refusal.line)
+        read.good[:] = [line for line in read.good if line.number not in above]
+
+
+def _needs_second_factor(services: Services, principal: Principal, command: Command) -> bool:
+    is_out = command.kind is CommandKind.TRANSFER and is_system(command.payee)
+    return is_out and is_for_two_factors(services, principal, command.amount_minor, command.currency)
 
 
 def _sort_out(read: ReadLines, found: Found) -> tuple[list[Line], list[Line]]:

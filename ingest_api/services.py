@@ -94,7 +94,7 @@ class Services:
             ScheduleRegister.of(settings),
             Orders.of(settings),
             Quotes.of(settings),
-            EndpointRegister.of(settings),
+            EndpointRegister.of(settings, audit),
             NoticeRegister.of(settings, audit),
             PspInbox.of(settings),
             registry,

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from connectors.notifications.happenings import Happening
 from payments.terms.wall_clock import instant_us, zone_of
-from schemas.notifications import SECURITY, Channel, Mode, Preferences
+from schemas.tables.notifications import SECURITY, Channel, Mode, Preferences
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORT_LIVED: Final = timedelta(hours=24)

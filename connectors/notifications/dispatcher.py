@@ -20,7 +20,7 @@ from connectors.notifications.rendering import Renderer, Text, Told
 from payments.identifiers import format_id
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.personal_data.store import PersonalData
-from schemas.notifications import (
+from schemas.tables.notifications import (
     DECODE_PREFERENCES,
     DEVICE_FIELD,
     EMAIL_FIELD,

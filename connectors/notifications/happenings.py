@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from payments.events.event import EventType
 from payments.identifiers import ACCOUNT, USER, parse_id
-from schemas.notifications import NoticeKind
-from schemas.security_actions import SecurityAction
+from schemas.tables.notifications import NoticeKind
+from schemas.tables.security_actions import SecurityAction
 
 ACCOUNT_TAIL: Final = 6
 """Characters at the end of an account's id by which its users tell their accounts apart."""
@@ -101,11 +101,12 @@ def _details(payload: Mapping[str, Any], side: Side) -> dict[str, str]:
 
 
 def of_action(position: int, entry: Mapping[str, Any]) -> list[Happening]:
-    """What an entry of the audit log (its actor, action, object and time) means for its user, if there is one."""
+    """What an entry of the audit log (a row of audit_entries) means for its user, if there is one."""
     kind = OF_ACTION.get(entry["action"])
-    named = (parse_id(USER, text) for text in (entry["object"], entry["actor"]) if text is not None)
-    user = next((id_ for id_ in named if id_ is not None), None)
+    users = (parse_id(USER, text) for text in (entry["object"], entry["actor"]) if text is not None)
+    user = next((id_ for id_ in users if id_ is not None), None)
     if kind is None or user is None:
         return []
-    details = {"word": entry["action"], "object": entry["object"] or ""}
+    named_in = {**(entry["before"] or {}), **(entry["after"] or {})}
+    details = {"word": entry["action"], "object": named_in.get("bank_account", entry["object"] or "")}
     return [Happening(f"audit:{position}", kind, None, user, entry["at"], details)]

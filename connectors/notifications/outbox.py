@@ -13,7 +13,7 @@ from connectors.notifications.channels.contract import Outcome, Verdict
 from connectors.notifications.planning import Connection
 from connectors.notifications.rendering import SUMMARY_LINES_MAX, Told
 from connectors.webhooks.retries import delay_after
-from schemas.notifications import Channel, NoticeKind, NoticeStatus
+from schemas.tables.notifications import Channel, NoticeKind, NoticeStatus
 
 LOST_AFTER: Final = timedelta(seconds=120)
 """When a notice under way counts as lost with its process. A message takes five waits for a server at most (connect,

@@ -21,7 +21,7 @@ from connectors.notifications.happenings import OF_ACTION, OF_EVENT, Happening, 
 from payments.identifiers import derive_consequence_id
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.personal_data.store import PersonalData
-from schemas.notifications import (
+from schemas.tables.notifications import (
     DECODE_PREFERENCES,
     DEVICE_FIELD,
     EMAIL_FIELD,
@@ -70,7 +70,7 @@ ACTIONS: Final = Feed(
     "SELECT coalesce(max(position), 0) + 1 AS next_position FROM audit_seals",
     "SELECT position FROM audit_seals WHERE position >= %(from)s ORDER BY position LIMIT %(limit)s",
     """
-    SELECT position, actor, action, object, at FROM audit_seals JOIN audit_entries USING (entry_id)
+    SELECT position, actor, action, object, before, after, at FROM audit_seals JOIN audit_entries USING (entry_id)
     WHERE position BETWEEN %(from)s AND %(last)s AND action = ANY(%(wanted)s) ORDER BY position""",
     list(OF_ACTION),
     lambda row: of_action(row["position"], row),

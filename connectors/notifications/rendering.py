@@ -16,7 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from payments.terms.wall_clock import zone_of
-from schemas.notifications import LANGUAGES, SECURITY, NoticeKind, Preferences
+from schemas.tables.notifications import LANGUAGES, SECURITY, NoticeKind, Preferences
 
 TITLE_CHARS_MAX: Final = 200
 SUMMARY_LINES_MAX: Final = 100

@@ -28,7 +28,7 @@ from runtime.personal_data.sealing import Tampered
 from runtime.personal_data.store import PersonalData
 from runtime.postgres import RETRY_PAUSE_S
 from runtime.settings import Settings
-from schemas.notifications import Channel
+from schemas.tables.notifications import Channel
 
 LOGGER = logging.getLogger("millrace.notifications")
 

@@ -13,14 +13,16 @@ from uuid import UUID
 
 import psycopg
 
+from ingest_api.audit_log.witness import Witness
 from ingest_api.owners.rights import Role, may_be_paid_by_name
 from ingest_api.reads.cursor import Cursor
 from ingest_api.reads.database import Database
-from payments.identifiers import ALIAS, format_id
+from payments.identifiers import ALIAS, BANK_ACCOUNT, USER, format_id
 from runtime.personal_data.normal_forms import Identifier
 from runtime.personal_data.personal import Personal
 from runtime.personal_data.rows import Connection
 from runtime.personal_data.store import PersonalData, Refusal
+from schemas.tables.security_actions import SecurityAction
 
 INDEX: Final = "aliases"
 
@@ -151,7 +153,7 @@ class Register:
         else:
             await self._personal.remove(connection, asked.subject, field_of(asked.alias))
 
-    async def end(self, alias: bytes, by: str) -> Alias | None:
+    async def end(self, alias: bytes, by: str, witness: Witness | None = None) -> Alias | None:
         """The name stands for nothing from now on; once none of this person's aliases uses it, another person may prove
         it. What has ended stays as it is. None: there is no such alias.
         """
@@ -163,6 +165,10 @@ class Register:
             if known is None or known.valid_to is not None or known.digest is None:
                 return known
             await self._end_and_release(connection, known, by)
+            if witness is not None and known.kind is Identifier.BANK_ACCOUNT:
+                before = {"bank_account": format_id(BANK_ACCOUNT, alias)}
+                name = format_id(USER, known.subject)
+                await witness.saw(SecurityAction.BANK_ACCOUNT_UNLINKED, name, connection, before=before)
             return await _find(connection, _BY_ID, UUID(bytes=alias))
 
     async def prove(self, alias: bytes) -> Alias | Refusal | None:

@@ -23,6 +23,7 @@ from ingest_api.http.openapi import CONSISTENCY, describe, problem_answer
 from ingest_api.http.preferences import idempotency_key
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond, take_tokens
+from ingest_api.identity.caller import witness_of
 from ingest_api.identity.tokens import Principal, Scope, scope_missing
 from ingest_api.owners.access import is_for_user, require_user
 from ingest_api.owners.rights import Action, by_scope, user_of
@@ -125,7 +126,7 @@ async def end_alias(services: Services, call: Call, alias_id: str) -> Answer:
     principal = services.tokens.principal(call.header(b"authorization"), Scope.ALIASES_WRITE)
     take_tokens(services, principal, 1)
     alias, _ = await _found(services, principal, alias_id)
-    ended = await services.aliases.register.end(alias.alias, principal.subject)
+    ended = await services.aliases.register.end(alias.alias, principal.subject, witness_of(services, call, principal))
     assert ended is not None  # aliases are never deleted
     return Answer(200, encode(shown(ended, None)))
 

@@ -1,11 +1,12 @@
 """Open a dispute, hand in evidence, accept, resolve: one instruction each, to the partition of the merchant.
 
-The customer (who paid) or an operator opens one; the merchant or an operator hands in evidence and accepts; how it
-ended is an operator's to say, and so are a fee and a provisional credit.
+The customer (who paid; within the limits of alone.py) or an operator opens one; the merchant or an operator hands in
+evidence and accepts; how it ended is an operator's to say, and so are a fee and a provisional credit.
 """
 
 from ingest_api.account_changes.asking import is_replay
 from ingest_api.account_changes.changing import key_of
+from ingest_api.disputes.alone import require_alone
 from ingest_api.disputes.reads import find_dispute
 from ingest_api.disputes.shown import Dispute, DisputeBody, EvidenceBody, ResolutionBody
 from ingest_api.http.bodies import description_fault, is_given, parse_amount, parse_limit
@@ -38,8 +39,10 @@ async def open_dispute(services: Services, call: Call) -> Answer:
     await see_writes(services, call)
     paid = await _paid(services, principal, body.payment)
     asked = _opening(body, key, paid)
-    if (asked.fee_minor or asked.is_provisional) and not by_scope(principal.scopes, Action.OPERATE):
-        raise scope_missing(Scope.ACCOUNTS_OPERATE)
+    if not by_scope(principal.scopes, Action.OPERATE):
+        if asked.fee_minor or asked.is_provisional:
+            raise scope_missing(Scope.ACCOUNTS_OPERATE)
+        await require_alone(services, paid, asked.amount_minor)
     outcome, headers, _ = await taken(services, call, asked)
     found = await find_dispute(services.database, outcome.operation_id)
     dispute = found or _asked(body.payment, asked, outcome)

@@ -107,7 +107,7 @@ async def transfer(services: Services, call: Call, bank_id: str) -> Answer:
     found = await sides(services, principal, (body.from_account, "/from_account"), (body.to_account, "/to_account"))
     envelope = Envelope(key, description=body.description)
     what = asked(found, bank, amount_minor, body.currency)
-    moved = await move_over_bank(services, call, what, envelope, principal.subject)
+    moved = await move_over_bank(services, call, what, envelope, principal)
     state = moved.transfer
     if state.reason is not None:
         raise refusal(Reason(state.reason), moved.headers, replayed=moved.is_replayed)

@@ -16,6 +16,8 @@ from ingest_api.commerce.shown import reason_text, told
 from ingest_api.external_banks.register import Asked
 from ingest_api.external_banks.shown import BankTransfer, shown_transfer
 from ingest_api.http.call import Call
+from ingest_api.identity.second_factor.step_up import require_for_money_out
+from ingest_api.identity.tokens import Principal
 from ingest_api.instructions.asking import ask, require_taken, reused
 from ingest_api.reads.settled import look_until
 from ingest_api.seed_routes.words import WORDS
@@ -43,12 +45,16 @@ class Moved(NamedTuple):
     is_replayed: bool
 
 
-async def move_over_bank(services: Services, call: Call, asked: Asked, envelope: Envelope, by: str) -> Moved:
+async def move_over_bank(
+    services: Services, call: Call, asked: Asked, envelope: Envelope, principal: Principal
+) -> Moved:
     """Send it, and wait for what becomes of it. The caller may do this with the account, and the bank account is
     verified. Raises Problem, QueueFull, DeliveryUnknown, DatabaseUnavailable.
     """
+    if not asked.is_collection:
+        await require_for_money_out(services, principal, asked.amount_minor, asked.currency)
     transfer, instruction = _instruction(services, asked, envelope)
-    if await services.people.banks.ask(transfer, asked, by) != asked:
+    if await services.people.banks.ask(transfer, asked, principal.subject) != asked:
         raise reused()
     (outcome,), headers = await ask(services, call, [instruction])
     await require_taken(services, outcome, headers)

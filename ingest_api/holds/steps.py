@@ -17,6 +17,7 @@ from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import required_key
 from ingest_api.http.resources import account_text, rfc3339, rfc3339_of_us
 from ingest_api.http.serving import admit_bare
+from ingest_api.identity.second_factor.step_up import require_for_money_out
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.instructions.asking import (
     answer,
@@ -38,7 +39,7 @@ from ingest_api.statements.moments import UNIX_EPOCH, utc
 from ingest_api.submission import Outcome
 from ingest_api.transfers import checked, known_of, read_body
 from payments.commands import Command
-from payments.identifiers import ACCOUNT, HOLD, format_id, parse_id
+from payments.identifiers import ACCOUNT, HOLD, format_id, is_system, parse_id
 from payments.money import format_minor
 from payments.movements.assessing import UNKNOWN
 from payments.movements.instructions import CaptureHold, Envelope, Headline, PlaceHold, RaiseHold, VoidHold
@@ -54,6 +55,8 @@ async def place(services: Services, call: Call) -> Answer:
         body = await services.aliases.resolved(principal.subject, key, body)
     command = checked(transfer_command(body, key))
     await services.access.require(principal, command.payer, Action.MOVE_MONEY)
+    if is_system(command.payee):  # whoever captures it is asked for nothing: it was promised here
+        await require_for_money_out(services, principal, command.amount_minor, command.currency)
     asked = _placing(services, body, command)
     (outcome,), headers = await ask(services, call, [asked])
     await require_taken(services, outcome, headers)
@@ -142,11 +145,14 @@ async def increase(services: Services, call: Call, hold_id: str) -> Answer:
     await see_writes(services, call)
     hold = await known_hold(services, principal, hold_id)
     await _require(services, principal, hold.from_account)
+    added_minor = _amount_minor(body, hold)
+    if is_system(_account(hold.to_account)):
+        await require_for_money_out(services, principal, hold.amount_minor + added_minor, hold.currency)
     asked = RaiseHold(
         envelope=Envelope(key_of(f"increment {hold_id}", key)),
         payer=_account(hold.from_account),
         hold_id=_id(hold_id),
-        amount_minor=_amount_minor(body, hold),
+        amount_minor=added_minor,
     )
     return await _changed(services, call, asked)
 

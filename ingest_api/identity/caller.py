@@ -4,6 +4,7 @@ from typing import TypeVar
 
 import msgspec
 
+from ingest_api.audit_log.witness import Witness
 from ingest_api.http.bodies import decode_fault
 from ingest_api.http.call import Call
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit
@@ -33,6 +34,11 @@ async def user_behind(services: Services, principal: Principal) -> User:
     if user is None or not user.is_active:
         raise Problem(Fault.USER_UNKNOWN, "The token speaks for no user, or for one who may not log in.")
     return user
+
+
+def witness_of(services: Services, call: Call, principal: Principal) -> Witness:
+    """For what the caller changes by this call."""
+    return Witness(services.audit, principal.subject, call.request_id)
 
 
 def session_behind(principal: Principal) -> bytes:

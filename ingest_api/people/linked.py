@@ -10,11 +10,14 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from ingest_api.aliases.parties import USER
+from ingest_api.audit_log.witness import Witness
 from ingest_api.reads.database import Database
-from payments.identifiers import ALIAS, format_id
+from payments.identifiers import ALIAS, BANK_ACCOUNT, format_id
 from runtime.personal_data.normal_forms import Identifier
 from runtime.personal_data.personal import Personal
 from runtime.personal_data.store import PersonalData
+from schemas.tables.security_actions import SecurityAction
 
 TRIES_MAX: Final = 3
 EXPIRES_AFTER: Final = timedelta(days=10)
@@ -115,10 +118,15 @@ class LinkedBankAccounts:
         parameters = {"user": UUID(bytes=user), "since": since, "until": until, "limit": LINKED_MAX}
         return await self._read(_OF_USER, parameters)
 
-    async def tell(self, id_: bytes, user: bytes, told: BankTold) -> None:
+    async def tell(self, id_: bytes, user: bytes, told: BankTold, witness: Witness) -> None:
         """What was told when the link was made; the first time counts."""
         bank = UUID(bytes=told.bank) if told.bank is not None else None
-        await self._database.rows(_TELL, (UUID(bytes=id_), UUID(bytes=user), bank, *told[1:]))
+        async with self._database.transaction() as connection:
+            entered = await connection.execute(_TELL, (UUID(bytes=id_), UUID(bytes=user), bank, *told[1:]))
+            if entered.rowcount:
+                after = {"bank_account": format_id(BANK_ACCOUNT, id_), "status": LinkStatus.PENDING}
+                name = format_id(USER, user)
+                await witness.saw(SecurityAction.BANK_ACCOUNT_LINKED, name, connection, after=after)
 
     async def deposits_sent(self, id_: bytes) -> None:
         """The two amounts are on their way."""

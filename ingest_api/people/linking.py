@@ -12,12 +12,14 @@ from datetime import datetime
 from ingest_api.aliases.parties import USER, AliasName
 from ingest_api.aliases.pins import request_digest
 from ingest_api.aliases.register import Misfit, Registration
+from ingest_api.audit_log.witness import Witness
 from ingest_api.http.advice import ADVICE
 from ingest_api.http.bodies import parse_account, text_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import idempotency_key
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, take_tokens
+from ingest_api.identity.caller import witness_of
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.identity.users.user import Field
 from ingest_api.owners.access import require_user
@@ -71,7 +73,7 @@ async def link_told(
     key = idempotency_key(call.header(b"idempotency-key"))
     id_ = request_digest(b"bank account", principal.subject, key)[:16] if key else _fresh_id()
     asked = Registration(id_, user, Identifier.BANK_ACCOUNT, number, digest, account, currency, False)
-    linked, is_new = await _registered(services, asked, told, principal)
+    linked, is_new = await _registered(services, asked, told, witness_of(services, call, principal))
     if holder:
         party = Party(format_id(ALIAS, linked.id), user, Schema.PERSON)
         await services.screening.name(party, [holder], principal.subject)
@@ -79,9 +81,9 @@ async def link_told(
 
 
 async def _registered(
-    services: Services, asked: Registration, told: BankTold, principal: Principal
+    services: Services, asked: Registration, told: BankTold, witness: Witness
 ) -> tuple[LinkedBankAccount, bool]:
-    registered = await services.aliases.register.register(asked, principal.subject)
+    registered = await services.aliases.register.register(asked, witness.actor or "")
     if isinstance(registered, Misfit):
         raise Problem(Fault.ROLE_INSUFFICIENT, "The user is neither owner nor co-owner of this account.")
     if isinstance(registered, Refusal):
@@ -89,7 +91,7 @@ async def _registered(
     alias = registered.alias
     if (alias.digest, alias.account, alias.subject) != (asked.digest, asked.account, asked.subject):
         raise Problem(Reason.IDEMPOTENCY_KEY_REUSED, ADVICE[Reason.IDEMPOTENCY_KEY_REUSED])
-    await services.people.linked.tell(alias.alias, asked.subject, told)
+    await services.people.linked.tell(alias.alias, asked.subject, told, witness)
     linked = await services.people.linked.find(alias.alias)
     assert linked is not None  # registered just now
     return linked, not registered.replayed
@@ -185,7 +187,7 @@ async def unlink_named(
     linked = await own_linked(services, principal, bank_account_id)
     if user is not None and linked.user != user:
         raise unknown_bank_account()
-    await services.aliases.register.end(linked.id, principal.subject)
+    await services.aliases.register.end(linked.id, principal.subject, witness_of(services, call, principal))
     return linked._replace(status=LinkStatus.UNLINKED, number=None)
 
 

@@ -12,11 +12,13 @@ from typing import Final
 from ingest_api.account_changes.opening import open_for
 from ingest_api.aliases.parties import USER
 from ingest_api.aliases.pins import request_digest
+from ingest_api.audit_log.witness import Witness
 from ingest_api.http.bodies import AccountBody, open_command, text_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import idempotency_key
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, require_media, take_tokens
+from ingest_api.identity.caller import witness_of
 from ingest_api.identity.passwords.rules import normal_password, password_fault
 from ingest_api.identity.roles import UserRole
 from ingest_api.identity.tokens import Principal, Scope
@@ -56,7 +58,8 @@ async def sign_up(services: Services, call: Call) -> Answer:
     key = idempotency_key(call.header(b"idempotency-key"))
     id_ = request_digest(b"user", by, key)[:16] if key else uuid7(time.time_ns() // 1_000_000, os.urandom(10))
     known = await services.identity.users.find(id_)
-    user = known or await _registered(services, id_, body, by)
+    witness = Witness(services.audit, by, call.request_id)
+    user = known or await _registered(services, id_, body, by, witness)
     if known is not None and not await _is_of(services, known, body):
         raise Problem(Reason.IDEMPOTENCY_KEY_REUSED, "This key came before with another body. Use a new key.")
     if body.name:
@@ -78,7 +81,7 @@ def _caller(services: Services, call: Call) -> str:
     return _STRANGER
 
 
-async def _registered(services: Services, id_: bytes, body: SignUpBody, by: str) -> User:
+async def _registered(services: Services, id_: bytes, body: SignUpBody, by: str, witness: Witness) -> User:
     values = _values(body)
     if services.settings.screening_names_needed and not body.name:
         raise field_problem(FieldError("/name", Fault.NAMES_NEEDED, "Send the name that the user has in law."))
@@ -87,7 +90,7 @@ async def _registered(services: Services, id_: bytes, body: SignUpBody, by: str)
     if fault is not None:
         raise field_problem(FieldError("/password", Fault.PASSWORD_REFUSED, fault))
     hashed = await services.identity.hasher.hash(normal_password(password))
-    made = await services.identity.users.create(id_, values, [UserRole.CUSTOMER], hashed, by)
+    made = await services.identity.users.create(id_, values, [UserRole.CUSTOMER], hashed, by, witness)
     if isinstance(made, Refused):
         raise refused_user(made)
     return made
@@ -170,7 +173,7 @@ async def change_user(services: Services, call: Call, identifier: str) -> Answer
     principal = admit(services, call, Scope.USERS_WRITE, JSON_MEDIA, 1)
     body: UserChangeBody = decoded(UserChangeBody, await call.body(BODY_BYTES_MAX))
     user = await own_user(services, principal, identifier or body.user_id)
-    changed = await _changed(services, user, body)
+    changed = await _changed(services, user, body, witness_of(services, call, principal))
     if body.unlink_bank_account_id:
         await unlink_named(services, call, principal, user.user, body.unlink_bank_account_id)
     if body.number:
@@ -178,7 +181,7 @@ async def change_user(services: Services, call: Call, identifier: str) -> Answer
     return Answer(200, encode(await _shown(services, changed)))
 
 
-async def _changed(services: Services, user: User, body: UserChangeBody) -> User:
+async def _changed(services: Services, user: User, body: UserChangeBody, witness: Witness) -> User:
     told = {Field.EMAIL: body.email, Field.PHONE: body.phone_number, Field.ADDRESS: body.address}
     for field, text in told.items():
         fault = text_fault(text or "", TEXT_CHARS_MAX, _POINTERS[field])
@@ -191,7 +194,7 @@ async def _changed(services: Services, user: User, body: UserChangeBody) -> User
     removed = [field for field, text in told.items() if text == ""]
     if not values and not removed:
         return user
-    changed = await services.identity.users.change(user.user, values, removed)
+    changed = await services.identity.users.change(user.user, values, removed, witness)
     if isinstance(changed, Refused):
         raise refused_user(changed)
     return changed

@@ -7,7 +7,7 @@ from ingest_api.preferences.shown import TOKEN_CHARS_MAX, PreferencesBody
 from ingest_api.problems import Fault, FieldError, field_problem
 from payments.terms.wall_clock import zone_names
 from runtime.personal_data.personal import Personal
-from schemas.notifications import CHOOSABLE, SECURITY, Channel, Mode, NoticeKind, Preferences
+from schemas.tables.notifications import CHOOSABLE, SECURITY, Channel, Mode, NoticeKind, Preferences
 
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 

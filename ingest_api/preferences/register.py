@@ -23,7 +23,7 @@ from runtime.personal_data.personal import Personal
 from runtime.personal_data.rows import Connection, all_rows
 from runtime.personal_data.store import PersonalData
 from runtime.settings import Settings
-from schemas.notifications import (
+from schemas.tables.notifications import (
     DECODE_PREFERENCES,
     DEVICE,
     DEVICE_FIELD,
@@ -37,7 +37,7 @@ from schemas.notifications import (
     Unsubscribing,
     read_unsubscribe_token,
 )
-from schemas.security_actions import SecurityAction
+from schemas.tables.security_actions import SecurityAction
 
 _CONNECTIONS: Final = 2
 _DEVICES: Final = f"""

@@ -38,7 +38,7 @@ from ingest_api.problems import Fault, Problem
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.services import Services
 from payments.identifiers import parse_id
-from schemas.notifications import DEVICE, NOTICE
+from schemas.tables.notifications import DEVICE, NOTICE
 
 router = APIRouter(tags=["notifications"])
 

@@ -9,7 +9,7 @@ import msgspec
 from ingest_api.http.resources import rfc3339
 from ingest_api.reads.cursor import Cursor, encode_cursor
 from payments.identifiers import USER, format_id
-from schemas.notifications import CHOOSABLE, LANGUAGES, NOTICE, SECURITY, Channel, Preferences
+from schemas.tables.notifications import CHOOSABLE, LANGUAGES, NOTICE, SECURITY, Channel, Preferences
 
 TOKEN_CHARS_MAX: Final = 4_096
 

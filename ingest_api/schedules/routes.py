@@ -20,6 +20,7 @@ from ingest_api.http.openapi import describe, problem_answer
 from ingest_api.http.preferences import required_key
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond, take_tokens
+from ingest_api.identity.second_factor.step_up import require_for_money_out
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.rights import Action
 from ingest_api.problems import Fault, Problem, field_problem
@@ -42,7 +43,7 @@ from ingest_api.schedules.shown import (
 )
 from ingest_api.services import Services
 from ingest_api.transfers import encoded_headers
-from payments.identifiers import SCHEDULE, parse_id
+from payments.identifiers import SCHEDULE, is_system, parse_id
 from payments.rejections import Reason
 
 router = APIRouter(tags=["scheduled transfers"])
@@ -79,6 +80,8 @@ async def order(services: Services, call: Call) -> Answer:
     id_ = request_digest(b"schedule", principal.subject, key)[:16]
     asked = ordered(await _resolved(services, principal, key, body), id_)
     await services.access.require(principal, asked.terms.payer, Action.MOVE_MONEY)
+    if is_system(asked.terms.payee):  # nobody is there to be asked when it is due
+        await require_for_money_out(services, principal, asked.terms.amount_minor, asked.terms.currency)
     request = request_of(asked)
     stored, replayed = await services.schedules.find(id_), True
     if stored is None:
@@ -135,8 +138,13 @@ async def _change(
     services: Services, call: Call, principal: Principal, schedule_id: str, body: ScheduleChangeBody | None
 ) -> Answer:
     """A change, or without one the end."""
-    found = (await _find(services, principal, schedule_id)).transfer
+    stored_now = await _find(services, principal, schedule_id)
+    found = stored_now.transfer
     await services.access.require(principal, found.terms.payer, Action.MOVE_MONEY)
+    if body is not None and is_system(found.terms.payee):
+        wanted_minor = changed(body, stored_now).terms.amount_minor
+        if wanted_minor > found.terms.amount_minor:
+            await require_for_money_out(services, principal, wanted_minor, found.terms.currency)
 
     def wanted(stored: Stored) -> ScheduledTransfer:
         require_match(call, encode(shown(stored)))

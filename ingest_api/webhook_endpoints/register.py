@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from ingest_api.audit_log.log import AuditLog
+from ingest_api.audit_log.witness import Witness
 from ingest_api.problems import Fault, Problem
 from ingest_api.reads.database import WRITING, Database
 from payments.identifiers import format_id, uuid7
@@ -20,6 +22,7 @@ from runtime.personal_data.keyring import Keyring
 from runtime.personal_data.rows import Connection
 from runtime.personal_data.sealing import wrap
 from runtime.settings import Settings
+from schemas.tables.security_actions import SecurityAction
 from schemas.tables.webhooks import (
     ENDPOINT,
     PREVIOUS_SECRET_VALID,
@@ -80,15 +83,16 @@ INSERT INTO webhook_deliveries (endpoint_id, position, object) VALUES (%s, %s, %
 class EndpointRegister:
     """Every method raises DatabaseUnavailable. `by`: the caller, who sees no endpoint but the own."""
 
-    def __init__(self, database: Database, keyring: Keyring) -> None:
+    def __init__(self, database: Database, keyring: Keyring, audit: AuditLog) -> None:
         self._database = database
         self._keyring = keyring
+        self._audit = audit
 
     @classmethod
-    def of(cls, settings: Settings) -> "EndpointRegister":
+    def of(cls, settings: Settings, audit: AuditLog) -> "EndpointRegister":
         """Raises KeyringFault."""
         database = Database(settings.database_url, _CONNECTIONS, settings.api_waiting_calls, WRITING)
-        return cls(database, Keyring.of(settings))
+        return cls(database, Keyring.of(settings), audit)
 
     async def open(self) -> None:
         """Does not wait for Postgres."""
@@ -97,7 +101,9 @@ class EndpointRegister:
     async def close(self) -> None:
         await self._database.close()
 
-    async def enter(self, by: str, user: bytes | None, fields: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    async def enter(
+        self, by: str, user: bytes | None, fields: Mapping[str, Any], request_id: str
+    ) -> tuple[dict[str, Any], str]:
         """Make an endpoint of a user's, or of all accounts; its row and its secret. Raises Problem."""
         id_ = UUID(bytes=_fresh_id())
         row = dict(fields) | {"id": id_, "by": by, "user": UUID(bytes=user) if user is not None else None}
@@ -108,6 +114,8 @@ class EndpointRegister:
             await connection.execute(_INSERT, row)
             secret = await self._give_secret(connection, id_)
             (made,) = await _rows(connection, _ONE, {"by": by, "id": id_})
+            saw = self._witness(by, request_id).saw
+            await saw(SecurityAction.WEBHOOK_ENDPOINT_CREATED, _name(made), connection, after=_told(made))
         return made, secret
 
     async def endpoints(self, by: str) -> list[dict[str, Any]]:
@@ -118,7 +126,7 @@ class EndpointRegister:
         """One of the caller's."""
         return await self._database.row(_ONE, {"by": by, "id": UUID(bytes=endpoint)})
 
-    async def change(self, endpoint: bytes, by: str, fields: dict[str, Any]) -> dict[str, Any] | None:
+    async def change(self, endpoint: bytes, by: str, fields: dict[str, Any], request_id: str) -> dict[str, Any] | None:
         """The endpoint with other values, where it is the caller's. A status of `enabled` begins anew."""
         key = {"by": by, "id": UUID(bytes=endpoint)}
         async with self._database.transaction() as connection:
@@ -127,9 +135,12 @@ class EndpointRegister:
                 return None
             changed: dict[str, Any] = found[0] | fields | _consequences(found[0], fields.get("status"))
             await connection.execute(_CHANGE, changed)
+            saw, told = self._witness(by, request_id).saw, (_told(found[0]), _told(changed))
+            action = SecurityAction.WEBHOOK_ENDPOINT_CHANGED
+            await saw(action, _name(changed), connection, before=told[0], after=told[1])
             return changed
 
-    async def rotate(self, endpoint: bytes, by: str) -> tuple[dict[str, Any], str] | None:
+    async def rotate(self, endpoint: bytes, by: str, request_id: str) -> tuple[dict[str, Any], str] | None:
         """A new secret beside the present one, which signs for PREVIOUS_SECRET_VALID; one before that ends now."""
         key = {"by": by, "id": UUID(bytes=endpoint)}
         async with self._database.transaction() as connection:
@@ -137,7 +148,13 @@ class EndpointRegister:
                 return None
             await connection.execute(_RETIRE, (PREVIOUS_SECRET_VALID, key["id"]))
             secret = await self._give_secret(connection, UUID(bytes=endpoint))
-            return (await _rows(connection, _ONE, key))[0], secret
+            (rotated,) = await _rows(connection, _ONE, key)
+            saw = self._witness(by, request_id).saw
+            await saw(SecurityAction.WEBHOOK_SECRET_ROTATED, _name(rotated), connection)
+            return rotated, secret
+
+    def _witness(self, by: str, request_id: str) -> Witness:
+        return Witness(self._audit, by, request_id)
 
     async def _give_secret(self, connection: Connection, endpoint: UUID) -> str:
         secret = secrets.token_bytes(SECRET_BYTES)
@@ -173,6 +190,15 @@ class EndpointRegister:
         """Queue what has ended once more, with all of its tries; what is pending stays as it is."""
         async with self._database.transaction() as connection:
             await connection.execute(_AGAIN.encode(), (UUID(bytes=delivery),))
+
+
+def _name(endpoint: Mapping[str, Any]) -> str:
+    return format_id(ENDPOINT, endpoint["endpoint_id"].bytes)
+
+
+def _told(endpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """What the audit log has of an endpoint; never a secret."""
+    return {name: endpoint[name] for name in ("url", "event_types", "status")}
 
 
 def _consequences(before: Mapping[str, Any], status: str | None) -> dict[str, Any]:

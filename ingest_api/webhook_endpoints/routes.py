@@ -68,7 +68,7 @@ async def make(services: Services, call: Call) -> Answer:
     user = user_of(principal)
     if user is None and not sees_all:
         raise scope_missing(Scope.ACCOUNTS_ANY)
-    made, secret = await services.webhooks.enter(principal.subject, None if sees_all else user, fields)
+    made, secret = await services.webhooks.enter(principal.subject, None if sees_all else user, fields, call.request_id)
     resource = shown(made, secret)
     return Answer(201, encode(resource), [(b"location", f"/v1{_PATH}/{resource.id}".encode("ascii"))])
 
@@ -93,11 +93,13 @@ async def change(services: Services, call: Call, endpoint_id: str) -> Answer:
         fields["description"] = checked_description(body.description)
     if body.status is not None:
         fields["status"] = EndpointStatus(body.status)
-    return await _changed(services, principal, endpoint_id, fields)
+    return await _changed(services, call, principal, endpoint_id, fields)
 
 
-async def _changed(services: Services, principal: Principal, endpoint_id: str, fields: dict[str, Any]) -> Answer:
-    changed = await services.webhooks.change(_endpoint(endpoint_id), principal.subject, fields)
+async def _changed(
+    services: Services, call: Call, principal: Principal, endpoint_id: str, fields: dict[str, Any]
+) -> Answer:
+    changed = await services.webhooks.change(_endpoint(endpoint_id), principal.subject, fields, call.request_id)
     if changed is None:
         raise _unknown()
     return Answer(200, encode(shown(changed)))
@@ -106,13 +108,13 @@ async def _changed(services: Services, principal: Principal, endpoint_id: str, f
 async def delete(services: Services, call: Call, endpoint_id: str) -> Answer:
     """Nothing is sent to it any more."""
     principal = await _writer(services, call)
-    return await _changed(services, principal, endpoint_id, {"status": EndpointStatus.DELETED})
+    return await _changed(services, call, principal, endpoint_id, {"status": EndpointStatus.DELETED})
 
 
 async def rotate(services: Services, call: Call, endpoint_id: str) -> Answer:
     """Give it another secret; the one of before signs, too, for a day."""
     principal = await _writer(services, call)
-    rotated = await services.webhooks.rotate(_endpoint(endpoint_id), principal.subject)
+    rotated = await services.webhooks.rotate(_endpoint(endpoint_id), principal.subject, call.request_id)
     if rotated is None:
         raise _unknown()
     return Answer(200, encode(shown(*rotated)))

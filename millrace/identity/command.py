@@ -14,6 +14,8 @@ from typing import Final, TypeVar
 import typer
 
 from ingest_api.aliases.parties import USER
+from ingest_api.audit_log.log import AuditLog
+from ingest_api.audit_log.witness import Witness
 from ingest_api.identity.keys import SigningKeyFault, SigningKeys
 from ingest_api.identity.passwords.rules import normal_password, password_fault
 from ingest_api.identity.roles import UserRole, scopes_of
@@ -32,6 +34,9 @@ from runtime.personal_data.personal import Personal
 from runtime.settings import Settings
 
 _BY: Final = "millrace"
+_COMMAND: Final = "command"
+"""In the place of a request id."""
+
 T = TypeVar("T")
 
 
@@ -43,7 +48,7 @@ def run_token(subject: str, user: str | None, asked: list[str], ttl_s: int) -> N
             typer.echo(issue_token(Settings(), subject, scopes or ALL_SCOPES, ttl_s))
             return
         settings = connected(Settings())
-        found = _with_identity(settings, lambda identity: _found_or_made(identity, user))
+        found = _with_identity(settings, lambda identity, witness: _found_or_made(identity, user, witness))
         grant = Grant(
             format_id(USER, found.user), scopes or scopes_of(found.roles), second_factor_at_s=int(time.time())
         )
@@ -58,7 +63,7 @@ def run_create(name: str, roles: list[str], email: str, password_file: Path | No
     with _faults():
         made = _with_identity(
             connected(Settings()),
-            lambda identity: _made(identity, values, [UserRole(word) for word in words], password),
+            lambda identity, witness: _made(*(identity, values, [UserRole(word) for word in words], password, witness)),
         )
     typer.echo(format_id(USER, made.user))
 
@@ -67,11 +72,11 @@ def run_password(name: str, password_file: Path | None) -> None:
     """Another password."""
     password = _password(password_file or Path("-"), [Personal(name)])
 
-    async def change(identity: Identity) -> None:
+    async def change(identity: Identity, witness: Witness) -> None:
         user = await _find(identity, name)
         if user is None:
             raise EnvironmentFault(f"no user is called {name}")
-        await identity.users.set_password_hash(user.user, await identity.hasher.hash(password))
+        await identity.users.set_password_hash(user.user, await identity.hasher.hash(password), witness)
         await identity.sessions.end_all(user.user, EndReason.PASSWORD_CHANGED)
 
     with _faults():
@@ -84,7 +89,8 @@ def run_create_client(client_id: str, asked: list[str]) -> None:
     with _faults():
         try:
             secret = _with_identity(
-                connected(Settings()), lambda identity: identity.clients.create(client_id, scopes, _BY)
+                connected(Settings()),
+                lambda identity, witness: identity.clients.create(client_id, scopes, _BY, witness),
             )
         except ValueError as error:
             raise EnvironmentFault(str(error)) from error
@@ -96,7 +102,9 @@ def run_create_client(client_id: str, asked: list[str]) -> None:
 def run_revoke_client(client_id: str) -> None:
     """No further token."""
     with _faults():
-        if not _with_identity(connected(Settings()), lambda identity: identity.clients.revoke(client_id)):
+        if not _with_identity(
+            connected(Settings()), lambda identity, witness: identity.clients.revoke(client_id, witness)
+        ):
             raise EnvironmentFault(f"no client has the id {client_id}, or it is revoked")
 
 
@@ -108,10 +116,10 @@ def run_rotate(*, at_once: bool) -> None:
     typer.echo(f"{ring.keys[0].key.kid} signs {'now' if at_once else 'in ten minutes'}; older keys that verify: {kept}")
 
 
-async def _found_or_made(identity: Identity, name: str) -> User:
+async def _found_or_made(identity: Identity, name: str, witness: Witness) -> User:
     found = await _find(identity, name)
     if found is None:
-        found = await _made(identity, {Field.USERNAME: Personal(name)}, [UserRole.CUSTOMER], None)
+        found = await _made(identity, {Field.USERNAME: Personal(name)}, [UserRole.CUSTOMER], None, witness)
         typer.echo(f"millrace: made the user {name}, a customer; `millrace users password` sets a password", err=True)
     if not found.is_active:
         raise EnvironmentFault(f"the user {name} is {found.status}")
@@ -123,11 +131,15 @@ async def _find(identity: Identity, name: str) -> User | None:
 
 
 async def _made(
-    identity: Identity, values: dict[Field, Personal], roles: Iterable[UserRole], password: Personal | None
+    identity: Identity,
+    values: dict[Field, Personal],
+    roles: Iterable[UserRole],
+    password: Personal | None,
+    witness: Witness,
 ) -> User:
     user = uuid7(time.time_ns() // 1_000_000, os.urandom(10))
     password_hash = await identity.hasher.hash(password) if password is not None else None
-    made = await identity.users.create(user, values, list(roles), password_hash, _BY)
+    made = await identity.users.create(user, values, list(roles), password_hash, _BY, witness)
     if isinstance(made, Refused):
         field = made.field or Field.USERNAME
         wanted = "is another user's" if made.fault is UserFault.TAKEN else f"has to be {EXPECTED[FOUND_BY[field]]}"
@@ -160,14 +172,17 @@ def _words(asked: list[str], known: list[str], option: str) -> list[str]:
     return words
 
 
-def _with_identity(settings: Settings, work: Callable[[Identity], Awaitable[T]]) -> T:
+def _with_identity(settings: Settings, work: Callable[[Identity, Witness], Awaitable[T]]) -> T:
     async def run() -> T:
         identity = Identity.of(settings, TokenVerifier.of(settings))
+        audit = AuditLog.of(settings)
+        await audit.open()
         await identity.open()
         try:
-            return await work(identity)
+            return await work(identity, Witness(audit, _BY, _COMMAND))
         finally:
             await identity.close()
+            await audit.close()
 
     return asyncio.run(run())
 

@@ -13,6 +13,7 @@ from ingest_api.reads.cursor import Cursor
 from ingest_api.reads.migrated import MigratedDatabase
 from payments.identifiers import format_id
 from runtime.personal_data.rows import Connection
+from schemas.tables.security_actions import SecurityAction
 
 KEYS_MAX: Final = 100
 """Valid keys of one subject."""
@@ -52,24 +53,24 @@ class ApiKeyRegister:
             assert row is not None
             if row["valid"] >= KEYS_MAX:
                 return False
-            await self._insert(connection, key, by, "api_key.created")
+            await self._insert(connection, key, by, SecurityAction.API_KEY_CREATED)
         return True
 
     async def roll(self, before: ApiKey, after: ApiKey, until: datetime, by: By) -> None:
         """Another key in the place of one, which works until then."""
         async with self._database.transaction() as connection:
-            await self._insert(connection, after, by, "api_key.created")
+            await self._insert(connection, after, by, SecurityAction.API_KEY_CREATED)
             rolled = UUID(bytes=after.key_id), until, UUID(bytes=before.key_id)
             await connection.execute(_ROLLED, rolled)
             told = {"rolled_to": format_id(KEY, after.key_id), "expires_at": until.isoformat()}
-            await self._record(connection, before, by, "api_key.rolled", told)
+            await self._record(connection, before, by, SecurityAction.API_KEY_ROLLED, told)
 
     async def revoke(self, key: ApiKey, by: By) -> None:
         """From now on nobody is let in with it; again does nothing."""
         async with self._database.transaction() as connection:
             revoked = await connection.execute(_REVOKE, (UUID(bytes=key.key_id),))
             if revoked.rowcount:
-                await self._record(connection, key, by, "api_key.revoked", None)
+                await self._record(connection, key, by, SecurityAction.API_KEY_REVOKED, None)
 
     async def find_own(self, subject: str, key_id: bytes) -> ApiKey | None:
         """A key of this subject."""
@@ -94,7 +95,7 @@ class ApiKeyRegister:
         async with self._database.transaction() as connection:
             await connection.execute(_USED, (UUID(bytes=key_id),))
 
-    async def _insert(self, connection: Connection, key: ApiKey, by: By, action: str) -> None:
+    async def _insert(self, connection: Connection, key: ApiKey, by: By, action: SecurityAction) -> None:
         networks = [str(network) for network in key.networks]
         row = UUID(bytes=key.key_id), key.name, key.subject, sorted(key.scopes), key.algorithm, key.prefix
         await connection.execute(
@@ -104,7 +105,9 @@ class ApiKeyRegister:
         told: Values = {"algorithm": key.algorithm, "scopes": sorted(key.scopes), "networks": networks}
         await self._record(connection, key, by, action, {**told, "expires_at": expires})
 
-    async def _record(self, connection: Connection, key: ApiKey, by: By, action: str, after: Values | None) -> None:
+    async def _record(
+        self, connection: Connection, key: ApiKey, by: By, action: SecurityAction, after: Values | None
+    ) -> None:
         name = format_id(KEY, key.key_id)
         await self._audit.record(by.actor, action, name, request_id=by.request_id, after=after, connection=connection)
 

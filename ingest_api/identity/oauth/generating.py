@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from ingest_api.aliases.parties import USER
+from ingest_api.audit_log.witness import Witness
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.resources import encode, rfc3339
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, require_media
@@ -40,7 +41,7 @@ async def generate_token(services: Services, call: Call, account_id: str, *, kee
     require_media(call, JSON_MEDIA)
     body = decoded(_DECODER, await call.body(BODY_BYTES_MAX))
     if body.token is not None:
-        generated = await _by_refresh_token(services, body, account_id, keep_valid=keep_valid)
+        generated = await _by_refresh_token(services, call, body, account_id, keep_valid=keep_valid)
     else:
         generated = await _by_password(services, call, body, account_id, keep_valid=keep_valid)
     return Answer(200, encode(_shown(generated)))
@@ -50,7 +51,10 @@ async def _by_password(
     services: Services, call: Call, body: GenerateTokenBody, account_id: str, *, keep_valid: bool
 ) -> _Generated:
     username, password = _given(body.username, "/username"), _given(body.password, "/password")
-    asked = PasswordLogin(Personal(username), Personal(password), body.otp, None, call.address)
+    asked = PasswordLogin(
+        *(Personal(username), Personal(password), body.otp, None, call.address),
+        witness=Witness(services.audit, None, call.request_id),
+    )
     checked = _granted(await services.identity.logins.checked(asked))
     user, account = checked.user.user, await _owned(services, checked.user.user, account_id)
     valid = await services.identity.account_tokens.valid(user, account) if keep_valid else None
@@ -60,11 +64,12 @@ async def _by_password(
 
 
 async def _by_refresh_token(
-    services: Services, body: GenerateTokenBody, account_id: str, *, keep_valid: bool
+    services: Services, call: Call, body: GenerateTokenBody, account_id: str, *, keep_valid: bool
 ) -> _Generated:
     if body.type != "refresh":
         raise field_problem(FieldError("/type", Fault.FIELD_INVALID, 'Send "type": "refresh" with a refresh token.'))
-    granted = _granted(await services.identity.logins.by_refresh_token(_given(body.token, "/token")))
+    witness = Witness(services.audit, None, call.request_id)
+    granted = _granted(await services.identity.logins.by_refresh_token(_given(body.token, "/token"), witness=witness))
     assert granted.session is not None  # of a refresh token
     user, account = granted.session.user, await _owned(services, granted.session.user, account_id)
     valid = await services.identity.account_tokens.valid(user, account) if keep_valid else None

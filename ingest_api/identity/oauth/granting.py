@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from ingest_api.audit_log.witness import Witness
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.resources import encode
 from ingest_api.identity.oauth.clients import Client
@@ -13,6 +14,7 @@ from ingest_api.identity.tokens import second_factor_required
 from ingest_api.problems import Fault, Problem
 from ingest_api.services import Services
 from runtime.personal_data.personal import Personal
+from schemas.tables.security_actions import SecurityAction
 
 _NO_CACHE: Final = [(b"pragma", b"no-cache")]  # §5.1 asks for it beside Cache-Control
 _OAUTH_ERRORS: Final = frozenset(
@@ -64,6 +66,8 @@ async def _client(services: Services, call: Call, request: TokenBody) -> Client 
         return None
     client = await services.identity.logins.client(request.client_id or "", request.client_secret or "", call.address)
     if client is None:
+        witness = Witness(services.audit, None, call.request_id)
+        await witness.saw(SecurityAction.LOGIN_FAILED, None, after={"factor": "client_secret"})
         raise _unknown_client()
     return client
 
@@ -79,22 +83,30 @@ async def _by_password(
             asked_scopes(request.scope),
             call.address,
             client.client_id if client is not None else None,
+            Witness(services.audit, None, call.request_id),
         )
     )
 
 
 async def _by_refresh_token(
-    services: Services, _: Call, request: TokenBody, client: Client | None
+    services: Services, call: Call, request: TokenBody, client: Client | None
 ) -> Granted | LoginRefusal:
     token = required(request.refresh_token, "refresh_token")
     client_id = client.client_id if client is not None else None
-    return await services.identity.logins.by_refresh_token(token, client_id, asked_scopes(request.scope))
+    witness = Witness(services.audit, client_id, call.request_id)
+    return await services.identity.logins.by_refresh_token(token, client_id, asked_scopes(request.scope), witness)
 
 
-async def _by_client(services: Services, _: Call, request: TokenBody, client: Client | None) -> Granted | LoginRefusal:
+async def _by_client(
+    services: Services, call: Call, request: TokenBody, client: Client | None
+) -> Granted | LoginRefusal:
     if client is None:
         raise _unknown_client()
-    return services.identity.logins.by_client(client, asked_scopes(request.scope))
+    granted = services.identity.logins.by_client(client, asked_scopes(request.scope))
+    if isinstance(granted, Granted):
+        witness = Witness(services.audit, client.client_id, call.request_id)
+        await witness.saw(SecurityAction.LOGIN_SUCCEEDED, None, after={"client": client.client_id})
+    return granted
 
 
 _GRANTS: Final[dict[str, Granting]] = {

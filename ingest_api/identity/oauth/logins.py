@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
 from ingest_api.aliases.parties import USER
+from ingest_api.audit_log.witness import Witness
 from ingest_api.identity.keys import SigningKeys
 from ingest_api.identity.oauth.clients import Client, ClientRegister
 from ingest_api.identity.passwords.checking import PasswordCheck
@@ -19,11 +20,12 @@ from ingest_api.identity.sessions.register import SessionRegister
 from ingest_api.identity.sessions.session import EndReason, Session
 from ingest_api.identity.tokens import Grant, signed_token
 from ingest_api.identity.users.register import UserRegister
-from ingest_api.identity.users.user import User
+from ingest_api.identity.users.user import Field, User
 from payments.identifiers import format_id
 from runtime.personal_data.normal_forms import TEXT_CHARS_MAX
 from runtime.personal_data.personal import Personal
 from runtime.settings import Settings
+from schemas.tables.security_actions import SecurityAction
 
 _NAME: Final = "user name"
 
@@ -56,6 +58,7 @@ class PasswordLogin(NamedTuple):
     scopes: frozenset[str] | None
     address: str
     client: str | None = None
+    witness: Witness | None = None
 
 
 class CheckedUser(NamedTuple):
@@ -94,38 +97,55 @@ class Logins:
         user, second_factor = checked
         if asked.scopes is not None and not asked.scopes & scopes_of(user.roles):
             return LoginRefusal.SCOPE
-        opened = await self._parts.sessions.begin(user.user, asked.client, asked.scopes, second_factor=second_factor)
+        witness = asked.witness._replace(actor=format_id(USER, user.user)) if asked.witness is not None else None
+        opened = await self._parts.sessions.begin(
+            user.user, asked.client, asked.scopes, second_factor=second_factor, witness=witness
+        )
         return self.token(opened.session, user)._replace(refresh_token=opened.refresh_token)
 
     async def checked(self, asked: PasswordLogin) -> CheckedUser | LoginRefusal:
         """Who it is, by password and, where the user has one, second factor."""
         name = self._parts.throttle.name(_NAME, asked.username.reveal().strip().casefold()[:TEXT_CHARS_MAX])
         address = self._parts.throttle.address(asked.address)
-        await self._parts.throttle.count(name, address)
+        locks = await self._parts.throttle.count(name, address)
         user = await self._parts.passwords.authenticate(asked.username, asked.password)
         if user is None:
-            return LoginRefusal.CREDENTIALS
+            return await self._failed(asked, "password", locks=locks)
         second_factor = await self._parts.factors.stands(user.user)
         if second_factor:
             if asked.otp is None:
                 await self._parts.throttle.take_back(name, address)  # not forgotten: codes are still to be guessed
                 return LoginRefusal.SECOND_FACTOR_NEEDED
             if not await self._parts.factors.take(user.user, asked.otp):
-                return LoginRefusal.CREDENTIALS
+                return await self._failed(asked, "second_factor", locks=locks)
         await self._parts.throttle.take_back(address)
         await self._parts.throttle.forget(name)
         return CheckedUser(user, second_factor)
 
+    async def _failed(self, asked: PasswordLogin, factor: str, *, locks: bool) -> LoginRefusal:
+        """In the audit log under the user of this name, if there is one: nobody else has to know."""
+        if asked.witness is not None:
+            field = Field.EMAIL if "@" in asked.username.reveal() else Field.USERNAME
+            user = await self._parts.users.find_by(field, asked.username)
+            named = format_id(USER, user.user) if user is not None else None
+            action = SecurityAction.LOGIN_LOCKED if locks else SecurityAction.LOGIN_FAILED
+            await asked.witness.saw(action, named, after={"factor": factor})
+        return LoginRefusal.CREDENTIALS
+
     async def by_refresh_token(
-        self, token: str, client: str | None = None, scopes: frozenset[str] | None = None
+        self,
+        token: str,
+        client: str | None = None,
+        scopes: frozenset[str] | None = None,
+        witness: Witness | None = None,
     ) -> Granted | LoginRefusal:
         """The session goes on, with the roles that the user has now."""
-        opened = await self._parts.sessions.rotate(token, client)
+        opened = await self._parts.sessions.rotate(token, client, witness)
         user = await self._parts.users.find(opened.session.user) if opened is not None else None
         if opened is None or user is None:
             return LoginRefusal.CREDENTIALS
         if not user.is_active:
-            await self._parts.sessions.end(opened.session.session, EndReason.USER_NOT_ACTIVE)
+            await self._parts.sessions.end(opened.session, EndReason.USER_NOT_ACTIVE, witness)
             return LoginRefusal.CREDENTIALS
         granted = self.token(opened.session, user, scopes)
         return granted._replace(refresh_token=opened.refresh_token) if granted.scopes else LoginRefusal.SCOPE

@@ -70,8 +70,10 @@ class Throttle:
         """Of where the call comes from."""
         return GuessKey(digest_of_text(self._index_key, "guesses\0address", _network(address)), FREE_OF_ADDRESS)
 
-    async def count(self, *keys: GuessKey) -> None:
-        """One more attempt. Raises Problem 429 where a key is locked; nothing is counted then."""
+    async def count(self, *keys: GuessKey) -> bool:
+        """One more attempt; True where a key is locked now, unless the attempt is taken back. Raises Problem 429 where
+        a key was locked already; nothing is counted then.
+        """
         ordered = sorted(set(keys))
         digests = [key.digest for key in ordered]
         async with self._database.transaction() as connection:
@@ -79,11 +81,11 @@ class Throttle:
             rows = await all_rows(connection, _LOCK, digests)
             [(now,)] = await all_rows(connection, _CLOCK)
             wait_s = max(_wait_s(locked_until, now) for _, _, locked_until, _ in rows)
-            if not wait_s:
-                await _counted(connection, ordered, rows, now)
+            locks = not wait_s and await _counted(connection, ordered, rows, now)
         if wait_s:
             detail = "Too many failed attempts for this user or from this address. Wait for the time in Retry-After."
             raise retry_later(Fault.TOO_MANY_ATTEMPTS, detail, wait_s)
+        return locks
 
     async def take_back(self, *keys: GuessKey) -> None:
         """The last attempt was none: it shows nothing about a guess."""
@@ -101,11 +103,15 @@ async def _counted(
     keys: Sequence[GuessKey],
     rows: Sequence[tuple[bytes, int, datetime, datetime]],
     now: datetime,
-) -> None:
+) -> bool:
+    """True where one of them is locked by it."""
+    locks = False
     for key, (digest, failures, _, failed_at) in zip(keys, rows, strict=True):
         known = failures if now - failed_at < timedelta(hours=FORGOTTEN_H) else 0
         count = counted(known, key.free, now)
         await connection.execute(_COUNT, (*count, now, digest))
+        locks = locks or count.locked_until > now
+    return locks
 
 
 def counted(failures: int, free: int, now: datetime) -> Count:

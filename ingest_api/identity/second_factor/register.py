@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from ingest_api.aliases.parties import USER
+from ingest_api.audit_log.witness import Witness
 from ingest_api.identity.second_factor.totp import (
     is_code,
     matching_step,
@@ -18,10 +20,12 @@ from ingest_api.identity.second_factor.totp import (
     provisioning_uri,
 )
 from ingest_api.reads.database import Database
+from payments.identifiers import format_id
 from runtime.personal_data.blind_index import digest_of_text
 from runtime.personal_data.personal import Personal
 from runtime.personal_data.rows import Connection, first_row
 from runtime.personal_data.store import PersonalData
+from schemas.tables.security_actions import SecurityAction
 
 _SECRET: Final = "second_factor.secret"
 _ENROL: Final = """
@@ -67,7 +71,7 @@ class SecondFactors:
         """True where the user has confirmed one: every login needs it."""
         return await self._database.row(_STANDS, (UUID(bytes=user),)) is not None
 
-    async def enrol(self, user: bytes, username: Personal) -> Enrolment | None:
+    async def enrol(self, user: bytes, username: Personal, witness: Witness | None = None) -> Enrolment | None:
         """A fresh secret, of no effect until it is confirmed; None where there is a confirmed one."""
         secret = new_secret()
         async with self._database.transaction() as connection:
@@ -75,14 +79,16 @@ class SecondFactors:
                 return None
             if await self._personal.put(connection, user, _SECRET, secret) is not None:
                 return None
+            await _note(connection, witness, SecurityAction.SECOND_FACTOR_ENROLLED, user)
         return Enrolment(secret, provisioning_uri(secret, username, self._issuer))
 
-    async def confirm(self, user: bytes, code: str) -> list[str] | None:
+    async def confirm(self, user: bytes, code: str, witness: Witness | None = None) -> list[str] | None:
         """The recovery codes, shown once; None where nothing waits to be confirmed by this code."""
         async with self._database.transaction() as connection:
             row = await first_row(connection, _LOCK, UUID(bytes=user))
             if row is None or row[0] or not await self._take_step(connection, user, code, 0):
                 return None
+            await _note(connection, witness, SecurityAction.SECOND_FACTOR_CONFIRMED, user)
             return await self._fresh_recovery_codes(connection, user)
 
     async def take(self, user: bytes, code: str) -> bool:
@@ -96,14 +102,16 @@ class SecondFactors:
             taken = await connection.execute(_TAKE_RECOVERY_CODE, (UUID(bytes=user), self._digest(user, code)))
             return taken.rowcount == 1
 
-    async def replace_recovery_codes(self, user: bytes) -> list[str]:
+    async def replace_recovery_codes(self, user: bytes, witness: Witness | None = None) -> list[str]:
         """Those of before are good for nothing."""
         async with self._database.transaction() as connection:
+            await _note(connection, witness, SecurityAction.RECOVERY_CODES_REPLACED, user)
             return await self._fresh_recovery_codes(connection, user)
 
-    async def disable(self, user: bytes) -> None:
+    async def disable(self, user: bytes, witness: Witness | None = None) -> None:
         """With its secret and its recovery codes."""
         async with self._database.transaction() as connection:
+            await _note(connection, witness, SecurityAction.SECOND_FACTOR_DISABLED, user)
             await connection.execute(_DISABLE, (UUID(bytes=user),))
             await self._personal.remove(connection, user, _SECRET)
 
@@ -127,3 +135,9 @@ class SecondFactors:
 
     def _digest(self, user: bytes, code: str) -> bytes:
         return digest_of_text(self._index_key, f"recovery code\0{user.hex()}", normal_recovery_code(code))
+
+
+async def _note(connection: Connection, witness: Witness | None, action: SecurityAction, user: bytes) -> None:
+    """Whether there is one before and after is what the action says."""
+    if witness is not None:
+        await witness.saw(action, format_id(USER, user), connection)

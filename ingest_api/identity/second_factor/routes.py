@@ -9,7 +9,7 @@ from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe, problem_answer
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import respond
-from ingest_api.identity.caller import admit_user, require_code, require_password, session_behind
+from ingest_api.identity.caller import admit_user, require_code, require_password, session_behind, witness_of
 from ingest_api.identity.oauth.granting import shown_grant
 from ingest_api.identity.oauth.shown import TokenAnswer
 from ingest_api.identity.second_factor.shown import (
@@ -32,10 +32,10 @@ _CODE: Final = msgspec.json.Decoder(CodeBody)
 
 async def enrol(services: Services, call: Call) -> Answer:
     """A fresh secret."""
-    _, user, body = await admit_user(services, call, _ENROL)
+    principal, user, body = await admit_user(services, call, _ENROL)
     await require_password(services, call, user, body.password)
     username = (await services.identity.users.values(user.user, Field.USERNAME))[Field.USERNAME]
-    made = await services.identity.factors.enrol(user.user, username)
+    made = await services.identity.factors.enrol(user.user, username, witness_of(services, call, principal))
     if made is None:
         raise Problem(Fault.SECOND_FACTOR_STANDS, "You have a second factor: disable it first.")
     return Answer(200, encode(EnrolmentResource(made.secret.reveal(), made.uri)))
@@ -43,10 +43,10 @@ async def enrol(services: Services, call: Call) -> Answer:
 
 async def confirm(services: Services, call: Call) -> Answer:
     """The app shows the right codes: from now on every login needs one."""
-    _, user, body = await admit_user(services, call, _CODE)
+    principal, user, body = await admit_user(services, call, _CODE)
     keys = services.identity.throttle.name("user", user.user.hex())
     await services.identity.throttle.count(keys)
-    codes = await services.identity.factors.confirm(user.user, body.otp)
+    codes = await services.identity.factors.confirm(user.user, body.otp, witness_of(services, call, principal))
     if codes is None:
         raise Problem(Fault.SECOND_FACTOR_INVALID, "The code is wrong, or nothing waits to be confirmed: enrol first.")
     await services.identity.throttle.take_back(keys)
@@ -55,17 +55,20 @@ async def confirm(services: Services, call: Call) -> Answer:
 
 async def disable(services: Services, call: Call) -> Answer:
     """Logins need the password alone."""
-    _, user, body = await admit_user(services, call, _CODE)
+    principal, user, body = await admit_user(services, call, _CODE)
     await require_code(services, call, user, body.otp)
-    await services.identity.factors.disable(user.user)
+    await services.identity.factors.disable(user.user, witness_of(services, call, principal))
     return Answer(200, encode(SecondFactorState(enabled=False)))
 
 
 async def replace_recovery_codes(services: Services, call: Call) -> Answer:
     """Those of before are good for nothing."""
-    _, user, body = await admit_user(services, call, _CODE)
+    principal, user, body = await admit_user(services, call, _CODE)
     await require_code(services, call, user, body.otp)
-    return Answer(200, encode(RecoveryCodes(await services.identity.factors.replace_recovery_codes(user.user))))
+    witness = witness_of(services, call, principal)
+    return Answer(
+        200, encode(RecoveryCodes(await services.identity.factors.replace_recovery_codes(user.user, witness)))
+    )
 
 
 async def step_up(services: Services, call: Call) -> Answer:
@@ -73,7 +76,7 @@ async def step_up(services: Services, call: Call) -> Answer:
     principal, user, body = await admit_user(services, call, _CODE)
     session_id = session_behind(principal)
     await require_code(services, call, user, body.otp)
-    session = await services.identity.sessions.give_second_factor(session_id)
+    session = await services.identity.sessions.give_second_factor(session_id, witness_of(services, call, principal))
     if session is None:
         raise session_ended()
     return Answer(200, encode(shown_grant(services.identity.logins.token(session, user))))

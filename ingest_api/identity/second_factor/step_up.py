@@ -16,9 +16,14 @@ async def require_for_money_out(services: Services, principal: Principal, amount
     """Money leaves the installation. Raises Problem 401 where the user has to give a second factor first,
     DatabaseUnavailable.
     """
-    free_minor = services.settings.auth_second_factor_above * 10 ** EXPONENTS[currency]
-    if amount_minor > free_minor and user_of(principal) is not None:
+    if is_for_two_factors(services, principal, amount_minor, currency):
         await require_second_factor(services, principal)
+
+
+def is_for_two_factors(services: Services, principal: Principal, amount_minor: int, currency: str) -> bool:
+    """True for a user who sends so much out."""
+    free_minor = services.settings.auth_second_factor_above * 10 ** EXPONENTS[currency]
+    return amount_minor > free_minor and user_of(principal) is not None
 
 
 async def require_second_factor(services: Services, principal: Principal) -> None:

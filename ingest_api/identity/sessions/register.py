@@ -16,11 +16,16 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from ingest_api.aliases.parties import USER
+from ingest_api.audit_log.entry import Values
+from ingest_api.audit_log.witness import Witness
 from ingest_api.identity.sessions.session import EndReason, Opened, Session, session_of
+from ingest_api.identity.tokens import SESSION
 from ingest_api.reads.database import Database
-from payments.identifiers import uuid7
+from payments.identifiers import format_id, uuid7
 from runtime.personal_data.rows import Connection
 from runtime.settings import Settings
+from schemas.tables.security_actions import SecurityAction
 
 LOST_ANSWER_S: Final = 10
 """A client's time-out and its one repeat. Whoever stole the token and comes within this time gets the same next token
@@ -87,7 +92,13 @@ class SessionRegister:
         self._idle = timedelta(seconds=settings.auth_refresh_idle_s)
 
     async def begin(
-        self, user: bytes, client: str | None, scopes: frozenset[str] | None, *, second_factor: bool
+        self,
+        user: bytes,
+        client: str | None,
+        scopes: frozenset[str] | None,
+        *,
+        second_factor: bool,
+        witness: Witness | None = None,
     ) -> Opened:
         """A login."""
         id_ = UUID(bytes=uuid7(time.time_ns() // 1_000_000, os.urandom(10)))
@@ -99,9 +110,11 @@ class SessionRegister:
             session = session_of(made)
             await connection.execute(_MAKE_ROOM.encode(), (row[1],))
             await self._add(connection, session, token, session.authenticated_at)
+            after: Values = {"second_factor": second_factor, "client": client}
+            await _note(connection, witness, SecurityAction.LOGIN_SUCCEEDED, user, after)
         return Opened(session, token)
 
-    async def rotate(self, token: str, client: str | None) -> Opened | None:
+    async def rotate(self, token: str, client: str | None, witness: Witness | None = None) -> Opened | None:
         """The next refresh token of a session, or None where this one is not valid, or not this client's."""
         async with self._database.transaction() as connection:
             row = await (await connection.execute(_LOCK.encode(), (_hash(token),))).fetchone()
@@ -111,7 +124,7 @@ class SessionRegister:
                 return None
             if row["token_used_at"] is None:
                 return await self._exchanged(connection, token, row, now)
-            return await self._answered_again(connection, token, row, now)
+            return await self._answered_again(connection, token, row, now, witness)
 
     async def _exchanged(
         self, connection: Connection, token: str, row: Mapping[str, Any], now: datetime
@@ -126,13 +139,15 @@ class SessionRegister:
         return Opened(session, successor)
 
     async def _answered_again(
-        self, connection: Connection, token: str, row: Mapping[str, Any], now: datetime
+        self, connection: Connection, token: str, row: Mapping[str, Any], now: datetime, witness: Witness | None
     ) -> Opened | None:
         session, successor = session_of(row), _successor(token, row["successor_salt"])
         is_fresh = await (await connection.execute(_IS_FRESH, (_hash(successor),))).fetchone() is not None
         if is_fresh and now - row["token_used_at"] <= timedelta(seconds=LOST_ANSWER_S):
             return Opened(session, successor)
         await connection.execute(_END, (EndReason.REFRESH_TOKEN_REUSED, UUID(bytes=session.session)))
+        after = {"session": format_id(SESSION, session.session)}
+        await _note(connection, witness, SecurityAction.REFRESH_TOKEN_REUSED, session.user, after)
         return None
 
     async def _add(self, connection: Connection, session: Session, token: str, now: datetime) -> None:
@@ -144,31 +159,47 @@ class SessionRegister:
         row = await self._database.row(f"{_LIVE} AND session_id = %s", (UUID(bytes=session),))
         return session_of(row) if row is not None else None
 
-    async def give_second_factor(self, session: bytes) -> Session | None:
+    async def give_second_factor(self, session: bytes, witness: Witness | None = None) -> Session | None:
         """The session's user has just given one; None where the session is over."""
         async with self._database.transaction() as connection:
             row = await (await connection.execute(_SECOND_FACTOR.encode(), (UUID(bytes=session),))).fetchone()
+            if row is not None:
+                user, after = row["user_id"].bytes, {"session": format_id(SESSION, session)}
+                await _note(connection, witness, SecurityAction.SECOND_FACTOR_GIVEN, user, after)
         return session_of(row) if row is not None else None
 
     async def of_user(self, user: bytes) -> list[Session]:
         """Those that are not over, the latest first."""
         return [session_of(row) for row in await self._database.rows(_OF_USER, (UUID(bytes=user),))]
 
-    async def end(self, session: bytes, reason: EndReason) -> None:
+    async def end(self, session: Session, reason: EndReason, witness: Witness | None = None) -> None:
         """With every token of it."""
         async with self._database.transaction() as connection:
-            await connection.execute(_END, (reason, UUID(bytes=session)))
+            await connection.execute(_END, (reason, UUID(bytes=session.session)))
+            after = {"session": format_id(SESSION, session.session), "reason": reason}
+            await _note(connection, witness, SecurityAction.SESSION_ENDED, session.user, after)
 
-    async def end_all(self, user: bytes, reason: EndReason, but: bytes | None = None) -> None:
+    async def end_all(
+        self, user: bytes, reason: EndReason, but: bytes | None = None, witness: Witness | None = None
+    ) -> None:
         """All of a user's, but for one."""
         kept = UUID(bytes=but) if but is not None else None
         async with self._database.transaction() as connection:
-            await connection.execute(_END_ALL, (reason, UUID(bytes=user), kept))
+            ended = await connection.execute(_END_ALL, (reason, UUID(bytes=user), kept))
+            after: Values = {"sessions": ended.rowcount, "reason": reason}
+            await _note(connection, witness, SecurityAction.SESSIONS_ENDED, user, after)
 
     async def ended_since(self, at: datetime) -> list[tuple[bytes, datetime]]:
         """What was ended after this time, the oldest first; up to 100,000."""
         rows = await self._database.rows(_ENDED, (at,))
         return [(row["session_id"].bytes, row["ended_at"]) for row in rows]
+
+
+async def _note(
+    connection: Connection, witness: Witness | None, action: SecurityAction, user: bytes, after: Values
+) -> None:
+    if witness is not None:
+        await witness.saw(action, format_id(USER, user), connection, after=after)
 
 
 def _hash(token: str) -> bytes:

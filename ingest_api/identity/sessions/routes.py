@@ -9,7 +9,7 @@ from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe, problem_answer
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import admit_bare, respond, show
-from ingest_api.identity.caller import admit_user, require_password, user_behind
+from ingest_api.identity.caller import admit_user, require_password, user_behind, witness_of
 from ingest_api.identity.passwords.rules import normal_password, password_fault
 from ingest_api.identity.sessions.session import EndReason
 from ingest_api.identity.sessions.shown import PasswordChangeBody, SessionList, shown
@@ -45,7 +45,8 @@ async def end_session(services: Services, call: Call, session_id: str) -> Answer
     if found is None or found.user != user.user:
         raise Problem(Fault.SESSION_UNKNOWN, "No session of yours has this id, or it is over.")
     is_own = found.session == principal.session
-    await services.identity.sessions.end(found.session, EndReason.LOGGED_OUT if is_own else EndReason.REVOKED)
+    reason = EndReason.LOGGED_OUT if is_own else EndReason.REVOKED
+    await services.identity.sessions.end(found, reason, witness_of(services, call, principal))
     await services.identity.look()
     return Answer(200, encode(await _listed(services, principal, user)))
 
@@ -54,7 +55,9 @@ async def end_all_sessions(services: Services, call: Call) -> Answer:
     """Every login of the user, this one too."""
     principal = await admit_bare(services, call, Scope.USERS_WRITE)
     user = await user_behind(services, principal)
-    await services.identity.sessions.end_all(user.user, EndReason.REVOKED)
+    await services.identity.sessions.end_all(
+        user.user, EndReason.REVOKED, witness=witness_of(services, call, principal)
+    )
     await services.identity.look()
     return Answer(200, encode(await _listed(services, principal, user)))
 
@@ -70,7 +73,7 @@ async def change_password(services: Services, call: Call) -> Answer:
     if fault is not None:
         raise field_problem(FieldError("/new_password", Fault.PASSWORD_REFUSED, fault))
     password_hash = await services.identity.hasher.hash(normal_password(new))
-    await services.identity.users.set_password_hash(user.user, password_hash)
+    await services.identity.users.set_password_hash(user.user, password_hash, witness_of(services, call, principal))
     await services.identity.sessions.end_all(user.user, EndReason.PASSWORD_CHANGED, but=principal.session)
     await services.identity.look()
     return Answer(200, encode(await _listed(services, principal, user)))

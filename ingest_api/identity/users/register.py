@@ -11,6 +11,9 @@ from uuid import UUID
 
 import psycopg
 
+from ingest_api.aliases.parties import USER
+from ingest_api.audit_log.entry import Values as Noted
+from ingest_api.audit_log.witness import Witness
 from ingest_api.identity.roles import UserRole
 from ingest_api.identity.users.user import (
     FOUND_BY,
@@ -23,9 +26,11 @@ from ingest_api.identity.users.user import (
     user_of_row,
 )
 from ingest_api.reads.database import Database
+from payments.identifiers import format_id
 from runtime.personal_data.personal import Personal
 from runtime.personal_data.rows import Connection
 from runtime.personal_data.store import PersonalData, Refusal
+from schemas.tables.security_actions import SecurityAction
 
 INDEX: Final = "users"
 
@@ -53,7 +58,13 @@ class UserRegister:
         self._personal = personal
 
     async def create(
-        self, user: bytes, values: Values, roles: Collection[UserRole], password_hash: str | None, by: str
+        self,
+        user: bytes,
+        values: Values,
+        roles: Collection[UserRole],
+        password_hash: str | None,
+        by: str,
+        witness: Witness | None = None,
     ) -> User | Refused:
         """Make a user with these values (a user name at least). An id that is known answers what there is: compare."""
         async with self._database.transaction() as connection:
@@ -65,6 +76,8 @@ class UserRegister:
                 return refused
             row = UUID(bytes=user), sorted(roles), password_hash, password_hash, by
             await connection.execute(_INSERT, row)
+            told: Noted = dict(values.items())
+            await _note(connection, witness, SecurityAction.USER_CREATED, user, after={"roles": sorted(roles), **told})
             return await _get(connection, user)
 
     async def find(self, user: bytes) -> User | None:
@@ -85,40 +98,63 @@ class UserRegister:
             found = await self._personal.values(connection, user, *wanted)
         return {Field(name): value for name, value in found.items()}
 
-    async def change(self, user: bytes, values: Values, removed: Iterable[Field] = ()) -> User | Refused:
+    async def change(
+        self, user: bytes, values: Values, removed: Iterable[Field] = (), witness: Witness | None = None
+    ) -> User | Refused:
         """Put these values in the place of those before, and forget the removed ones."""
         async with self._database.transaction() as connection:
             known = await _find(connection, user)
             if known is None or known.status is UserStatus.ERASED:
                 return Refused(UserFault.UNKNOWN if known is None else UserFault.ERASED)
             await self._personal.hold(connection, user)
+            before: Noted = dict(await self._personal.values(connection, user, *values, *removed))
             refused = await self._store(connection, user, values, removed)
             if refused is not None:
                 return refused
             await connection.execute(_CHANGED, (UUID(bytes=user),))
+            after: Noted = {field: values.get(field) for field in (*values, *removed)}
+            await _note(connection, witness, SecurityAction.USER_CHANGED, user, before=before, after=after)
             return await _get(connection, user)
 
-    async def set_status(self, user: bytes, status: UserStatus) -> User | None:
+    async def set_status(self, user: bytes, status: UserStatus, witness: Witness | None = None) -> User | None:
         """Sessions of a user who is not active any more have to be ended beside this (SessionRegister.end_all)."""
-        return await self._set(_SET_STATUS, status, user)
+        async with self._database.transaction() as connection:
+            before = await self._set(connection, _SET_STATUS, status, user)
+            await _note(
+                *(connection, witness, SecurityAction.USER_STATUS_CHANGED, user),
+                before={"status": before.status} if before is not None else None,
+                after={"status": status},
+            )
+            return await _find(connection, user)
 
-    async def set_roles(self, user: bytes, roles: Collection[UserRole]) -> User | None:
+    async def set_roles(self, user: bytes, roles: Collection[UserRole], witness: Witness | None = None) -> User | None:
         """In force with the next access token: after five minutes at most."""
-        return await self._set(_SET_ROLES, sorted(roles), user)
+        async with self._database.transaction() as connection:
+            before = await self._set(connection, _SET_ROLES, sorted(roles), user)
+            await _note(
+                *(connection, witness, SecurityAction.USER_ROLES_CHANGED, user),
+                before={"roles": sorted(before.roles)} if before is not None else None,
+                after={"roles": sorted(roles)},
+            )
+            return await _find(connection, user)
 
-    async def set_password_hash(self, user: bytes, password_hash: str) -> User | None:
+    async def set_password_hash(self, user: bytes, password_hash: str, witness: Witness | None = None) -> User | None:
         """Another password from now on."""
-        return await self._set(_SET_PASSWORD, password_hash, user)
+        async with self._database.transaction() as connection:
+            await self._set(connection, _SET_PASSWORD, password_hash, user)
+            await _note(connection, witness, SecurityAction.PASSWORD_CHANGED, user)
+            return await _find(connection, user)
 
     async def rehash(self, user: bytes, before: str, after: str) -> None:
         """The same password under other parameters, unless it was changed meanwhile."""
         async with self._database.transaction() as connection:
             await connection.execute(_REHASHED, (after, UUID(bytes=user), before))
 
-    async def _set(self, update: str, value: object, user: bytes) -> User | None:
-        async with self._database.transaction() as connection:
-            await connection.execute(update.encode(), (value, UUID(bytes=user)))
-            return await _find(connection, user)
+    async def _set(self, connection: Connection, update: str, value: object, user: bytes) -> User | None:
+        """The user as it was before."""
+        before = await _find(connection, user)
+        await connection.execute(update.encode(), (value, UUID(bytes=user)))
+        return before
 
     async def _store(
         self, connection: Connection, user: bytes, values: Values, removed: Iterable[Field] = ()
@@ -157,6 +193,19 @@ class UserRegister:
         digest = self._personal.digest(INDEX, FOUND_BY[field], before) if before is not None else None
         if digest is not None:
             await self._personal.release(connection, digest, user)
+
+
+async def _note(
+    connection: Connection,
+    witness: Witness | None,
+    action: SecurityAction,
+    user: bytes,
+    before: Noted | None = None,
+    after: Noted | None = None,
+) -> None:
+    """Values about the person are left out by the log."""
+    if witness is not None:
+        await witness.saw(action, format_id(USER, user), connection, before=before, after=after)
 
 
 async def _find(connection: Connection, user: bytes) -> User | None:

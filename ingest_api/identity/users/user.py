@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from ingest_api.identity.roles import UserRole
 from runtime.personal_data.normal_forms import Identifier
 from runtime.personal_data.personal import Personal
-from schemas.notifications import EMAIL_FIELD, PHONE_FIELD
+from schemas.tables.notifications import EMAIL_FIELD, PHONE_FIELD
 
 
 class UserStatus(StrEnum):

@@ -25,7 +25,7 @@ from runtime.personal_data.keyring import Keyring
 from runtime.personal_data.personal import Personal
 from runtime.personal_data.store import PersonalData
 from runtime.settings import Settings
-from schemas.notifications import DEVICE_FIELD, EMAIL_FIELD, PHONE_FIELD, PREFERENCES_FIELD
+from schemas.tables.notifications import DEVICE_FIELD, EMAIL_FIELD, PHONE_FIELD, PREFERENCES_FIELD
 from schemas.tables.webhooks import payload_of
 from sinks.events.storing import PublicEvent, store
 from tests.connectors.notifications.mailbox import Mailbox

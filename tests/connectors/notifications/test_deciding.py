@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from connectors.notifications.deciding import Notice, Recipient, decide, next_su
 from connectors.notifications.happenings import OF_ACTION, OF_EVENT, Happening, of_action, of_event
 from payments.events.event import EventType
 from payments.identifiers import ACCOUNT, PAYMENT, USER, format_id
-from schemas.notifications import (
+from schemas.tables.notifications import (
     SECURITY,
     Channel,
     NoticeKind,
@@ -18,7 +19,7 @@ from schemas.notifications import (
     read_unsubscribe_token,
     unsubscribe_token,
 )
-from schemas.security_actions import SecurityAction
+from schemas.tables.security_actions import SecurityAction
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 EVERYWHERE = frozenset(Channel)
@@ -126,7 +127,8 @@ def test_each_side_of_an_event_is_told_its_own_story() -> None:
 
 
 def test_of_the_audit_log_the_one_it_was_done_to_is_told() -> None:
-    entry = {"actor": format_id(USER, ACC), "object": format_id(USER, OTHER), "at": NOON}
+    entry: dict[str, Any] = {"actor": format_id(USER, ACC), "object": format_id(USER, OTHER), "at": NOON}
+    entry |= {"before": None, "after": None}
     (changed,) = of_action(3, entry | {"action": "user.roles_changed"})
     assert (changed.user, changed.kind) == (OTHER, NoticeKind.ROLES_CHANGED)
     (made,) = of_action(4, entry | {"action": "api_key.created", "object": "key_1"})

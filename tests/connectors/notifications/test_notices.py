@@ -9,7 +9,7 @@ import pytest
 
 from connectors.notifications.outbox import TRIES_MAX
 from runtime.personal_data.keyring import Keyring
-from schemas.notifications import NoticeKind, Unsubscribing, read_unsubscribe_token
+from schemas.tables.notifications import NoticeKind, Unsubscribing, read_unsubscribe_token
 from tests.connectors.notifications.desk import ANNA, ANNAS, BERTA, BERTAS, Desk
 from tests.connectors.notifications.providers import HANG_UP
 from tests.support.waiting import eventually

@@ -9,7 +9,7 @@ import pytest
 from connectors.notifications.happenings import OF_ACTION, OF_EVENT, Happening, of_action, of_event
 from connectors.notifications.rendering import SUMMARY_LINES_MAX, Renderer, TemplatesRefused, Told
 from payments.identifiers import ACCOUNT, PAYMENT, USER, format_id
-from schemas.notifications import LANGUAGES, SECURITY, NoticeKind, Preferences
+from schemas.tables.notifications import LANGUAGES, SECURITY, NoticeKind, Preferences
 
 AT = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 ACC = format_id(ACCOUNT, b"\x11" * 16)
@@ -25,7 +25,8 @@ def happenings() -> list[Happening]:
         object_ = ACC if is_account else format_id(PAYMENT, b"\x22" * 16)
         found += of_event(1, AT, {"type": type_, "object": object_, "data": facts | reason})
     for action in OF_ACTION:
-        found += of_action(2, {"action": action, "actor": None, "object": format_id(USER, b"\x33" * 16), "at": AT})
+        entry = {"action": action, "actor": None, "object": format_id(USER, b"\x33" * 16), "at": AT}
+        found += of_action(2, entry | {"before": None, "after": {"bank_account": "bnk_1"}})
     return found
 
 

@@ -15,7 +15,7 @@ from ingest_api.app import make_fastapi
 from ingest_api.identity.machines.key import KEY
 from ingest_api.identity.tokens import Scope
 from payments.identifiers import ACCOUNT, ORDER, PAYMENT, SCHEDULE, format_id
-from schemas.notifications import DEVICE
+from schemas.tables.notifications import DEVICE
 from tests.ingest_api.owners import stored
 from tests.ingest_api.owners.world import ANNA, BERTA, CARLA, Caller, World
 from tests.ingest_api.people import things

@@ -17,7 +17,7 @@ from ingest_api.identity.tokens import Scope
 from payments.identifiers import USER, format_id, parse_id
 from runtime.personal_data.keyring import Keyring
 from runtime.settings import Settings
-from schemas.notifications import (
+from schemas.tables.notifications import (
     DEVICES_MAX,
     NOTICE,
     Channel,

@@ -34,7 +34,6 @@ class SecurityAction(StrEnum):
     API_KEY_ROLLED = "api_key.rolled"
     API_KEY_REVOKED = "api_key.revoked"
     BANK_ACCOUNT_LINKED = "bank_account.linked"
-    BANK_ACCOUNT_VERIFIED = "bank_account.verified"
     BANK_ACCOUNT_UNLINKED = "bank_account.unlinked"
     WEBHOOK_ENDPOINT_CREATED = "webhook_endpoint.created"
     WEBHOOK_ENDPOINT_CHANGED = "webhook_endpoint.changed"
