@@ -38,6 +38,9 @@ SETTINGS = {
     "log_min_duration_statement": "1000",
     "jit": "off",  # compiling takes longer than any statement of the sinks
 }
+_CONNECTIONS_PER_API_PROCESS = 50
+"""44 at most in its sixteen pools, and some to spare. The first one's are within `max_connections`."""
+
 _INITDB_TIMEOUT_S = 60
 _STOP_TIMEOUT_MS = 20_000
 _FAST_SHUTDOWN, _IMMEDIATE_SHUTDOWN = (
@@ -71,7 +74,7 @@ def postgres_service(settings: Settings, home: Home) -> Service:
         name="postgres",
         argv=[
             *(str(binaries.folder / "postgres"), "-D", str(cluster.data), "-p", str(settings.postgres_port)),
-            *(f"--{name}={value}" for name, value in SETTINGS.items()),
+            *(f"--{name}={value}" for name, value in _options(settings).items()),
         ],
         group="infrastructure",
         ready=PostgresProbe(local_database_url(home.root, settings.postgres_port)),
@@ -80,6 +83,11 @@ def postgres_service(settings: Settings, home: Home) -> Service:
         death_signal=_IMMEDIATE_SHUTDOWN,
         stop_timeout_ms=_STOP_TIMEOUT_MS,
     )
+
+
+def _options(settings: Settings) -> dict[str, str]:
+    further = (settings.api_processes - 1) * _CONNECTIONS_PER_API_PROCESS
+    return SETTINGS | {"max_connections": str(int(SETTINGS["max_connections"]) + further)}
 
 
 def _folder(home: Home, account: Account | None) -> Path:
