@@ -21,6 +21,7 @@ CREDENTIAL: Final = "millrace.credential"
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _NOTHING_HAPPENED: Final = frozenset({401, 404, 405, 429})
+_HEARTBEAT: Final = re.compile(r"/eureka/apps/[^/]+/[^/]+")
 _ID: Final = re.compile(r"[a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25}")
 _MADE: Final = re.compile(rb'\{"id":"([a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25})"')
 
@@ -36,7 +37,7 @@ class AuditedCalls:
         """Paths whose calls are counted."""
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _READING:
+        if scope["type"] != "http" or scope["method"] in _READING or _is_heartbeat(scope):
             await self._app(scope, receive, send)
         elif scope["path"] in self._counted:
             await self._app(scope, receive, self._counting(scope, send))
@@ -92,6 +93,11 @@ class AuditedCalls:
                 except Problem:
                     return None
         return None
+
+
+def _is_heartbeat(scope: Any) -> bool:
+    """It keeps alive what was registered by another call, and says nothing new."""
+    return scope["method"] == "PUT" and _HEARTBEAT.fullmatch(scope["path"]) is not None
 
 
 def _route(scope: Any) -> tuple[str, str | None]:

@@ -22,6 +22,9 @@ METADATA_MAX: Final = 64
 _TEXT_MAX: Final = 255
 _URL_MAX: Final = 1_024
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}")
+_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}")
+"""Fits into the name of an XML element."""
+
 _URL: Final = re.compile(r"https?://[!-~]+")
 
 
@@ -98,8 +101,8 @@ def _require_details(details: Details) -> None:
 
 def require_metadata(metadata: dict[str, str]) -> None:
     """Raises Problem."""
-    short = all(_is_line(key) and key and _is_line(value) for key, value in metadata.items())
-    bounds = f"At most {METADATA_MAX}, each at most {_TEXT_MAX} printable characters."
+    short = all(_KEY.fullmatch(key) and _is_line(value) for key, value in metadata.items())
+    bounds = f"At most {METADATA_MAX} of {_TEXT_MAX} printable characters each; keys of A-Z, a-z, 0-9 and _ . -."
     _require(short and len(metadata) <= METADATA_MAX, "/instance/metadata", bounds)
 
 

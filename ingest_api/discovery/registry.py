@@ -61,7 +61,8 @@ UPDATE service_instances SET changed_at = now(),
 {_OF_CALLER} RETURNING 1 AS done"""
 _OVERRIDE: Final = f"""
 UPDATE service_instances SET changed_at = now(), override = %(status)s
-WHERE app = %(app)s AND instance_id = %(instance_id)s AND {IS_THERE} RETURNING pg_notify('{CHANNEL}', app)"""
+WHERE app = %(app)s AND instance_id = %(instance_id)s AND {IS_THERE}
+    AND (%(by)s::text IS NULL OR registered_by = %(by)s) RETURNING pg_notify('{CHANNEL}', app)"""
 _END: Final = f"UPDATE service_instances SET ended_at = now() {_OF_CALLER} RETURNING pg_notify('{CHANNEL}', app)"
 _FIND: Final = f"""
 SELECT * FROM service_instances WHERE {IS_THERE}
@@ -121,9 +122,12 @@ class Registry:
         """Metadata over what is there."""
         return await self._changed(_DESCRIBE, name, by=by, metadata=Jsonb(metadata))
 
-    async def override(self, name: Name, status: InstanceStatus) -> bool:
-        """Set a status over what the instance says, until it is set to UNKNOWN; new registrations leave it."""
-        return await self._changed(_OVERRIDE, name, status=status)
+    async def override(self, name: Name, status: InstanceStatus, by: str | None) -> bool:
+        """Set a status over what the instance says, until it is set to UNKNOWN; new registrations leave it.
+
+        `by` None: whoever has registered it.
+        """
+        return await self._changed(_OVERRIDE, name, status=status, by=by)
 
     async def end(self, name: Name, by: str) -> bool:
         """Deregister."""

@@ -16,6 +16,7 @@ from ingest_api.audit_log.shown import RESOURCES as AUDIT_RESOURCES
 from ingest_api.cases.shown import RESOURCES as CASE_RESOURCES
 from ingest_api.cash.shown import RESOURCES as CASH_RESOURCES
 from ingest_api.commerce.shown import RESOURCES as COMMERCE_RESOURCES
+from ingest_api.discovery.shown import RESOURCES as SERVICE_RESOURCES
 from ingest_api.disputes.shown import RESOURCES as DISPUTE_RESOURCES
 from ingest_api.external_banks.shown import RESOURCES as BANK_RESOURCES
 from ingest_api.fx.shown import RESOURCES as FX_RESOURCES
@@ -234,6 +235,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             *WEBHOOK_RESOURCES,
             *EVENT_RESOURCES,
             *PSP_RESOURCES,
+            *SERVICE_RESOURCES,
             *RECONCILIATION_BODIES,
             *RECONCILIATION_RESOURCES,
             *BREAK_RESOURCES,

@@ -61,6 +61,9 @@ SCOPES_OF: Final[dict[UserRole, frozenset[Scope]]] = {
         Scope.QUARANTINE_WRITE,
         Scope.ALIASES_READ,
         Scope.ALIASES_VERIFY,
+        Scope.SERVICES_READ,
+        Scope.SERVICES_WRITE,
+        Scope.SERVICES_OPERATE,
     },
     UserRole.FINANCE: _STAFF
     | {
@@ -87,6 +90,8 @@ NEED_SECOND_FACTOR: Final = frozenset(
         Scope.ALIASES_VERIFY,
         Scope.USERS_ADMIN,
         Scope.API_KEYS_WRITE,
+        Scope.SERVICES_WRITE,
+        Scope.SERVICES_OPERATE,
     }
 )
 """Of users alone: a session has these for as long after a second factor as MILLRACE_AUTH_SECOND_FACTOR_S says."""

@@ -132,7 +132,16 @@ QUERIES: dict[Route, Callable[[Things], str]] = {
 }
 """Where a thing is named in the query, or something else has to be."""
 
-_FOR_OPERATORS = ("/v1/failed-notices", "/v1/quarantine", "/v1/cases", "/v1/screening", "/v1/parties", "/v1/audit", "/v1/reconciliation")
+_FOR_OPERATORS = (
+    "/v1/failed-notices",
+    "/v1/quarantine",
+    "/v1/cases",
+    "/v1/screening",
+    "/v1/reconciliation",
+    "/v1/parties",
+    "/v1/audit",
+    "/v1/services",
+)
 _FOR_FINANCE = {
     *things.FOR_OPERATORS,
     ("POST", "/v1/ledger"),
