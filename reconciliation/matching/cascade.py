@@ -7,6 +7,7 @@ is the same whatever the order of the lines.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -36,10 +37,37 @@ def match(
     controls: Sequence[Control] = (),
 ) -> Outcome[Line]:
     """`as_of` ends the days that an internal line may wait (default: the newest line); `controls`: what files lack."""
+    first = identified(internal, external, rules)
+    newest = first.newest if as_of is None else as_of
+    rest = remaining(first.internal, first.external, rules, as_of=newest, controls=controls)
+    matches = sorted(first.matches + rest.matches, key=_match_place)
+    return Outcome(matches, sorted(first.breaks + rest.breaks, key=_break_place), rest.suggestions)
+
+
+class Identified(NamedTuple):
+    """What P0 and P1 found, and the lines that they left open."""
+
+    matches: Matches
+    breaks: Breaks
+    internal: list[Line]
+    external: list[Line]
+    newest: date
+
+
+def identified(internal: Iterable[Line], external: Iterable[Line], rules: Rules) -> Identified:
+    """P0 and P1. A line's entry number and id decide alone: lines that share neither don't know of each other here."""
     run = _Run(list(internal), list(external), rules)
     newest = max((line.date for lines in (run.internal, run.external) for line in lines), default=date.min)
     run.entries()
     run.identities()
+    return Identified(run.matches, run.breaks, run.internal, run.external, newest)
+
+
+def remaining(
+    internal: list[Line], external: list[Line], rules: Rules, *, as_of: date, controls: Sequence[Control] = ()
+) -> Outcome[Line]:
+    """P2 to P8, and what is missing, of lines that P1 left."""
+    run = _Run(internal, external, rules)
     run.pairs(Pass.REFERENCE, by_reference)
     if rules.date_window is not None:
         run.pairs(Pass.AMOUNT_DATE, by_amount_and_date)
@@ -54,8 +82,8 @@ def match(
     run.keep(_same_reference(run.internal, run.external, rules))
     run.keep(([], cut_sources(controls, run.internal)))
     suggestions = suggested(run.internal, run.external, rules) if rules.subset_sum else []
-    run.breaks += _missing(run.internal, run.external, rules, newest if as_of is None else as_of)
-    return Outcome(sorted(run.matches, key=_match_place), sorted(run.breaks, key=_break_place), suggestions)
+    run.breaks += _missing(run.internal, run.external, rules, as_of)
+    return Outcome(run.matches, run.breaks, suggestions)
 
 
 class _Run:

@@ -1,0 +1,73 @@
+"""Goal: an operator does the whole day with `millrace recon`, and every answer is JSON where it is asked for.
+
+Method: the commands in this process, on a database of their own; an explanation needs no ledger.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from millrace.cli import app
+from reconciliation.runs.rules import read_rules
+from tests.reconciliation.ledger import RULES, charge, report
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "reconciliation_run.yaml"
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path: Path, migrated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", migrated)
+    (tmp_path / "rules.yaml").write_text(RULES)
+    with psycopg.connect(migrated, autocommit=True) as books:
+        charge(books, 1, 10_00, "2026-11-16")
+
+
+def recon(*arguments: str, exits: int = 0) -> Any:
+    result = CliRunner().invoke(app, ["recon", *arguments, "--json"])
+    assert result.exit_code == exits, result.output
+    return json.loads(result.stdout)
+
+
+def test_the_day_of_an_operator(tmp_path: Path) -> None:
+    (tmp_path / "stripe.csv").write_text(report(("order-1", "9.00", "2026-11-16", "charge")))
+    (tmp_path / "note.txt").write_text("no statement")
+    brought = recon("import", str(tmp_path / "stripe.csv"), str(tmp_path / "note.txt"), "--source", "stripe", exits=1)
+    assert [one["status"] for one in brought] == ["imported", "quarantined"]
+    again = recon("import", str(tmp_path / "stripe.csv"), "--source", "stripe")
+    assert (again[0]["status"], again[0]["first_import"]) == ("refused", brought[0]["id"])
+    assert len(recon("files")) == 3
+    made = recon("run", "--rules", str(tmp_path / "rules.yaml"))
+    assert (made["matches"], made["breaks"], made["changes"]["opened"]) == (0, 1, 1)
+    [found] = recon("breaks", "--order", "age")
+    explain = ("--kind", "explain", "--reason-code", "KNOWN", "--because", "invoice 7", "--by", "anna")
+    assert recon("propose", found["id"], *explain)["status"] == "proposed"
+    refused = recon("resolve", found["id"], "approve", "--because", "x", "--by", "anna", exits=1)
+    assert "second person" in refused["error"]
+    assert recon("resolve", found["id"], "approve", "--because", "x", "--by", "bert") == {
+        "id": found["id"],
+        "status": "resolved",
+        "sent": 0,
+    }
+    assert recon("breaks", found["id"])["trail"][-1]["by"] == "bert"
+    for suffix in ("csv", "xlsx", "pdf"):
+        assert recon("report", "--out", str(tmp_path / f"report.{suffix}"))["result_hash"] == made["result_hash"]
+    signed = recon("sign", "stripe-daily", "--note", "fine", "--by", "carla")
+    assert (signed["result_hash"], signed["live_breaks"]) == (made["result_hash"], 0)
+    assert recon("sign", "--reopen", signed["id"], "--because", "late file")["reopened_because"] == "late file"
+
+
+def test_legs_that_are_written_wrong_say_how_to_write_them(tmp_path: Path) -> None:
+    recon("run", "--rules", str(tmp_path / "rules.yaml"))
+    [found] = recon("breaks")
+    asked = ("propose", found["id"], "--kind", "adjust", "--reason-code", "FEE", "--because", "x", "--leg")
+    assert "debit:fees:1.00:EUR" in recon(*asked, "fees:1.00", exits=1)["error"]
+    assert "account" in recon(*asked, "debit:fee:1.00:EUR", exits=1)["error"]
+
+
+def test_the_example_of_the_documents_is_read() -> None:
+    assert read_rules(EXAMPLE.read_text()).rules.statements.amount == "gross"
