@@ -93,6 +93,7 @@ def _configuration(settings: Settings, services: Services) -> uvicorn.Config:
         proxy_headers=bool(settings.auth_trusted_proxies),
         forwarded_allow_ips=settings.auth_trusted_proxies,
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         date_header=False,

@@ -6,6 +6,7 @@ that the agents have forgotten is answered as they would have answered it, and n
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +25,8 @@ from schemas.codec.instructions import encode_instruction
 from schemas.codec.replies import Reply
 from schemas.partitioning import shard_of
 
-_TRACEPARENT_CHARS = 55
+_TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context §3.2.2. Anything else could carry what must not be kept."""
 
 
 class Outcome(NamedTuple):
@@ -42,7 +44,7 @@ class Outcome(NamedTuple):
 def record_headers(request_id: str, traceparent: str | None) -> list[tuple[str, bytes]]:
     """Kafka headers of a record: which call it came from."""
     headers = [("request_id", request_id.encode("ascii"))]
-    if traceparent is not None and len(traceparent) == _TRACEPARENT_CHARS and traceparent.isascii():
+    if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
         headers.append(("traceparent", traceparent.encode("ascii")))
     return headers
 

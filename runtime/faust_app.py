@@ -140,9 +140,13 @@ def refuse_wrong_configuration(app: Any, settings: Settings) -> None:
         crash(f"application {app.conf.id}: {', '.join(wrong)} differ from runtime.faust_app.app_options(settings)")
 
 
-def run_worker(app: Any, loglevel: str = "WARN") -> NoReturn:
-    """Run the application's worker in this process until SIGTERM or SIGINT, as `faust worker` does."""
-    app.Worker(loglevel=loglevel, redirect_stdouts=False, quiet=True, stdout=io.StringIO()).execute_from_commandline()
+def run_worker(app: Any) -> NoReturn:
+    """Run the application's worker in this process until SIGTERM or SIGINT, as `faust worker` does. Logging is the
+    caller's.
+    """
+    app.Worker(
+        override_logging=False, redirect_stdouts=False, quiet=True, stdout=io.StringIO()
+    ).execute_from_commandline()
     raise SystemExit(0)
 
 

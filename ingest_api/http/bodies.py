@@ -18,6 +18,7 @@ from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, NO_REPLY, Co
 from payments.identifiers import ACCOUNT, NIL, derive_account_id, parse_id
 from payments.money import EXPONENTS, MAX_MINOR, AmountProblem, to_minor
 from payments.terms.methods import Method, method_account
+from runtime.log_lines import redacted
 from runtime.personal_data.card_numbers import holds_card_number
 
 _ACCOUNT_PATTERN = "^acc_[0-7][0-9a-hjkmnp-tv-z]{25}$"
@@ -163,7 +164,7 @@ def decode_fault(error: Exception) -> FieldError:
     named = _NAMED.match(said)
     if named:
         code = Fault.FIELD_MISSING if named.group(1) == "missing required" else Fault.FIELD_UNKNOWN
-        return FieldError(f"{pointer}/{named.group(2)}", code, f"{said}.")
+        return FieldError(redacted(f"{pointer}/{named.group(2)}"), code, redacted(f"{said}."))
     for start, code in _QUOTES_INPUT.items():
         if said.startswith(start):
             return FieldError(pointer, code, f"{start}. Send what the API's description lists.")

@@ -1,7 +1,5 @@
 """`millrace archive run | list | verify` for people and for machines. Exit code 1 where something differs."""
 
-import logging
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from millrace.environment.layout import home_of
 from millrace.replay.point import shown_time
 from runtime.archive.manifest import ArchiveDamaged
 from runtime.kafka_client import AccessRefused, Brokers
+from runtime.log_lines import log_to_stderr
 from runtime.settings import Settings
 
 
@@ -35,7 +34,7 @@ def archive_settings(archive: Path | None) -> Settings:
 
 def run(*, archive: Path | None, once: bool, skip_deleted: bool) -> None:
     """The archiver in the foreground, or one pass of it."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     from sinks.archive.service import run as run_archiver
 
     with faults_shown(as_json=False):

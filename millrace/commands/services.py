@@ -8,11 +8,8 @@ from typing import NoReturn
 
 from runtime.kafka_client import Brokers
 from runtime.kafka_login import refuse_wrong_login
+from runtime.log_lines import log_to_stderr
 from runtime.settings import Settings
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
 def _let_in() -> Settings:
@@ -40,7 +37,7 @@ def run_topics() -> None:
 
 def run_worker() -> NoReturn:
     """The deciding stage; exits 75 on any doubt and expects to be started again."""
-    _log_to_stderr()
+    log_to_stderr(logging.WARNING)
     _let_in()
     from runtime.faust_app import run_worker as run_faust_worker
     from streams.app import app
@@ -50,7 +47,7 @@ def run_worker() -> NoReturn:
 
 def run_sink() -> NoReturn:
     """Ledger to Postgres."""
-    _log_to_stderr()
+    log_to_stderr()
     from sinks.service import run
 
     raise SystemExit(run(_let_in()))
@@ -58,7 +55,7 @@ def run_sink() -> NoReturn:
 
 def run_quarantine_sink() -> NoReturn:
     """What was set aside to Postgres."""
-    _log_to_stderr()
+    log_to_stderr()
     from sinks.quarantine.service import run
 
     raise SystemExit(run(_let_in()))
@@ -66,7 +63,7 @@ def run_quarantine_sink() -> NoReturn:
 
 def run_events_sink() -> NoReturn:
     """Public events to Postgres."""
-    _log_to_stderr()
+    log_to_stderr()
     from sinks.events.service import run
 
     raise SystemExit(run(_let_in()))
@@ -74,7 +71,7 @@ def run_events_sink() -> NoReturn:
 
 def run_webhooks() -> NoReturn:
     """Queued webhooks to their endpoints; asks no broker."""
-    _log_to_stderr()
+    log_to_stderr()
     from connectors.webhooks.service import run
 
     raise SystemExit(run(Settings()))
@@ -82,7 +79,7 @@ def run_webhooks() -> NoReturn:
 
 def run_notifications() -> NoReturn:
     """Notices to users; asks no broker."""
-    _log_to_stderr()
+    log_to_stderr()
     from connectors.notifications.service import run
 
     raise SystemExit(run(Settings()))
@@ -90,7 +87,7 @@ def run_notifications() -> NoReturn:
 
 def run_connectors() -> NoReturn:
     """Requests to payment providers, and their results."""
-    _log_to_stderr()
+    log_to_stderr()
     from connectors.service import run
 
     raise SystemExit(run(_let_in()))
@@ -98,7 +95,7 @@ def run_connectors() -> NoReturn:
 
 def run_publisher() -> NoReturn:
     """Ledger to public events."""
-    _log_to_stderr()
+    log_to_stderr()
     from streams.publish.service import run
 
     raise SystemExit(run(_let_in()))
@@ -106,7 +103,7 @@ def run_publisher() -> NoReturn:
 
 def run_ticker() -> NoReturn:
     """Time, for shards without traffic."""
-    _log_to_stderr()
+    log_to_stderr()
     from streams.ticker import run
 
     raise SystemExit(run(_let_in()))
@@ -114,7 +111,7 @@ def run_ticker() -> NoReturn:
 
 def run_scheduler() -> NoReturn:
     """Transfers that are due."""
-    _log_to_stderr()
+    log_to_stderr()
     from ingest_api.schedules.service import run
 
     raise SystemExit(run(_let_in()))
@@ -132,7 +129,7 @@ def run_stripe_sandbox(host: str, port: int, webhook_url: str) -> None:
 
 def run_watch() -> None:
     """Alarms for drift, for transactions that hang and for readers that stand still."""
-    _log_to_stderr()
+    log_to_stderr()
     from millrace.environment.layout import home_of
     from millrace.watch import run
 
@@ -144,7 +141,7 @@ def run_watch() -> None:
 
 def run_api() -> None:
     """HTTP to Kafka, and reads from Postgres."""
-    _log_to_stderr()
+    log_to_stderr()
     from ingest_api.server import run
 
     run(_let_in())

@@ -1,17 +1,17 @@
 """`millrace gateway`: run it in the foreground, or write its configuration for an nginx of one's own."""
 
-import logging
 import sys
 
 from millrace.commands.output import faults_shown
 from millrace.gateway import running
 from millrace.gateway.configuration import nginx_configuration
+from runtime.log_lines import log_to_stderr
 from runtime.settings import Settings
 
 
 def run() -> None:
     """Exits 0 when it was told to stop, 1 when nginx has ended by itself."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     with faults_shown(as_json=False):
         raise SystemExit(running.run(Settings()))
 

@@ -1,7 +1,6 @@
 """`python -m millrace.supervisor PLAN [--lifeline]`: run a plan until told to stop. Started by the environment."""
 
 import asyncio
-import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,11 +9,12 @@ import msgspec
 
 from millrace.supervisor.service import Plan
 from millrace.supervisor.supervisor import Supervisor
+from runtime.log_lines import log_to_stderr
 
 
 def main(arguments: list[str]) -> None:
     """Read the plan and run it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr(with_name=False)
     plan = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=Plan)
     asyncio.run(_run(plan, lifeline="--lifeline" in arguments))
 

@@ -12,13 +12,13 @@ from typing import Final
 import idna
 import phonenumbers
 
+from runtime.personal_data.ibans import is_iban
 from runtime.personal_data.personal import Personal
 
 TEXT_CHARS_MAX: Final = 320  # the longest e-mail address: 64 + @ + 255 (RFC 5321 §4.5.3.1)
 
 _LOCAL_PART = re.compile(r"[^\s@\"(),:;<>\[\\\]\x00-\x1f\x7f]{1,64}")
 _USER_NAME = re.compile(r"[\w][\w.-]{0,63}")
-_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 _ROUTED = re.compile(r"([0-9]{9})/([0-9]{1,17})")
 _GROUPING = re.compile(r"[\s-]")
 
@@ -84,15 +84,6 @@ def _bank_account(text: str) -> str | None:
     if routed:
         return compact if _routing_number_checks(routed.group(1)) else None
     return compact if is_iban(compact) else None
-
-
-def is_iban(compact: str) -> bool:
-    """ISO 13616: form and check digits (mod 97 is 1). Also true for an ISO 11649 creditor reference (RF…) of that
-    length.
-    """
-    if not _IBAN.fullmatch(compact):
-        return False
-    return int("".join(str(int(character, 36)) for character in compact[4:] + compact[:4])) % 97 == 1
 
 
 def _routing_number_checks(digits: str) -> bool:

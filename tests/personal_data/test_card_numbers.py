@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.personal_data.card_numbers import holds_card_number
-from runtime.personal_data.normal_forms import is_iban
+from runtime.personal_data.ibans import is_iban
 
 ISSUED = {"4": 16, "34": 15, "37": 15, "51": 16, "55": 16, "2221": 16, "2720": 16, "6011": 16, "65": 19, "3528": 16}
 ISSUED |= {"36": 14, "62": 19, "2200": 16, "8100": 16, "9792": 16, "5018": 13, "6304": 19}

@@ -82,7 +82,7 @@ class OidcIssuer:
             return self._checked(claims)
         except IssuerAway as away:
             raise retry_later(Fault.DIRECTORY_UNAVAILABLE, "The issuer of the token does not answer.", 5) from away
-        except (JoseError, ValueError, TypeError, KeyError, OverflowError) as error:
+        except (JoseError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise _invalid("The token is not one of this issuer's.") from error
 
     def _checked(self, claims: dict[str, Any]) -> Claims:

@@ -116,7 +116,18 @@ def test_a_request_id_of_the_caller_is_kept(given_id: bytes) -> None:
 
 @pytest.mark.parametrize(
     "given_id",
-    [b"", b"x" * 129, b"a b", b"a\r\nSet-Cookie: x", b"a\n", "ü".encode(), b"<script>", b'"', b"\0"],
+    [
+        b"",
+        b"x" * 129,
+        b"a b",
+        b"a\r\nSet-Cookie: x",
+        b"a\n",
+        "ü".encode(),
+        b"<script>",
+        b'"',
+        b"\0",
+        b"4111-1111-1111-1111",
+    ],
 )
 def test_a_request_id_that_could_steer_a_header_or_a_log_is_replaced(given_id: bytes) -> None:
     made, _ = call(x_request_id=given_id)

@@ -239,7 +239,7 @@ def test_an_account_operation_is_only_repeated_by_its_own_kind(kind: CommandKind
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-@pytest.mark.parametrize("trace", [None, "", TRACE[:-1], TRACE + "0", "é" + TRACE[1:]])
+@pytest.mark.parametrize("trace", [None, "", TRACE[:-1], TRACE + "0", "é" + TRACE[1:], TRACE.replace("b", " ")])
 def test_only_a_traceparent_goes_into_the_log_as_one(trace: str | None) -> None:
     assert record_headers("r-1", trace) == [("request_id", b"r-1")]
     assert record_headers("r-1", TRACE)[1] == ("traceparent", TRACE.encode())

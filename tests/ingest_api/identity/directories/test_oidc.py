@@ -214,6 +214,11 @@ async def test_who_comes_with_such_a_token_is_a_user_here(issuer: Running, tmp_p
         assert row["actor"].startswith("usr_")
         wrong = await opened(world, issuer.token(aud="somebody-else"))
         assert (wrong.status_code, wrong.json()["code"]) == (401, "token_invalid")
+        for part in (0, 1):  # deeper than what reads it can go
+            parts = issuer.token().split(".")
+            parts[part] = base64.urlsafe_b64encode(b'{"iss":' + b"[" * 6_000).decode()
+            deep = await opened(world, ".".join(parts))
+            assert (deep.status_code, deep.json()["code"]) == (401, "token_invalid")
         boss = issuer.token(realm_access={"roles": ["boss"]})
         listed = await world._http.get("/v1/api-keys", headers={"Authorization": f"Bearer {boss}"})
         assert listed.status_code == 200
