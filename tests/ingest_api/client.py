@@ -9,6 +9,7 @@ import msgspec
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas.topics import COMMANDS
+from tests.support.loopback import NO_TLS
 from tests.support.waiting import eventually
 
 PROBLEM = "application/problem+json"
@@ -18,7 +19,9 @@ class ApiClient:
     """One caller with one token. Every POST gets a fresh Idempotency-Key unless one is given."""
 
     def __init__(self, base_url: str, token: str) -> None:
-        self.http = httpx.Client(base_url=base_url, timeout=40, headers={"Authorization": f"Bearer {token}"})
+        self.http = httpx.Client(
+            base_url=base_url, timeout=40, verify=NO_TLS, headers={"Authorization": f"Bearer {token}"}
+        )
         self._written: httpx.Response | None = None
         """The newest write that tells where it stands in the log."""
 

@@ -14,6 +14,7 @@ from ingest_api.identity.tokens import TokenVerifier
 from runtime.settings import Settings
 from tests.ingest_api.identity.people import Town
 from tests.ingest_api.owners.world import World, running_world
+from tests.support.loopback import NO_TLS
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ async def town(world: World) -> AsyncIterator[Town]:
     while not server.started:
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=NO_TLS) as http:
         yield Town(world, http)
     server.should_exit = True
     await serving
