@@ -37,7 +37,7 @@ from schemas.tables.notifications import (
 )
 
 POLL_S: Final = 0.5
-"""How late a notice is made, on average half of it; an idle look is five look-ups by index."""
+"""How late a notice is made, on average half of it; an idle look is ten statements, each one probe of an index."""
 
 UPKEEP_EVERY_S: Final = 60
 
