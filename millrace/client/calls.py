@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
-from millrace.client.credentials import Anonymous, Credentials, Grant, Tokens
+from millrace.client.credentials import SECOND_FACTOR, Anonymous, Credentials, Grant, Tokens
 from millrace.client.exchange import Flow, NoAnswer, Pause, Renew, Request, Response, Send
 from millrace.client.faults import AnswerUnreadable, ClientError, ConnectionFailed, OutcomeUnknown, code_of, problem_of
 from millrace.client.models.people import TokenAnswer
@@ -114,14 +114,16 @@ class Calls:
         if sent is None:
             yield Renew(None)
             sent = credentials.authorised(request) or request
-        used = self.tokens.current if self.tokens is not None else None
         answer: Response | NoAnswer = yield Send(sent)
         if isinstance(answer, NoAnswer) or answer.status != 401 or credentials is not self.tokens:
             return answer
         code = code_of(answer)
         if not self.tokens.can_renew_after(code):
             return answer
-        yield Renew(used, with_second_factor=code == "second_factor_required")
+        used = sent.headers.get("Authorization", "").removeprefix(
+            "Bearer "
+        )  # by now another caller may have renewed it
+        yield Renew(used, with_second_factor=code == SECOND_FACTOR)
         answer = yield Send(credentials.authorised(request) or request)
         return answer
 

@@ -43,6 +43,17 @@ def _no_answer(error: httpx.RequestError) -> NoAnswer:
     return NoAnswer(str(error) or type(error).__name__, not isinstance(error, _NOT_SENT))
 
 
+def _asked(
+    method: str,
+    path: str,
+    body: Any,
+    query: Mapping[str, Any] | None,
+    headers: Mapping[str, str] | None,
+    key: str | None,
+) -> tuple[Route, Ask]:
+    return Route(method.upper(), path, keyed=key is not None), Ask((), query or {}, body, key, headers=headers or {})
+
+
 class _Client(Resources[C]):
     """What both are made of."""
 
@@ -91,10 +102,18 @@ class Client(_Client[BlockingCaller]):
         if self._owns_http:
             self._http.close()
 
-    def request(self, method: str, path: str, *, body: Any = None, query: Mapping[str, Any] | None = None) -> Response:
-        """A call of any path, as `/v1/accounts/acc_…`, with headers and ETag. Raises ClientError."""
-        route, ask = Route(method.upper(), path), Ask(query=query or {}, body=body)
-        return self.run(self.calls.raw(route, ask))
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Response:
+        """A call of any path, as `/v1/accounts/acc_…`, answered with its headers. Raises ClientError."""
+        return self.run(self.calls.raw(*_asked(method, path, body, query, headers, idempotency_key)))
 
     def send_batches(self, lines: Iterable[Line], batch_lines: int = 1_000) -> Iterator[tuple[Batch, BatchReceipt]]:
         """Stream lines of `batches` to POST /v1/transfers:batch, one batch after the other. Raises ClientError: the
@@ -182,11 +201,17 @@ class AsyncClient(_Client[AwaitingCaller]):
             await self._http.aclose()
 
     async def request(
-        self, method: str, path: str, *, body: Any = None, query: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
     ) -> Response:
-        """A call of any path, as `/v1/accounts/acc_…`, with headers and ETag. Raises ClientError."""
-        route, ask = Route(method.upper(), path), Ask(query=query or {}, body=body)
-        return await self.run(self.calls.raw(route, ask))
+        """A call of any path, as `/v1/accounts/acc_…`, answered with its headers. Raises ClientError."""
+        return await self.run(self.calls.raw(*_asked(method, path, body, query, headers, idempotency_key)))
 
     async def send_batches(
         self, lines: Iterable[Line] | AsyncIterable[Line], batch_lines: int = 1_000

@@ -21,7 +21,9 @@ AskForCode = Callable[[], str | Awaitable[str]]
 _EARLY_S: Final = 15.0
 """A token is renewed so long before it expires: as long as a call may be under way."""
 
-_BY_REFRESH: Final = frozenset({"invalid_grant"})
+SECOND_FACTOR: Final = "second_factor_required"
+_EXPIRED: Final = "token_invalid"
+_SESSION_ENDED: Final = "invalid_grant"
 
 
 class Credentials(Protocol):
@@ -139,7 +141,7 @@ class Tokens:
         try:
             self._adopt((yield from self._ask(fields, {})))
         except Problem as problem:
-            if problem.code not in _BY_REFRESH or self.grant.grant() is None:
+            if problem.code != _SESSION_ENDED or self.grant.grant() is None:
                 raise
             self._refresh = None  # the session has ended: begin another one
             return False
@@ -164,8 +166,8 @@ class Tokens:
         self._refresh = answer.refresh_token or self._refresh
 
     def can_renew_after(self, code: str) -> bool:
-        """Whether a 401 with this code is worth another token."""
-        return code != "second_factor_required" or self.grant.otp is not None
+        """Whether a 401 with this code is worth another token. A wrong password in a body is not."""
+        return code == _EXPIRED or (code == SECOND_FACTOR and self.grant.otp is not None)
 
 
 def _basic(client: ClientCredentials) -> dict[str, str]:

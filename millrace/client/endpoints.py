@@ -131,7 +131,8 @@ class _Listed(Generic[C, T]):
         self._page: Any = Page[item]  # type: ignore[valid-type]
         self._ask = ask
         self._again_every_s = again_every_s
-        self.cursor: str | None = ask.query.get("cursor")
+        self._start: str | None = ask.query.get("cursor")
+        self.cursor = self._start
 
     def following(self, every_s: float = 1.0) -> Self:
         """The same without an end: asks again every so many seconds. For lists in the order in which things come."""
@@ -158,10 +159,11 @@ class Pages(_Listed[BlockingCaller, T]):
 
     def page(self) -> Page[T]:
         """The first page alone."""
-        return self._caller.run(self._flow(self.cursor))
+        return self._caller.run(self._flow(self._start))
 
     def pages(self) -> Iterator[Page[T]]:
-        """Page by page. `cursor` moves on once the page before was used up."""
+        """Page by page, from the start. `cursor` moves on once the page before was used up."""
+        self.cursor = self._start
         while True:
             page = self._caller.run(self._flow(self.cursor))
             yield page
@@ -179,10 +181,11 @@ class AsyncPages(_Listed[AwaitingCaller, T]):
 
     async def page(self) -> Page[T]:
         """The first page alone."""
-        return await self._caller.run(self._flow(self.cursor))
+        return await self._caller.run(self._flow(self._start))
 
     async def pages(self) -> AsyncIterator[Page[T]]:
-        """Page by page. `cursor` moves on once the page before was used up."""
+        """Page by page, from the start. `cursor` moves on once the page before was used up."""
+        self.cursor = self._start
         while True:
             page = await self._caller.run(self._flow(self.cursor))
             yield page

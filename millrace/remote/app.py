@@ -54,7 +54,7 @@ def list_accounts(
     profile: ProfileName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Accounts that you may see."""
+    """A user's accounts; without --user your own."""
     from millrace.remote.session import session
     from millrace.remote.shown import show_list
 
@@ -195,7 +195,7 @@ def list_payments(
     profile: ProfileName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Payments that you may see, the latest first."""
+    """Payments of an account, the latest first; without --account your own."""
     from millrace.remote.session import session
     from millrace.remote.shown import show_list
 

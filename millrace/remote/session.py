@@ -5,7 +5,7 @@ Exit codes: 1 refused or failed, 3 nobody answers, 5 it is not known whether a p
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -23,16 +23,21 @@ def session(
 ) -> Iterator[Client]:
     """A client for one command; ends the process where a call fails."""
     with faults_shown(as_json=as_json):
+        chosen = _chosen(url, profile, as_json=as_json)
         try:
-            chosen = profiles.chosen(url, profile)
             with Client(chosen.url, chosen.credentials, retries=retries) as client:
                 yield client
-        except profiles.ProfileRefused as refused:
-            _end({"error": str(refused)}, str(refused), EXIT_FAILED, as_json=as_json)
         except ClientError as error:
             _end(_document(error), _advice(error), _exit_code(error), as_json=as_json)
-        except (ValueError, TypeError) as wrong:  # an argument that can't be sent
+        except ValueError as wrong:  # an argument that can't be sent
             _end({"error": str(wrong)}, str(wrong), EXIT_FAILED, as_json=as_json)
+
+
+def _chosen(url: str | None, profile: str | None, *, as_json: bool) -> profiles.Profile:
+    try:
+        return profiles.chosen(url, profile)
+    except profiles.ProfileRefused as refused:
+        _end({"error": str(refused)}, str(refused), EXIT_FAILED, as_json=as_json)
 
 
 def _exit_code(error: ClientError) -> int:
@@ -59,7 +64,7 @@ def _advice(error: ClientError) -> str:
     return str(error)
 
 
-def _end(document: dict[str, Any], text: str, code: int, *, as_json: bool) -> None:
+def _end(document: dict[str, Any], text: str, code: int, *, as_json: bool) -> NoReturn:
     if as_json:
         print_json(document)
     else:

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
+import typer
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -40,7 +41,7 @@ def show_list(models: Iterable[Model], columns: Sequence[str], limit: int, *, as
 def show_event(event: Event, *, as_json: bool) -> None:
     """One line, at once: whoever pipes it on is not kept waiting."""
     if as_json:
-        print(msgspec.json.encode(event).decode(), flush=True)  # noqa: T201 - NDJSON on stdout
+        typer.echo(msgspec.json.encode(event))
         return
     told = " ".join(f"{name}={_text(value)}" for name, value in event.data.items() if value is not None)
     line = Text.assemble((event.timestamp, "dim"), f" {event.type} ", (event.object, "bold"), f" {told}")

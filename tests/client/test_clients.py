@@ -164,6 +164,30 @@ def test_a_login_that_fails_after_a_cut_leaves_the_doubt() -> None:
     assert unknown.value.idempotency_key == "k-made"
 
 
+def test_a_wrong_password_in_a_body_asks_for_no_other_token() -> None:
+    """Each try would count against the user."""
+    granted = answer({"access_token": "t-1", "expires_in": 300, "scope": "", "token_type": "Bearer"})
+    world = World([granted, problem(Fault.CREDENTIALS_INVALID)])
+    calls = world.calls(Password("anna", "p"))
+    with pytest.raises(NotAuthenticated, match="credentials_invalid"):
+        world.run(calls, calls.flow(Route("PUT", "/v1/auth/password"), Ask(body={}), Payment))
+    assert len(world.sent) == 2
+
+
+def test_any_path_is_called_with_its_headers() -> None:
+    def server(request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.headers["Idempotency-Key"], request.headers["If-Match"]) == (
+            "PUT",
+            '"k"',
+            '"v1"',
+        )
+        return httpx.Response(200, json={"limit": 0.10}, headers={"ETag": '"v2"'})
+
+    client = Client("http://api", Bearer("t"), http=httpx.Client(transport=transport(server)))
+    shown = client.request("PUT", "/v1/x", body={}, headers={"If-Match": '"v1"'}, idempotency_key="k")
+    assert (shown.headers["etag"], str(shown.json()["limit"])) == ('"v2"', "0.1")
+
+
 def test_secrets_are_not_shown() -> None:
     for credentials in (Bearer("s3cret"), Password("anna", "s3cret"), ClientCredentials("till", "s3cret")):
         assert "s3cret" not in repr(credentials)
@@ -192,6 +216,8 @@ async def test_pages_are_read_to_the_end_and_as_far_as_they_are_used() -> None:
     client = Client("http://api", Bearer("t"), http=httpx.Client(transport=transport(server)))
     assert [event.id for event in client.events.list(limit=3)] == [f"evt_{n}" for n in range(7)]
     assert asked == ["0", "3", "6"]
+    twice = client.events.list(limit=4)
+    assert list(twice) == list(twice), "each iteration begins at the start"
     asked.clear()
     listed = client.events.list(limit=3)
     begun = iter(listed)

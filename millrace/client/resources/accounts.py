@@ -47,7 +47,7 @@ class Accounts(Resource[C]):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Ask:
-        """Accounts by id: the caller's own, or all for who may see all."""
+        """A user's accounts by id. Who calls as a user may leave `user` out."""
         return Ask(query=given(user=user, type=type, status=status, currency=currency, limit=limit, cursor=cursor))
 
     @endpoint("PUT /v1/accounts/{account_id}", AccountChange, keyed=True)

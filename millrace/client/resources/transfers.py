@@ -93,7 +93,7 @@ class Transfers(Resource[C]):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Ask:
-        """Payments of every kind, newest first. Amounts are in `currency`."""
+        """Payments of an account or a user, of every kind, newest first. Amounts are in `currency`."""
         query = given(
             account=account,
             user=user,
