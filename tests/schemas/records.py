@@ -64,7 +64,7 @@ open_items = st.one_of(
     st.builds(Hold, ids, ids, ids, longs, longs, codes, longs, st.booleans(), st.booleans()),
     st.builds(Uncollected, ids, ids, longs, codes, st.booleans(), longs),
     st.builds(GivenBack, ids, ids, longs, longs, longs, st.booleans()),
-    st.builds(Dispute, ids, ids, ids, ids, longs, codes, st.booleans(), st.booleans()),
+    st.builds(Dispute, ids, ids, ids, ids, longs, codes, st.booleans(), st.booleans(), longs),
     st.builds(Receivable, ids, ids, longs, codes, st.booleans()),
     st.builds(JournalLeg, ids, ids, ids, longs, codes, st.booleans(), longs),
     st.builds(Journal, ids, ids, legs, longs, reasons, eight_bytes, st.booleans()),
