@@ -15,8 +15,9 @@ demo: $(READY)  ## Push 29,961 real payments through all of it, prove the books.
 	@$(BIN)/millrace demo $(FLAGS)
 
 # Three processes on two cores, each with a broker and Postgres of its own: the tests wait as long as they compute.
+# What `check` runs (tests/tidy) is not run twice.
 test: $(READY)  ## Run the tests on a real Kafka and Postgres. FLAGS="tests/folder -k words -n 0"
-	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m "not night" $(FLAGS)
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m "not night" --ignore=tests/tidy $(FLAGS)
 
 check: $(READY)  ## Format, lint, types, import rule, house style; needs no servers
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run $(BIN)/ruff format ."; exit 1; }
