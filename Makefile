@@ -5,11 +5,11 @@ READY := .venv/.ready
 FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults fuzz nightly up down clean
+.PHONY: help demo test check bench faults fuzz audit-deps nightly up down clean
 
 help:  ## Print this
 	@echo "Millrace: make <target> [FLAGS=\"…\"]"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY)  ## Push 29,961 real payments through all of it, prove the books. FLAGS="--exit --crash"
 	@$(BIN)/millrace demo $(FLAGS)
@@ -24,6 +24,7 @@ check: $(READY)  ## Format, lint, types, import rule, house style; needs no serv
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@report=$$($(BIN)/lint-imports --no-cache) || { echo "$$report"; exit 1; }
+	@$(BIN)/bandit -q -ll -c pyproject.toml -r payments schemas runtime ingest_api streams connectors sinks reconciliation screening millrace benchmarks
 	@$(BIN)/python -m schemas check
 	@$(BIN)/python -m schemas.access_page --check
 	@$(BIN)/python -m schemas.asyncapi --check
@@ -40,6 +41,9 @@ faults: $(READY)  ## Break things under load, verify the books. FLAGS="--list", 
 
 fuzz: $(READY)  ## Send what the OpenAPI document allows and forbids; no 500, nothing undeclared. FLAGS="--cases 20000 --json out.json"
 	@$(BIN)/python -m tests.fuzz $(FLAGS)
+
+audit-deps: $(READY)  ## Compare every installed package with the known vulnerabilities; needs the internet
+	@$(BIN)/pip-audit --strict --progress-spinner off --skip-editable $(FLAGS)
 
 nightly: $(READY)  ## The long tests; every fault × 10 seeds, every guard out once → docs/reliability.md. FLAGS="--seeds 2"
 	@$(BIN)/python -m pytest -m night

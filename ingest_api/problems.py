@@ -15,7 +15,6 @@ from ingest_api.http.call import Answer
 from payments.money import AmountProblem
 from payments.rejections import Reason
 from runtime.log_lines import redacted
-from runtime.log_lines import redacted
 
 PROBLEM_JSON = b"application/problem+json"
 

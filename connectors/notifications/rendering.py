@@ -94,7 +94,7 @@ class Renderer:
         sentences = words["notices"][told.kind]
         title, body = (environment.from_string(sentences[name]).render(details) for name in ("title", "body"))
         if environment.autoescape:
-            return Markup(title), Markup(body)  # the sentences are ours, and the values in them are escaped
+            return Markup(title), Markup(body)  # the sentences are ours, and the values in them are escaped  # nosec B704
         return " ".join(title.split())[:TITLE_CHARS_MAX], body
 
 

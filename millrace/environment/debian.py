@@ -53,7 +53,7 @@ def _unpack(packages: Sequence[Path], root: Path) -> None:
     private = root.with_name(f".{root.name}.{os.getpid()}")
     for package in packages:
         with tarfile.open(fileobj=io.BytesIO(_content(package))) as tar:
-            tar.extractall(private, filter="tar")
+            tar.extractall(private, filter="tar")  # the filter refuses what lies outside  # nosec B202
     with suppress(OSError):  # another process was first
         private.rename(root)
     shutil.rmtree(private, ignore_errors=True)

@@ -67,4 +67,4 @@ def normal_recovery_code(text: str) -> str:
 
 
 def _totp(secret: Personal) -> TOTP:
-    return TOTP(base64.b32decode(secret.reveal()), DIGITS, SHA1(), STEP_S)
+    return TOTP(base64.b32decode(secret.reveal()), DIGITS, SHA1(), STEP_S)  # what apps know (RFC 6238)  # nosec B303
