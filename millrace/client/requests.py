@@ -53,7 +53,8 @@ class Route:
 
 @dataclass(frozen=True)
 class Ask:
-    """One call of a route. `body`: bytes go as they are (NDJSON), anything else as JSON."""
+    """One call of a route. `body`: bytes go as they are (NDJSON, unless a header says otherwise),
+    anything else as JSON."""
 
     path: tuple[str, ...] = ()
     query: Mapping[str, Any] = field(default_factory=dict)
@@ -97,7 +98,8 @@ def request_of(base_url: str, route: Route, ask: Ask, key: str | None) -> Reques
     headers = {"Accept": "application/json", "User-Agent": "millrace-python"} | dict(ask.headers)
     content = b""
     if isinstance(ask.body, bytes):
-        headers["Content-Type"], content = NDJSON, ask.body
+        headers.setdefault("Content-Type", NDJSON)
+        content = ask.body
     elif ask.body is not None:
         headers["Content-Type"], content = "application/json", msgspec.json.encode(ask.body)
     if key is not None:

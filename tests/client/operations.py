@@ -48,7 +48,7 @@ def _sample(annotation: Any) -> Any:
     if Decimal in options:
         return "1.50"
     kind = get_origin(options[0]) or options[0]
-    return {bool: True, int: 1, Sequence: [], Mapping: {}}.get(kind, "x")
+    return {bool: True, int: 1, bytes: b"x", Sequence: [], Mapping: {}}.get(kind, "x")
 
 
 class Document:

@@ -35,7 +35,6 @@ NOT_ASKED_BY_RESOURCES = {
     "GET /v1/payment/{payment_id}": "GET /v1/payments/{payment_id} by another name",
     "POST /v1/psp/{psp}/webhooks": "payment providers call it",
     "* /v1/notifications/unsubscribe/{token}": "the link in an e-mail",
-    "* /v1/reconciliation/*": "the work of finance: `millrace recon`",
     "GET /v1/services": "for gateways: where the processes of the API are",
     "GET /livez": "for whoever starts the process",
     "GET /readyz": "for whoever sends it calls",
@@ -73,14 +72,14 @@ def _faults_of_asking(document: Document, operation: Operation) -> Iterator[str]
     asked, route = operation.fullest(), operation.route
     headers, query = document.parameters(route, "header"), document.parameters(route, "query")
     body = document.body(route)
-    fields = set(asked.body or ())
+    fields = set(asked.body) if isinstance(asked.body, dict) else set()
     fits = {
         "key": route.keyed == ("Idempotency-Key" in headers),
         "query": asked.query.keys() <= query,
         "wait": asked.wait_s is None or "Prefer" in headers,
         "if-match": "If-Match" not in asked.headers or "If-Match" in headers,
         "path": len(asked.path) == route.path.count("{"),
-        "body": asked.body is None or body is not None,
+        "body": not isinstance(asked.body, dict) or body is not None,
         "fields": body is None or fields <= body.get("properties", {}).keys(),
         "required": body is None
         or "fields" in operation.ask.__code__.co_varnames
@@ -92,13 +91,15 @@ def _faults_of_asking(document: Document, operation: Operation) -> Iterator[str]
 def test_what_is_answered_is_read_whole(document: Document) -> None:
     for operation in OPERATIONS:
         result: Any = operation.result
-        if result in (bytes, dict[str, Any]):
+        if result is bytes:
             continue
-        assert issubclass(result, Model)
         schema = document.result(operation.route)
         if operation.is_list:
             assert {"items", "has_more", "next_cursor"} <= schema["properties"].keys()
             schema = document.resolved(schema["properties"]["items"]["items"])
+        if result == dict[str, Any]:
+            continue
+        assert issubclass(result, Model)
         msgspec.convert(document.sample(schema, with_optional=False), result)
         full = document.sample(schema, with_optional=True)
         read = msgspec.to_builtins(msgspec.convert(full, result))

@@ -9,11 +9,11 @@ from millrace.client.resources.commerce import Banks, Checkouts, Orders, Payouts
 from millrace.client.resources.disputes import Disputes, Receivables
 from millrace.client.resources.holds import Holds
 from millrace.client.resources.ledger import FxQuotes, Journals
-from millrace.client.resources.notifications import Notifications
 from millrace.client.resources.operations import Audit, Quarantine, Reviews, Screening
 from millrace.client.resources.people import ApiKeys, Auth, Users
 from millrace.client.resources.plans import Aliases, Schedules
-from millrace.client.resources.told import Events, WebhookEndpoints
+from millrace.client.resources.reconciliation import Breaks, Reconciliation
+from millrace.client.resources.told import Events, Notifications, WebhookEndpoints
 from millrace.client.resources.transfers import Transfers
 
 
@@ -45,6 +45,8 @@ class Resources(Generic[C]):
         self.reviews = Reviews(caller)
         self.screening = Screening(caller)
         self.audit = Audit(caller)
+        self.reconciliation = Reconciliation(caller)
+        self.breaks = Breaks(caller)
         self.users = Users(caller)
         self.auth = Auth(caller)
         self.api_keys = ApiKeys(caller)
