@@ -5,6 +5,7 @@ Method: a whole installation behind a TCP line that swallows answers; the server
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -153,3 +154,12 @@ def killed_under_way(command: list[str], profiles: Path, progress: Path) -> None
     eventually(progress.exists, "the first batch")
     loading.send_signal(signal.SIGKILL)
     assert loading.wait(PATIENCE_S) == -signal.SIGKILL
+
+
+def test_the_examples_of_the_documentation_run(api_url: str, token: Bearer) -> None:
+    text = (Path(__file__).parents[3] / "docs/client.md").read_text()
+    examples = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(examples) >= 5
+    for example in examples:
+        here = example.replace('"https://pay.example"', repr(api_url)).replace('ApiKey("mk_…")', "CREDENTIALS")
+        exec(compile(here, "docs/client.md", "exec"), {"CREDENTIALS": token})
