@@ -8,7 +8,7 @@ import pytest
 from tests.tidy.sources import ROOT
 
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
-DOCUMENTS = ("docs/peers_bugs.md", "docs/promises.md")
+DOCUMENTS = ("docs/peers_bugs.md", "docs/promises.md", "docs/security.md")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
