@@ -115,8 +115,8 @@ def read_rules(text: str) -> ReadRules:
     """Of a YAML text. Raises RulesFault with the place of what is wrong."""
     try:
         rules = msgspec.convert(yaml.safe_load(text), RunRules)
-    except yaml.YAMLError as error:
-        raise RulesFault(f"rules: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise RulesFault(f"rules: no YAML: {' '.join(str(error).split())}") from error
     except msgspec.ValidationError as error:
         raise RulesFault(f"rules: {error}") from error
     _check(rules)

@@ -116,15 +116,17 @@ def compute(connection: Connection, read: ReadRules, asked: Asked, tell: Tell = 
 
 
 def cut_off_of(text: str, rules: RunRules, now: datetime) -> datetime:
-    """A time, or the end of a day of the rules' zone; by default now. Raises ValueError."""
+    """A time, or the end of a day of the rules' zone; by default and at the latest now, for what comes later is not
+    known. Raises ValueError.
+    """
     if not text:
         return now
     zone = ZoneInfo(rules.zone)
     if len(text) == len("2026-11-22"):
         day = date.fromisoformat(text) + timedelta(days=1)
-        return datetime(day.year, day.month, day.day, tzinfo=zone)
+        return min(datetime(day.year, day.month, day.day, tzinfo=zone), now)
     at = datetime.fromisoformat(text)
-    return at if at.tzinfo is not None else at.replace(tzinfo=zone)
+    return min(at if at.tzinfo is not None else at.replace(tzinfo=zone), now)
 
 
 def _wide(span: Span, rules: RunRules) -> Span:

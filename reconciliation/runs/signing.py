@@ -6,7 +6,7 @@ the newest one of its days; what appears in it afterwards is marked so, and the 
 
 import secrets
 import time
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -24,6 +24,8 @@ _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 _NEWER: Final = """
 SELECT FROM recon_runs WHERE rule_set = %(rule_set)s AND run_at > %(run_at)s AND result_hash <> %(result_hash)s
     AND first_day IS NOT DISTINCT FROM %(first_day)s AND last_day = %(last_day)s LIMIT 1"""
+_SIGNED_UNTIL: Final = """
+SELECT max(last_day) FROM recon_sign_offs WHERE rule_set = %(rule_set)s AND reopened_at IS NULL"""
 _OVERLAPS: Final = """
 SELECT FROM recon_sign_offs WHERE rule_set = %(rule_set)s AND reopened_at IS NULL
     AND last_day >= coalesce(%(first_day)s, '-infinity'::date)
@@ -87,6 +89,8 @@ def sign(connection: Connection, run_id: UUID, note: str, by: str) -> SignOff | 
         connection.execute(_LOCK, (f"recon run {named['rule_set']}",))
         if connection.execute(_NEWER, named).fetchone() is not None:
             return SignRefusal.STALE
+        if named["first_day"] is None:
+            named["first_day"] = _day_after(connection, named)
         if connection.execute(_OVERLAPS, named).fetchone() is not None:
             return SignRefusal.OVERLAPS
         counts = connection.execute(_WAITING, named).fetchone()
@@ -99,6 +103,13 @@ def sign(connection: Connection, run_id: UUID, note: str, by: str) -> SignOff | 
         signed = find_sign_off(connection, id_)
         assert signed is not None  # just written
         return signed
+
+
+def _day_after(connection: Connection, named: dict[str, Any]) -> date | None:
+    """The first day that a run over everything adds to what is signed; None where there is none, or nothing signed."""
+    row = connection.execute(_SIGNED_UNTIL, named).fetchone()
+    until: date | None = row[0] if row is not None else None
+    return until + timedelta(days=1) if until is not None and until < named["last_day"] else None
 
 
 def reopen(connection: Connection, sign_off_id: UUID, because: str, by: str) -> SignOff | SignRefusal:

@@ -24,7 +24,7 @@ def at_home(tmp_path: Path, migrated: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("DATABASE_URL", migrated)
     (tmp_path / "rules.yaml").write_text(RULES)
     with psycopg.connect(migrated, autocommit=True) as books:
-        charge(books, 1, 10_00, "2026-11-16")
+        charge(books, 1, 10_00, "2024-11-18")
 
 
 def recon(*arguments: str, exits: int = 0) -> Any:
@@ -34,7 +34,7 @@ def recon(*arguments: str, exits: int = 0) -> Any:
 
 
 def test_the_day_of_an_operator(tmp_path: Path) -> None:
-    (tmp_path / "stripe.csv").write_text(report(("order-1", "9.00", "2026-11-16", "charge")))
+    (tmp_path / "stripe.csv").write_text(report(("order-1", "9.00", "2024-11-18", "charge")))
     (tmp_path / "note.txt").write_text("no statement")
     brought = recon("import", str(tmp_path / "stripe.csv"), str(tmp_path / "note.txt"), "--source", "stripe", exits=1)
     assert [one["status"] for one in brought] == ["imported", "quarantined"]

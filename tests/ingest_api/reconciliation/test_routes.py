@@ -18,7 +18,7 @@ from tests.ingest_api.owners.world import Caller, World
 from tests.ingest_api.reconciliation.conftest import done
 from tests.reconciliation.ledger import RULES, charge, report
 
-MONDAY = "2026-11-16"
+MONDAY = "2024-11-18"
 LEGS = [
     {"account": "fees", "side": "debit", "amount": "1.00", "currency": "EUR"},
     {"account": "stripe_clearing", "side": "credit", "amount": "1.00", "currency": "EUR"},
@@ -146,8 +146,8 @@ async def test_who_may_only_propose_approves_and_signs_nothing(world: World, fat
 async def test_pages_and_filters_of_breaks(world: World, fatima: Caller) -> None:
     with psycopg.connect(world.services.settings.database_url, autocommit=True) as books:
         for number in range(1, 6):
-            charge(books, number, number * 100, f"2026-11-{8 + number:02}")
-    done(await fatima("POST", f"{PATH}/runs", {"rules": RULES, "cut_off": "2026-11-13"}), 201)
+            charge(books, number, number * 100, f"2024-11-{10 + number:02}")
+    done(await fatima("POST", f"{PATH}/runs", {"rules": RULES, "cut_off": "2024-11-15"}), 201)
     asks: dict[str, Callable[[dict[str, Any]], Any]] = {
         "value": lambda one: -one["difference_minor"],
         "age": lambda one: one["day"],

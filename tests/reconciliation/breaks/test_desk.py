@@ -21,7 +21,7 @@ from reconciliation.runs.rules import read_rules
 from reconciliation.runs.signing import SignOff, SignRefusal
 from tests.reconciliation.conftest import Bring
 from tests.reconciliation.ledger import RULES, charge, report
-from tests.reconciliation.runs.test_runs import FRIDAY, MONDAY, TUESDAY, living, run_on
+from tests.reconciliation.runs.test_runs import FRIDAY, MONDAY, TUESDAY, WEDNESDAY, living, run_on
 
 FEES, CLEARING = (system_account(code, "EUR") for code in (SystemAccount.FEES, SystemAccount.STRIPE_CLEARING))
 LEGS = (Posting(FEES, -1_00, "EUR"), Posting(CLEARING, 1_00, "EUR"))
@@ -160,11 +160,18 @@ def test_a_signed_period_is_locked_and_tells_what_came_afterwards(
     assert late.difference_minor == 3_00
     [shown] = signing.sign_offs(books, 10)
     assert (shown.changed_since, shown.reopened_at) == (1, None)
+    next_days, _ = run_on(books, FRIDAY)
+    more = signing.sign(books, next_days.run_id, "", "carla")
+    assert isinstance(more, SignOff)
+    assert (str(more.first_day), str(more.last_day)) == (WEDNESDAY, FRIDAY), (
+        "what is signed already stays under its hash"
+    )
+    signing.reopen(books, more.sign_off_id, "a mistake", "carla")
     reopened = signing.reopen(books, signed.sign_off_id, "a charge came late", "carla")
     assert isinstance(reopened, SignOff)
     assert reopened.reopened_because == "a charge came late"
     assert signing.reopen(books, signed.sign_off_id, "again", "carla") is SignRefusal.SIGN_OFF_UNKNOWN
-    assert signing.sign(books, result.run_id, "", "carla") == signing.sign_offs(books, 1)[0], "may be signed again"
+    assert isinstance(signing.sign(books, result.run_id, "", "carla"), SignOff), "may be signed again"
 
 
 @pytest.mark.parametrize("order", ["value", "age"])
