@@ -38,7 +38,7 @@ _OF_OUR_PAGES: Final = frozenset({b"same-origin", b"none"})
 
 
 class Edge:
-    """Refuses what no operation has to see. 2 µs a call."""
+    """Refuses what no operation has to see: 5 µs a call (6 headers, load 10)."""
 
     def __init__(self, app: Application, origins: Container[str]) -> None:
         self._app = app
