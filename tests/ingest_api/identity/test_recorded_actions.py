@@ -7,8 +7,6 @@ is excused: then its call is an entry (audit_log/calls.py), and something else t
 import re
 from typing import Any, Final
 
-import pytest
-
 from ingest_api.app import make_fastapi
 from ingest_api.audit_log.witness import Witness
 from ingest_api.identity.roles import UserRole
@@ -81,10 +79,10 @@ EXCUSED: Final = {
 """Path → what tells of the change beside the call's entry."""
 
 
-@pytest.mark.parametrize("route", WRITING, ids=" ".join)
-def test_every_write_leaves_an_action_or_is_excused(route: Route) -> None:
-    is_excused = any(re.fullmatch(pattern, route[1]) for pattern in EXCUSED)
-    assert (route in RECORDED) or is_excused, "record what it changes, or enter why not"
+def test_every_write_leaves_an_action_or_is_excused() -> None:
+    unrecorded = [route for route in WRITING if route not in RECORDED]
+    undecided = [route for route in unrecorded if not any(re.fullmatch(pattern, route[1]) for pattern in EXCUSED)]
+    assert undecided == [], "record what it changes, or enter why not"
 
 
 def test_what_is_entered_above_is_there() -> None:
