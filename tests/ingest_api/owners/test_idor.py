@@ -20,6 +20,7 @@ from tests.ingest_api.owners import stored
 from tests.ingest_api.owners.world import ANNA, BERTA, CARLA, Caller, World
 from tests.ingest_api.people import things
 from tests.ingest_api.webhooks import hooks
+from tests.support.side_by_side import sampled
 
 Route = tuple[str, str]
 ROUTES: list[Route] = [
@@ -247,24 +248,34 @@ def test_every_route_has_a_decision() -> None:
     assert (BODIES.keys() | QUERIES.keys() | NAME_NOTHING.keys()) <= set(ROUTES), "a route that is no more"
 
 
-@pytest.mark.parametrize("route", MATRIX, ids=" ".join)
-async def test_a_stranger_can_do_nothing_and_learns_nothing(world: World, route: Route) -> None:
+async def test_a_stranger_can_do_nothing_and_learns_nothing(world: World) -> None:
     its = await annas(world)
     before = everything(world)
-    foreign, missing = await told(world.berta, route, its), await told(world.berta, route, NOBODYS)
-    assert foreign == missing
-    assert foreign.status == 404, foreign
-    assert everything(world) == before
+    let_in: list[tuple[Route, Told, Told]] = []
+    for route in MATRIX:
+        foreign, missing = await told(world.berta, route, its), await told(world.berta, route, NOBODYS)
+        if foreign != missing or foreign.status != 404 or everything(world) != before:
+            let_in.append((route, foreign, missing))
+    assert let_in == []
+
+
+@pytest.mark.parametrize("route", sampled(MATRIX, 5), ids=" ".join)
+async def test_the_owner_is_let_through(world: World, route: Route) -> None:
+    """Else the test above shows nothing."""
+    its = await annas(world)
+    foreign, decided = await told(world.berta, route, its), len(world.partition.entries)
     own = await told(world.anna, route, its)
-    assert own != foreign or len(world.partition.entries) > before[-1], "nobody is let through: the test shows nothing"
+    assert own != foreign or len(world.partition.entries) > decided
 
 
-@pytest.mark.parametrize(("route", "status"), OPERATORS.items(), ids=lambda value: str(value))
-async def test_no_customer_does_what_is_for_operators(world: World, route: Route, status: int) -> None:
-    method, path = route
-    names = dict.fromkeys(re.findall(r"{(\w+)}", path), "0-0-0") | {"party_id": BERTA}
-    answer = await world.berta(method, path.format(**names), {})
-    assert answer.status_code == status
+async def test_no_customer_does_what_is_for_operators(world: World) -> None:
+    let_in: list[tuple[Route, int]] = []
+    for (method, path), status in OPERATORS.items():
+        names = dict.fromkeys(re.findall(r"{(\w+)}", path), "0-0-0") | {"party_id": BERTA}
+        answer = await world.berta(method, path.format(**names), {})
+        if answer.status_code != status:
+            let_in.append(((method, path), answer.status_code))
+    assert let_in == []
 
 
 async def test_a_batch_takes_no_line_about_another_ones_account(world: World) -> None:
