@@ -38,6 +38,7 @@ from reconciliation.runs.tie_out import (
 RUN: Final = "rrn"
 """Kind prefix of runs' ids."""
 
+_MOMENT: Final = timedelta(microseconds=1)
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 _FILES: Final = """
@@ -90,7 +91,7 @@ Tell = Callable[[str, int], None]
 def compute(connection: Connection, read: ReadRules, asked: Asked, tell: Tell = lambda *_: None) -> Result:
     """Steps 1 and 2. Raises psycopg.Error."""
     rules = read.rules
-    as_of = asked.cut_off.astimezone(ZoneInfo(rules.zone)).date()
+    as_of = (asked.cut_off - _MOMENT).astimezone(ZoneInfo(rules.zone)).date()  # the end of a day is of that day
     span = Span(asked.first or date.min, asked.last or as_of, asked.cut_off)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
