@@ -6,7 +6,7 @@ Groups start in this order and stop in reverse, so that nothing produces into wh
 import sys
 from collections.abc import Callable, Iterator
 
-from millrace.supervisor.service import HttpProbe, Service
+from millrace.supervisor.service import HttpProbe, Service, TcpProbe
 from runtime.settings import Settings
 
 GATEWAY = "gateway"
@@ -95,7 +95,13 @@ def _api(settings: Settings) -> Iterator[Service]:
 def _gateway(settings: Settings) -> Iterator[Service]:
     """After the API, so that it stops first and nobody is let in to what is going."""
     if settings.gateway:
-        yield Service(name=GATEWAY, argv=_millrace("gateway"), group="gateway", stop_timeout_ms=30_000)
+        yield Service(
+            name=GATEWAY,
+            argv=_millrace("gateway"),
+            group="gateway",
+            ready=TcpProbe(settings.gateway_host, settings.gateway_port),
+            stop_timeout_ms=30_000,
+        )
 
 
 def _watch(_: Settings) -> Iterator[Service]:

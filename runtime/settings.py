@@ -171,7 +171,7 @@ class Settings(NoticeSettings):
     gateway_requests_per_s: int = Field(2_000, ge=1, le=1_000_000)
     """Of one address, and as many more at once; beyond it: 429. A shop behind one address needs more than a person."""
 
-    gateway_connections: int = Field(512, ge=1)
+    gateway_connections: int = Field(512, ge=1, le=65_535)
     """Of one address."""
 
     api_process_id: int = Field(0, ge=0, le=65_535)

@@ -135,24 +135,33 @@ def run(settings: Settings) -> int:
     """Until told to stop; the exit code. Raises EnvironmentFault."""
     nginx = _prepared(settings)
     watched = Watched(settings)
-    shown = watched.look()
+    shown = watched.latest
     nginx.configure(nginx_configuration(gateway_of(settings, shown)))
     with _told_to_stop() as told:
         nginx.start()
         logger.info("sending to %s", _listed(shown))
         while not told and not nginx.has_ended:
             watched.wait(_LOOK_S)
-            if watched.look() != shown:
+            if watched.look() != shown and _changed(nginx, settings, watched.latest):
                 shown = watched.latest
-                nginx.configure(nginx_configuration(gateway_of(settings, shown)))
-                nginx.reload()
-                time.sleep(_PAUSE_S)
-                logger.info("sending to %s", _listed(shown))
     watched.close()
     if nginx.has_ended:
         return 1
     nginx.stop()
     return 0
+
+
+def _changed(nginx: Nginx, settings: Settings, upstreams: tuple[Upstream, ...]) -> bool:
+    """Whether nginx goes on with these; it is asked again in a second where it does not take them."""
+    try:
+        nginx.configure(nginx_configuration(gateway_of(settings, upstreams)))
+    except (EnvironmentFault, ValueError, subprocess.TimeoutExpired) as fault:
+        logger.error("going on as before: %s", fault)
+        return False
+    nginx.reload()
+    logger.info("sending to %s", _listed(upstreams))
+    time.sleep(_PAUSE_S)
+    return True
 
 
 def _prepared(settings: Settings) -> Nginx:

@@ -2,13 +2,14 @@
 
 import contextlib
 import logging
+import socket
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from millrace.supervisor.service import HttpProbe, KafkaProbe, PostgresProbe, Probe
+from millrace.supervisor.service import HttpProbe, KafkaProbe, PostgresProbe, Probe, TcpProbe
 from runtime.settings import Settings
 
 _PAUSE_S = 0.05
@@ -37,6 +38,8 @@ def _asker(probe: Probe) -> Callable[[], bool]:
             return lambda: _postgres_answers(probe)
         case HttpProbe():
             return lambda: _http_answers(probe)
+        case TcpProbe():
+            return lambda: _takes_connections(probe)
 
 
 def _kafka(probe: KafkaProbe) -> Callable[[], bool]:
@@ -85,6 +88,15 @@ def _postgres_answers(probe: PostgresProbe) -> bool:
         psycopg.connect(probe.url, connect_timeout=int(_ASK_TIMEOUT_S)) as connection,
     ):
         return connection.execute("SELECT 1").fetchone() == (1,)
+    return False
+
+
+def _takes_connections(probe: TcpProbe) -> bool:
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((probe.host, probe.port), timeout=_ASK_TIMEOUT_S),
+    ):
+        return True
     return False
 
 

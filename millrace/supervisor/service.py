@@ -26,7 +26,14 @@ class HttpProbe(msgspec.Struct, frozen=True, tag="http"):
     url: str
 
 
-Probe = KafkaProbe | PostgresProbe | HttpProbe
+class TcpProbe(msgspec.Struct, frozen=True, tag="tcp"):
+    """Ready when a connection is taken."""
+
+    host: str
+    port: int
+
+
+Probe = KafkaProbe | PostgresProbe | HttpProbe | TcpProbe
 
 
 class Account(msgspec.Struct, frozen=True):
