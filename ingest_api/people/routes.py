@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ingest_api.http.openapi import describe, problem_answer
+from ingest_api.http.openapi import describe, problem_answer, reference_to, request_body
 from ingest_api.http.serving import respond, show
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.people.finding import visible_user
@@ -68,9 +68,19 @@ async def get_user(request: Request, user_id: str, query: Annotated[TimesQuery, 
     return await show(request, Scope.USERS_READ, find)
 
 
-@router.put("/user", **_described("Change a user", UserResource, UserChangeBody, (200,), 409))
+def _described_put() -> dict[str, Any]:
+    described = _described("Change a user, or register one", UserResource, UserChangeBody, (200, 201), 409)
+    either = {"anyOf": [reference_to(body) for body in (UserChangeBody, SignUpBody)]}
+    described["openapi_extra"]["requestBody"] = request_body("application/json", either)
+    described["openapi_extra"]["security"] += [{}]
+    return described
+
+
+@router.put("/user", **_described_put())
 async def put_own_user(request: Request) -> Response:
-    """The caller, or whom `userId` names."""
+    """The caller, or whom `userId` names. Without a token it registers a new user, as document 2 has it."""
+    if "authorization" not in request.headers:
+        return await respond(request, sign_up)
     return await respond(request, lambda services, call: change_user(services, call, ""))
 
 

@@ -16,7 +16,7 @@ from ingest_api.audit_log.witness import Witness
 from ingest_api.http.bodies import AccountBody, open_command, text_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import idempotency_key
-from ingest_api.http.resources import encode
+from ingest_api.http.resources import account_text, encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, require_media, take_tokens
 from ingest_api.identity.caller import witness_of
 from ingest_api.identity.passwords.rules import normal_password, password_fault
@@ -64,10 +64,12 @@ async def sign_up(services: Services, call: Call) -> Answer:
         raise Problem(Reason.IDEMPOTENCY_KEY_REUSED, "This key came before with another body. Use a new key.")
     if body.name:
         await _screen(services, user.user, body.name, by)
-    headers = await _open_account(services, call, user.user, by)
+    account, headers = await _open_account(services, call, user.user, by)
     if body.debit_card_id:
         await services.people.linked.set_card(user.user, body.debit_card_id)
     shown = await _shown(services, user)
+    if account is not None and shown.account_id is None:  # open, and not visible yet
+        shown.account_id, shown.currency = account_text(account), services.settings.signup_account_currency
     headers |= {"Location": f"/v1/user/{shown.user_id}"} | ({"Idempotency-Replayed": "true"} if known else {})
     return Answer(200 if known else 201, encode(shown), encoded_headers(headers))
 
@@ -150,15 +152,15 @@ async def _screen(services: Services, user: bytes, name: str, by: str) -> None:
     await services.screening.name(Party(format_id(USER, user), user, Schema.PERSON), [name], by)
 
 
-async def _open_account(services: Services, call: Call, user: bytes, by: str) -> dict[str, str]:
-    """The account that everybody gets who signs up, where the installation says so. The headers of the answer."""
+async def _open_account(services: Services, call: Call, user: bytes, by: str) -> tuple[bytes | None, dict[str, str]]:
+    """The account that everybody gets who signs up, where the installation says so, and the headers of the answer."""
     currency = services.settings.signup_account_currency
     if not currency:
-        return {}
+        return None, {}
     account = derive_account_id(_STRANGER, user.hex())
     command = checked(open_command(AccountBody(currency), account, _STRANGER))
     _, headers = await open_for(services, call, by, command, {user: Role.OWNER}, [command])
-    return headers
+    return account, headers
 
 
 async def find_user(

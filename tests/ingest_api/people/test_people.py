@@ -10,6 +10,7 @@ import pytest
 
 from ingest_api.identity.tokens import Scope
 from payments.identifiers import BANK_ACCOUNT, parse_id
+from schemas.tables.bank_verifications import Finding, ToldBank
 from tests.ingest_api.client import problem_of
 from tests.ingest_api.owners.world import CUSTOMER, Caller, World
 
@@ -191,6 +192,26 @@ async def test_after_three_wrong_tries_the_right_one_is_too_late(world: World) -
     right = [f"{amount / 100:.2f}" for amount in amounts]
     answer = await caller("POST", path, {"amounts": right})
     assert "Unlink" in problem_of(answer, 422, "bank_account_verification")["detail"]
+
+
+async def test_a_code_is_one_question_and_one_that_nobody_answers_is_no_try(world: World) -> None:
+    await with_bank(world)
+    caller, user = await signed_up(world)
+    id_ = parse_id(BANK_ACCOUNT, (await linked(caller, user)).json()["bankAccountId"]) or b""
+    register, questions = world.services.people.linked, world.services.people.verifications
+    link = await register.find(id_)
+    assert link is not None
+    assert link.told.bank is not None
+    first, again = [await questions.ask(link, link.told.bank, ToldBank("Anna", "1")) for _ in range(2)]
+    assert isinstance(first, bytes)
+    assert first == again
+    assert await questions.finding(link, first) is None
+    world.rows("UPDATE bank_verifications SET asked_at = asked_at - interval '1 hour' RETURNING 1")
+    assert await questions.finding(link, first) is Finding.UNANSWERED
+    await questions.give_back(link, first)
+    asked = [await questions.ask(link, link.told.bank, ToldBank("Anna", code)) for code in "12345"]
+    assert [one is not None for one in asked] == [True] * 3 + [False] * 2
+    assert "Anna" not in repr(world.rows("SELECT * FROM bank_verifications"))
 
 
 async def test_no_money_leaves_to_an_account_that_is_not_verified(world: World) -> None:
