@@ -1,5 +1,6 @@
 """Money in and out by method, of accounts and wallets, and what becomes of deposits, over HTTP."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,6 +14,7 @@ from ingest_api.http.bodies import DepositBody, WithdrawalBody
 from ingest_api.http.openapi import describe, describe_step
 from ingest_api.http.serving import respond, show
 from ingest_api.identity.tokens import Scope
+from ingest_api.statements.moments import past_utc
 
 router = APIRouter(tags=["cash"])
 
@@ -22,6 +24,7 @@ class WalletQuery(BaseModel, extra="forbid"):
 
     user: str | None = Field(None, description="Whose; the caller's where it is left out")
     currency: str | None = Field(None, pattern="^[A-Z]{3}$", description="This one alone")
+    at: datetime | None = Field(None, description="RFC 3339: as it stood then")
 
 
 @router.post("/accounts/{account_id}/deposit", **describe("Pay money in", Scope.PAYMENTS_WRITE, body=DepositBody))
@@ -81,5 +84,5 @@ async def get_wallet_balance(request: Request, query: Annotated[WalletQuery, Que
     return await show(
         request,
         Scope.ACCOUNTS_READ,
-        lambda services, who: wallet_balance(services, who, query.user, query.currency),
+        lambda services, who: wallet_balance(services, who, query.user, query.currency, past_utc(query.at)),
     )

@@ -1,5 +1,6 @@
 """What a user's wallet holds: the account of each currency that the user's id stands for."""
 
+from datetime import datetime
 from typing import Final
 
 from ingest_api.aliases.parties import USER, AliasName
@@ -19,10 +20,12 @@ ORDER BY currency"""
 
 
 async def wallet_balance(
-    services: Services, principal: Principal, named: str | None, currency: str | None
+    services: Services, principal: Principal, named: str | None, currency: str | None, at: datetime | None
 ) -> WalletBalance:
-    """Raises Problem where the wallet is not for the principal, DatabaseUnavailable."""
+    """Now or at a time, of the accounts of now. Raises Problem where the wallet is not for the principal,
+    DatabaseUnavailable.
+    """
     user = format_id(USER, wallet_user(principal, named, "?user"))
     digest = await services.aliases.digest(AliasName(Identifier.USER, Personal(user)), "?user")
     rows = await services.database.rows(_ACCOUNTS, (digest, currency))
-    return WalletBalance(user, [await find_balance(services.database, row["account_id"].bytes) for row in rows])
+    return WalletBalance(user, [await find_balance(services.database, row["account_id"].bytes, at) for row in rows])

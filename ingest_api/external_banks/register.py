@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from ingest_api.reads.cursor import Cursor
 from ingest_api.reads.database import Database
+from payments.identifiers import NIL
 from runtime.personal_data.personal import Personal
 from runtime.personal_data.store import PersonalData
 
@@ -19,7 +21,9 @@ _ENTER: Final = """
 INSERT INTO external_banks (bank_id, bank_name, api_url, registered_by) VALUES (%s, %s, %s, %s)
 ON CONFLICT DO NOTHING"""
 _BANK: Final = "SELECT * FROM external_banks WHERE bank_id = %s"
-_BANKS: Final = "SELECT * FROM external_banks ORDER BY registered_at, bank_id LIMIT %s"
+_BANKS: Final = """
+SELECT * FROM external_banks WHERE (registered_at, bank_id) > (coalesce(%s, '-infinity'::timestamptz), %s)
+ORDER BY registered_at, bank_id LIMIT %s"""
 _ASK: Final = """
 INSERT INTO bank_transfers (transfer_id, bank_id, bank_account_id, account_id, is_collection, amount_minor, currency,
     asked_by)
@@ -74,9 +78,10 @@ class BankRegister:
         row = await self._database.row(_BANK, (UUID(bytes=bank),))
         return _bank(row) if row is not None else None
 
-    async def banks(self) -> list[ExternalBank]:
-        """All of them, in the order in which they were registered."""
-        return [_bank(row) for row in await self._database.rows(_BANKS, (BANKS_MAX,))]
+    async def banks(self, after: Cursor | None = None, limit: int = BANKS_MAX) -> list[ExternalBank]:
+        """Those behind this one, in the order in which they were registered."""
+        at, id_ = after or (None, UUID(bytes=NIL))
+        return [_bank(row) for row in await self._database.rows(_BANKS, (at, id_, limit))]
 
     async def ask(self, transfer: bytes, asked: Asked, by: str) -> Asked:
         """Keep what is about to be asked; what counts is what was asked first under this id."""

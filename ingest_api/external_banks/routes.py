@@ -3,14 +3,17 @@
 import ipaddress
 import os
 import time
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
 
 from ingest_api.aliases.pins import request_digest
 from ingest_api.external_banks.asking import asked, sides
+from ingest_api.external_banks.register import BANKS_MAX
 from ingest_api.external_banks.shown import (
     BankTransfer,
     BankTransferBody,
@@ -31,6 +34,7 @@ from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.instructions.asking import answer, refusal, required
 from ingest_api.owners.rights import Action, by_scope
 from ingest_api.problems import Fault, FieldError, Problem, field_problem
+from ingest_api.reads.cursor import Cursor, decode_cursor, encode_cursor
 from ingest_api.reads.payments import unknown_payment
 from ingest_api.services import Services
 from ingest_api.transfers import decoded, read_body
@@ -89,9 +93,21 @@ def _may_be_public(host: str) -> bool:
         return "." in host.strip(".") and not host.rstrip(".").endswith((".local", ".internal", ".localhost"))
 
 
-async def _banks(services: Services, principal: Principal) -> ExternalBankList:
+class BankQuery(BaseModel, extra="forbid"):
+    """Query of the list."""
+
+    limit: int = Field(BANKS_MAX, ge=1, le=BANKS_MAX)
+    cursor: str | None = Field(None, max_length=64, description="next_cursor of the page before")
+
+
+async def _banks(services: Services, principal: Principal, query: BankQuery) -> ExternalBankList:
     for_operator = by_scope(principal.scopes, Action.OPERATE)
-    return ExternalBankList([shown_bank(one, for_operator=for_operator) for one in await services.people.banks.banks()])
+    after = decode_cursor(query.cursor) if query.cursor is not None else None
+    found = await services.people.banks.banks(after, query.limit + 1)
+    shown = found[: query.limit]
+    more = len(found) > query.limit
+    cursor = encode_cursor(Cursor(shown[-1].registered_at, UUID(bytes=shown[-1].bank))) if more else None
+    return ExternalBankList([shown_bank(one, for_operator=for_operator) for one in shown], more, cursor)
 
 
 async def transfer(services: Services, call: Call, bank_id: str) -> Answer:
@@ -148,9 +164,9 @@ async def post_external_bank(request: Request) -> Response:
 
 
 @router.get(_PATH, **describe("Registered banks", Scope.ACCOUNTS_READ, ExternalBankList))
-async def get_external_banks(request: Request) -> Response:
+async def get_external_banks(request: Request, query: Annotated[BankQuery, Query()]) -> Response:
     """In the order in which they were registered."""
-    return await show(request, Scope.ACCOUNTS_READ, _banks)
+    return await show(request, Scope.ACCOUNTS_READ, lambda services, who: _banks(services, who, query))
 
 
 @router.post(_TRANSFERS, **describe("Transfer over a bank", Scope.PAYMENTS_WRITE, BankTransfer, body=BankTransferBody))

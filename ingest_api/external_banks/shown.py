@@ -48,9 +48,11 @@ class ExternalBankResource(msgspec.Struct, omit_defaults=True):
 
 
 class ExternalBankList(msgspec.Struct):
-    """Every bank, in the order in which they were registered."""
+    """Banks, in the order in which they were registered. `next_cursor` leads on where `has_more`."""
 
     items: list[ExternalBankResource]
+    has_more: bool
+    next_cursor: str | None
 
 
 class BankTransferBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

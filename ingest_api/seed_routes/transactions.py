@@ -123,9 +123,7 @@ async def _over_bank(
         raise field_problem(amount_minor)
     payer, payee = [await _account_of(services, party, currency) for party in (body.from_id, body.to_id)]
     found = await sides(services, principal, (payer, "/fromId"), (payee, "/toId"))
-    moved = await move_over_bank(
-        services, call, asked(found, None, amount_minor, currency), Envelope(key), principal
-    )
+    moved = await move_over_bank(services, call, asked(found, None, amount_minor, currency), Envelope(key), principal)
     shown = shown_bank_transfer(moved.transfer, _date(body.transaction_date))
     return Answer(200, encode(shown), encoded_headers(moved.headers))
 
