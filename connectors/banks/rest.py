@@ -5,6 +5,7 @@ bank's reference of what it makes, and no number of an account in a log, an answ
 """
 
 import asyncio
+import logging
 from typing import Any, Final, Self
 
 from connectors.banks.calls import BankAnswer, BankCalls, Unanswered, path_of
@@ -14,9 +15,13 @@ from payments.commerce.bank_accounts import BankAccount
 from payments.identifiers import EXTERNAL_BANK, format_id, parse_id
 from payments.money import format_minor
 from payments.terms.providers import BANK
+from runtime.personal_data.keyring import KeyringFault
+from runtime.personal_data.sealing import Tampered
 from runtime.settings import Settings
 from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, Decline, Outcome
 from schemas.tables.bank_verifications import Finding
+
+log = logging.getLogger("millrace.connectors")
 
 _HOUR_US: Final = 3_600_000_000
 _BETWEEN: Final = "/"
@@ -120,7 +125,8 @@ class RestBanks:
                 return Finding.UNANSWERED
             body = {"account": _account(number.reveal()), "holder": told.holder, "code": told.code}
             answer = await self._calls.post(bank, path_of("accounts", "verify"), body, question.id.hex())
-        except (Unanswered, RegisterUnavailable):
+        except (Unanswered, RegisterUnavailable, Tampered, KeyringFault) as why:
+            log.warning("verification %s: unanswered (%s)", question.id.hex(), type(why).__name__)
             return Finding.UNANSWERED
         if answer.status in _REFUSED:
             return Finding.REFUSED
