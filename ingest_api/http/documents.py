@@ -76,9 +76,9 @@ def _type(described: dict[str, Any]) -> str:
         return " or ".join(_type(choice) for choice in described["anyOf"])
     if "enum" in described:
         return ", ".join(f"`{value}`" for value in described["enum"])
-    if described.get("type") == "array":
+    if described.get("type") == "array" and "items" in described:
         return f"list of {_type(described['items'])}"
-    return _links(described) or str(described["type"])
+    return _links(described) or str(described["type"]).replace("array", "list")
 
 
 def _codes() -> Iterator[str]:
