@@ -54,6 +54,8 @@ def test_users_wallets_the_ledger_and_risk(visitor: Visitor, operator: Visitor) 
     fields_of(refreshed, access_token=str, refresh_token=str, token_type=str, expires_in=int)
     visitor.refused("POST /v1/auth", {"username": "emil", "password": "another one"}, 400, "invalid_grant")
     visitor.refused("POST /v1/user", {"username": "emil", "password": PASSWORD}, 409, "user_taken")
+    by_put = visitor("PUT /v1/user", {"username": "emma", "password": PASSWORD}, 201)
+    assert by_put["username"] == "emma"
     assert emil("PUT /v1/user", {"email": "emil@post.example.com"})["email"] == "emil@post.example.com"
     for identifier in (id_, "emil", "emil@post.example.com", "+12125550177"):
         assert emil(f"GET /v1/user/{identifier}")["userId"] == id_
@@ -65,6 +67,9 @@ def test_users_wallets_the_ledger_and_risk(visitor: Visitor, operator: Visitor) 
     emil("POST /v1/wallet/debit", {"amount": "15.00", "currency": "USD"}, 201)
     emil.refused("POST /wallet/debit", {"amount": "25.01", "currency": "USD"}, 422, "insufficient_funds")
     assert emil("GET /wallet/balance")["balances"][0]["available_minor"] == 2_500
+
+    earlier = emil("GET /v1/wallet/balance", at="2026-01-01T00:00:00Z")
+    assert earlier["balances"][0]["posted_minor"] == 0
 
     legs = [leg("suspense", "debit"), leg(user["accountId"], "credit")]
     journal = operator("POST /v1/ledger", {"legs": legs, "description": "fund movement"}, 201)

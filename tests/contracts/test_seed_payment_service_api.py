@@ -38,6 +38,10 @@ def test_accounts_transfers_banks_and_history(visitor: Visitor, operator: Visito
     trust = {"bank_name": "Trust Bank", "api_url": bank.url}
     trust |= {"auth_credentials": {"client_id": "millrace", "client_secret": SECRET}}  # type: ignore[dict-item]
     bank_id = operator("POST /external-banks", trust, 201)["id"]
+    operator("POST /external-banks", trust | {"bank_name": "Another Bank"}, 201)
+    first = operator("GET /external-banks", limit="1")
+    rest = operator("GET /external-banks", cursor=first["next_cursor"])["items"]
+    assert bank_id in [one["id"] for one in first["items"] + rest]
     number = {"bankName": "Trust Bank", "bankAccountNumber": "000987654321", "bankRoutingNumber": "021000021"}
     linked = gerd(f"POST /user/{user['userId']}/accounts", number | {"accountId": a}, 201)["bankAccountId"]
     bank.tell("accounts", number="021000021/000987654321", holder="Gerd")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingest_api.seed_routes.words import WORDS
+from runtime.settings import Settings
 from tests.connectors.banks.bank_process import SECRET, BankProcess
 from tests.contracts.visitor import Visitor, fields_of, signed_up
 from tests.support.waiting import eventually
@@ -92,6 +93,8 @@ def test_money_between_a_user_and_the_users_bank(visitor: Visitor, operator: Vis
     assert carla(verification, {}, 202)["status"] == "pending"
     eventually(lambda: len(sent_to(bank, NUMBER)) == 2, "both amounts are at the bank")
     assert carla(verification, {"amounts": sent_to(bank, NUMBER)})["status"] == "verified"
+    too_much = transaction(id_, bank_account, Settings().auth_second_factor_above + 1.0)
+    carla.refused("POST /v1/transaction", too_much, 401, "second_factor_required")
     is_transaction(done(carla, transaction(id_, bank_account, 5.0)), 500, "accepted")
     is_transaction(done(carla, transaction(bank_account, id_, 7.25)), 725, "accepted")
     carla.until(f"GET /v1/user/{id_}", balance=5_225)

@@ -74,13 +74,14 @@ class Visitor:
 
 
 def signed_up(visitor: Visitor, name: str, **fields: str) -> tuple[Visitor, dict[str, Any]]:
-    """A user who has signed up and logged in, and what was answered to the former."""
+    """A user who has signed up and logged in, and how the user is shown once the account is."""
     told = {"username": name, "email": f"{name}@example.com", "password": PASSWORD, "name": name.capitalize()}
     user = visitor("POST /v1/user", told | fields, 201)
     token = visitor("POST /v1/auth", {"username": name, "password": PASSWORD})
     assert token["token_type"] == "Bearer"
     assert 0 < token["expires_in"] <= 300
-    return visitor.with_token(token["access_token"]), user
+    caller = visitor.with_token(token["access_token"])
+    return caller, caller.until(f"GET /v1/user/{user['userId']}", accountId=user["accountId"])
 
 
 def fields_of(shown: dict[str, Any], **types: type) -> None:
