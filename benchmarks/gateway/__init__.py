@@ -1,0 +1,1 @@
+"""What the load plans of benchmarks/jmeter and benchmarks/locust have in common."""

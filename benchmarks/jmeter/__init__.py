@@ -1,0 +1,1 @@
+"""Apache JMeter against the gateway."""
