@@ -8,7 +8,6 @@ import httpx
 import pytest
 import uvicorn
 
-from ingest_api.app import make_app
 from ingest_api.identity.service import Identity
 from ingest_api.identity.tokens import TokenVerifier
 from runtime.settings import Settings
@@ -40,7 +39,7 @@ async def world(settings: Settings) -> AsyncIterator[World]:
 @pytest.fixture
 async def town(world: World) -> AsyncIterator[Town]:
     """People who log in over HTTP."""
-    config = uvicorn.Config(make_app(world.services), port=0, lifespan="off", log_level="warning")
+    config = uvicorn.Config(world.app, port=0, lifespan="off", log_level="warning")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:
