@@ -6,6 +6,7 @@ user, counted from 1, username.1, account.1 and payee.1.
 """
 
 import csv
+import shutil
 import subprocess
 import tempfile
 import zipfile
@@ -47,17 +48,14 @@ def _installed(folder: Path) -> Path:
     for name in ("bin", "lib", "lib/ext", "lib/junit"):
         (folder / name).mkdir()
     for jar in (repository / jar.path for jar in jars):
-        _place(folder, jar).symlink_to(jar)
+        if jar.name.startswith("ApacheJMeter-"):  # looks for the others from where it lies itself
+            shutil.copyfile(jar, folder / "bin" / "ApacheJMeter.jar")
+            continue
+        (folder / ("lib/ext" if jar.name.startswith("ApacheJMeter_") else "lib") / jar.name).symlink_to(jar)
         if jar.name.startswith("ApacheJMeter_config"):
             with zipfile.ZipFile(jar) as packed:
                 packed.extractall(folder, [name for name in packed.namelist() if name.startswith("bin/")])
     return folder
-
-
-def _place(folder: Path, jar: Path) -> Path:
-    if jar.name.startswith("ApacheJMeter_"):
-        return folder / "lib" / "ext" / jar.name
-    return folder / "bin" / "ApacheJMeter.jar" if jar.name.startswith("ApacheJMeter-") else folder / "lib" / jar.name
 
 
 def _run(jmeter: Path, target: Target, seconds: int) -> list[Figure]:
