@@ -11,9 +11,9 @@ import uvicorn
 from ingest_api.identity.service import Identity
 from ingest_api.identity.tokens import TokenVerifier
 from runtime.settings import Settings
+from tests.ingest_api.client import NO_TLS
 from tests.ingest_api.identity.people import Town
 from tests.ingest_api.owners.world import World, running_world
-from tests.support.loopback import NO_TLS
 
 
 @pytest.fixture
