@@ -21,11 +21,13 @@ _CHARS_MAX: Final = 32_768
 _PLAIN: Final = "%(asctime)s %(levelname)s %(message)s"
 _NAMED: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
-_IBAN: Final = re.compile(r"\b[A-Za-z]{2}[0-9]{2}(?:[ -]?[0-9A-Za-z]{4}){2,7}(?:[ -]?[0-9A-Za-z]{1,3})?\b")
+_IBAN: Final = re.compile(
+    r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ -]?[0-9A-Za-z]{4}){2,7}(?:[ -]?[0-9A-Za-z]{1,3})?\b"
+)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _SECRETS: Final = (
-    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)*"), _SECRET),  # a JWT
-    (re.compile(r"\b(mk_[0-9a-f]{12}_|mrt_|mcs_|whsec_|[sr]k_(?:live|test)_)[\w=+/-]{8,}"), rf"\1{_SECRET}"),
+    (re.compile(r"eyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)*"), _SECRET),  # a JWT
+    (re.compile(r"(mk_[0-9a-f]{12}_|mrt_|mcs_|whsec_|[sr]k_(?:live|test)_)[\w=+/-]{8,}"), rf"\1{_SECRET}"),
     (re.compile(r"(?i)\b(bearer|basic) (?=\S*[0-9])[\w.~+/=-]{8,}"), rf"\1 {_SECRET}"),
     (re.compile(r"(?<=://)[^/\s:]*:[^/\s]+(?=@)"), _SECRET),
     (

@@ -127,6 +127,7 @@ def test_a_request_id_of_the_caller_is_kept(given_id: bytes) -> None:
         b'"',
         b"\0",
         b"4111-1111-1111-1111",
+        b"mrt_abcdefghijkl",
     ],
 )
 def test_a_request_id_that_could_steer_a_header_or_a_log_is_replaced(given_id: bytes) -> None:
