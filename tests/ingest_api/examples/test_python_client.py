@@ -26,16 +26,22 @@ LOAD_LINES, LOAD_BATCH = 40, 4
 
 
 class LosingLine(TcpLine):
-    """Breaks the connection in the place of the next `to_lose` answers."""
+    """Breaks the connection in the place of the next `to_lose` answers; holds still at the piece `holds_at` of them."""
 
     to_lose = 0
+    holds_at = 0
 
     async def _next_piece(self, connection: Connection, source: asyncio.StreamReader) -> bytes:
         piece = await super()._next_piece(connection, source)
-        if piece and self.to_lose and source is connection.server_reader:
+        if not piece or source is not connection.server_reader:
+            return piece
+        if self.to_lose:
             self.to_lose -= 1
             connection.abort()
             return b""
+        self.holds_at -= 1
+        if self.holds_at == 0:
+            self.hold()
         return piece
 
 
@@ -129,9 +135,10 @@ async def test_a_load_that_was_killed_goes_on(client: Client, token: Bearer, lin
     profiles.write_text(f'[default]\nurl = "http://127.0.0.1:{line.port}"\ntoken = "{token.token}"\n')
     profiles.chmod(0o600)
     command = [sys.executable, "-m", "millrace", "load", str(file), "--batch-lines", str(LOAD_BATCH)]
-    line.latency_s = 0.2
+    line.holds_at = 6  # an answer comes in one piece or two: three to five batches are through, and the rest is not
     await asyncio.to_thread(killed_under_way, command, profiles, tmp_path / "payments.csv.progress")
-    line.latency_s, line.to_lose = 0.0, 1
+    line.holds_at, line.to_lose = 0, 1  # killed early, it has not held yet
+    await line.mend()
     done = await asyncio.to_thread(run, command, profiles)
     assert done.returncode == 0, done.stderr
     assert f"{LOAD_LINES} lines: {LOAD_LINES} accepted, 0 refused" in done.stdout
@@ -149,7 +156,7 @@ def run(command: list[str], profiles: Path) -> "subprocess.CompletedProcess[str]
 
 
 def killed_under_way(command: list[str], profiles: Path, progress: Path) -> None:
-    """Killed once its first batch was answered, while the next one is on the slow line."""
+    """Killed when its first batch was answered: the line holds what comes later, and lets it through after the kill."""
     loading = subprocess.Popen(command, env={**os.environ, "MILLRACE_PROFILES": str(profiles)})
     eventually(progress.exists, "the first batch")
     loading.send_signal(signal.SIGKILL)
