@@ -48,7 +48,8 @@ from ingest_api.problems import Fault, FieldError, Problem
 from ingest_api.psp_webhooks import routes as psp_webhooks
 from ingest_api.public_events import routes as public_events
 from ingest_api.quarantine import routes as quarantine
-from ingest_api.reconciliation import routes as reconciliation
+from ingest_api.reconciliation import breaks, runs
+from ingest_api.reconciliation import files as settlement_files
 from ingest_api.refunds import routes as refunds
 from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
@@ -92,7 +93,9 @@ NOUNS = (
     cases,
     risk,
     screening,
-    reconciliation,
+    settlement_files,
+    runs,
+    breaks,
     quarantine,
     public_events,
     webhook_endpoints,

@@ -131,12 +131,14 @@ async def unsubscribe(services: Services, call: Call, token: str) -> Answer:
 
 
 def _described(
-    summary: str, scope: Scope, result: type, body: type, status: int = 200, *problems: int
+    summary: str, scope: Scope, result: type, body: type | None, status: int = 200, *problems: int
 ) -> dict[str, Any]:
     """A write that is done at once: no key is needed, and nothing is waited for."""
-    described = describe(summary, scope, result, body=body, statuses=(status,))
+    described = describe(summary, scope, result, body=body or NoBody, statuses=(status,))
     described["openapi_extra"]["parameters"] = []
-    if body is NoBody:
+    if body is None:
+        del described["openapi_extra"]["requestBody"]
+    elif body is NoBody:
         described["openapi_extra"]["requestBody"]["required"] = False
     described["responses"] |= {status: problem_answer(status) for status in (409, *problems)}
     return described
@@ -176,7 +178,7 @@ async def post_device(request: Request) -> Response:
     return await respond(request, add_device)
 
 
-@router.delete(f"{_DEVICES}/{{device_id}}", **_described("Forget a device", Scope.USERS_WRITE, DeviceList, NoBody))
+@router.delete(f"{_DEVICES}/{{device_id}}", **_described("Forget a device", Scope.USERS_WRITE, DeviceList, None))
 async def delete_device(request: Request, device_id: str) -> Response:
     """Answers what is left."""
     return await respond(request, lambda services, call: remove_device(services, call, device_id))
@@ -205,7 +207,10 @@ async def post_resend(request: Request, notice_id: str) -> Response:
 @router.get(
     _LINK,
     summary="The page behind an e-mail's link",
-    responses={200: {"description": "A button", "content": {"text/html": {}}}},
+    responses={
+        200: {"description": "A button", "content": {"text/html": {}}},
+        **{status: problem_answer(status) for status in (500, 503)},
+    },
     **_OPEN,
 )
 async def get_link(request: Request, token: str) -> Response:

@@ -15,6 +15,7 @@ from ingest_api.app import HOT_OPERATIONS, NOUNS, PREFIX
 from ingest_api.http import documents
 from ingest_api.http.advice import ADVICE
 from ingest_api.identity.oauth import routes as oauth
+from ingest_api.metrics import routes as metrics
 from ingest_api.problems import STATUS, Fault
 from payments.money import AmountProblem
 from payments.rejections import Reason
@@ -22,13 +23,17 @@ from payments.rejections import Reason
 ROUTERS: list[tuple[APIRouter, str]] = [
     *((noun.router, PREFIX) for noun in NOUNS),
     (health.router, ""),
+    (metrics.router, ""),
     (oauth.published, ""),
 ]
 FOR_EVERYBODY = {"/v1/auth", "/v1/oauth/token", "/v1/generate_token/{account_id}"}
 """Who calls is told by the body."""
 
-SIGNED = {"/v1/psp/{psp}/webhooks": {"400", "404", "413", "422", "500", "503"}}
-"""Signed by somebody else, whatever its media type; with what they declare."""
+SIGNED = {
+    "/v1/psp/{psp}/webhooks": {"400", "404", "413", "422", "500", "503"},
+    "/v1/notifications/unsubscribe/{token}": {"500", "503"},
+}
+"""Signed by somebody else, or by the token in their path, whatever their media type; with what they declare."""
 
 ROUTES = [
     (prefix + route.path, method.lower())
