@@ -34,8 +34,9 @@ GONE_TIMEOUT_S = 30.0
 
 
 def hanging(installation: Installation, rng: random.Random) -> Iterator[Fault]:
-    """A stray write stops every reader of a ledger partition: `millrace watchdog` raises the alarm, `millrace transactions
-    hanging` explains and ends it; nothing is lost, and the stray record is never seen."""
+    """A stray write stops every reader of a ledger partition: `millrace watchdog` raises the alarm, `millrace
+    transactions hanging` explains and ends it; nothing is lost, and the stray record is never seen.
+    """
     env, shard = installation.env, rng.randrange(installation.env.settings.shards)
     watch = installation.service("watch", "watchdog")
     try:
