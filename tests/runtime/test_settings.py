@@ -133,6 +133,14 @@ CHANGED: dict[str, Any] = {
 }
 
 
+NEEDED_WITH = {
+    "smtp_host": ("mail_from",),
+    "sms_url": ("sms_account", "sms_token_file", "sms_from"),
+    "push_url": ("push_project", "push_credentials_file"),
+}
+"""Settings that are refused alone."""
+
+
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine that runs the tests may have its own broker in its environment."""
@@ -156,8 +164,10 @@ def test_the_table_of_this_test_names_every_setting() -> None:
 def test_every_setting_is_set_by_its_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     before = getattr(Settings(), name)
     assert before != CHANGED[name], "the table must change something"
-    value = CHANGED[name]
-    monkeypatch.setenv(f"MILLRACE_{name.upper()}", json.dumps(value) if isinstance(value, tuple | dict) else str(value))
+    for one in (name, *NEEDED_WITH.get(name, ())):
+        value = CHANGED[one]
+        plain = json.dumps(value) if isinstance(value, tuple | dict) else str(value)
+        monkeypatch.setenv(f"MILLRACE_{one.upper()}", plain)
     found = getattr(Settings(), name)
     assert (found.get_secret_value() if isinstance(found, SecretStr) else found) == CHANGED[name]
 
