@@ -12,6 +12,16 @@ from xdist.scheduler import LoadScopeScheduling
 SHARED_SYSTEMS = ("tests/audit/", "tests/contracts/", "tests/ingest_api/", "tests/quarantine/", "tests/security/")
 """Folders whose conftest.py starts an installation for all of its files: 7-18 s each time."""
 
+_API = "tests/ingest_api/"
+IN_MEMORY = tuple(
+    f"{_API}{folder}/"
+    for folder in (
+        *("audit_log", "commerce", "fx", "identity", "owners", "preferences", "psp_webhooks", "reconciliation"),
+        *("schema_registry", "screening", "units", "webhooks"),
+    )
+)
+"""Folders within them that never ask for it: Postgres is enough. They are shared out by their files."""
+
 TAKE_MINUTES = (
     *SHARED_SYSTEMS,
     "tests/faults/test_smoke.py",
@@ -27,6 +37,8 @@ class SharedSystems(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no 
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.startswith(IN_MEMORY):
+            return file
         return next((folder for folder in SHARED_SYSTEMS if file.startswith(folder)), file)
 
 
