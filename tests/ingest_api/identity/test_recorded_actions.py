@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ingest_api.app import make_fastapi
 from ingest_api.audit_log.witness import Witness
+from ingest_api.identity.passwords.throttle import FREE_OF_NAME
 from ingest_api.identity.roles import UserRole
 from ingest_api.identity.users.user import UserStatus
 from payments.identifiers import USER, format_id
@@ -102,8 +103,10 @@ async def test_logins(town: Town) -> None:
     anna = await town.logs_in()
     await town.tries(password="wrong")
     await town.tries(username="nobody.at.all", password="wrong")
-    for _ in range(5):
+    for _ in range(FREE_OF_NAME):
         await town.tries(password="wrong")
+    town.locks_last(FREE_OF_NAME)
+    await town.tries(password="wrong")
     first = anna.refresh_token
     for _ in range(2):
         first = (await town.refreshes(first)).json()["refresh_token"]

@@ -9,6 +9,7 @@ from ingest_api.identity.tokens import Scope, issue_token
 from payments.identifiers import format_id
 from runtime.settings import Settings
 from tests.ingest_api.client import ApiClient, problem_of
+from tests.support.waiting import eventually
 
 CUSTOMER = (Scope.PAYMENTS_READ, Scope.PAYMENTS_WRITE, Scope.ACCOUNTS_READ, Scope.ACCOUNTS_WRITE)
 
@@ -25,6 +26,7 @@ def anna(settings: Settings, api_url: str, user: str) -> ApiClient:
 
 def test_a_user_lists_the_accounts_of_their_own(api: ApiClient, anna: ApiClient, user: str) -> None:
     checking, savings, dollars = anna.open_account(), anna.open_account(type="savings"), anna.open_account("USD")
+    eventually(lambda: len(anna.get("/v1/accounts").json()["items"]) == 3, "three accounts in the list")
     found: list[str] = []
     cursor: dict[str, str] = {}
     while True:
