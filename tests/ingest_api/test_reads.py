@@ -23,6 +23,7 @@ from runtime.settings import Settings
 from schemas.codec.ledger import Lane
 from schemas.topics import COMMANDS, LEDGER
 from tests.ingest_api.client import ApiClient, problem_of, transfer_line
+from tests.support.waiting import eventually
 
 
 def pages(api: ApiClient, **query: str) -> list[dict[str, Any]]:
@@ -70,7 +71,7 @@ def test_filters_choose_by_status_amount_and_time(api: ApiClient) -> None:
     posted = [api.transfer(account, other, amount).json()["id"] for amount in ("1.00", "2.00", "3.00")]
     rejected = api.transfer(account, other, "50.00")
     refused = rejected.json()["payment"]["id"]
-    api.get("/v1/transactions", rejected)
+    eventually(lambda: api.get("/v1/transactions", rejected).is_success, "the newest of them in the tables")
 
     def ids(**query: str) -> set[str]:
         return {payment["id"] for payment in pages(api, account=account, limit="50", **query)}
