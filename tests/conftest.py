@@ -53,9 +53,11 @@ def local_environment(
         yield environment
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def three_brokers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[LocalEnvironment]:
-    """A replicated cluster of the session's own (RF 3, min.isr 2): tests may kill its brokers."""
+    """A replicated cluster of the module's own (RF 3, min.isr 2): tests may kill its brokers. An idle broker costs a
+    tenth of a core, so that none outlives its tests.
+    """
     with running_environment(tmp_path_factory.mktemp("three_brokers"), brokers=3) as environment:
         report_line(pytestconfig, provider_of(environment))
         yield environment

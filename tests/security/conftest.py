@@ -16,14 +16,14 @@ from tests.support.environment import throw_away_settings
 As = Callable[[str], Brokers]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
     """The payment provider that the installation calls."""
     with running_sandbox(tmp_path_factory.mktemp("provider") / "state.sqlite") as sandbox:
         yield sandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def secured(tmp_path_factory: pytest.TempPathFactory, provider: SandboxProcess) -> Iterator[LocalEnvironment]:
     """Brokers of its own, whatever KAFKA_BOOTSTRAP says: those of others have rules of others."""
     home = tmp_path_factory.mktemp("secured")
@@ -49,12 +49,12 @@ def secured(tmp_path_factory: pytest.TempPathFactory, provider: SandboxProcess) 
             Home(home).wipe()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def brokers_as(secured: LocalEnvironment) -> As:
     """The brokers, with the login of a principal."""
     return lambda user: Brokers.of(secured.settings_of(user))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def administrator(brokers_as: As) -> AdminClient:
     return AdminClient(brokers_as(ADMINISTRATOR).configuration())
