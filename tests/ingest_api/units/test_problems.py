@@ -147,6 +147,7 @@ def test_only_what_passes_by_itself_is_a_fault_of_ours() -> None:
         Fault.OUTCOME_UNKNOWN,
         Fault.NOT_YET_VISIBLE,
         Fault.DATABASE_UNAVAILABLE,
+        Fault.BANK_UNAVAILABLE,
         Fault.DIRECTORY_UNAVAILABLE,
         Fault.INTERNAL,
     }
