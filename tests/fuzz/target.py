@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,8 +44,9 @@ def furnished(url: str, token: str) -> Target:
         _made(http, f"/v1/accounts/{payer}/deposit", {"amount": "1000.00", "currency": "EUR", "method": "cash"})
         parties = {"from_account": payer, "to_account": payee, "amount": "10.00", "currency": "EUR"}
         payment = _made(http, "/v1/transfers", parties)
-        hold = _made(http, "/v1/holds", parties)
-        schedule = _made(http, "/v1/scheduled-transfers", parties | {"at": "2099-01-01T00:00:00Z"})
+        in_an_hour = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        hold = _made(http, "/v1/holds", parties | {"expires_at": in_an_hour})
+        schedule = _made(http, "/v1/scheduled-transfers", parties | {"starts": "2099-01-01"})
     ids = {"account_id": payer, "payment_id": payment, "hold_id": hold, "schedule_id": schedule, "user_id": USER}
     return Target(url, token, ids)
 

@@ -15,10 +15,13 @@ from ingest_api.app import HOT_OPERATIONS, NOUNS, PREFIX
 from ingest_api.http import documents
 from ingest_api.http.advice import ADVICE
 from ingest_api.identity.oauth import routes as oauth
+from ingest_api.identity.tokens import ALL_SCOPES, issue_token
 from ingest_api.metrics import routes as metrics
 from ingest_api.problems import STATUS, Fault
 from payments.money import AmountProblem
 from payments.rejections import Reason
+from runtime.settings import Settings
+from tests.fuzz.target import furnished
 
 ROUTERS: list[tuple[APIRouter, str]] = [
     *((noun.router, PREFIX) for noun in NOUNS),
@@ -143,3 +146,9 @@ def test_the_page_names_every_route_and_every_code() -> None:
 
 def test_answers_carry_no_shape_of_the_framework(document: dict[str, Any]) -> None:
     assert "HTTPValidationError" not in str(document)
+
+
+def test_the_fuzzer_finds_what_its_cases_are_about(settings: Settings, api_url: str) -> None:
+    """An account, a payment, a hold, a schedule: else `make fuzz` ends before its first case."""
+    known = furnished(api_url, issue_token(settings, "fuzz", ALL_SCOPES, 600)).known_ids
+    assert {"account_id", "payment_id", "hold_id", "schedule_id"} <= known.keys()
