@@ -39,7 +39,7 @@ class Findings:
     def _scenario(self, recorder: dict[str, Any]) -> None:
         label = recorder["label"]
         self.operations.add(label)
-        for case, interaction in recorder["interactions"].items():
+        for case, interaction in recorder.get("interactions", {}).items():
             response = interaction.get("response")
             if response is None:
                 self.errors.append(f"{label}: no answer")
@@ -47,7 +47,7 @@ class Findings:
             self.cases += 1
             status = response["status_code"]
             self.statuses[status] += 1
-            self._checks(label, status, failed(recorder["checks"].get(case, [])))
+            self._checks(label, status, failed(recorder.get("checks", {}).get(case, [])))
 
     def _checks(self, label: str, status: int, names: set[str]) -> None:
         self.server_errors += SERVER_ERROR in names

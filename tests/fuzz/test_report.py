@@ -37,6 +37,12 @@ def test_what_schemathesis_could_not_do_is_told() -> None:
     assert "no serializer" in findings.errors[0]
 
 
+def test_a_scenario_that_sent_nothing_counts_nothing() -> None:
+    findings = Findings()
+    findings.read([msgspec.json.encode({"ScenarioFinished": {"recorder": {"label": "GET /v1/things"}}})])
+    assert (findings.cases, findings.errors) == (0, [])
+
+
 def test_half_a_line_is_read_when_it_is_whole() -> None:
     log = BytesIO(b"one\ntw")
     assert list(whole_lines(log)) == [b"one\n"]
