@@ -19,7 +19,7 @@ from ingest_api.journals.shown import asked_legs
 from ingest_api.problems import Fault, FieldError, field_problem
 from ingest_api.reconciliation import cursors
 from ingest_api.reconciliation.bodies import AdjustmentBody, AttachmentBody, BreakStepBody
-from ingest_api.reconciliation.describing import described, described_bytes
+from ingest_api.reconciliation.describing import NO_NUL, described, described_bytes
 from ingest_api.reconciliation.desk import at_the_desk, id_of, known, taken, today_of
 from ingest_api.reconciliation.shown_breaks import (
     ATTACHMENT,
@@ -60,11 +60,11 @@ class BreakQuery(BaseModel, extra="forbid"):
     """Query of the breaks."""
 
     order: Literal["value", "age"] = "value"
-    rules: str = Field("", max_length=100, description="Name of a rule set")
+    rules: str = Field("", max_length=100, pattern=NO_NUL, description="Name of a rule set")
     type: BreakType | None = None
     status: Status | None = Field(None, description="By default all that nobody has dealt with")
-    owner: str = Field("", max_length=100)
-    currency: str = Field("", max_length=3)
+    owner: str = Field("", max_length=100, pattern=NO_NUL)
+    currency: str = Field("", max_length=3, pattern=NO_NUL)
     age: Bucket | None = Field(None, description="Business days, by TARGET")
     after_sign_off: bool = False
     limit: int = Field(100, ge=1, le=LIST_MAX)

@@ -1,9 +1,12 @@
 """How the routes of reconciliation stand in OpenAPI: nothing here needs a key, and most writes may answer 409."""
 
-from typing import Any
+from typing import Any, Final
 
 from ingest_api.http.openapi import describe, problem_answer
 from ingest_api.identity.tokens import Scope
+
+NO_NUL: Final = r"^[^\x00]*$"
+"""Postgres takes every character of a text but this one."""
 
 
 def described(summary: str, scope: Scope, result: type, body: type | None = None, status: int = 200) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ingest_api.http.serving import admit, respond, show
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.problems import Fault, FieldError, field_problem
 from ingest_api.reconciliation import cursors
-from ingest_api.reconciliation.describing import described
+from ingest_api.reconciliation.describing import NO_NUL, described
 from ingest_api.reconciliation.desk import at_the_desk, id_of, known
 from ingest_api.reconciliation.shown import (
     ReconciliationFile,
@@ -43,7 +43,7 @@ _STATUSES: Final = {status.name.lower(): status for status in FileStatus}
 class FileQuery(BaseModel, extra="forbid"):
     """Query of the list."""
 
-    source: str = Field("", max_length=100)
+    source: str = Field("", max_length=100, pattern=NO_NUL)
     status: Literal["imported", "refused", "quarantined"] | None = None
     limit: int = Field(50, ge=1, le=500)
     cursor: str | None = Field(None, max_length=200, description="next_cursor of the page before")
@@ -52,8 +52,8 @@ class FileQuery(BaseModel, extra="forbid"):
 class NewFileQuery(BaseModel, extra="forbid"):
     """Who sent the file, and what it is called."""
 
-    source: str = Field("", max_length=100, description="Needed: a bank's BIC, `stripe`")
-    name: str = Field("", max_length=200, description="Needed: the name of the file")
+    source: str = Field("", max_length=100, pattern=NO_NUL, description="Needed: a bank's BIC, `stripe`")
+    name: str = Field("", max_length=200, pattern=NO_NUL, description="Needed: the name of the file")
 
 
 async def _page(services: Services, query: FileQuery) -> ReconciliationFilePage:

@@ -15,7 +15,7 @@ from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.problems import Fault, Problem
 from ingest_api.reconciliation import cursors
 from ingest_api.reconciliation.bodies import ReopenBody, RunBody, SignOffBody
-from ingest_api.reconciliation.describing import described, described_bytes
+from ingest_api.reconciliation.describing import NO_NUL, described, described_bytes
 from ingest_api.reconciliation.desk import at_the_desk, id_of, known, taken
 from ingest_api.reconciliation.reports.formats import FORMATS
 from ingest_api.reconciliation.reports.report import report_of
@@ -55,7 +55,7 @@ class ReportFormat(StrEnum):
 class RunQuery(BaseModel, extra="forbid"):
     """Query of the runs."""
 
-    rules: str = Field("", max_length=100, description="Name of a rule set")
+    rules: str = Field("", max_length=100, pattern=NO_NUL, description="Name of a rule set")
     limit: int = Field(50, ge=1, le=500)
     cursor: str | None = Field(None, max_length=200, description="next_cursor of the page before")
 

@@ -14,6 +14,7 @@ from pypdf import PdfReader
 
 from ingest_api.identity.tokens import Scope
 from payments.entries import EntryKind
+from tests.ingest_api.client import problem_of
 from tests.ingest_api.owners.world import Caller, World
 from tests.ingest_api.reconciliation.conftest import done
 from tests.reconciliation.ledger import RULES, charge, report
@@ -175,3 +176,8 @@ async def test_what_is_wrong_is_told(fatima: Caller) -> None:
     assert day.status_code == 422
     for path in ("runs/rrn_x", "breaks/brk_x", "files/x", "lines/x", "runs/rrn_01jd5v2q7xf8k8v6n3m4p5r6st/report"):
         assert (await fatima("GET", f"{PATH}/{path}")).status_code == 404, path
+
+
+async def test_a_filter_that_no_text_of_postgres_can_be_is_422(world: World) -> None:
+    for path in ("runs?rules", "breaks?rules", "breaks?owner", "files?source"):
+        problem_of(await world.operator("GET", f"/v1/reconciliation/{path}=a%00b"), 422, "parameter_invalid")
