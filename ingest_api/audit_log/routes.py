@@ -17,7 +17,7 @@ from ingest_api.http.openapi import describe
 from ingest_api.http.serving import read, respond
 from ingest_api.identity.tokens import Scope
 from ingest_api.reads.cursor import decode_cursor
-from ingest_api.reads.database import DatabaseUnavailable
+from ingest_api.reads.database import NO_NUL, DatabaseUnavailable
 from ingest_api.services import Services
 from ingest_api.statements.moments import TimesQuery
 from runtime.postgres import connect
@@ -31,7 +31,6 @@ VERIFIED_MAX: Final = 20_000
 """Entries of one call: about half a second of one core."""
 
 _TEXT_CHARS: Final = 256
-_NO_NUL: Final = r"^[^\x00]+$"  # no text of Postgres has one
 _CONNECT_S: Final = 2
 _one_at_a_time = asyncio.Semaphore(1)
 
@@ -39,12 +38,14 @@ _one_at_a_time = asyncio.Semaphore(1)
 class AuditQuery(TimesQuery):
     """Query of the audit log."""
 
-    actor: str | None = Field(None, max_length=_TEXT_CHARS, pattern=_NO_NUL, description="Who did it")
-    action: str | None = Field(None, max_length=_TEXT_CHARS, pattern=_NO_NUL, description="What was done, in full")
-    object: str | None = Field(
-        None, max_length=_TEXT_CHARS, pattern=_NO_NUL, description="The id of what it was done to"
+    actor: str | None = Field(None, min_length=1, max_length=_TEXT_CHARS, pattern=NO_NUL, description="Who did it")
+    action: str | None = Field(
+        None, min_length=1, max_length=_TEXT_CHARS, pattern=NO_NUL, description="What was done, in full"
     )
-    request_id: str | None = Field(None, max_length=_TEXT_CHARS, pattern=_NO_NUL)
+    object: str | None = Field(
+        None, min_length=1, max_length=_TEXT_CHARS, pattern=NO_NUL, description="The id of what it was done to"
+    )
+    request_id: str | None = Field(None, min_length=1, max_length=_TEXT_CHARS, pattern=NO_NUL)
     limit: int = Field(PAGE_DEFAULT, ge=1, le=PAGE_MAX)
     cursor: str | None = Field(None, max_length=64, description="next_cursor of the page before")
 

@@ -155,6 +155,18 @@ def describe_step(summary: str, scope: Scope, result: type, body: type | None = 
     return described
 
 
+def describe_at_once(
+    summary: str, scope: Scope, result: type, body: type | None, status: int = 200, problems: tuple[int, ...] = ()
+) -> dict[str, Any]:
+    """The same of a write that is done at once: no key is needed, and nothing is waited for."""
+    described = describe(summary, scope, result, body=body, statuses=(status,))
+    described["openapi_extra"]["parameters"] = []
+    if body is NoBody:
+        described["openapi_extra"]["requestBody"]["required"] = False
+    described["responses"] |= {problem: problem_answer(problem) for problem in problems}
+    return described
+
+
 def of_writes(*, key_needed: bool) -> list[dict[str, Any]]:
     """Headers that calls take which move money."""
     return [_IDEMPOTENCY | {"required": key_needed}, _PREFER]

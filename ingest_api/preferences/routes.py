@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from ingest_api.http.bodies import NoBody
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import require_match, tagged
-from ingest_api.http.openapi import describe, problem_answer, reference_to
+from ingest_api.http.openapi import describe, describe_at_once, problem_answer, reference_to
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, admit_bare, read, respond, show
 from ingest_api.identity.caller import decoded
@@ -133,15 +133,7 @@ async def unsubscribe(services: Services, call: Call, token: str) -> Answer:
 def _described(
     summary: str, scope: Scope, result: type, body: type | None, status: int = 200, *problems: int
 ) -> dict[str, Any]:
-    """A write that is done at once: no key is needed, and nothing is waited for."""
-    described = describe(summary, scope, result, body=body or NoBody, statuses=(status,))
-    described["openapi_extra"]["parameters"] = []
-    if body is None:
-        del described["openapi_extra"]["requestBody"]
-    elif body is NoBody:
-        described["openapi_extra"]["requestBody"]["required"] = False
-    described["responses"] |= {status: problem_answer(status) for status in (409, *problems)}
-    return described
+    return describe_at_once(summary, scope, result, body, status, (409, 429, *problems))
 
 
 _OPEN: Final[dict[str, Any]] = {"response_model": None, "openapi_extra": {"security": []}}

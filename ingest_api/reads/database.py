@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
@@ -18,6 +18,9 @@ WRITING = (
     " -c timezone=UTC"
 )
 """Options of sessions that write. A lock is held for milliseconds; whoever waits longer is told to come again."""
+
+NO_NUL: Final = r"^[^\x00]*$"
+"""Pattern of a parameter that becomes a text of Postgres, which may have every character but this one."""
 
 _PATIENCE = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3} | {
     "tcp_user_timeout": 25_000  # a server that vanished without a word is noticed, and its connection given up

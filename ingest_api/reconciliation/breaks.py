@@ -17,9 +17,10 @@ from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, respond, 
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.journals.shown import asked_legs
 from ingest_api.problems import Fault, FieldError, field_problem
+from ingest_api.reads.database import NO_NUL
 from ingest_api.reconciliation import cursors
 from ingest_api.reconciliation.bodies import AdjustmentBody, AttachmentBody, BreakStepBody
-from ingest_api.reconciliation.describing import NO_NUL, described, described_bytes
+from ingest_api.reconciliation.describing import described, described_bytes
 from ingest_api.reconciliation.desk import at_the_desk, id_of, known, taken, today_of
 from ingest_api.reconciliation.shown_breaks import (
     ATTACHMENT,

@@ -15,8 +15,9 @@ from ingest_api.http.resources import encode
 from ingest_api.http.serving import admit, respond, show
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.problems import Fault, FieldError, field_problem
+from ingest_api.reads.database import NO_NUL
 from ingest_api.reconciliation import cursors
-from ingest_api.reconciliation.describing import NO_NUL, described
+from ingest_api.reconciliation.describing import described
 from ingest_api.reconciliation.desk import at_the_desk, id_of, known
 from ingest_api.reconciliation.shown import (
     ReconciliationFile,

@@ -13,9 +13,10 @@ from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, respond, show
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.problems import Fault, Problem
+from ingest_api.reads.database import NO_NUL
 from ingest_api.reconciliation import cursors
 from ingest_api.reconciliation.bodies import ReopenBody, RunBody, SignOffBody
-from ingest_api.reconciliation.describing import NO_NUL, described, described_bytes
+from ingest_api.reconciliation.describing import described, described_bytes
 from ingest_api.reconciliation.desk import at_the_desk, id_of, known, taken
 from ingest_api.reconciliation.reports.formats import FORMATS
 from ingest_api.reconciliation.reports.report import report_of

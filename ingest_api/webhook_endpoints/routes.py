@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from ingest_api.http.bodies import NoBody, decode_fault
 from ingest_api.http.call import Answer, Call
-from ingest_api.http.openapi import describe, problem_answer
+from ingest_api.http.openapi import describe, describe_at_once
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, admit_bare, read, respond
 from ingest_api.identity.tokens import Principal, Scope, scope_missing
@@ -195,13 +195,7 @@ async def _delivery(services: Services, principal: Principal, endpoint_id: str, 
 
 
 def _described(summary: str, result: type, body: type | None = None, status: int = 200) -> dict[str, Any]:
-    """A write that is done at once: no key is needed, and nothing is waited for."""
-    described = describe(summary, Scope.WEBHOOKS_WRITE, result, body=body, statuses=(status,))
-    described["openapi_extra"]["parameters"] = []
-    if body is NoBody:
-        described["openapi_extra"]["requestBody"]["required"] = False
-    described["responses"] |= {status: problem_answer(status) for status in (409, 429)}
-    return described
+    return describe_at_once(summary, Scope.WEBHOOKS_WRITE, result, body, status, (409, 429))
 
 
 @router.post(_PATH, **_described("Make a webhook endpoint", Endpoint, EndpointBody, 201))

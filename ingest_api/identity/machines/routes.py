@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from ingest_api.http.bodies import decode_fault
 from ingest_api.http.call import Answer, Call
-from ingest_api.http.openapi import describe, problem_answer
+from ingest_api.http.openapi import describe, describe_at_once
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond, take_tokens
 from ingest_api.identity.machines.key import KEY, ApiKey
@@ -114,12 +114,9 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         raise field_problem(decode_fault(error)) from None
 
 
-def _described(summary: str, body: type | None, *statuses: int) -> dict[str, Any]:
-    """Nothing is waited for, and no key is needed: a repeat makes another API key, or changes nothing."""
-    described = describe(summary, Scope.API_KEYS_WRITE, ApiKeyResource, body=body, statuses=statuses)
-    described["openapi_extra"]["parameters"] = []
-    described["responses"] |= {status: problem_answer(status) for status in (409, 429)}
-    return described
+def _described(summary: str, body: type | None, status: int) -> dict[str, Any]:
+    """A repeat makes another API key, or changes nothing."""
+    return describe_at_once(summary, Scope.API_KEYS_WRITE, ApiKeyResource, body, status, (409, 429))
 
 
 @router.post("/api-keys", **_described("Make an API key", ApiKeyBody, 201))

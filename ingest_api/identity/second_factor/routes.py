@@ -6,7 +6,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from ingest_api.http.call import Answer, Call
-from ingest_api.http.openapi import describe, problem_answer
+from ingest_api.http.openapi import describe_at_once
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import respond
 from ingest_api.identity.caller import admit_user, require_code, require_password, session_behind, witness_of
@@ -83,10 +83,7 @@ async def step_up(services: Services, call: Call) -> Answer:
 
 
 def _described(summary: str, body: type, result: type) -> dict[str, Any]:
-    described = describe(summary, Scope.USERS_WRITE, result, body=body, statuses=(200,))
-    described["openapi_extra"]["parameters"] = []
-    described["responses"][409] = problem_answer(409)
-    return described
+    return describe_at_once(summary, Scope.USERS_WRITE, result, body, problems=(409,))
 
 
 @router.post("/auth/totp/enrol", **_described("Begin to use an app for codes", EnrolBody, EnrolmentResource))

@@ -1,12 +1,12 @@
 """The user's own sessions and password. Another user's session is one that does not exist."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from ingest_api.http.call import Answer, Call
-from ingest_api.http.openapi import describe, problem_answer
+from ingest_api.http.openapi import describe, describe_at_once
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import admit_bare, respond, show
 from ingest_api.identity.caller import admit_user, require_password, user_behind, witness_of
@@ -79,33 +79,32 @@ async def change_password(services: Services, call: Call) -> Answer:
     return Answer(200, encode(await _listed(services, principal, user)))
 
 
-def _described(summary: str, scope: Scope, body: type | None = None, *problems: int) -> dict[str, Any]:
-    """Done at once: no key is needed, and nothing is waited for."""
-    described = describe(summary, scope, SessionList, body=body, statuses=(200,))
-    described["openapi_extra"]["parameters"] = []
-    described["responses"] |= {status: problem_answer(status) for status in problems}
-    return described
-
-
 @router.get("/auth/sessions", **describe("Sessions of the caller", Scope.USERS_READ, SessionList))
 async def get_sessions(request: Request) -> Response:
     """Logins that are not over, the latest first."""
     return await show(request, Scope.USERS_READ, list_sessions)
 
 
-@router.delete("/auth/sessions/{session_id}", **_described("End a session", Scope.USERS_WRITE, None, 429))
+@router.delete(
+    "/auth/sessions/{session_id}",
+    **describe_at_once("End a session", Scope.USERS_WRITE, SessionList, None, problems=(429,)),
+)
 async def delete_session(request: Request, session_id: str) -> Response:
     """Its refresh token is worth nothing at once, its access token within a second. Answers what is left."""
     return await respond(request, lambda services, call: end_session(services, call, session_id))
 
 
-@router.delete("/auth/sessions", **_described("End all sessions", Scope.USERS_WRITE, None, 429))
+@router.delete(
+    "/auth/sessions", **describe_at_once("End all sessions", Scope.USERS_WRITE, SessionList, None, problems=(429,))
+)
 async def delete_sessions(request: Request) -> Response:
     """The caller's own, this one too."""
     return await respond(request, end_all_sessions)
 
 
-@router.put("/auth/password", **_described("Change the password", Scope.USERS_WRITE, PasswordChangeBody))
+@router.put(
+    "/auth/password", **describe_at_once("Change the password", Scope.USERS_WRITE, SessionList, PasswordChangeBody)
+)
 async def put_password(request: Request) -> Response:
     """Needs the old one. Every other session of the user is over."""
     return await respond(request, change_password)
