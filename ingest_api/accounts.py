@@ -12,8 +12,8 @@ from ingest_api.account_changes.changing import change_account
 from ingest_api.account_changes.opening import open_account
 from ingest_api.http.bodies import AccountChangeBody
 from ingest_api.http.call import Answer, Call
-from ingest_api.http.entity_tags import IF_MATCH, tagged
-from ingest_api.http.openapi import CONSISTENCY, describe, problem_answer
+from ingest_api.http.entity_tags import tagged
+from ingest_api.http.openapi import CONSISTENCY, describe, guarded
 from ingest_api.http.resources import Account, AccountChange, AccountPage, Balance
 from ingest_api.http.serving import read, respond, show
 from ingest_api.identity.tokens import Principal, Scope
@@ -87,9 +87,8 @@ def _described_change() -> dict[str, Any]:
         statuses=(200, 202),
         key_needed=False,
     )
-    described["openapi_extra"]["parameters"] += [IF_MATCH, CONSISTENCY]
-    described["responses"][412] = problem_answer(412)
-    return described
+    described["openapi_extra"]["parameters"].append(CONSISTENCY)
+    return guarded(described)
 
 
 @router.post(

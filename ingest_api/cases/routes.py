@@ -14,8 +14,8 @@ from ingest_api.cases.reads import find_case, open_cases
 from ingest_api.cases.shown import CASE, Case, CaseDecisionBody, CasePage
 from ingest_api.http.bodies import decode_fault
 from ingest_api.http.call import Answer, Call
-from ingest_api.http.entity_tags import IF_MATCH, require_match, tagged
-from ingest_api.http.openapi import describe, problem_answer
+from ingest_api.http.entity_tags import require_match, tagged
+from ingest_api.http.openapi import describe, guarded
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond
 from ingest_api.identity.tokens import Principal, Scope
@@ -122,9 +122,8 @@ def _described_decision() -> dict[str, Any]:
         statuses=(200, 202),
         key_needed=False,
     )
-    described["openapi_extra"]["parameters"][0] = IF_MATCH
-    described["responses"][412] = problem_answer(412)
-    return described
+    del described["openapi_extra"]["parameters"][0]  # Idempotency-Key: it follows from case, analyst and decision
+    return guarded(described)
 
 
 @router.get("/cases", **describe("Payments that wait for people, the oldest first", Scope.CASES_READ, CasePage))

@@ -4,19 +4,12 @@ The tag is a hash of the representation, so whatever a reader can see changes it
 """
 
 import hashlib
-from typing import Any, Final
+from typing import Final
 
 from ingest_api.http.call import Answer, Call
 from ingest_api.problems import Fault, Problem
 
 _DIGEST_BYTES: Final = 12
-
-IF_MATCH: Final[dict[str, Any]] = {
-    "name": "If-Match",
-    "in": "header",
-    "schema": {"type": "string"},
-    "description": "ETag of the last look: refused with 412 where it has changed since",
-}
 
 
 def entity_tag(representation: bytes) -> str:
@@ -24,9 +17,10 @@ def entity_tag(representation: bytes) -> str:
     return f'"{hashlib.blake2b(representation, digest_size=_DIGEST_BYTES).hexdigest()}"'
 
 
-def tagged(answer: Answer) -> Answer:
-    """The answer with the tag of its body."""
-    return answer._replace(headers=[*answer.headers, (b"etag", entity_tag(answer.body).encode())])
+def tagged(answer: Answer, representation: bytes | None = None) -> Answer:
+    """The answer with the tag of its body, or of this where the body shows more than a change is made to."""
+    tag = entity_tag(answer.body if representation is None else representation)
+    return answer._replace(headers=[*answer.headers, (b"etag", tag.encode())])
 
 
 def require_match(call: Call, representation: bytes) -> None:
@@ -35,4 +29,9 @@ def require_match(call: Call, representation: bytes) -> None:
     if named is None or named.strip() == "*":
         return
     if entity_tag(representation) not in {tag.strip() for tag in named.split(",")}:
-        raise Problem(Fault.PRECONDITION_FAILED, "Look at it again, and send the ETag of that look as If-Match.")
+        raise changed_since()
+
+
+def changed_since() -> Problem:
+    """412."""
+    return Problem(Fault.PRECONDITION_FAILED, "Look at it again, and send the ETag of that look as If-Match.")

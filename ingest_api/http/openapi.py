@@ -112,6 +112,12 @@ CONSISTENCY = {
     "schema": {"type": "string"},
     "description": "From the answer to a write: the read shows at least that write",
 }
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "ETag of the last look: refused with 412 where it has changed since",
+}
 
 
 def describe(
@@ -164,6 +170,13 @@ def describe_at_once(
     if body is NoBody:
         described["openapi_extra"]["requestBody"]["required"] = False
     described["responses"] |= {problem: problem_answer(problem) for problem in problems}
+    return described
+
+
+def guarded(described: dict[str, Any]) -> dict[str, Any]:
+    """The same of a change that is made to what the caller has seen, where If-Match says so."""
+    described["openapi_extra"]["parameters"].append(_IF_MATCH)
+    described["responses"][412] = problem_answer(412)
     return described
 
 

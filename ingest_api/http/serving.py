@@ -6,7 +6,7 @@ call); FastAPI declares the same operations, so that OpenAPI shows them and they
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 Operation = Callable[[Services, Call], Awaitable[Answer]]
 Application = Callable[[Any, Receive, Send], Awaitable[None]]
+_Found = TypeVar("_Found")
 
 JSON_MEDIA = frozenset({"application/json"})
 NDJSON_MEDIA = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
@@ -107,9 +108,14 @@ def take_tokens(services: Services, principal: Principal, commands: int) -> None
 
 async def read(services: Services, call: Call, scope: Scope, query: Callable[[Principal], Awaitable[Any]]) -> Answer:
     """A read: who asks, then wait for what they have written, then look."""
+    return Answer(200, encode(await seen(services, call, scope, query)))
+
+
+async def seen(services: Services, call: Call, scope: Scope, query: Callable[[Principal], Awaitable[_Found]]) -> _Found:
+    """What a read finds."""
     principal = services.tokens.principal(call.header(b"authorization"), scope)
     await await_visible(services.database, call.header(HEADER.lower().encode()))
-    return Answer(200, encode(await query(principal)))
+    return await query(principal)
 
 
 async def show(request: Request, scope: Scope, find: Callable[[Services, Principal], Awaitable[Any]]) -> Response:

@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 from ingest_api.aliases.parties import USER, AliasName
 from ingest_api.http.bodies import decode_fault
 from ingest_api.http.call import Answer, Call
-from ingest_api.http.entity_tags import IF_MATCH, require_match, tagged
-from ingest_api.http.openapi import describe, problem_answer
+from ingest_api.http.entity_tags import require_match, tagged
+from ingest_api.http.openapi import describe, describe_at_once, guarded
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond, take_tokens
 from ingest_api.identity.tokens import Principal, Scope
@@ -143,10 +143,7 @@ async def _wallet(services: Services, principal: Principal, user_id: str) -> Wal
 
 def _described_change(summary: str, body: type | None) -> dict[str, Any]:
     """Done at once, and the same when it is repeated: no key is needed, and nothing is waited for."""
-    described = describe(summary, Scope.ACCOUNTS_WRITE, OwnerList, body=body, statuses=(200,))
-    described["openapi_extra"]["parameters"] = [IF_MATCH]
-    described["responses"] |= {status: problem_answer(status) for status in (409, 412, 429)}
-    return described
+    return guarded(describe_at_once(summary, Scope.ACCOUNTS_WRITE, OwnerList, body, 200, (409, 429)))
 
 
 @router.get("/accounts/{account_id}/owners", **describe("Who has a part in an account", Scope.ACCOUNTS_READ, OwnerList))

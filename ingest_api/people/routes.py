@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ingest_api.http.openapi import describe, problem_answer, reference_to, request_body
+from ingest_api.http.openapi import describe, guarded, problem_answer, reference_to, request_body
 from ingest_api.http.serving import respond, show
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.people.finding import visible_user
@@ -59,13 +59,9 @@ async def post_user(request: Request) -> Response:
 @router.get(_USER, **describe("A user", Scope.USERS_READ, UserResource))
 async def get_user(request: Request, user_id: str, query: Annotated[TimesQuery, Query()]) -> Response:
     """By id, e-mail address, phone number or user name: oneself, or for operators and services anybody. With the bank
-    accounts that were linked between two times.
+    accounts that were linked between two times. Without times the `ETag` goes into `If-Match` of a change.
     """
-
-    async def find(services: Services, principal: Principal) -> UserResource:
-        return await find_user(services, principal, user_id, *query.between)
-
-    return await show(request, Scope.USERS_READ, find)
+    return await respond(request, lambda services, call: find_user(services, call, user_id, *query.between))
 
 
 def _described_put() -> dict[str, Any]:
@@ -73,7 +69,7 @@ def _described_put() -> dict[str, Any]:
     either = {"anyOf": [reference_to(body) for body in (UserChangeBody, SignUpBody)]}
     described["openapi_extra"]["requestBody"] = request_body("application/json", either)
     described["openapi_extra"]["security"] += [{}]
-    return described
+    return guarded(described)
 
 
 @router.put("/user", **_described_put())
@@ -85,7 +81,8 @@ async def put_own_user(request: Request) -> Response:
 
 
 @router.put(
-    _USER, **_described("Change a user, link or unlink a bank account", UserResource, UserChangeBody, (200,), 409)
+    _USER,
+    **guarded(_described("Change a user, link or unlink a bank account", UserResource, UserChangeBody, (200,), 409)),
 )
 async def put_user(request: Request, user_id: str) -> Response:
     """With the fields of a bank account it is linked, with `unlinkBankAccountId` it is unlinked."""

@@ -9,15 +9,18 @@ import time
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from ingest_api.account_changes.opening import open_for
 from ingest_api.aliases.parties import USER
 from ingest_api.aliases.pins import request_digest
 from ingest_api.audit_log.witness import Witness
 from ingest_api.http.bodies import AccountBody, open_command, text_fault
 from ingest_api.http.call import Answer, Call
+from ingest_api.http.entity_tags import changed_since, require_match, tagged
 from ingest_api.http.preferences import idempotency_key
 from ingest_api.http.resources import account_text, encode
-from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, require_media, take_tokens
+from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, require_media, seen, take_tokens
 from ingest_api.identity.caller import witness_of
 from ingest_api.identity.passwords.rules import normal_password, password_fault
 from ingest_api.identity.roles import UserRole
@@ -143,6 +146,8 @@ def refused_user(refused: Refused) -> Problem:
     if refused.fault is UserFault.MALFORMED:
         expected = EXPECTED[FOUND_BY[refused.field]] if refused.field is not None else "another value"
         return field_problem(FieldError(pointer, Fault.FIELD_INVALID, f"Send {expected}."))
+    if refused.fault is UserFault.CHANGED:
+        return changed_since()
     if refused.fault is UserFault.ERASED:
         return Problem(Fault.USER_ERASED, "Nothing is stored about a user who was erased.")
     return unknown_user()
@@ -164,26 +169,53 @@ async def _open_account(services: Services, call: Call, user: bytes, by: str) ->
 
 
 async def find_user(
-    services: Services, principal: Principal, identifier: str, since: datetime | None, until: datetime | None
-) -> UserResource:
-    """A user with what was linked between two times. Raises Problem 404."""
-    return await _shown(services, await visible_user(services, principal, identifier), since, until)
+    services: Services, call: Call, identifier: str, since: datetime | None, until: datetime | None
+) -> Answer:
+    """A user with what was linked between two times; with the user's tag where no time is named. Raises Problem 404."""
+
+    async def look(principal: Principal) -> UserResource:
+        return await _shown(services, await visible_user(services, principal, identifier), since, until)
+
+    shown = await seen(services, call, Scope.USERS_READ, look)
+    answer = Answer(200, encode(shown))
+    return tagged(answer, _changeable(shown)) if since is until is None else answer
+
+
+def _changeable(shown: UserResource) -> bytes:
+    """What a change is made to: all but the balance, which moves without anybody changing the user."""
+    return encode(msgspec.structs.replace(shown, balance=0))
 
 
 async def change_user(services: Services, call: Call, identifier: str) -> Answer:
-    """Change addresses, link or unlink a bank account; the user as it then is."""
+    """Change addresses, link or unlink a bank account; the user as it then is.
+
+    Of two changes with the same `If-Match` one of addresses or card is refused; bank accounts are told by their own ids
+    and numbers, and two may be linked at once.
+    """
     principal = admit(services, call, Scope.USERS_WRITE, JSON_MEDIA, 1)
     body: UserChangeBody = decoded(UserChangeBody, await call.body(BODY_BYTES_MAX))
     user = await own_user(services, principal, identifier or body.user_id)
-    changed = await _changed(services, user, body, witness_of(services, call, principal))
+    seen_at = await _matched(services, call, user)
+    changed = await _changed(services, user, body, witness_of(services, call, principal), seen_at)
     if body.unlink_bank_account_id:
         await unlink_named(services, call, principal, user.user, body.unlink_bank_account_id)
     if body.number:
         await link_told(services, call, principal, user.user, body)
-    return Answer(200, encode(await _shown(services, changed)))
+    shown = await _shown(services, changed)
+    return tagged(Answer(200, encode(shown)), _changeable(shown))
 
 
-async def _changed(services: Services, user: User, body: UserChangeBody, witness: Witness) -> User:
+async def _matched(services: Services, call: Call, user: User) -> datetime | None:
+    """When the user that `If-Match` names was changed last; None without one. Raises Problem 412."""
+    if call.header(b"if-match") is None:
+        return None
+    require_match(call, _changeable(await _shown(services, user)))
+    return user.changed_at
+
+
+async def _changed(
+    services: Services, user: User, body: UserChangeBody, witness: Witness, seen_at: datetime | None
+) -> User:
     told = {Field.EMAIL: body.email, Field.PHONE: body.phone_number, Field.ADDRESS: body.address}
     for field, text in told.items():
         fault = text_fault(text or "", TEXT_CHARS_MAX, _POINTERS[field])
@@ -191,14 +223,15 @@ async def _changed(services: Services, user: User, body: UserChangeBody, witness
             raise field_problem(fault)
     if body.debit_card_id is not None:
         _require_card_token(body.debit_card_id)
-        await services.people.linked.set_card(user.user, body.debit_card_id)
     values = {field: Personal(text) for field, text in told.items() if text}
     removed = [field for field, text in told.items() if text == ""]
-    if not values and not removed:
+    if not values and not removed and body.debit_card_id is None:
         return user
-    changed = await services.identity.users.change(user.user, values, removed, witness)
+    changed = await services.identity.users.change(user.user, values, removed, witness, seen_at)
     if isinstance(changed, Refused):
         raise refused_user(changed)
+    if body.debit_card_id is not None:
+        await services.people.linked.set_card(user.user, body.debit_card_id)
     return changed
 
 

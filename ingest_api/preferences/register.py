@@ -6,7 +6,7 @@ devices and its entry in the audit log commit together, and an erasure takes bot
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -84,10 +84,15 @@ class NoticeRegister:
         async with self._database.transaction() as connection:
             return await self._chosen(connection, user)
 
-    async def choose(self, user: bytes, chosen: Preferences, by: By) -> Preferences:
-        """In the place of what was chosen before. Raises Problem for an erased user."""
+    async def choose(
+        self, user: bytes, chosen: Preferences, by: By, check: Callable[[Preferences], None]
+    ) -> Preferences:
+        """In the place of what was chosen before, and passed the check. Raises Problem for an erased user, and what the
+        check raises.
+        """
         async with self._database.transaction() as connection:
             await self._lock(connection, user)
+            check(await self._chosen(connection, user))
             await self._keep(connection, user, chosen, by)
         return chosen
 

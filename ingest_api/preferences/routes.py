@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from ingest_api.http.bodies import NoBody
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import require_match, tagged
-from ingest_api.http.openapi import describe, describe_at_once, problem_answer, reference_to
+from ingest_api.http.openapi import describe, describe_at_once, guarded, problem_answer, reference_to
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, admit_bare, read, respond, show
 from ingest_api.identity.caller import decoded
@@ -38,7 +38,7 @@ from ingest_api.problems import Fault, Problem
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.services import Services
 from payments.identifiers import parse_id
-from schemas.tables.notifications import DEVICE, NOTICE
+from schemas.tables.notifications import DEVICE, NOTICE, Preferences
 
 router = APIRouter(tags=["notifications"])
 
@@ -77,8 +77,11 @@ async def choose(services: Services, call: Call) -> Answer:
     """Other preferences in the place of those before."""
     principal = admit(services, call, Scope.USERS_WRITE, JSON_MEDIA, 1)
     chosen = chosen_by(decoded(_PREFERENCES_BODY, await call.body(BODY_BYTES_MAX)))
-    require_match(call, encode(await _preferences(services, principal)))
-    kept = await services.notices.choose(_user(principal), chosen, By(principal.subject, call.request_id))
+
+    def check(before: Preferences) -> None:
+        require_match(call, encode(shown(before)))
+
+    kept = await services.notices.choose(_user(principal), chosen, By(principal.subject, call.request_id), check)
     return tagged(Answer(200, encode(shown(kept))))
 
 
@@ -151,7 +154,7 @@ async def get_preferences(request: Request) -> Response:
 
 @router.put(
     _PREFERENCES,
-    **_described("Choose notifications", Scope.USERS_WRITE, PreferencesResource, PreferencesBody, 200, 412),
+    **guarded(_described("Choose notifications", Scope.USERS_WRITE, PreferencesResource, PreferencesBody)),
 )
 async def put_preferences(request: Request) -> Response:
     """All of them at once; with If-Match only where nobody else has changed them. Security notices stay on."""

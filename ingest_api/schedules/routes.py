@@ -15,8 +15,8 @@ from ingest_api.aliases.service import names_an_alias
 from ingest_api.http.advice import ADVICE
 from ingest_api.http.bodies import TransferBody, decode_fault
 from ingest_api.http.call import Answer, Call
-from ingest_api.http.entity_tags import IF_MATCH, require_match, tagged
-from ingest_api.http.openapi import describe, problem_answer
+from ingest_api.http.entity_tags import require_match, tagged
+from ingest_api.http.openapi import describe, describe_at_once, guarded
 from ingest_api.http.preferences import required_key
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond, take_tokens
@@ -184,24 +184,8 @@ def _described_order() -> dict[str, Any]:
     return described
 
 
-def _described_change() -> dict[str, Any]:
-    described = describe(
-        "Change, pause or resume a schedule",
-        Scope.PAYMENTS_WRITE,
-        ScheduledTransferResource,
-        body=ScheduleChangeBody,
-        statuses=(200,),
-    )
-    described["openapi_extra"]["parameters"] = [IF_MATCH]
-    described["responses"] |= {status: problem_answer(status) for status in (409, 412)}
-    return described
-
-
-def _described_cancel() -> dict[str, Any]:
-    described = describe("Cancel a schedule", Scope.PAYMENTS_WRITE, ScheduledTransferResource)
-    described["openapi_extra"]["parameters"] = [IF_MATCH]
-    described["responses"] |= {status: problem_answer(status) for status in (412, 429)}
-    return described
+def _described_change(summary: str, body: type | None, problem: int) -> dict[str, Any]:
+    return guarded(describe_at_once(summary, Scope.PAYMENTS_WRITE, ScheduledTransferResource, body, 200, (problem,)))
 
 
 def _described_read(summary: str, result: type) -> dict[str, Any]:
@@ -240,13 +224,13 @@ async def get_schedule(request: Request, schedule_id: str) -> Response:
     return await respond(request, operation)
 
 
-@router.patch(_ONE, **_described_change())
+@router.patch(_ONE, **_described_change("Change, pause or resume a schedule", ScheduleChangeBody, 409))
 async def patch_schedule(request: Request, schedule_id: str) -> Response:
     """For occurrences that are not due yet. What comes due while it is paused is left out for ever."""
     return await respond(request, lambda services, call: change(services, call, schedule_id))
 
 
-@router.delete(_ONE, **_described_cancel())
+@router.delete(_ONE, **_described_change("Cancel a schedule", None, 429))
 async def delete_schedule(request: Request, schedule_id: str) -> Response:
     """Nothing more comes due, and nothing is tried again; what is under way is paid. The schedule stays to look at."""
     return await respond(request, lambda services, call: cancel(services, call, schedule_id))

@@ -8,7 +8,7 @@ import base64
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -127,13 +127,23 @@ class EndpointRegister:
         """One of the caller's."""
         return await self._database.row(_ONE, {"by": by, "id": UUID(bytes=endpoint)})
 
-    async def change(self, endpoint: bytes, by: str, fields: dict[str, Any], request_id: str) -> dict[str, Any] | None:
-        """The endpoint with other values, where it is the caller's. A status of `enabled` begins anew."""
+    async def change(
+        self,
+        endpoint: bytes,
+        by: str,
+        fields: dict[str, Any],
+        request_id: str,
+        check: Callable[[Mapping[str, Any]], None],
+    ) -> dict[str, Any] | None:
+        """The endpoint with other values, where it is the caller's and passes the check. A status of `enabled` begins
+        anew. Raises what the check raises.
+        """
         key = {"by": by, "id": UUID(bytes=endpoint)}
         async with self._database.transaction() as connection:
             found = await _rows(connection, f"{_ONE} FOR UPDATE", key)
             if not found:
                 return None
+            check(found[0])
             changed: dict[str, Any] = found[0] | fields | _consequences(found[0], fields.get("status"))
             await connection.execute(_CHANGE, changed)
             saw, told = self._witness(by, request_id).saw, (_told(found[0]), _told(changed))

@@ -3,6 +3,7 @@
 Decided in Postgres. An endpoint is its maker's alone; a secret is told in the answer that makes it and never again.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -11,7 +12,8 @@ from pydantic import BaseModel, Field
 
 from ingest_api.http.bodies import NoBody, decode_fault
 from ingest_api.http.call import Answer, Call
-from ingest_api.http.openapi import describe, describe_at_once
+from ingest_api.http.entity_tags import require_match, tagged
+from ingest_api.http.openapi import describe, describe_at_once, guarded
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, admit_bare, read, respond
 from ingest_api.identity.tokens import Principal, Scope, scope_missing
@@ -70,7 +72,8 @@ async def make(services: Services, call: Call) -> Answer:
         raise scope_missing(Scope.ACCOUNTS_ANY)
     made, secret = await services.webhooks.enter(principal.subject, None if sees_all else user, fields, call.request_id)
     resource = shown(made, secret)
-    return Answer(201, encode(resource), [(b"location", f"/v1{_PATH}/{resource.id}".encode("ascii"))])
+    location = (b"location", f"/v1{_PATH}/{resource.id}".encode("ascii"))
+    return tagged(Answer(201, encode(resource), [location]), encode(shown(made)))
 
 
 def _decoded(kind: type, body: bytes) -> Any:
@@ -99,10 +102,14 @@ async def change(services: Services, call: Call, endpoint_id: str) -> Answer:
 async def _changed(
     services: Services, call: Call, principal: Principal, endpoint_id: str, fields: dict[str, Any]
 ) -> Answer:
-    changed = await services.webhooks.change(_endpoint(endpoint_id), principal.subject, fields, call.request_id)
+    def check(before: Mapping[str, Any]) -> None:
+        require_match(call, encode(shown(before)))
+
+    asked = principal.subject, fields, call.request_id, check
+    changed = await services.webhooks.change(_endpoint(endpoint_id), *asked)
     if changed is None:
         raise _unknown()
-    return Answer(200, encode(shown(changed)))
+    return tagged(Answer(200, encode(shown(changed))))
 
 
 async def delete(services: Services, call: Call, endpoint_id: str) -> Answer:
@@ -117,7 +124,7 @@ async def rotate(services: Services, call: Call, endpoint_id: str) -> Answer:
     rotated = await services.webhooks.rotate(_endpoint(endpoint_id), principal.subject, call.request_id)
     if rotated is None:
         raise _unknown()
-    return Answer(200, encode(shown(*rotated)))
+    return tagged(Answer(200, encode(shown(*rotated))), encode(shown(rotated[0])))
 
 
 async def try_out(services: Services, call: Call, endpoint_id: str) -> Answer:
@@ -214,20 +221,21 @@ async def get_endpoints(request: Request) -> Response:
 
 @router.get(_ONE, **describe("One webhook endpoint", Scope.WEBHOOKS_READ, Endpoint))
 async def get_endpoint(request: Request, endpoint_id: str) -> Response:
-    """Without its secret."""
-    return await respond(
-        request,
-        lambda services, call: read(services, call, Scope.WEBHOOKS_READ, lambda who: _one(services, who, endpoint_id)),
-    )
+    """Without its secret. The `ETag` goes into `If-Match` of a change."""
+
+    async def operation(services: Services, call: Call) -> Answer:
+        return tagged(await read(services, call, Scope.WEBHOOKS_READ, lambda who: _one(services, who, endpoint_id)))
+
+    return await respond(request, operation)
 
 
-@router.patch(_ONE, **_described("Change a webhook endpoint", Endpoint, EndpointChangeBody))
+@router.patch(_ONE, **guarded(_described("Change a webhook endpoint", Endpoint, EndpointChangeBody)))
 async def patch_endpoint(request: Request, endpoint_id: str) -> Response:
     """Deliveries that wait go to the new URL."""
     return await respond(request, lambda services, call: change(services, call, endpoint_id))
 
 
-@router.delete(_ONE, **_described("Delete a webhook endpoint", Endpoint))
+@router.delete(_ONE, **guarded(_described("Delete a webhook endpoint", Endpoint)))
 async def delete_endpoint(request: Request, endpoint_id: str) -> Response:
     """What waits is not sent."""
     return await respond(request, lambda services, call: delete(services, call, endpoint_id))

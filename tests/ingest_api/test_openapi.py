@@ -92,6 +92,13 @@ def test_every_operation_declares_its_problems_and_its_scope(document: dict[str,
     assert ("requestBody" in operation) == with_body
 
 
+def test_what_may_be_refused_for_its_tag_takes_one(document: dict[str, Any]) -> None:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            takes_one = any(one["name"] == "If-Match" for one in operation.get("parameters", []))
+            assert takes_one == ("412" in operation["responses"]), (method, path)
+
+
 def test_parts_of_paths_are_declared_parameters(document: dict[str, Any]) -> None:
     for path, methods in document["paths"].items():
         for operation in methods.values():

@@ -6,6 +6,7 @@ and never changed again.
 """
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -99,14 +100,23 @@ class UserRegister:
         return {Field(name): value for name, value in found.items()}
 
     async def change(
-        self, user: bytes, values: Values, removed: Iterable[Field] = (), witness: Witness | None = None
+        self,
+        user: bytes,
+        values: Values,
+        removed: Iterable[Field] = (),
+        witness: Witness | None = None,
+        seen_at: datetime | None = None,
     ) -> User | Refused:
-        """Put these values in the place of those before, and forget the removed ones."""
+        """Put these values in the place of those before, and forget the removed ones. With `seen_at` (changed_at of the
+        last look) only where nobody has changed the user since.
+        """
         async with self._database.transaction() as connection:
+            await self._personal.hold(connection, user)
             known = await _find(connection, user)
             if known is None or known.status is UserStatus.ERASED:
                 return Refused(UserFault.UNKNOWN if known is None else UserFault.ERASED)
-            await self._personal.hold(connection, user)
+            if seen_at is not None and seen_at != known.changed_at:
+                return Refused(UserFault.CHANGED)
             before: Noted = dict(await self._personal.values(connection, user, *values, *removed))
             refused = await self._store(connection, user, values, removed)
             if refused is not None:

@@ -65,6 +65,8 @@ class UserFault(StrEnum):
     """Not of its kind: runtime.personal_data.normal_forms.EXPECTED says what it should be."""
     ERASED = "erased"
     UNKNOWN = "unknown"
+    CHANGED = "changed"
+    """Somebody has changed the user since the look that the change was made to."""
 
 
 class Refused(NamedTuple):

@@ -8,11 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
+from ingest_api.aliases.parties import USER
 from ingest_api.identity.tokens import Scope
+from ingest_api.identity.users.user import Field, Refused, UserFault
 from payments.identifiers import BANK_ACCOUNT, parse_id
+from runtime.personal_data.personal import Personal
 from schemas.tables.bank_verifications import Finding, ToldBank
 from tests.ingest_api.client import problem_of
-from tests.ingest_api.owners.world import CUSTOMER, Caller, World
+from tests.ingest_api.owners.world import CUSTOMER, Caller, World, raw
 
 SIGN_UP = {
     "username": "anna.k",
@@ -105,6 +108,25 @@ async def test_addresses_change_and_a_taken_one_is_refused(world: World) -> None
     assert (changed.json()["email"], changed.json()["address"]) == ("new@example.com", "")
     other, _ = await signed_up(world, username="otto", email="otto@example.com", phone="+4915123456780")
     problem_of(await other("PUT", "/v1/user", {"email": "new@example.com"}), 409, "user_taken")
+
+
+async def test_a_change_is_made_to_what_was_seen_and_a_payment_does_not_count(world: World) -> None:
+    caller, user = await signed_up(world)
+    path = f"/v1/user/{user['userId']}"
+    first = (await caller("GET", path)).headers["etag"]
+    account = (await caller("GET", path)).json()["accountId"]
+    world.rows("UPDATE accounts SET changed_at = now() WHERE account_id = %s RETURNING 1", raw(account).hex())
+    changed = await caller("PUT", path, {"email": "new@example.com"}, If_Match=first)
+    assert (changed.status_code, changed.json()["email"]) == (200, "new@example.com"), changed.text
+    lost = await caller("PUT", "/v1/user", {"address": "Elsewhere 1"}, If_Match=first)
+    problem_of(lost, 412, "precondition_failed")
+    assert (await caller("GET", path)).headers["etag"] == changed.headers["etag"]
+    seen = await world.services.identity.users.find(raw(user["userId"], USER))
+    assert seen is not None
+    asked = [{Field.ADDRESS: Personal(text)} for text in ("Hill 1", "Dale 2")]
+    change = world.services.identity.users.change
+    both = [await change(seen.user, values, seen_at=seen.changed_at) for values in asked]
+    assert both[1] == Refused(UserFault.CHANGED)
 
 
 async def test_a_linked_account_is_pending_masked_and_listed_under_both_spellings(world: World) -> None:

@@ -133,6 +133,19 @@ async def test_changed_disabled_and_enabled_again(world: World) -> None:
     assert row == {"failures": 0, "paused_until": None}
 
 
+async def test_of_two_changes_to_the_same_look_one_is_made(world: World) -> None:
+    path = f"{ENDPOINTS}/{(await made(world))['id']}"
+    look = (await world.anna("GET", path)).headers["etag"]
+    first = await world.anna("PATCH", path, {"description": "till"}, If_Match=look)
+    assert first.status_code == 200, first.text
+    for method, body in (("PATCH", {"description": "shop"}), ("DELETE", None)):
+        lost = await world.anna(method, path, body, If_Match=look)
+        assert (lost.status_code, lost.json()["code"]) == (412, "precondition_failed")
+    rotated = await world.anna("POST", f"{path}/rotate-secret")
+    assert rotated.headers["etag"] == (await world.anna("GET", path)).headers["etag"]
+    assert (await world.anna("DELETE", path, If_Match=rotated.headers["etag"])).json()["status"] == "deleted"
+
+
 async def test_a_deleted_endpoint_is_gone(world: World) -> None:
     endpoint = await made(world)
     path = f"{ENDPOINTS}/{endpoint['id']}"
