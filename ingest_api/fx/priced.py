@@ -1,4 +1,4 @@
-"""Transfers at a quoted rate or with a fee: every leg is stated, and they are decided as one transfer."""
+"""Transfers at a quoted rate, with a fee, or both: every leg is stated, and they are decided as one transfer."""
 
 from ingest_api.aliases.pins import request_digest
 from ingest_api.fx.quotes import Given
@@ -11,8 +11,8 @@ from payments.identifiers import QUOTE, parse_id
 from payments.items.details import Posting
 from payments.money import Money
 from payments.movements.instructions import Attributes, Envelope, PricedTransfer
-from payments.terms.fees import FeeRefusal, charge, charge_postings
-from payments.terms.fx import conversion_postings
+from payments.terms.fees import Charge, ChargeBearer, FeeRefusal, FeeSchedule, charge, charge_postings
+from payments.terms.fx import Conversion, charge_conversion, charged_conversion_postings, conversion_postings
 
 _DIGEST_PURPOSE = b"fx quote"
 
@@ -29,41 +29,70 @@ async def known_quote(services: Services, principal: Principal, quote_id: str) -
 async def priced(
     services: Services, principal: Principal, body: PricedBody, command: Command, attributes: Attributes
 ) -> PricedTransfer:
-    """The transfer of a body that names a quote or a fee schedule. Raises Problem, DatabaseUnavailable."""
-    if body.quote_id is not None and body.fee is not None:
-        raise field_problem(FieldError("/fee", Fault.FIELD_INVALID, "Send a quote or a fee schedule, not both."))
+    """The transfer of a body that names a quote, a fee schedule, or both. Raises Problem, DatabaseUnavailable."""
     envelope = Envelope(command.idempotency_key, description=command.description, attributes=attributes)
     valid_until_us = 0
-    if body.quote_id is not None:
-        given = await _taken(services, principal, body.quote_id, command)
-        legs, valid_until_us = (
-            conversion_postings(given.conversion, command.payer, command.payee),
-            given.quote.expires_at_us,
-        )
-    else:
+    if body.quote_id is None:
         legs = _with_fee(services, body.fee or "", command)
+    else:
+        given = await _quoted(services, principal, body.quote_id, command)
+        valid_until_us = given.quote.expires_at_us
+        legs = _at_quote(services, body.fee, given.conversion, command)
+        await _take(services, principal, given, command)  # last: what can't be priced uses no quote up
     return PricedTransfer(
         envelope=envelope, payer=command.payer, payee=command.payee, legs=legs, valid_until_us=valid_until_us
     )
 
 
-async def _taken(services: Services, principal: Principal, quote_id: str, command: Command) -> Given:
-    """The quote, once it is this transfer's alone."""
+async def _quoted(services: Services, principal: Principal, quote_id: str, command: Command) -> Given:
+    """The quote of this transfer."""
     given = await known_quote(services, principal, quote_id)
     if given.fixed != Money(command.amount_minor, command.currency):
         raise field_problem(FieldError("/amount", Fault.FIELD_INVALID, f"The quote is for {given.fixed}."))
-    use = request_digest(_DIGEST_PURPOSE, principal.subject, command.idempotency_key)
-    if not await services.quotes.take(given.quote.quote_id, use):
-        raise Problem(Fault.QUOTE_USED, "Another transfer has used this quote. Ask for a new one.")
     return given
 
 
+async def _take(services: Services, principal: Principal, given: Given, command: Command) -> None:
+    """From here on the quote is this transfer's alone."""
+    use = request_digest(_DIGEST_PURPOSE, principal.subject, command.idempotency_key)
+    if not await services.quotes.take(given.quote.quote_id, use):
+        raise Problem(Fault.QUOTE_USED, "Another transfer has used this quote. Ask for a new one.")
+
+
+def _at_quote(services: Services, fee: str | None, conversion: Conversion, command: Command) -> tuple[Posting, ...]:
+    if fee is None:
+        return conversion_postings(conversion, command.payer, command.payee)
+    charged = _charged_conversion(services, fee, conversion)
+    return charged_conversion_postings(conversion, charged, command.payer, command.payee)
+
+
 def _with_fee(services: Services, name: str, command: Command) -> tuple[Posting, ...]:
-    schedule = services.quotes.terms.current().fees.get((name, command.currency))
+    schedule = _schedule(services, name, command.currency)
     if schedule is None:
         raise field_problem(FieldError("/fee", Fault.FEE_UNKNOWN, "No fee schedule of this currency has this name."))
-    charged = charge(schedule, Money(command.amount_minor, command.currency))
+    charged = _possible(charge(schedule, Money(command.amount_minor, command.currency)))
+    return charge_postings(charged, command.payer, command.payee)
+
+
+def _charged_conversion(services: Services, name: str, conversion: Conversion) -> Charge:
+    """By the schedule of this name that its payer bears in what is sold, else its payee in what is bought."""
+    for currency, bearer in (
+        (conversion.sell.currency, ChargeBearer.PAYER),
+        (conversion.buy.currency, ChargeBearer.PAYEE),
+    ):
+        schedule = _schedule(services, name, currency)
+        if schedule is not None and schedule.bearer is bearer:
+            return _possible(charge_conversion(schedule, conversion))
+    detail = "No fee schedule of this name is borne by the payer in the currency sold, or by the payee in that bought."
+    raise field_problem(FieldError("/fee", Fault.FEE_UNKNOWN, detail))
+
+
+def _schedule(services: Services, name: str, currency: str) -> FeeSchedule | None:
+    return services.quotes.terms.current().fees.get((name, currency))
+
+
+def _possible(charged: Charge | FeeRefusal) -> Charge:
     if isinstance(charged, FeeRefusal):
         detail = "The fee leaves nothing of it, or makes it more than any account can have."
         raise field_problem(FieldError("/amount", Fault.FIELD_INVALID, detail))
-    return charge_postings(charged, command.payer, command.payee)
+    return charged

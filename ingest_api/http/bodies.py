@@ -71,8 +71,8 @@ class TransferBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class PricedBody(TransferBody, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Move money from one account to another: in one currency, with a fee by the name of its schedule, or at the rate
-    of a quote, of which `amount` and `currency` are the fixed side.
+    """Move money from one account to another: with a fee by the name of its schedule, at the rate of a quote, of which
+    `amount` and `currency` are the fixed side, or both.
     """
 
     quote_id: str | None = None

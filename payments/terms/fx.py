@@ -10,7 +10,7 @@ from typing import NamedTuple
 from payments.identifiers import system_account
 from payments.money import EXPONENTS, MAX_MINOR, Money
 from payments.postings import Posting, SystemAccount
-from payments.terms.fees import BASIS_POINTS
+from payments.terms.fees import BASIS_POINTS, Charge, ChargeBearer, FeeRefusal, FeeSchedule, charge
 from payments.terms.rounding import Rounding, rounded_quotient
 
 RATE_DECIMALS_MAX = 10
@@ -160,3 +160,25 @@ def conversion_postings(conversion: Conversion, payer: bytes, payee: bytes) -> t
         Posting(system_account(SystemAccount.FX_POSITION, buy.currency), -buy.minor, buy.currency),
         Posting(payee, buy.minor, buy.currency),
     )
+
+
+def charge_conversion(schedule: FeeSchedule, conversion: Conversion) -> Charge | FeeRefusal:
+    """What a two-currency transfer costs under a valid schedule, in the currency of who bears the fee: on top of what
+    is sold, or out of what is bought. The exchange itself is the quote's, whatever the fee.
+    """
+    return charge(schedule, conversion.sell if schedule.bearer is ChargeBearer.PAYER else conversion.buy)
+
+
+def charged_conversion_postings(
+    conversion: Conversion, charged: Charge, payer: bytes, payee: bytes
+) -> tuple[Posting, ...]:
+    """As `conversion_postings`, with the fee of `charge_conversion` in the leg of who bears it, and Cr fees last."""
+    debit, sold, bought, credit = conversion_postings(conversion, payer, payee)
+    if charged.fee_minor == 0:
+        return debit, sold, bought, credit
+    if charged.currency == debit.currency:
+        debit = debit._replace(amount_minor=-charged.debited_minor)
+    else:
+        credit = credit._replace(amount_minor=charged.credited_minor)
+    fee = Posting(system_account(SystemAccount.FEES, charged.currency), charged.fee_minor, charged.currency)
+    return debit, sold, bought, credit, fee

@@ -23,7 +23,15 @@ from payments.movements.instructions import (
 )
 from payments.postings import SystemAccount
 from payments.terms.fees import Charge, ChargeBearer, FeeSchedule, Tier, charge, charge_postings
-from payments.terms.fx import Conversion, Quote, Rate, conversion_postings, convert
+from payments.terms.fx import (
+    Conversion,
+    Quote,
+    Rate,
+    charge_conversion,
+    charged_conversion_postings,
+    conversion_postings,
+    convert,
+)
 from payments.terms.methods import TERMS, Method, method_account
 from schemas.ledger_page import commerce
 from schemas.ledger_page.example import ANNA, BERT, DORA, SHOP, START_US, Example
@@ -58,6 +66,13 @@ def _payments() -> Iterator[Example]:
     )
     shown.funded().ask("Anna pays Dora what 50.00 EUR buy at 1.10", _exchanged(shown))
     yield shown
+    shown = Example(
+        "Transfer into another currency with a fee",
+        "The fee is in the currency of who bears it: on top of what is sold, or out of what is bought.",
+    ).funded(minor=20_000)
+    shown.ask("Anna pays Dora what 50.00 EUR buy, fee 1 % on top", _exchanged(shown, ChargeBearer.PAYER))
+    shown.ask("… and what 50.00 EUR buy, fee 1 % out of it", _exchanged(shown, ChargeBearer.PAYEE))
+    yield shown
 
 
 def _with_fee(shown: Example, bearer: ChargeBearer) -> PricedTransfer:
@@ -67,12 +82,17 @@ def _with_fee(shown: Example, bearer: ChargeBearer) -> PricedTransfer:
     return PricedTransfer(payer=ANNA, payee=BERT, legs=legs, envelope=shown.envelope())
 
 
-def _exchanged(shown: Example) -> PricedTransfer:
+def _exchanged(shown: Example, bearer: ChargeBearer | None = None) -> PricedTransfer:
     rate = Decimal("1.10").as_integer_ratio()
     quote = Quote(bytes(16), "EUR", "USD", Rate(*rate), 0, START_US * 2)
     conversion = convert(quote, Money(5_000, "EUR"), "USD", START_US)
     assert isinstance(conversion, Conversion)
     legs = conversion_postings(conversion, ANNA, DORA)
+    if bearer is not None:
+        currency = "EUR" if bearer is ChargeBearer.PAYER else "USD"
+        charged = charge_conversion(FeeSchedule(1, currency, (Tier(None, 100),), bearer), conversion)
+        assert isinstance(charged, Charge)
+        legs = charged_conversion_postings(conversion, charged, ANNA, DORA)
     return PricedTransfer(payer=ANNA, payee=DORA, legs=legs, envelope=shown.envelope())
 
 

@@ -90,6 +90,19 @@ async def test_a_quote_converts_one_transfer_and_its_repeats(world: World) -> No
     assert (await world.anna("GET", f"/v1/fx/quotes/{quote['id']}")).json()["used"] is True
 
 
+async def test_a_quote_and_a_fee_are_one_transfer(world: World) -> None:
+    """The fee is the payer's, on top of what is sold; a fee that there is none of leaves the quote for another call."""
+    parties, quote = await pair(world), await quoted(world)
+    body = parties | {"amount": "100.00", "currency": "EUR", "quote_id": quote["id"]}
+    problem_of(await world.anna("POST", "/v1/transfers", body | {"fee": "gift"}), 422, "fee_schedule_not_found")
+    paid = await world.anna("POST", "/v1/transfers", body | {"fee": "wire"})
+    assert (paid.status_code, paid.json()["amount"]) == (202, "101.00"), paid.text
+    posted = {(account, currency): minor for account, minor, currency in legs(world)}
+    assert posted[raw(parties["from_account"]), "EUR"] == -10_100
+    assert posted[raw(parties["to_account"]), "USD"] == 10_783
+    assert posted[system_account(SystemAccount.FEES, "EUR"), "EUR"] == 100
+
+
 async def test_an_expired_quote_moves_nothing(world: World) -> None:
     parties, quote = await pair(world), await quoted(world)
     world.rows("UPDATE fx_quotes SET expires_at = now() - interval '1 second' RETURNING 1")
@@ -102,7 +115,6 @@ async def test_a_quote_is_its_callers_and_for_its_amount(world: World) -> None:
     parties, quote = await pair(world), await quoted(world)
     body = parties | {"amount": "100.00", "currency": "EUR", "quote_id": quote["id"]}
     problem_of(await world.anna("POST", "/v1/transfers", body | {"amount": "99.00"}), 422, "field_invalid")
-    problem_of(await world.anna("POST", "/v1/transfers", body | {"fee": "wire"}), 422, "field_invalid")
     problem_of(await world.operator("POST", "/v1/transfers", body), 404, "quote_not_found")
     nobodys = body | {"quote_id": format_id(QUOTE, b"7" * 16)}
     problem_of(await world.anna("POST", "/v1/transfers", nobodys), 404, "quote_not_found")

@@ -247,10 +247,12 @@ class Operations(Checkouts):
         if other == currency:
             legs.append(Posting(payee, amount, currency))
         else:
+            fee = self._rng.randint(0, min(9, max(0, 2 * amount - 1)))  # of the payee, beside the payer's
             legs += [
                 Posting(system_account(SystemAccount.FX_POSITION, currency), amount, currency),
                 Posting(system_account(SystemAccount.FX_POSITION, other), -2 * amount, other),
-                Posting(payee, 2 * amount, other),
+                Posting(payee, 2 * amount - fee, other),
+                *([Posting(system_account(SystemAccount.FEES, other), fee, other)] if fee else []),
             ]
         until_us = self._rng.choice((0, self.now_us + HOUR_US, self.now_us)) if self._one_in(8) else 0
         return PricedTransfer(

@@ -6,14 +6,15 @@ from hypothesis import strategies as st
 from payments.accounts import Account
 from payments.book import Book
 from payments.entries import EntryKind, Source
+from payments.identifiers import system_account
 from payments.money import Money
 from payments.movements.deeds import Deed
 from payments.movements.instructions import Envelope, PricedTransfer
 from payments.movements.transfers import transfer
-from payments.postings import Posting
+from payments.postings import Posting, SystemAccount, is_balanced
 from payments.rejections import Reason
-from payments.terms.fees import Charge, FeeSchedule, charge, charge_postings
-from payments.terms.fx import Conversion, Quote, conversion_postings
+from payments.terms.fees import Charge, ChargeBearer, FeeSchedule, Tier, charge, charge_postings
+from payments.terms.fx import Conversion, Quote, charge_conversion, charged_conversion_postings, conversion_postings
 from tests.payments.terms.test_fees import schedules
 from tests.payments.terms.test_fx import NOW_US, convert_fixed_side, quotes
 
@@ -53,3 +54,30 @@ def test_a_converted_transfer_is_reserved_until_its_quote_expires(quote: Quote, 
     assert quote.expires_at_us == NOW_US + 1
     _assert_reserved(_decided(legs, converted.sell, quote.expires_at_us), converted.sell)
     assert _decided(legs, converted.sell, NOW_US) is Reason.QUOTE_EXPIRED
+
+
+@given(quotes(), amounts, st.sampled_from(ChargeBearer), st.integers(0, 900), st.integers(0, 50))
+def test_a_converted_transfer_with_a_fee_is_reserved_and_exact(
+    quote: Quote, amount_minor: int, bearer: ChargeBearer, basis_points: int, flat_minor: int
+) -> None:
+    """One transfer: what the exchange moves is the quote's, and the fee is in the currency of who bears it."""
+    converted = convert_fixed_side(quote, amount_minor)
+    assume(isinstance(converted, Conversion))
+    assert isinstance(converted, Conversion)
+    sell, buy = converted.sell, converted.buy
+    on_top = bearer is ChargeBearer.PAYER
+    charged = charge_conversion(
+        FeeSchedule(1, (sell if on_top else buy).currency, (Tier(None, basis_points, flat_minor),), bearer), converted
+    )
+    assume(isinstance(charged, Charge))
+    assert isinstance(charged, Charge)
+    legs = charged_conversion_postings(converted, charged, PAYER, PAYEE)
+    assert is_balanced(legs)
+    moved = {leg.account: leg.amount_minor for leg in legs}
+    fee_minor = moved.get(system_account(SystemAccount.FEES, charged.currency), 0)
+    assert fee_minor == charged.fee_minor
+    assert moved[PAYER] == -sell.minor - (fee_minor if on_top else 0)
+    assert moved[PAYEE] == buy.minor - (0 if on_top else fee_minor)
+    assert moved[system_account(SystemAccount.FX_POSITION, sell.currency)] == sell.minor
+    debited = Money(-moved[PAYER], sell.currency)
+    _assert_reserved(_decided(legs, debited, 0), debited)
