@@ -1,5 +1,6 @@
 """`make bench`: starts an environment of its own, measures batch, single and wait, prints and writes the results.
-`python -m benchmarks state` measures what the state of the shards costs at size.
+`python -m benchmarks state` measures what the state of the shards costs at size, `python -m benchmarks breaks` what a
+page of open breaks does.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import uvloop
 from benchmarks import modes, report, security
 from benchmarks.http_load import LoadClient
 from benchmarks.machine import machine
+from benchmarks.reconciliation.breaks import main as breaks
 from benchmarks.state.command import main as state_at_size
 from benchmarks.workload import Workload
 from ingest_api.identity.tokens import ALL_SCOPES, issue_token
@@ -29,6 +31,9 @@ START_TRIES = 6
 
 BROKER_FLAGS = "-Xmx1g -XX:-UseSerialGC -XX:+UseG1GC -XX:TieredStopAtLevel=4"
 
+COMMANDS = {"breaks": breaks, "state": state_at_size}
+"""Each measures one thing alone."""
+
 
 class Results(msgspec.Struct, frozen=True):
     """What `--json` writes."""
@@ -42,8 +47,8 @@ class Results(msgspec.Struct, frozen=True):
 
 def main() -> None:
     """Parse the arguments and run."""
-    if sys.argv[1:2] == ["state"]:
-        state_at_size(sys.argv[2:])
+    if sys.argv[1:] and sys.argv[1] in COMMANDS:
+        COMMANDS[sys.argv[1]](sys.argv[2:])
         return
     arguments = _arguments()
     if arguments.security:

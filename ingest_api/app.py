@@ -155,13 +155,18 @@ def make_fastapi() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     await services.start()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    freeze_heap()
     try:
         yield
     finally:
         await services.stop()
+
+
+def freeze_heap() -> None:
+    """What stands after the start is never looked through for cycles again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 _FRAMEWORK_FAULTS = {404: Fault.ROUTE_UNKNOWN, 405: Fault.METHOD_NOT_ALLOWED}

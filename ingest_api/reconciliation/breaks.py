@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -21,7 +21,7 @@ from ingest_api.reads.database import NO_NUL
 from ingest_api.reconciliation import cursors
 from ingest_api.reconciliation.bodies import AdjustmentBody, AttachmentBody, BreakStepBody
 from ingest_api.reconciliation.describing import described, described_bytes
-from ingest_api.reconciliation.desk import at_the_desk, id_of, known, taken, today_of
+from ingest_api.reconciliation.desk import at_the_desk, id_of, known, taken
 from ingest_api.reconciliation.shown_breaks import (
     ATTACHMENT,
     ReconciliationBreakDetail,
@@ -39,12 +39,12 @@ from payments.rejections import Reason
 from reconciliation.breaks import desk, posting, reads
 from reconciliation.breaks.ageing import BUCKETS, days_of
 from reconciliation.breaks.desk import ATTACHMENT_BYTES_MAX, Deed, File, Proposal
+from reconciliation.breaks.listing import list_breaks, one_break
 from reconciliation.breaks.machine import Kind, Refusal, Status
 from reconciliation.breaks.posting import ToPost
 from reconciliation.breaks.reads import LIST_MAX, Wanted
 from reconciliation.matching.breaks import BreakType
 from reconciliation.matching.calendars import Calendar
-from reconciliation.runs.reads import Run, find_run
 from reconciliation.runs.sides import BREAK
 
 router = APIRouter(tags=["reconciliation"])
@@ -94,34 +94,24 @@ async def _page(services: Services, query: BreakQuery) -> ReconciliationBreakPag
     after = (at[0], at[1]) if at is not None and isinstance(at[0], int | date) else None
 
     def look(connection: Connection) -> ReconciliationBreakPage:
-        runs: dict[object, Run | None] = {}
-        found = reads.page_of_breaks(connection, query.wanted(date.today()), query.limit + 1, after)
-        for one in found:
-            if one.seen_run not in runs:
-                runs[one.seen_run] = find_run(connection, one.seen_run)
-        shown = found[: query.limit]
-        items = [shown_break(one, *_today(runs[one.seen_run])) for one in shown]
+        wanted = query.wanted(date.today())
+        found = list_breaks(connection, wanted, query.limit + 1, datetime.now(UTC), after)
+        items = [shown_break(one) for one in found[: query.limit]]
         if len(found) <= query.limit:
             return ReconciliationBreakPage(items, False, None)
-        last = shown[-1]
+        last = found[query.limit - 1].row
         place = abs(last.difference_minor) if query.order == "value" else last.day
         return ReconciliationBreakPage(items, True, cursors.encode(place, last.break_id))
 
     return await at_the_desk(services.settings, look)
 
 
-def _today(run: Run | None) -> tuple[date, Calendar]:
-    now, calendar = today_of(known(run))
-    return now.date(), calendar
-
-
 def _detail(connection: Connection, break_id: str) -> ReconciliationBreakDetail:
     posting.settle(connection)
-    found = reads.find_break(connection, id_of(BREAK, break_id, Fault.BREAK_UNKNOWN))
+    found = one_break(connection, id_of(BREAK, break_id, Fault.BREAK_UNKNOWN), datetime.now(UTC))
     if found is None:
         taken(Refusal.UNKNOWN)
-    one = known(found)
-    return shown_in_full(connection, one, *_today(find_run(connection, one.seen_run)))
+    return shown_in_full(connection, known(found))
 
 
 async def step(services: Services, call: Call, break_id: str) -> Answer:

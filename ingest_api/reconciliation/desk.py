@@ -6,10 +6,8 @@ from asyncio import get_running_loop
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import Final, TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import Connection
@@ -19,8 +17,6 @@ from ingest_api.reads.database import DatabaseUnavailable
 from payments.identifiers import parse_id
 from reconciliation.breaks.desk import ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX
 from reconciliation.breaks.machine import Refusal
-from reconciliation.matching.calendars import Calendar
-from reconciliation.runs.reads import Run
 from reconciliation.runs.signing import SignRefusal
 from runtime import migrate
 from runtime.postgres import open_session
@@ -95,8 +91,3 @@ def id_of(kind: str, text: str, fault: Fault = Fault.RECONCILIATION_UNKNOWN) -> 
     if id_ is None:
         raise Problem(fault, "Check the id: the lists show what there is.")
     return UUID(bytes=id_)
-
-
-def today_of(run: Run) -> tuple[datetime, Calendar]:
-    """Now in the zone of a run's rules, and their calendar."""
-    return datetime.now(UTC).astimezone(ZoneInfo(run.zone)), Calendar(run.calendar)

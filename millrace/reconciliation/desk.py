@@ -1,11 +1,10 @@
 """What `millrace recon breaks|resolve|sign|report` do."""
 
 import mimetypes
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
@@ -27,11 +26,11 @@ from millrace.reconciliation.files import books, person
 from payments.errors import Unavailable
 from payments.identifiers import parse_id
 from payments.items.details import Posting
-from reconciliation.breaks import desk, posting, reads
+from reconciliation.breaks import desk, posting
 from reconciliation.breaks.desk import Deed, Proposal
+from reconciliation.breaks.listing import list_breaks, one_break
 from reconciliation.breaks.machine import Action, Kind, Refusal, Status
 from reconciliation.breaks.reads import Wanted
-from reconciliation.matching.calendars import Calendar
 from reconciliation.runs import signing
 from reconciliation.runs.reads import Run, find_run, page_of_runs
 from reconciliation.runs.run import RUN
@@ -77,8 +76,7 @@ def run_breaks(id_: str, wanted: Wanted, limit: int, *, as_json: bool) -> None:
         if id_:
             _print_one(connection, _uuid(BREAK, id_), as_json=as_json)
             return
-        found = reads.page_of_breaks(connection, wanted, limit)
-        shown = [shown_break(one, *_today(connection, one.seen_run)) for one in found]
+        shown = [shown_break(one) for one in list_breaks(connection, wanted, limit, datetime.now(UTC))]
     if as_json:
         print_json(shown)
         return
@@ -91,10 +89,10 @@ def run_breaks(id_: str, wanted: Wanted, limit: int, *, as_json: bool) -> None:
 
 
 def _print_one(connection: Connection, id_: UUID, *, as_json: bool) -> None:
-    found = reads.find_break(connection, id_)
+    found = one_break(connection, id_, datetime.now(UTC))
     if found is None:
         raise EnvironmentFault(SAID[Refusal.UNKNOWN])
-    shown = shown_in_full(connection, found, *_today(connection, found.seen_run))
+    shown = shown_in_full(connection, found)
     if as_json:
         print_json(shown)
         return
@@ -215,13 +213,6 @@ def _run(connection: Connection, text: str) -> Run:
     if found is None:
         raise EnvironmentFault(f"there is no run {text}; `millrace recon run` makes one")
     return found
-
-
-def _today(connection: Connection, run_id: UUID) -> tuple[date, Calendar]:
-    """Of the rules of this run."""
-    run = find_run(connection, run_id)
-    assert run is not None  # breaks name runs that exist
-    return datetime.now(UTC).astimezone(ZoneInfo(run.zone)).date(), Calendar(run.calendar)
 
 
 def _uuid(kind: str, text: str) -> UUID:

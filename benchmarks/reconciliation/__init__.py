@@ -1,0 +1,1 @@
+"""What reconciliation costs at size, each in a Postgres of the benchmark's own."""
