@@ -11,7 +11,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -26,8 +26,9 @@ from ingest_api.reads.database import Database
 from ingest_api.statements.download import READING
 from ingest_api.statements.formats.files import FORMATS, StatementFormat
 from ingest_api.statements.history import Span, entries_page
-from ingest_api.statements.month import Month, rendered
-from ingest_api.statements.tax import Year, tax_report
+from ingest_api.statements.moments import Month, Year
+from ingest_api.statements.month import rendered
+from ingest_api.statements.tax import tax_report
 from millrace.environment import LocalEnvironment, ports
 from runtime import migrate
 from runtime.settings import Settings
@@ -115,11 +116,15 @@ async def _queries(url: str) -> dict[str, float]:
         "balance before all entries": lambda: find_balance(database, ACCOUNT, MONTH.start),
         "newest page": lambda: entries_page(database, ACCOUNT, newest),
         "oldest page": lambda: entries_page(database, ACCOUNT, newest._replace(newest_first=False)),
-        "tax report": lambda: tax_report(database, [ACCOUNT], Year(MONTH.year)),
+        "tax report": lambda: _all_of(tax_report(database, [ACCOUNT], Year(MONTH.year))),
     }
     seconds = {name: [await _seconds(ask) for _ in range(2)][1] for name, ask in asked.items()}
     await database.close()
     return seconds
+
+
+async def _all_of(parts: AsyncIterator[bytes]) -> bytes:
+    return b"".join([part async for part in parts])
 
 
 async def _seconds(ask: Callable[[], Awaitable[object]]) -> float:

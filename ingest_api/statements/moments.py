@@ -1,7 +1,9 @@
-"""Times that callers name."""
+"""Times that callers name, and the months and years of statements (UTC)."""
 
-from datetime import UTC, datetime
-from typing import Final
+import calendar
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -44,3 +46,79 @@ def past_utc(at: datetime | None) -> datetime | None:
     if moment is not None and moment > datetime.now(UTC):
         raise field_problem(FieldError("?at", Fault.PARAMETER_INVALID, "Send a time that has passed, or none for now."))
     return max(moment, _FIRST) if moment is not None else None
+
+
+class Month(NamedTuple):
+    """A month of UTC. An entry belongs to it by its ledger time: from `start` on, before `end`."""
+
+    year: int
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Month":
+        """The month of `2026-10`. Raises Problem for another text."""
+        matched = re.fullmatch(r"([0-9]{4})-(0[1-9]|1[0-2])", text)
+        if matched is None or not 1970 <= int(matched[1]) < 9999:
+            raise field_problem(FieldError("?month", Fault.PARAMETER_INVALID, "Send a month as 2026-10."))
+        return cls(int(matched[1]), int(matched[2]))
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.number:02d}"
+
+    @property
+    def word(self) -> str:
+        return "month"
+
+    @property
+    def start(self) -> datetime:
+        return datetime(self.year, self.number, 1, tzinfo=UTC)
+
+    @property
+    def end(self) -> datetime:
+        days = calendar.monthrange(self.year, self.number)[1]
+        return self.start + timedelta(days=days)
+
+
+class Year(NamedTuple):
+    """A year of UTC, from `start` on, before `end`."""
+
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Year":
+        """The year of `2026`. Raises Problem for another text."""
+        if len(text) != 4 or not (text.isascii() and text.isdigit()) or not 1970 <= int(text) < 9999:
+            raise field_problem(FieldError("?year", Fault.PARAMETER_INVALID, "Send a year as 2026."))
+        return cls(int(text))
+
+    def __str__(self) -> str:
+        return f"{self.number:04d}"
+
+    @property
+    def word(self) -> str:
+        return "year"
+
+    @property
+    def start(self) -> datetime:
+        return datetime(self.number, 1, 1, tzinfo=UTC)
+
+    @property
+    def end(self) -> datetime:
+        return datetime(self.number + 1, 1, 1, tzinfo=UTC)
+
+    @property
+    def months(self) -> list[Month]:
+        return [Month(self.number, number) for number in range(1, 13)]
+
+
+Period = Month | Year
+"""What a statement is of. Its text is how callers name it."""
+
+
+def named_period(month: str | None, year: str | None) -> Period:
+    """The one of the two that is given. Raises Problem where both are, or none, or it is no such period."""
+    if month is not None and year is None:
+        return Month.parse(month)
+    if year is not None and month is None:
+        return Year.parse(year)
+    raise field_problem(FieldError("?month", Fault.PARAMETER_INVALID, "Send a month as 2026-10, or a year as 2026."))

@@ -1,7 +1,7 @@
 """Entries with running balances, monthly statements, the tax report of a year, and the balance by query, over HTTP."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -14,19 +14,19 @@ from ingest_api.http.openapi import describe
 from ingest_api.http.resources import Balance
 from ingest_api.http.serving import read, respond
 from ingest_api.identity.tokens import Principal, Scope
+from ingest_api.owners.access import user_named
 from ingest_api.problems import refused
 from ingest_api.reads.accounts import find_balance
 from ingest_api.reads.consistency import HEADER, await_visible
-from ingest_api.reads.database import Database
 from ingest_api.services import Services
 from ingest_api.statements.download import Download, read_apart, respond_with_download
 from ingest_api.statements.formats.files import FORMATS, StatementFormat
 from ingest_api.statements.history import Span, entries_page
-from ingest_api.statements.moments import TimesQuery, past_utc
-from ingest_api.statements.month import Month, rendered
+from ingest_api.statements.moments import TimesQuery, Year, named_period, past_utc
+from ingest_api.statements.month import rendered
 from ingest_api.statements.places import decode_place, encode_place
 from ingest_api.statements.shown import AccountEntryPage, Statement, shown_page
-from ingest_api.statements.tax import Year, tax_report
+from ingest_api.statements.tax import owned_accounts, tax_report
 from payments.rejections import Reason
 
 router = APIRouter(tags=["statements"])
@@ -58,7 +58,8 @@ class EntryQuery(TimesQuery):
 class StatementQuery(BaseModel, extra="forbid"):
     """Query of a statement."""
 
-    month: str = Field(description="2026-10: from its first microsecond in UTC to its last")
+    month: str | None = Field(None, description="2026-10: from its first microsecond in UTC to its last")
+    year: str | None = Field(None, description="2026, in UTC: instead of a month")
     format: StatementFormat = StatementFormat.JSON
 
 
@@ -82,22 +83,28 @@ async def _page(services: Services, account: bytes, span: Span) -> AccountEntryP
 
 
 async def _statement(services: Services, call: Call, account_id: str, query: StatementQuery) -> Download:
-    account, month = await _asked(services, call, account_id), Month.parse(query.month)
+    account, period = await _asked(services, call, account_id), named_period(query.month, query.year)
     written = FORMATS[query.format]
     rendering = await asyncio.to_thread(written.begin)  # the libraries of PDF take two seconds to load
-    parts = read_apart(services.settings, lambda database: rendered(database, account, month, rendering))
-    return Download(parts, written.media, f"{account_id}-{month}.{written.suffix}")
+    parts = read_apart(services.settings, lambda database: rendered(database, account, period, rendering))
+    return Download(parts, written.media, f"{account_id}-{period}.{written.suffix}")
 
 
 async def _tax_report(services: Services, call: Call, account_id: str, query: TaxQuery) -> Download:
     account, year = await _asked(services, call, account_id), Year.parse(query.year)
+    return _reported(services, [account], year, account_id)
 
-    async def report(database: Database) -> AsyncGenerator[bytes, None]:
-        yield await tax_report(database, [account], year)
 
-    return Download(
-        read_apart(services.settings, report), FORMATS[StatementFormat.CSV].media, f"{account_id}-{year.number}-tax.csv"
-    )
+async def _tax_report_of_user(services: Services, call: Call, user_id: str, query: TaxQuery) -> Download:
+    principal = services.tokens.principal(call.header(b"authorization"), Scope.ACCOUNTS_READ)
+    await await_visible(services.database, call.header(HEADER.lower().encode()))
+    user, year = user_named(principal, user_id), Year.parse(query.year)
+    return _reported(services, await owned_accounts(services.database, user), year, user_id)
+
+
+def _reported(services: Services, accounts: Sequence[bytes], year: Year, name: str) -> Download:
+    parts = read_apart(services.settings, lambda database: tax_report(database, accounts, year))
+    return Download(parts, FORMATS[StatementFormat.CSV].media, f"{name}-{year}-tax.csv")
 
 
 async def _asked(services: Services, call: Call, account_id: str) -> bytes:
@@ -131,10 +138,10 @@ async def get_entries(request: Request, account_id: str, query: Annotated[EntryQ
     )
 
 
-@router.get("/accounts/{account_id}/statement", **_described("Statement of a month", *StatementFormat))
+@router.get("/accounts/{account_id}/statement", **_described("Statement of a month or a year", *StatementFormat))
 async def get_statement(request: Request, account_id: str, query: Annotated[StatementQuery, Query()]) -> Response:
     """Opening balance, every entry with the balance after it, totals per kind, closing balance; as JSON, CSV, ISO 20022
-    camt.053.001.08 or PDF (at most 10,000 entries). Final, and the same bytes for ever, an hour after the month's end.
+    camt.053.001.08 or PDF (at most 10,000 entries). Final, and the same bytes for ever, an hour after its end.
     """
     return await respond_with_download(request, lambda services, call: _statement(services, call, account_id, query))
 
@@ -143,6 +150,14 @@ async def get_statement(request: Request, account_id: str, query: Annotated[Stat
 async def get_tax_report(request: Request, account_id: str, query: Annotated[TaxQuery, Query()]) -> Response:
     """What came in and went out by kind, fees, refunds and disputes among them, with opening and closing balance."""
     return await respond_with_download(request, lambda services, call: _tax_report(services, call, account_id, query))
+
+
+@router.get("/users/{user_id}/tax-report", **_described("Tax report of a user's year", StatementFormat.CSV))
+async def get_tax_report_of_user(request: Request, user_id: str, query: Annotated[TaxQuery, Query()]) -> Response:
+    """The same of every account of which the user is an owner, and the totals of all by currency."""
+    return await respond_with_download(
+        request, lambda services, call: _tax_report_of_user(services, call, user_id, query)
+    )
 
 
 @router.get("/balance", **describe("What an account holds, by query", Scope.ACCOUNTS_READ, Balance))

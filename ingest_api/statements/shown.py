@@ -64,14 +64,15 @@ class StatementTotal(msgspec.Struct):
 
 
 class Statement(msgspec.Struct, rename={"start": "from", "end": "to"}):
-    """A month (UTC) of an account: `from` is inclusive, `to` exclusive. `final`: no entry can join it any more.
+    """A month or a year (UTC) of an account: `from` is inclusive, `to` exclusive. `final`: no entry can join any more.
 
-    The closing balance is the opening balance of the next month; available, held and incoming are as they stood then.
+    The closing balance is the opening balance of the next period; available, held and incoming are as they stood then.
     """
 
     account: str
     currency: str
-    month: str
+    month: str | None
+    year: str | None
     start: str
     end: str
     as_of: str
@@ -133,7 +134,7 @@ def shown_head(head: Head) -> Statement:
     return Statement(
         account=account_text(head.account),
         currency=head.currency,
-        month=head.month,
+        **{"month": None, "year": None, head.period.word: str(head.period)},
         start=rfc3339(head.start),
         end=rfc3339(head.end),
         as_of=rfc3339(head.as_of),

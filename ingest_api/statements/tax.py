@@ -1,12 +1,13 @@
 """The year of some accounts for whoever taxes it: what came in and went out by kind, and the fees, as a CSV table.
 
-Reads balances and account_legs, added up by Postgres: a row per account and kind, whatever the number of entries.
-Guarantees: one snapshot for all accounts; per account the opening balance, the totals and the closing balance tie out.
+Reads balances and account_legs, added up by Postgres a month at a time, and writes an account as soon as it is added
+up: a row per kind, whatever the number of entries. Guarantees: one snapshot for all accounts; per account the opening
+balance, the totals and the closing balance tie out (a report that would not is broken off).
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from ingest_api.http.resources import account_text, rfc3339
+from ingest_api.owners.rights import Role
 from ingest_api.problems import Fault, FieldError, field_problem, refused
 from ingest_api.reads.accounts import BALANCE_AT
 from ingest_api.reads.database import Database
@@ -21,6 +23,7 @@ from ingest_api.statements.formats.cells import csv_rows
 from ingest_api.statements.history import SNAPSHOT
 from ingest_api.statements.kinds import line_kind
 from ingest_api.statements.line import ABOUT, fees_account, posted_of
+from ingest_api.statements.moments import Year
 from ingest_api.statements.totals import KindTotal, Totals
 from payments.entries import EntryKind
 from payments.errors import InvariantViolation
@@ -28,7 +31,7 @@ from payments.money import format_minor
 from payments.rejections import Reason
 
 ACCOUNTS_MAX: Final = 100
-"""Of one report: each is added up in turn by statements of its own, 26 s for a million entries (docs/statements.md)."""
+"""Of one report: each is added up in turn, 26 s for a million entries (docs/statements.md)."""
 
 COLUMNS: Final = (
     "row",
@@ -62,28 +65,11 @@ FROM (
 GROUP BY 1, 2, 3, 4, 5, 6, 7"""
 """By what tells the kind (ingest_api.statements.kinds). Ids below `customers` are the operator's accounts."""
 
+_OWNED: Final = """
+SELECT account_id FROM account_owners JOIN accounts USING (account_id)
+WHERE user_id = %s AND until IS NULL AND role <> %s ORDER BY account_id"""
+
 _CUSTOMERS: Final = UUID(bytes=bytes(6) + b"\x10" + bytes(9))
-
-
-class Year(NamedTuple):
-    """A year of UTC, from `start` on, before `end`."""
-
-    number: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Year":
-        """The year of `2026`. Raises Problem for another text."""
-        if len(text) != 4 or not (text.isascii() and text.isdigit()) or not 1970 <= int(text) < 9999:
-            raise field_problem(FieldError("?year", Fault.PARAMETER_INVALID, "Send a year as 2026."))
-        return cls(int(text))
-
-    @property
-    def start(self) -> datetime:
-        return datetime(self.number, 1, 1, tzinfo=UTC)
-
-    @property
-    def end(self) -> datetime:
-        return datetime(self.number + 1, 1, 1, tzinfo=UTC)
 
 
 class AccountYear(NamedTuple):
@@ -96,28 +82,49 @@ class AccountYear(NamedTuple):
     closing_minor: int
 
 
-async def tax_report(database: Database, accounts: Sequence[bytes], year: Year) -> bytes:
-    """The report of all accounts together. Raises Problem where one is not known, DatabaseUnavailable."""
+async def owned_accounts(database: Database, user: bytes) -> list[bytes]:
+    """The open and closed accounts that are the user's, alone or with others. Raises DatabaseUnavailable."""
+    rows = await database.rows(_OWNED, (UUID(bytes=user), Role.VIEWER))
+    return [row["account_id"].bytes for row in rows]
+
+
+async def tax_report(database: Database, accounts: Sequence[bytes], year: Year) -> AsyncGenerator[bytes, None]:
+    """The report of all accounts together, account by account. Raises Problem before the first part where there are
+    too many or one is not known, DatabaseUnavailable, and InvariantViolation where one does not tie out.
+    """
     if len(accounts) > ACCOUNTS_MAX:
-        detail = f"At most {ACCOUNTS_MAX} accounts in one report."
+        detail = f"At most {ACCOUNTS_MAX} accounts in one report: ask for each account's own."
         raise field_problem(FieldError("?account", Fault.PARAMETER_INVALID, detail))
+    of_currency: defaultdict[str, KindTotal] = defaultdict(KindTotal)
     async with database.transaction() as connection:
         await connection.execute(SNAPSHOT)
-        years = [await _account_year(connection, account, year) for account in accounts]
-    return csv_rows([COLUMNS, *(row for one in years for row in _rows(one, year)), *_sums(years)])
+        before = [await _balance_before(connection, account, year.start) for account in accounts]
+        yield csv_rows([COLUMNS])
+        for account, opening in zip(accounts, before, strict=True):
+            one = await _account_year(connection, account, opening, year)
+            for _, total in one.totals:
+                of_currency[one.currency].add_total(total)
+            yield csv_rows(_rows(one, year))
+    yield csv_rows(
+        ("total", "", *_total(currency, "", total), "", "", "") for currency, total in sorted(of_currency.items())
+    )
 
 
-async def _account_year(connection: AsyncConnection[DictRow], account: bytes, year: Year) -> AccountYear:
-    opening, closing = [await _balance_before(connection, account, end) for end in (year.start, year.end)]
+async def _account_year(
+    connection: AsyncConnection[DictRow], account: bytes, opening: DictRow, year: Year
+) -> AccountYear:
+    closing = await _balance_before(connection, account, year.end)
     currency: str = closing["currency"]
-    asked = {"account": UUID(bytes=account), "start": year.start, "end": year.end, "fees": fees_account(currency)}
-    rows = await connection.execute(_SUMS.encode(), asked | {"customers": _CUSTOMERS, "nil": UUID(int=0)})
+    asked = {"account": UUID(bytes=account), "fees": fees_account(currency)}
+    asked |= {"customers": _CUSTOMERS, "nil": UUID(int=0)}
     totals, balance_minor = Totals(), opening["posted_minor"]
-    async for row in rows:
-        totals.add_sum(line_kind(posted_of(row)), row["entries"], row["amount_minor"], row["fee_minor"])
-        balance_minor += row["amount_minor"]
+    for month in year.months:
+        rows = await connection.execute(_SUMS.encode(), asked | {"start": month.start, "end": month.end})
+        async for row in rows:
+            totals.add_sum(line_kind(posted_of(row)), row["entries"], row["amount_minor"], row["fee_minor"])
+            balance_minor += row["amount_minor"]
     if balance_minor != closing["posted_minor"]:
-        raise InvariantViolation(f"year {year.number}: entries lead to {balance_minor}, not {closing['posted_minor']}")
+        raise InvariantViolation(f"year {year}: entries lead to {balance_minor}, not {closing['posted_minor']}")
     return AccountYear(account, currency, opening["posted_minor"], totals, balance_minor)
 
 
@@ -136,16 +143,6 @@ def _rows(one: AccountYear, year: Year) -> Iterator[tuple[object, ...]]:
         if row == "closing":
             yield from (("kind", account, *_total(currency, kind, of_kind), "", "", "") for kind, of_kind in one.totals)
         yield row, account, currency, *[""] * 11, format_minor(minor, currency), minor, rfc3339(at)
-
-
-def _sums(years: Sequence[AccountYear]) -> Iterator[tuple[object, ...]]:
-    """Of all accounts of a currency together."""
-    of_currency: defaultdict[str, KindTotal] = defaultdict(KindTotal)
-    for one in years:
-        for _, total in one.totals:
-            of_currency[one.currency].add_total(total)
-    for currency, total in sorted(of_currency.items()):
-        yield "total", "", *_total(currency, "", total), "", "", ""
 
 
 def _total(currency: str, kind: str, total: KindTotal) -> tuple[object, ...]:

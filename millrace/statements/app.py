@@ -36,17 +36,18 @@ Account = Annotated[str, typer.Argument(help="acc_…")]
 @app.command()
 def statement(
     account: Account,
-    month: Annotated[str, typer.Option(help="2026-10, in UTC.")],
+    month: Annotated[str | None, typer.Option(help="2026-10, in UTC.")] = None,
+    year: Annotated[str | None, typer.Option(help="2026, instead of a month.")] = None,
     format_: Annotated[str, typer.Option("--format", help="json, csv, camt053 or pdf.")] = "csv",
     out: Annotated[Path | None, typer.Option(help="A file; default stdout.", dir_okay=False)] = None,
 ) -> None:
-    """Write the statement of an account's month."""
+    """Write the statement of an account's month or year."""
     from ingest_api.statements.formats.files import StatementFormat
     from millrace.statements.command import run_statement
 
     if format_ not in set(StatementFormat):
         raise typer.BadParameter(f"one of {', '.join(StatementFormat)}", param_hint="--format")
-    run_statement(account, month, StatementFormat(format_), out)
+    run_statement(account, (month, year), StatementFormat(format_), out)
 
 
 @app.command()

@@ -17,8 +17,8 @@ from ingest_api.reads.accounts import find_balance, known_account
 from ingest_api.reads.database import Database, DatabaseUnavailable
 from ingest_api.statements.download import READING
 from ingest_api.statements.formats.files import FORMATS, StatementFormat
-from ingest_api.statements.moments import past_utc
-from ingest_api.statements.month import Month, rendered
+from ingest_api.statements.moments import named_period, past_utc
+from ingest_api.statements.month import rendered
 from millrace.cli import EXIT_FAILED
 from millrace.commands.output import print_failure, print_json, screen
 from millrace.environment import connected
@@ -28,11 +28,13 @@ _FIGURES: Final = ("posted", "available", "held", "incoming")
 T = TypeVar("T")
 
 
-def run_statement(account: str, month: str, format_: StatementFormat, out: Path | None) -> None:
-    """To a file (which is there when it is complete), or to stdout."""
+def run_statement(
+    account: str, asked: tuple[str | None, str | None], format_: StatementFormat, out: Path | None
+) -> None:
+    """To a file (which is there when it is complete), or to stdout. `asked`: month or year."""
 
     async def write(database: Database, to: BinaryIO) -> None:
-        parts = rendered(database, known_account(account), Month.parse(month), FORMATS[format_].begin())
+        parts = rendered(database, known_account(account), named_period(*asked), FORMATS[format_].begin())
         async with aclosing(parts):
             async for part in parts:
                 to.write(part)

@@ -56,7 +56,7 @@ class Camt053Statement:
 
     def head(self, head: Head) -> bytes:
         self._currency = head.currency
-        identity = f"{head.month}-{account_text(head.account)[4:]}"  # 34 of at most 35 characters
+        identity = f"{head.period}-{account_text(head.account)[4:]}"  # 34 of at most 35 characters
         return "".join(
             (
                 '<?xml version="1.0" encoding="UTF-8"?>\n',

@@ -41,7 +41,7 @@ class PdfStatement:
 
     def head(self, head: Head) -> bytes:
         self._head = head
-        self._canvas.setTitle(f"Account statement {head.month} {account_text(head.account)}")
+        self._canvas.setTitle(f"Account statement {head.period} {account_text(head.account)}")
         self._begin_page()
         for title, minor in (
             ("Opening balance", head.opening_minor),
@@ -110,7 +110,7 @@ class PdfStatement:
         self._canvas.setStrokeGray(0.7)
         self._y = A4[1] - _MARGIN
         page = f"page {self._canvas.getPageNumber()}"
-        self._titles((_MARGIN, f"Account statement {head.month} (UTC)"), (_RIGHT, page))
+        self._titles((_MARGIN, f"Account statement {head.period} (UTC)"), (_RIGHT, page))
         state = "final" if head.is_final else f"as of {head.as_of:%Y-%m-%d %H:%M:%S}, not final"
         self._write(_MARGIN, f"{account_text(head.account)} · {head.currency} · {state}")
         self._y -= 2 * _LEADING

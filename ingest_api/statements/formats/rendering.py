@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from ingest_api.statements.line import Line
+from ingest_api.statements.moments import Period
 from ingest_api.statements.totals import Totals
 
 
@@ -24,7 +25,7 @@ class Head(NamedTuple):
 
     account: bytes
     currency: str
-    month: str
+    period: Period
     start: datetime
     end: datetime
     """Exclusive."""

@@ -42,13 +42,15 @@ class StatementTotal(Model, kw_only=True):
 
 
 class Statement(Model, kw_only=True):
-    """A month (UTC) of an account: `from` is inclusive, `to` exclusive. `final`: no entry can join it any more. The
-    closing balance is the opening balance of the next month; available, held and incoming are as they stood then.
+    """A month or a year (UTC) of an account: `from` is inclusive, `to` exclusive. `final`: no entry can join it any
+    more. The closing balance is the opening balance of the next period; available, held and incoming are as they stood
+    then.
     """
 
     account: str
     currency: str
-    month: str
+    month: str | None
+    year: str | None
     from_: str = msgspec.field(name="from")
     to: str
     as_of: str

@@ -88,19 +88,24 @@ class Accounts(Resource[C]):
         return Ask((account_id,), given(from_=since, to=until, order=order, limit=limit, cursor=cursor))
 
     @endpoint("GET /v1/accounts/{account_id}/statement", Statement)
-    def statement(self, account_id: str, month: str) -> Ask:
-        """The statement of a month, `2026-10`."""
-        return Ask((account_id,), given(month=month))
+    def statement(self, account_id: str, month: str | None = None, *, year: int | None = None) -> Ask:
+        """The statement of a month, `2026-10`, or of a year."""
+        return Ask((account_id,), given(month=month, year=year))
 
     @endpoint("GET /v1/accounts/{account_id}/statement", bytes)
-    def statement_file(self, account_id: str, month: str, format: FileFormat) -> Ask:
+    def statement_file(self, account_id: str, month: str | None, format: FileFormat, *, year: int | None = None) -> Ask:
         """The same as a file."""
-        return Ask((account_id,), given(month=month, format=format), headers={"Accept": "*/*"})
+        return Ask((account_id,), given(month=month, year=year, format=format), headers={"Accept": "*/*"})
 
     @endpoint("GET /v1/accounts/{account_id}/tax-report", bytes)
     def tax_report(self, account_id: str, year: int) -> Ask:
         """A year's totals as CSV."""
         return Ask((account_id,), given(year=year), headers={"Accept": "*/*"})
+
+    @endpoint("GET /v1/users/{user_id}/tax-report", bytes)
+    def tax_report_of_user(self, user_id: str, year: int) -> Ask:
+        """The same of every account that the user owns, alone or with others."""
+        return Ask((user_id,), given(year=year), headers={"Accept": "*/*"})
 
     @endpoint("GET /v1/accounts/{account_id}/owners", OwnerList)
     def owners(self, account_id: str, *, history: bool = False) -> Ask:

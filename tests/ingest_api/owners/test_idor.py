@@ -129,6 +129,7 @@ QUERIES: dict[Route, Callable[[Things], str]] = {
     ("GET", "/v1/balance"): lambda its: f"?accountId={its.account_id}",
     ("GET", "/v1/accounts/{account_id}/statement"): lambda _: "?month=2026-10",
     ("GET", "/v1/accounts/{account_id}/tax-report"): lambda _: "?year=2025",
+    ("GET", "/v1/users/{user_id}/tax-report"): lambda _: "?year=2025",
     ("GET", "/v1/events"): lambda its: f"?account={its.account_id}",
 }
 """Where a thing is named in the query, or something else has to be."""

@@ -301,3 +301,14 @@ async def test_a_user_without_postgres_is_told_to_come_again(world: World) -> No
     newcomer = world.caller(CARLA, *CUSTOMER)
     assert code(await newcomer("POST", "/v1/transfers", body)) == (503, "database_unavailable")
     assert code(await world.operator("POST", "/v1/transfers", body)) == (422, "same_account")
+
+
+async def test_a_tax_report_is_of_what_the_user_owns(world: World) -> None:
+    """Alone or with others; what it may only look at is somebody else's to report."""
+    own, shared, seen = [await world.account_of(caller) for caller in (world.anna, world.berta, world.carla)]
+    await world.shares(shared, ANNA, "co_owner", world.berta)
+    await world.shares(seen, ANNA, "viewer", world.carla)
+    report = await world.anna("GET", f"/v1/users/{ANNA}/tax-report?year=2026")
+    assert report.headers["content-type"].startswith("text/csv")
+    named = {row.split(",")[1] for row in report.text.splitlines()[1:]}
+    assert named - {""} == {own, shared}

@@ -14,7 +14,8 @@ from ingest_api.statements import month as months
 from ingest_api.statements.formats.files import FORMATS, StatementFormat
 from ingest_api.statements.formats.json_document import JsonStatement
 from ingest_api.statements.kinds import LineKind
-from ingest_api.statements.month import Month, rendered
+from ingest_api.statements.moments import Month, Period, Year
+from ingest_api.statements.month import rendered
 from tests.ingest_api.statements.fold import legs_of
 from tests.sinks.every_kind import ANNA, BERT, CARL, DORA, EVE, SHOP
 from tests.sinks.test_every_kind import Played
@@ -25,12 +26,12 @@ MONTH = Month(2026, 9)
 """In which the script plays."""
 
 
-async def written(ledger: Database, account: bytes, month: Month, format_: StatementFormat) -> bytes:
-    return b"".join([part async for part in rendered(ledger, account, month, FORMATS[format_].begin())])
+async def written(ledger: Database, account: bytes, period: Period, format_: StatementFormat) -> bytes:
+    return b"".join([part async for part in rendered(ledger, account, period, FORMATS[format_].begin())])
 
 
-async def statement(ledger: Database, account: bytes, month: Month = MONTH) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(await written(ledger, account, month, StatementFormat.JSON))
+async def statement(ledger: Database, account: bytes, period: Period = MONTH) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(await written(ledger, account, period, StatementFormat.JSON))
     return found
 
 
@@ -64,6 +65,17 @@ async def test_a_month_closes_where_the_next_one_opens(ledger: Database, account
         balance.held_minor,
         balance.incoming_minor,
     )
+
+
+async def test_a_year_is_its_months(ledger: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, in little memory, whatever it has."""
+    monkeypatch.setattr(months, "BATCH_LINES", 3)
+    year, month = await statement(ledger, SHOP, Year(2026)), await statement(ledger, SHOP)
+    assert (year["month"], year["year"], month["month"], month["year"]) == (None, "2026", "2026-09", None)
+    assert len(year["entries"]) > 10
+    assert year["entries"] == month["entries"]
+    moved = sum(entry["amount_minor"] for entry in year["entries"])
+    assert year["opening_balance_minor"] + moved == year["closing_balance_minor"]
 
 
 async def test_what_entries_are_called(ledger: Database) -> None:

@@ -74,6 +74,8 @@ def test_a_tax_report(api: ApiClient) -> None:
     assert rows["kind", "deposit"]["credited"] == "100.00"
     assert rows["kind", "transfer"]["debited_minor"] == "250"
     assert rows["closing", ""]["balance"] == "97.50"
+    of_nobody = api.get("/v1/users/usr_00000000000000000000000001/tax-report", year="2026")
+    assert of_nobody.text.splitlines() == report.text.splitlines()[:1]
 
 
 def test_what_is_refused_is_a_problem_document(api: ApiClient, no_account: str) -> None:

@@ -1,4 +1,4 @@
-"""Goal: who asks for a statement and does not read it keeps nobody else from theirs."""
+"""Goal: who asks for a statement and does not read it, or goes away, keeps nobody else from theirs."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -37,7 +37,16 @@ async def stays() -> Any:
     return await asyncio.Event().wait()
 
 
-async def test_a_download_that_nobody_reads_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+async def reads(_message: Any) -> None:
+    await asyncio.sleep(0)
+
+
+async def goes_away() -> Any:
+    return {"type": "http.disconnect"}
+
+
+@pytest.mark.parametrize(("receive", "send"), [(stays, never_reads), (goes_away, reads)], ids=["stays", "goes away"])
+async def test_a_download_that_nobody_reads_ends(monkeypatch: pytest.MonkeyPatch, receive: Any, send: Any) -> None:
     async def get(request: Request) -> Any:
         return await respond_with_download(request, statement)
 
@@ -47,5 +56,5 @@ async def test_a_download_that_nobody_reads_ends(monkeypatch: pytest.MonkeyPatch
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], "asgi": {}}
     ended.clear()
     async with asyncio.timeout(20):
-        await app(scope, stays, never_reads)
+        await app(scope, receive, send)
     assert ended == [True]

@@ -10,8 +10,9 @@ import pytest
 from ingest_api.problems import Problem
 from ingest_api.reads.database import Database
 from ingest_api.statements.formats.json_document import JsonStatement
-from ingest_api.statements.month import Month, rendered
-from ingest_api.statements.tax import ACCOUNTS_MAX, Year, tax_report
+from ingest_api.statements.moments import Month, Year
+from ingest_api.statements.month import rendered
+from ingest_api.statements.tax import ACCOUNTS_MAX, tax_report
 from payments.identifiers import ACCOUNT, format_id
 from tests.sinks.every_kind import ANNA, BERT, CARL, DORA, EVE, SHOP
 
@@ -20,7 +21,7 @@ SUMS = ("credits", "credited_minor", "fees_on_credits_minor", "debits", "debited
 
 
 async def report(ledger: Database, accounts: list[bytes], year: int = 2026) -> list[dict[str, str]]:
-    content = (await tax_report(ledger, accounts, Year(year))).decode()
+    content = b"".join([part async for part in tax_report(ledger, accounts, Year(year))]).decode()
     return list(csv.DictReader(io.StringIO(content, newline="")))
 
 

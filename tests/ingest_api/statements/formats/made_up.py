@@ -7,6 +7,7 @@ from itertools import accumulate
 from ingest_api.statements.formats.rendering import Head, Rendering, Turnover
 from ingest_api.statements.kinds import LineKind
 from ingest_api.statements.line import Line, Place
+from ingest_api.statements.moments import Month
 from ingest_api.statements.totals import Totals
 from payments.identifiers import system_account
 from payments.postings import SystemAccount
@@ -60,7 +61,7 @@ def made_head(lines: Sequence[Line], currency: str = "EUR") -> Head:
     return Head(
         account=ACCOUNT,
         currency=currency,
-        month="2026-10",
+        period=Month(2026, 10),
         start=START,
         end=END,
         as_of=END + timedelta(hours=1),
