@@ -20,7 +20,13 @@ from tests.exactly_once.application.processes import Run, create_topics
 
 
 @pytest.mark.parametrize(
-    ("protocol", "mode"), [("classic", "plain"), ("consumer", "plain"), ("classic", "faust"), ("consumer", "faust")]
+    ("protocol", "mode"),
+    [
+        ("classic", "faust"),
+        ("consumer", "plain"),
+        pytest.param("classic", "plain", marks=pytest.mark.night),
+        pytest.param("consumer", "faust", marks=pytest.mark.night),
+    ],
 )
 def test_workers_come_and_go_under_load(run: Run, protocol: str, mode: str) -> None:
     """Commits in the revocation, restores in the assignment; with Faust its flow is stopped and started in between.

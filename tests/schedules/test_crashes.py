@@ -8,6 +8,7 @@ from runtime.exactly_once.failpoints import SCHEDULE_NAMES
 from tests.pipeline.conftest import assert_books_balance
 from tests.pipeline.slots import Slot, ended_afterwards
 from tests.schedules.orders import Orders
+from tests.support.side_by_side import sampled
 
 PATIENCE_S = 120
 
@@ -22,7 +23,7 @@ def await_settled(orders: Orders, *schedulers: Slot) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("step", SCHEDULE_NAMES)
+@pytest.mark.parametrize("step", sampled(SCHEDULE_NAMES, 2))
 def test_a_scheduler_killed_at_this_step_pays_everything_once(orders: Orders, step: str) -> None:
     *payers, _ = orders.accounts(40)
     for place, payer in enumerate(payers):
