@@ -221,7 +221,7 @@ class Register:
             "limit": limit,
         }
         async with self._database.transaction() as connection:
-            rows = await connection.execute(_PAGE.encode(), parameters)
+            rows = await connection.execute(_PAGE.encode(), parameters, prepare=False)
             found = [_alias(row) for row in await rows.fetchall()]
             return [(alias, await self._value(connection, alias)) for alias in found]
 

@@ -126,7 +126,7 @@ class AuditLog:
 
     async def page(self, filters: Filters, after: Cursor | None, limit: int) -> AuditPage:
         """Entries, the latest first. Raises DatabaseUnavailable."""
-        return page_of(await self._database.rows(*page_query(filters, after, limit)), limit)
+        return page_of(await self._database.page(*page_query(filters, after, limit)), limit)
 
     async def _store_batch(self, batch: "_Batch") -> None:
         async with self._flight:

@@ -81,7 +81,7 @@ class BankRegister:
     async def banks(self, after: Cursor | None = None, limit: int = BANKS_MAX) -> list[ExternalBank]:
         """Those behind this one, in the order in which they were registered."""
         at, id_ = after or (None, UUID(bytes=NIL))
-        return [_bank(row) for row in await self._database.rows(_BANKS, (at, id_, limit))]
+        return [_bank(row) for row in await self._database.page(_BANKS, (at, id_, limit))]
 
     async def ask(self, transfer: bytes, asked: Asked, by: str) -> Asked:
         """Keep what is about to be asked; what counts is what was asked first under this id."""

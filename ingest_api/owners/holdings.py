@@ -74,7 +74,7 @@ async def page(database: Database, asked: Asked, after: Cursor | None, limit: in
         "id": after.payment_id if after else None,
         "limit": limit,
     }
-    return [_holding(row) for row in await database.rows(_PAGE, _parameters(asked) | keyset)]
+    return [_holding(row) for row in await database.page(_PAGE, _parameters(asked) | keyset)]
 
 
 async def accounts_of(database: Database, user: bytes) -> list[bytes]:

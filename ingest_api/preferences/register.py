@@ -159,7 +159,7 @@ class NoticeRegister:
         """Notices of a user, or (None) failed ones of everybody, the latest first."""
         place = {"at": after.decided_at if after else None, "id": after.payment_id if after else None}
         key = {"user": UUID(bytes=user) if user is not None else None, "limit": limit}
-        return await self._database.rows(_PAGE if user is not None else _FAILED, key | place)
+        return await self._database.page(_PAGE if user is not None else _FAILED, key | place)
 
     async def send_again(self, notice: bytes) -> dict[str, Any] | None:
         """Queue a failed notice with all of its tries; None where there is no such one."""

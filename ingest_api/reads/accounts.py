@@ -16,6 +16,7 @@ from ingest_api.http.resources import (
 from ingest_api.problems import Problem, refused
 from ingest_api.reads.cursor import Cursor, encode_cursor
 from ingest_api.reads.database import Database
+from ingest_api.reads.looking import cut, how_far, looking_query
 from payments.accounts import AccountStatus, AccountType
 from payments.identifiers import ACCOUNT, NIL, format_id, parse_id
 from payments.money import format_minor
@@ -27,14 +28,10 @@ _ACCOUNT = """
 SELECT account_id, type, currency, status, overdraft_limit_minor, opened_at, changed_at, tier, per_transaction_minor,
     daily_minor, monthly_minor
 FROM accounts LEFT JOIN risk_terms_now USING (account_id) WHERE account_id = %s"""
-_LISTED = """
-AND (%(type)s::smallint IS NULL OR type = %(type)s) AND (%(status)s::smallint IS NULL OR status = %(status)s)
-AND (%(currency)s::text IS NULL OR currency = %(currency)s) AND (%(after)s::uuid IS NULL OR account_id > %(after)s)
-ORDER BY account_id LIMIT %(rows)s"""
-_ALL = f"SELECT * FROM accounts WHERE true {_LISTED}"
-_OF_USER = f"""
+_ALL = "SELECT * FROM accounts AS held WHERE held.account_id > %(after)s"
+_OF_USER = """
 SELECT accounts.* FROM accounts JOIN account_owners AS held USING (account_id)
-WHERE held.user_id = %(user)s AND held.until IS NULL {_LISTED}"""
+WHERE held.user_id = %(user)s AND held.until IS NULL AND held.account_id > %(after)s"""
 _LATER = """
 CROSS JOIN (
     SELECT coalesce(sum(posted_minor), 0)::bigint AS posted_minor,
@@ -90,12 +87,12 @@ async def find_account(database: Database, account: bytes) -> Account:
 
 async def list_accounts(database: Database, wanted: AccountFilter, after: UUID | None, limit: int) -> AccountPage:
     """One page, by id, without the accounts' own limits. Raises DatabaseUnavailable."""
-    named = wanted._asdict() | {"after": after, "rows": limit + 1}
-    rows = await database.rows(_OF_USER if wanted.user is not None else _ALL, named)
-    shown = rows[:limit]
-    more = len(rows) > limit
-    cursor = encode_cursor(Cursor(shown[-1]["opened_at"], shown[-1]["account_id"])) if more else None
-    return AccountPage([_account(row) for row in shown], more, cursor)
+    fits = [f"{name} = %({name})s" for name in ("type", "status", "currency") if getattr(wanted, name) is not None]
+    query = looking_query(_OF_USER if wanted.user is not None else _ALL, "account_id", fits)
+    named = wanted._asdict() | how_far(limit, fits) | {"after": after or UUID(bytes=NIL)}
+    shown, last = cut(await database.page(query, named), limit)
+    cursor = encode_cursor(Cursor(last["opened_at"], last["account_id"])) if last is not None else None
+    return AccountPage([_account(row) for row in shown], last is not None, cursor)
 
 
 def _account(row: dict[str, Any]) -> Account:

@@ -55,7 +55,7 @@ async def item_page(database: Database, query: str, item_id: str, account: bytes
     since, until = asked.between
     named = {"account": UUID(bytes=account), "is_open": is_open, "at": at, "id": id_, "rows": asked.limit + 1}
     named |= {"since": since, "until": until}
-    rows = await database.rows(query, named)
+    rows = await database.page(query, named)
     shown = rows[: asked.limit]
     more = len(rows) > asked.limit
     return ItemPage(shown, encode_cursor(Cursor(shown[-1]["opened_at"], shown[-1][item_id])) if more else None)

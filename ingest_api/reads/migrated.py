@@ -32,10 +32,12 @@ class MigratedDatabase(Database):
         self._personal = personal
         self._is_ready = False
 
-    async def rows(self, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[dict[str, Any]]:
+    async def rows(
+        self, query: str, parameters: Sequence[Any] | dict[str, Any] = (), *, prepare: bool | None = None
+    ) -> list[dict[str, Any]]:
         """All rows of a query that may run twice."""
         await self.get_ready()
-        return await super().rows(query, parameters)
+        return await super().rows(query, parameters, prepare=prepare)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:

@@ -9,6 +9,7 @@ from ingest_api.http.resources import STATUS_OF, Payment, PaymentPage, Step, acc
 from ingest_api.problems import Fault, Problem
 from ingest_api.reads.cursor import Cursor, encode_cursor
 from ingest_api.reads.database import Database
+from ingest_api.reads.looking import cut, how_far, looking_query
 from payments.entries import EntryKind
 from payments.identifiers import JOURNAL, PAYMENT, format_id
 from payments.items.details import CauseKind
@@ -39,7 +40,7 @@ ORDER BY 1"""
 _COMMAND = "SELECT decided_at, shard, command_offset, command_item FROM decisions WHERE payment_id = %s"
 
 _KEYSET = "(decided_at <= %(at)s AND (decided_at < %(at)s OR payment_id > %(after)s))"
-_ORDER = "ORDER BY decided_at DESC, payment_id LIMIT %(rows)s"
+_ORDER = "decided_at DESC, payment_id"
 
 
 class PaymentType(StrEnum):
@@ -105,45 +106,49 @@ async def find_timeline(database: Database, payment_id: bytes) -> Payment:
 
 async def list_payments(database: Database, wanted: PaymentFilter, after: Cursor | None, limit: int) -> PaymentPage:
     """One page, newest first. Raises DatabaseUnavailable."""
-    query, parameters = page_query(wanted, after, limit)
-    rows = await database.rows(query, parameters)
-    shown = rows[:limit]
-    more = len(rows) > limit
-    cursor = encode_cursor(Cursor(shown[-1]["decided_at"], shown[-1]["payment_id"])) if more else None
-    return PaymentPage([_payment(row) for row in shown], more, cursor)
+    if wanted.status is PaymentStatus.RECEIVED:  # Postgres has what was decided
+        return PaymentPage([], has_more=False, next_cursor=None)
+    fits, parameters = _fits(wanted)
+    select, bound = _select(wanted, after)
+    query = looking_query(select, _ORDER, fits)
+    shown, last = cut(await database.page(query, parameters | bound | how_far(limit, fits)), limit)
+    cursor = encode_cursor(Cursor(last["decided_at"], last["payment_id"])) if last is not None else None
+    return PaymentPage([_payment(row) for row in shown], last is not None, cursor)
 
 
-def page_query(wanted: PaymentFilter, after: Cursor | None, limit: int) -> tuple[str, dict[str, Any]]:
-    """SQL and parameters of one page: one row more than asked for tells whether there is another page."""
-    conditions, parameters = _conditions(wanted)
-    parameters["rows"] = limit + 1
+def _select(wanted: PaymentFilter, after: Cursor | None) -> tuple[str, dict[str, Any]]:
+    """SQL and parameters of what an index has in page order: payments of accounts, between times, behind a cursor."""
+    parameters: dict[str, Any] = {"since": wanted.since, "until": wanted.until}
+    conditions = [
+        *(["decided_at >= %(since)s"] if wanted.since is not None else []),
+        *(["decided_at < %(until)s"] if wanted.until is not None else []),
+    ]
     if after is not None:
         conditions.append(_KEYSET)
         parameters |= {"at": after.decided_at, "after": after.payment_id}
     if wanted.accounts is None:
-        return _select(conditions), parameters
+        return _arm(conditions), parameters
     # Each side of each account walks its own index in page order; a payment between two of them is shown once.
     arms = []
     for number, account in enumerate(wanted.accounts):
         parameters[f"account{number}"] = UUID(bytes=account)
-        arms.append(_select([f"payer = %(account{number})s", *conditions]))
-        arms.append(_select([f"payee = %(account{number})s", "payer <> ALL(%(accounts)s)", *conditions]))
+        arms.append(_arm([f"payer = %(account{number})s", *conditions]))
+        arms.append(_arm([f"payee = %(account{number})s", "payer <> ALL(%(accounts)s)", *conditions]))
     parameters["accounts"] = [UUID(bytes=account) for account in wanted.accounts]
-    sides = " UNION ALL ".join(f"({arm})" for arm in arms)
-    return f"SELECT * FROM ({sides}) AS sides {_ORDER}", parameters
+    sides = " UNION ALL ".join(f"({arm} ORDER BY {_ORDER} LIMIT %(looked)s)" for arm in arms)
+    return f"SELECT * FROM ({sides}) AS sides", parameters
 
 
-def _select(conditions: list[str]) -> str:
-    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    return f"SELECT {_COLUMNS} FROM payments {where}{_ORDER}"
+def _arm(conditions: list[str]) -> str:
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {_COLUMNS}, cause_kind FROM payments {where}"
 
 
-def _conditions(wanted: PaymentFilter) -> tuple[list[str], dict[str, Any]]:
+def _fits(wanted: PaymentFilter) -> tuple[list[str], dict[str, Any]]:
+    """What no index has of the filter, and its parameters."""
     states = [kind for kind, status in STATUS_OF.items() if status is wanted.status]
     choices: dict[str, tuple[str, Any]] = {
         "states": ("state = ANY(%(states)s)", [int(kind) for kind in states] if wanted.status else None),
-        "since": ("decided_at >= %(since)s", wanted.since),
-        "until": ("decided_at < %(until)s", wanted.until),
         "currency": ("currency = %(currency)s", wanted.currency),
         "min_minor": ("amount_minor >= %(min_minor)s", wanted.min_minor),
         "max_minor": ("amount_minor <= %(max_minor)s", wanted.max_minor),

@@ -87,7 +87,7 @@ class ScheduleRegister:
     async def page(self, payer: bytes, status: Status | None, after: Cursor | None, limit: int) -> list[Stored]:
         """Schedules that pay from an account, the latest first."""
         parameters = {"payer": UUID(bytes=payer), "status": status, **_place(after), "limit": limit}
-        return [stored_of(row) for row in await self._database.rows(_PAGE, parameters)]
+        return [stored_of(row) for row in await self._database.page(_PAGE, parameters)]
 
     async def change(self, schedule_id: bytes, by: str, wanted: Callable[[Stored], ScheduledTransfer]) -> Stored:
         """The schedule, which there is, as `wanted` makes it; that may raise, and nothing is changed."""
@@ -104,7 +104,7 @@ class ScheduleRegister:
     async def occurrences(self, schedule_id: bytes, after: Cursor | None, limit: int) -> list[dict[str, Any]]:
         """Rows of a schedule's occurrences with what is known of their payments, the latest first."""
         parameters = {"schedule": UUID(bytes=schedule_id), **_place(after), "limit": limit}
-        return await self._database.rows(OCCURRENCES, parameters)
+        return await self._database.page(OCCURRENCES, parameters)
 
 
 async def pause_of(connection: Connection, payer: bytes, by: str) -> None:

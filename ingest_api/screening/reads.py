@@ -53,7 +53,7 @@ async def page_of_hits(
 ) -> tuple[list[Row], str | None]:
     """One page, the oldest first, and where the next one begins. Raises DatabaseUnavailable."""
     parameters = {"status": int(status), "after": after.payment_id.int if after else 0, "rows": limit + 1}
-    rows = await database.rows(_PAGE, parameters)
+    rows = await database.page(_PAGE, parameters)
     if len(rows) <= limit:
         return rows, None
     last = rows[limit - 1]

@@ -189,7 +189,7 @@ class EndpointRegister:
     ) -> list[dict[str, Any]]:
         """Rows of an endpoint's deliveries, the latest event first."""
         key = {"endpoint": UUID(bytes=endpoint), "status": status, "before": before, "limit": limit}
-        return await self._database.rows(_PAGE, key)
+        return await self._database.page(_PAGE, key)
 
     async def delivery(self, endpoint: bytes, delivery: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
         """One delivery and its attempts, the first first."""

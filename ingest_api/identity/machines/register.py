@@ -79,7 +79,7 @@ class ApiKeyRegister:
     async def page(self, subject: str, after: Cursor | None, limit: int) -> list[ApiKey]:
         """Keys of a subject, the latest first."""
         place = {"at": after.decided_at if after else None, "id": after.payment_id if after else None}
-        rows = await self._database.rows(_PAGE, {"subject": subject, "limit": limit} | place)
+        rows = await self._database.page(_PAGE, {"subject": subject, "limit": limit} | place)
         return [key_of_row(row) for row in rows]
 
     async def find_by_prefix(self, prefix: str) -> ApiKey | None:

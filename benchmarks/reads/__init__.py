@@ -1,0 +1,1 @@
+"""Lists and balances over tables of ten million rows."""
