@@ -24,7 +24,7 @@ check: $(READY)  ## Format, lint, types, import rule, house style; needs no serv
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@report=$$($(BIN)/lint-imports --no-cache) || { echo "$$report"; exit 1; }
-	@$(BIN)/bandit -q -ll -c pyproject.toml -r payments schemas runtime ingest_api streams connectors sinks reconciliation screening millrace benchmarks
+	@$(BIN)/bandit -q -ll -c pyproject.toml -r payments schemas runtime ingest_api streams connectors sinks reconciliation screening console millrace benchmarks
 	@$(BIN)/python -m schemas check
 	@$(BIN)/python -m schemas.access_page --check
 	@$(BIN)/python -m schemas.asyncapi --check

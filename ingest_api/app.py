@@ -5,9 +5,10 @@ Every route stands under `/v1` and without it; OpenAPI shows the former.
 
 import gc
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -28,7 +29,7 @@ from ingest_api.external_banks import routes as external_banks
 from ingest_api.fx import routes as fx
 from ingest_api.holds import routes as holds
 from ingest_api.http import openapi
-from ingest_api.http.call import Call
+from ingest_api.http.call import Call, Receive, Send
 from ingest_api.http.edge.answer_headers import ASSETS_PATH, add_documents_page
 from ingest_api.http.edge.head import Edge
 from ingest_api.http.edge.origins import with_origins
@@ -63,6 +64,9 @@ from ingest_api.webhook_endpoints import routes as webhook_endpoints
 logger = logging.getLogger(__name__)
 
 PREFIX = "/v1"
+PAGES_PATH = "/console"
+Pages = Callable[[Services, Application], Application]
+
 HOT_OPERATIONS: dict[str, Operation] = {
     prefix + path: operation
     for prefix in (PREFIX, "")
@@ -111,15 +115,32 @@ _GC_THRESHOLDS = 100_000, 50, 1_000
 """With the start-up heap frozen: p99 of FastAPI 46 → 11 ms, a third more requests a second."""
 
 
-def make_app(services: Services) -> Application:
-    """The ASGI application of one process. Its lifespan starts and stops the services."""
+def make_app(services: Services, pages: Pages | None = None) -> Application:
+    """The ASGI application of one process. Its lifespan starts and stops the services. `pages` are made of the API
+    that they stand beside, and served below PAGES_PATH.
+    """
     app = make_fastapi()
     app.state.services = services
     hot = HotRoutes(app, services, HOT_OPERATIONS)
     audited = AuditedCalls(hot, services.audit, services.tokens, HOT_OPERATIONS.keys())
     door = MachineDoor(Measured(audited, services.figures, HOT_OPERATIONS.keys()), services)
     origins = services.settings.api_cors_origins
-    return Edge(with_origins(door, origins), origins)
+    api = with_origins(door, origins)
+    if pages is not None:
+        return Edge(_Beside(api, Measured(pages(services, door), services.figures, ())), origins)
+    return Edge(api, origins)
+
+
+class _Beside:
+    """Pages for people beside the API: other sites may not call them, and they answer no problem documents."""
+
+    def __init__(self, api: Application, pages: Application) -> None:
+        self._api = api
+        self._pages = pages
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        is_page = scope["type"] == "http" and f"{scope['path']}/".startswith(f"{PAGES_PATH}/")
+        await (self._pages if is_page else self._api)(scope, receive, send)
 
 
 def make_fastapi() -> FastAPI:

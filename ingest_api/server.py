@@ -15,7 +15,7 @@ from functools import partial
 
 import uvicorn
 
-from ingest_api.app import make_app
+from ingest_api.app import Pages, make_app
 from ingest_api.http.edge.answer_headers import always
 from ingest_api.http.edge.connection import Connection, Crowd
 from ingest_api.http.edge.limits import TIMES
@@ -67,13 +67,13 @@ class DrainingServer(uvicorn.Server):
             connection.look(now_s)
 
 
-def run(settings: Settings) -> None:
-    """Serve in this process until SIGTERM or SIGINT. Raises SystemExit where it cannot start or has to be replaced."""
+def run(settings: Settings, pages: Pages | None = None) -> None:
+    """Serve, the pages too, in this process until SIGTERM or SIGINT. Raises SystemExit where it cannot start or has to be replaced."""
     try:
         services = Services.of(settings)
     except (KeyringFault, SigningKeyFault) as fault:
         raise SystemExit(str(fault)) from fault
-    server = DrainingServer(_configuration(settings, services), services)
+    server = DrainingServer(_configuration(settings, services, pages), services)
     # uvicorn raises the signal again once it has drained; the end is then a clean one, not a death by signal
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: None if server.should_exit else sys.exit(128 + received))
@@ -83,9 +83,9 @@ def run(settings: Settings) -> None:
         raise SystemExit(services.publisher.failure or "the API could not start: the reason stands above")
 
 
-def _configuration(settings: Settings, services: Services) -> uvicorn.Config:
+def _configuration(settings: Settings, services: Services, pages: Pages | None) -> uvicorn.Config:
     return uvicorn.Config(
-        make_app(services),
+        make_app(services, pages),
         http=partial(Connection, _crowd(settings)),  # type: ignore[arg-type]  # called to make one, never asked its type
         loop="uvloop",
         lifespan="on",

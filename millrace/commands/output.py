@@ -68,6 +68,7 @@ def addresses_table(addresses: Addresses) -> Table:
         table.add_row("API", f"{addresses.api_url}/v1; try it out at {addresses.api_url}/docs")
         if addresses.gateway_url:
             table.add_row("Gateway", f"{addresses.gateway_url}/v1; its authority: gateway/authority.pem in the home")
+        table.add_row("Console", f"{addresses.gateway_url or addresses.api_url}/console")
         table.add_row("Token", "millrace token --user NAME --scope payments:write --scope accounts:write")
     return table
 

@@ -140,8 +140,9 @@ def run_watch() -> None:
 
 
 def run_api() -> None:
-    """HTTP to Kafka, and reads from Postgres."""
+    """HTTP to Kafka, reads from Postgres, and the console."""
     log_to_stderr()
     from ingest_api.server import run
+    from millrace.console.composing import console_of
 
-    run(_let_in())
+    run(_let_in(), console_of)

@@ -18,6 +18,7 @@ PACKAGES = (
     "sinks",
     "reconciliation",
     "screening",
+    "console",
     "millrace",
     "benchmarks",
 )

@@ -170,6 +170,7 @@ def test_addresses_show_where_to_connect_and_no_password(capsys: pytest.CaptureF
         "Kafka [::1]:9092",
         "Postgres postgresql://ledger:***@[::1]:5432/books",
         "API http://127.0.0.1:8080/v1; try it out at http://127.0.0.1:8080/docs",
+        "Console http://127.0.0.1:8080/console",
         "Token millrace token --user NAME --scope payments:write --scope accounts:write",
     ]
 

@@ -1,7 +1,7 @@
 """What every answer tells a browser: nothing of it is a page, a script, a frame or a source for other sites.
 
-`always` goes to uvicorn, which writes it before the headers of each answer, its own included. The documents page, the
-one page there is, carries a policy that names its script by hash.
+`always` goes to uvicorn, which writes it before the headers of each answer, its own included. Pages narrow it by a
+policy of their own: the documents page names its script by hash, those of the console are in console/http/envelope.py.
 """
 
 import base64
@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 _ALWAYS: Final = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
-    ("content-security-policy", "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    ("content-security-policy", "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
     ("cross-origin-resource-policy", "same-origin"),
 ]
 _TLS_ONLY: Final = ("strict-transport-security", "max-age=31536000; includeSubDomains")

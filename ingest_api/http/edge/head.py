@@ -93,8 +93,9 @@ def _framing_problem(http_version: str, once: Mapping[bytes, bytes]) -> Problem 
 
 
 def _origin_problem(method: str, once: Mapping[bytes, bytes], origins: Container[str]) -> Problem | None:
-    """A browser says from where a page calls; other callers say nothing, and pass. No cookie means anything here, so no
-    page could act in another's name; this also holds where a browser keeps a password or a network is the only lock.
+    """A browser says from where a page calls; other callers say nothing, and pass. No cookie means anything to the API,
+    so no page could act in another's name; this also holds for the console, whose cookie other sites never send, and
+    where a browser keeps a password or a network is the only lock.
     """
     site, origin = once.get(b"sec-fetch-site"), once.get(b"origin")
     if method in _READING or (site is None and origin is None) or site in _OF_OUR_PAGES:

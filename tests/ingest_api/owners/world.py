@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from psycopg.rows import dict_row
 
 from ingest_api.aliases.parties import USER
-from ingest_api.app import make_app, make_fastapi
+from ingest_api.app import Pages, make_app, make_fastapi
 from ingest_api.http.serving import Application
 from ingest_api.identity.tokens import ALL_SCOPES, Scope, issue_token
 from ingest_api.publisher import Publisher, Record
@@ -201,18 +201,18 @@ _routed: list[FastAPI] = []
 
 
 @contextmanager
-def application(services: Services) -> Iterator[Application]:
+def application(services: Services, pages: Pages | None = None) -> Iterator[Application]:
     """What serves these services, with routes that another world may have used before."""
     routes = _routed.pop() if _routed else make_fastapi()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ingest_api.app.make_fastapi", lambda: routes)
-        app = make_app(services)
+        app = make_app(services, pages)
     yield app
     _routed.append(routes)
 
 
 @asynccontextmanager
-async def running_world(settings: Settings) -> AsyncIterator[World]:
+async def running_world(settings: Settings, pages: Pages | None = None) -> AsyncIterator[World]:
     """A process as Services.of makes it, but for Kafka."""
     for package in ("sinks", "ingest_api.schedules", "screening"):
         migrate.up(settings.database_url, package)
@@ -233,7 +233,7 @@ async def running_world(settings: Settings) -> AsyncIterator[World]:
     )
     for database in databases:
         await database.open()
-    with application(services) as app:
+    with application(services, pages) as app:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as http:
             yield World(services, partition, http, app)
     for database in databases:
