@@ -1,5 +1,6 @@
 """Cases as Postgres shows them: the review, its hold, its payment, and the verdict that held it."""
 
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,6 +28,9 @@ JOIN decisions AS decision ON decision.payment_id = review.hold_id
 JOIN verdicts AS verdict ON verdict.operation_id = review.hold_id AND verdict.kind = {EntryKind.HELD:d}
 LEFT JOIN rule_sets AS rules ON rules.shard = verdict.shard AND rules.version = verdict.rule_set"""
 _ONE: Final = f"{_CASES} WHERE review.hold_id = %s"
+_OPEN: Final = f"""{_CASES} WHERE review.is_open
+AND (%(since)s::timestamptz IS NULL OR review.opened_at >= %(since)s)
+AND (%(until)s::timestamptz IS NULL OR review.opened_at < %(until)s)"""
 _AFTER: Final = "AND (review.opened_at, review.hold_id) > (%(at)s, %(after)s)"
 _ORDER: Final = "ORDER BY review.opened_at, review.hold_id LIMIT %(rows)s"
 _SAID: Final = """
@@ -41,12 +45,16 @@ async def find_case(database: Database, payment_id: bytes) -> Case | None:
     return None if row is None else _case(row)
 
 
-async def open_cases(database: Database, after: Cursor | None, limit: int) -> CasePage:
-    """One page, those that wait the longest first. Raises DatabaseUnavailable."""
-    parameters: dict[str, Any] = {"rows": limit + 1}
+async def open_cases(
+    database: Database, between: tuple[datetime | None, datetime | None], after: Cursor | None, limit: int
+) -> CasePage:
+    """One page of those that were opened between two times, those that wait the longest first. Raises
+    DatabaseUnavailable.
+    """
+    parameters: dict[str, Any] = {"since": between[0], "until": between[1], "rows": limit + 1}
     if after is not None:
         parameters |= {"at": after.decided_at, "after": after.payment_id}
-    rows = await database.rows(f"{_CASES} WHERE review.is_open {_AFTER if after else ''} {_ORDER}", parameters)
+    rows = await database.page(f"{_OPEN} {_AFTER if after else ''} {_ORDER}", parameters)
     more, shown = len(rows) > limit, rows[:limit]
     cursor = encode_cursor(Cursor(shown[-1]["opened_at"], shown[-1]["hold_id"])) if more else None
     return CasePage([_case(row) for row in shown], more, cursor)

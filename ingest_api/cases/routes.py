@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ingest_api.cases.reads import find_case, open_cases
 from ingest_api.cases.shown import CASE, Case, CaseDecisionBody, CasePage
@@ -24,6 +24,7 @@ from ingest_api.problems import Fault, Problem, field_problem, refused
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
+from ingest_api.statements.moments import TimesQuery
 from ingest_api.transfers import encoded_headers
 from payments.entries import EntryKind
 from payments.identifiers import ACCOUNT, parse_id
@@ -37,8 +38,8 @@ PAGE_MAX: Final = 200
 _DECODER: Final = msgspec.json.Decoder(CaseDecisionBody)
 
 
-class CaseQuery(BaseModel, extra="forbid"):
-    """Query of the queue."""
+class CaseQuery(TimesQuery):
+    """Query of the queue, by when the cases were opened."""
 
     limit: int = Field(PAGE_DEFAULT, ge=1, le=PAGE_MAX)
     cursor: str | None = Field(None, max_length=64, description="next_cursor of the page before")
@@ -95,7 +96,7 @@ async def _case(services: Services, payment_id: bytes) -> Case:
 
 async def _page(services: Services, query: CaseQuery) -> CasePage:
     after = decode_cursor(query.cursor) if query.cursor is not None else None
-    return await open_cases(services.database, after, query.limit)
+    return await open_cases(services.database, query.between, after, query.limit)
 
 
 def _payment(case_id: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, cast
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe
@@ -20,6 +20,7 @@ from ingest_api.public_events.places import decode_place, encode_place
 from ingest_api.public_events.shown import EventPage
 from ingest_api.reads.accounts import known_account
 from ingest_api.services import Services
+from ingest_api.statements.moments import TimesQuery
 from payments.identifiers import parse_id
 from schemas.tables.webhooks import EVENT, EVENTS_KEPT, Payload
 
@@ -29,8 +30,8 @@ PAGE_DEFAULT = 100
 PAGE_MAX = 500
 
 
-class EventQuery(BaseModel, extra="forbid"):
-    """Query of the list."""
+class EventQuery(TimesQuery):
+    """Query of the list, by when the events occurred."""
 
     type: str | None = Field(None, max_length=64, description="Such as payment.posted")
     object: str | None = Field(None, max_length=64, description="Id of what it happened to, such as pay_…")
@@ -42,7 +43,7 @@ class EventQuery(BaseModel, extra="forbid"):
 
 async def _page(services: Services, principal: Principal, query: EventQuery) -> EventPage:
     after = decode_place(query.cursor) if query.cursor is not None else None
-    asked = reads.Asked(query.type, query.object, after, query.limit + 1, query.order == "newest")
+    asked = reads.Asked(query.type, query.object, *query.between, after, query.limit + 1, query.order == "newest")
     rows = await reads.page(services.database, asked, await _accounts(services, principal, query.account))
     more, shown = len(rows) > query.limit, rows[: query.limit]
     last = shown[-1]["position"] if shown else after

@@ -127,8 +127,7 @@ def test_the_queue_has_pages_and_the_oldest_comes_first(
 ) -> None:
     anna = analyst("anna")
     payments = [pay(api, *parties, 2_000 + number) for number in range(3)]
-    for payment in payments:
-        case_of(anna, payment)
+    second = [case_of(anna, payment) for payment in payments][1]
     found, query = [], {"limit": "2"}
     while True:
         page = anna.http.get("/v1/cases", params=query).json()
@@ -139,6 +138,11 @@ def test_the_queue_has_pages_and_the_oldest_comes_first(
     assert [payment for payment in found if payment in {each["id"] for each in payments}] == [p["id"] for p in payments]
     assert len(set(found)) == len(found)
     problem_of(anna.get("/v1/cases", cursor="x"), 422, "cursor_invalid")
+    opened = anna.get(second).json()["opened_at"]
+    since = [case["payment"] for case in anna.http.get("/v1/cases", params={"from": opened}).json()["items"]]
+    until = [case["payment"] for case in anna.http.get("/v1/cases", params={"to": opened}).json()["items"]]
+    assert since[:2] == [payments[1]["id"], payments[2]["id"]]
+    assert until[-1] == payments[0]["id"]
 
 
 def test_only_analysts_see_cases(api: ApiClient, settings: Settings, api_url: str) -> None:

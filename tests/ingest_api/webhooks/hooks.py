@@ -19,10 +19,15 @@ NOBODYS = {
 URL = "https://shop.example/hooks"
 
 
-def posted(number: int, payer: str, payee: str, type_: EventType = EventType.PAYMENT_POSTED) -> PublicEvent:
+OCCURRED_AT_US = 1_763_800_000_000_000
+
+
+def posted(
+    number: int, payer: str, payee: str, type_: EventType = EventType.PAYMENT_POSTED, at_us: int = OCCURRED_AT_US
+) -> PublicEvent:
     """The event of this number."""
     payment = format_id(PAYMENT, number.to_bytes(16, "big"))
-    return public_event(f"0-{number}-0-0", Event(type_, payment, 1_763_800_000_000_000, payer, payee, 1_050, "EUR"))
+    return public_event(f"0-{number}-0-0", Event(type_, payment, at_us, payer, payee, 1_050, "EUR"))
 
 
 def happen(world: World, events: Iterable[PublicEvent]) -> int:

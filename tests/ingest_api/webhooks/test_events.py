@@ -1,6 +1,8 @@
 """GET /v1/events: everything in order and once, of one's own accounts alone, as webhooks carry it."""
 
+from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -8,7 +10,7 @@ from payments.events.event import EventType
 from payments.identifiers import ACCOUNT, format_id
 from schemas.tables.webhooks import EVENT
 from tests.ingest_api.owners.world import Caller, World
-from tests.ingest_api.webhooks.hooks import happen, posted
+from tests.ingest_api.webhooks.hooks import OCCURRED_AT_US, happen, posted
 
 
 async def pages(caller: Caller, query: str = "", limit: int = 2) -> list[Any]:
@@ -45,6 +47,26 @@ async def test_all_events_of_ones_accounts_in_both_orders(world: World) -> None:
     assert await pages(world.anna, f"&object={events[1].object}") == []
     assert await pages(world.operator) == payloads
     assert await pages(world.carla) == []
+
+
+async def test_between_two_times_whatever_the_order_in_which_they_were_stored(world: World) -> None:
+    annas, bertas = await world.account_of(world.anna), await world.account_of(world.berta)
+    hour = timedelta(hours=1)
+    hours = {1: 1, 2: 4, 3: 2, 4: 3, 5: 5}
+    events = [
+        posted(number, annas, bertas, at_us=OCCURRED_AT_US + after * hour // timedelta(microseconds=1))
+        for number, after in hours.items()
+    ]
+    happen(world, events)
+    objects = [event.object for event in events]
+    first = events[0].occurred_at
+    since, until = (quote((first + hours * hour).isoformat()) for hours in (1, 3))
+    for caller in (world.anna, world.operator):
+        for query, order in ((f"&from={since}&to={until}", 1), (f"&start={since}&end={until}&order=newest", -1)):
+            found = [event["object"] for event in await pages(caller, query, limit=1)]
+            assert found == [objects[2], objects[3]][::order]
+        assert await pages(caller, f"&to={quote(first.isoformat())}") == []
+    assert len(await pages(world.operator, f"&from={since}")) == 4
 
 
 async def test_a_reader_goes_on_where_it_was(world: World) -> None:
