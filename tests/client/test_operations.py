@@ -43,6 +43,14 @@ NOT_ASKED_BY_RESOURCES = {
     "GET /.well-known/*": "for whoever verifies tokens",
 }
 
+TIMES = frozenset({"from", "to", "startTime", "endTime", "endtime", "start", "end"})
+OTHER_NAMES = {"phoneNumber", "BankAcountId", "bankacounts"}
+OTHER_READS = {
+    "/v1/accounts/{account_id}/statement": {"format"},
+    "/v1/transactions/{payment_id}": TIMES | {"limit", "cursor"},
+}
+"""Of a file, and of a user's payments: other functions ask for them."""
+
 
 @pytest.fixture(scope="module")
 def document() -> Document:
@@ -86,6 +94,29 @@ def _faults_of_asking(document: Document, operation: Operation) -> Iterator[str]
         or set(body.get("required", ())) <= fields,
     }
     return (name for name, is_so in fits.items() if not is_so)
+
+
+def test_what_is_taken_can_be_asked_and_what_is_answered_is_there(document: Document) -> None:
+    """The other way round: nothing of the document is out of the client's reach but the other names of the same."""
+    assert [(operation.name, part) for operation in OPERATIONS for part in _out_of_reach(document, operation)] == []
+
+
+def _out_of_reach(document: Document, operation: Operation) -> Iterator[str]:
+    asked, route = operation.fullest(), operation.route
+    other_names = TIMES if TIMES & asked.query.keys() else frozenset()
+    yield from (
+        document.parameters(route, "query") - asked.query.keys() - other_names - OTHER_READS.get(route.path, set())
+    )
+    yield from {"If-Match"} & document.parameters(route, "header") - asked.headers.keys()
+    fields = (document.body(route) or {}).get("properties", {}).keys()
+    if isinstance(asked.body, dict) and "fields" not in operation.ask.__code__.co_varnames:
+        yield from fields - asked.body.keys() - OTHER_NAMES
+    if operation.result not in (bytes, dict[str, Any]):
+        schema = document.result(route)
+        schema = document.resolved(schema["properties"]["items"]["items"]) if operation.is_list else schema
+        full = document.sample(schema, with_optional=True)
+        read: Any = msgspec.to_builtins(msgspec.convert(full, operation.result))
+        yield from full.keys() - read.keys() - OTHER_NAMES
 
 
 def test_what_is_answered_is_read_whole(document: Document) -> None:

@@ -21,9 +21,16 @@ class OrderRefund(Model, kw_only=True):
     changed_at: str | None = None
 
 
+class NextAction(Model, kw_only=True):
+    """What the payer has to do: open `url` in the browser (3-D Secure). From there it comes back to the shop's page."""
+
+    type: str
+    url: str
+
+
 class PaymentOrderState(Model, kw_only=True):
     """A payment order. `ledger_updated`: the journal entry is posted; `wallet_updated`: the seller has the money;
-    `released`: and may spend it.
+    `released`: and may spend it. `next_action`: while the provider waits for the payer.
     """
 
     payment_order_id: str
@@ -44,6 +51,7 @@ class PaymentOrderState(Model, kw_only=True):
     decline: str | None = None
     placed_at: str | None = None
     changed_at: str | None = None
+    next_action: NextAction | None = None
     refunds: list[OrderRefund] | None = None
 
 
@@ -104,12 +112,6 @@ class ExternalBank(Model, kw_only=True):
     bank_name: str
     registered_at: str
     api_url: str | None = None
-
-
-class ExternalBankList(Model, kw_only=True):
-    """Every bank, in the order in which they were registered."""
-
-    items: list[ExternalBank]
 
 
 class BankTransfer(Model, kw_only=True):

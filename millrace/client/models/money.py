@@ -38,9 +38,12 @@ class Payment(Model, kw_only=True):
 
 
 class PaymentState(Model, kw_only=True):
-    """Where a payment stands, and no more."""
+    """Where a payment stands, and no more. `transfer_status`: the same in one word of `pending`, `processing`,
+    `under_review`, `completed`, `cancelled` and `failed`.
+    """
 
     id: str
+    transfer_status: str
     status: str
     final: bool
     reason: str | None = None

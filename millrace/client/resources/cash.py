@@ -4,7 +4,7 @@ from typing import Any
 
 from millrace.client.endpoints import C, Resource, endpoint
 from millrace.client.models.money import Deposit, Payment, WalletBalance
-from millrace.client.requests import Amount, Ask, amount_text, given
+from millrace.client.requests import Amount, Ask, Moment, amount_text, given
 
 
 class Deposits(Resource[C]):
@@ -100,9 +100,9 @@ class Wallets(Resource[C]):
         return Ask(body=body, key=idempotency_key, wait_s=wait_s)
 
     @endpoint("GET /v1/wallet/balance", WalletBalance)
-    def balance(self, *, user: str | None = None, currency: str | None = None) -> Ask:
-        """Balances by currency."""
-        return Ask(query=given(user=user, currency=currency))
+    def balance(self, *, user: str | None = None, currency: str | None = None, at: Moment | None = None) -> Ask:
+        """Balances by currency, now or as they stood."""
+        return Ask(query=given(user=user, currency=currency, at=at))
 
 
 def _moved(amount: Amount, currency: str, method: str, description: str | None) -> dict[str, Any]:

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from millrace.client.endpoints import C, Resource, endpoint
+from millrace.client.endpoints import C, Resource, endpoint, listing
 from millrace.client.models.commerce import (
     BankTransfer,
     CheckoutState,
     ExternalBank,
-    ExternalBankList,
     OrderState,
     PayoutState,
 )
@@ -122,6 +121,7 @@ class Payouts(Resource[C]):
         currency: str,
         destination: str,
         *,
+        provider: str | None = None,
         description: str | None = None,
         idempotency_key: str | None = None,
         wait_s: int | None = None,
@@ -132,6 +132,7 @@ class Payouts(Resource[C]):
             amount=amount_text(amount),
             currency=currency,
             destination=destination,
+            provider=provider,
             description=description,
         )
         return Ask(body=body, key=idempotency_key, wait_s=wait_s)
@@ -160,10 +161,10 @@ class Banks(Resource[C]):
         body = given(bank_name=bank_name, api_url=api_url, auth_credentials=credentials)
         return Ask(body=body, key=idempotency_key)
 
-    @endpoint("GET /v1/external-banks", ExternalBankList)
-    def list(self) -> Ask:
-        """The banks."""
-        return Ask()
+    @listing("GET /v1/external-banks", ExternalBank)
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> Ask:
+        """The banks, in the order in which they were registered."""
+        return Ask(query=given(limit=limit, cursor=cursor))
 
     @endpoint("POST /v1/external-banks/{bank_id}/transfers", BankTransfer, keyed=True)
     def transfer(

@@ -2,7 +2,7 @@
 
 from millrace.client.endpoints import C, Resource, endpoint, listing
 from millrace.client.models.money import Dispute, Receivable
-from millrace.client.requests import Amount, Ask, amount_text, given
+from millrace.client.requests import Amount, Ask, Moment, amount_text, given
 
 
 class Disputes(Resource[C]):
@@ -36,11 +36,14 @@ class Disputes(Resource[C]):
         *,
         account: str | None = None,
         status: str | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Ask:
         """Disputes, the latest first."""
-        return Ask(query=given(account=account, status=status, limit=limit, cursor=cursor))
+        query = given(account=account, status=status, from_=since, to=until, limit=limit, cursor=cursor)
+        return Ask(query=query)
 
     @endpoint("GET /v1/disputes/{dispute_id}", Dispute)
     def get(self, dispute_id: str) -> Ask:
@@ -76,11 +79,14 @@ class Receivables(Resource[C]):
         *,
         account: str | None = None,
         status: str | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Ask:
         """Debts, the latest first."""
-        return Ask(query=given(account=account, status=status, limit=limit, cursor=cursor))
+        query = given(account=account, status=status, from_=since, to=until, limit=limit, cursor=cursor)
+        return Ask(query=query)
 
     @endpoint("GET /v1/receivables/{receivable_id}", Receivable)
     def get(self, receivable_id: str) -> Ask:

@@ -42,11 +42,14 @@ class Holds(Resource[C]):
         *,
         account: str | None = None,
         status: str | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Ask:
         """Holds, the latest first."""
-        return Ask(query=given(account=account, status=status, limit=limit, cursor=cursor))
+        query = given(account=account, status=status, from_=since, to=until, limit=limit, cursor=cursor)
+        return Ask(query=query)
 
     @endpoint("GET /v1/holds/{hold_id}", Hold)
     def get(self, hold_id: str) -> Ask:

@@ -51,9 +51,16 @@ class Reviews(Resource[C]):
     """`client.reviews`: payments that a rule holds until people have decided."""
 
     @listing("GET /v1/cases", ReviewCase)
-    def list(self, *, limit: int | None = None, cursor: str | None = None) -> Ask:
-        """Open cases, the oldest first."""
-        return Ask(query=given(limit=limit, cursor=cursor))
+    def list(
+        self,
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Ask:
+        """Open cases, the oldest first, by when they were opened."""
+        return Ask(query=given(from_=since, to=until, limit=limit, cursor=cursor))
 
     @endpoint("GET /v1/cases/{case_id}", ReviewCase)
     def get(self, case_id: str) -> Ask:

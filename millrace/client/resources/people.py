@@ -16,6 +16,7 @@ from millrace.client.models.people import (
     User,
 )
 from millrace.client.requests import Amount, Ask, Moment, amount_text, given
+from millrace.client.resources.accounts import only_if
 
 
 class Users(Resource[C]):
@@ -31,21 +32,37 @@ class Users(Resource[C]):
         phone: str | None = None,
         name: str | None = None,
         address: str | None = None,
+        debit_card_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Ask:
-        """A new user."""
-        body = given(username=username, password=password, email=email, phone=phone, name=name, address=address)
+        """A new user. `debit_card_id`: a provider's token of the card."""
+        body = given(
+            username=username,
+            password=password,
+            email=email,
+            phone=phone,
+            name=name,
+            address=address,
+            debitCardId=debit_card_id,
+        )
         return Ask(body=body, key=idempotency_key)
 
     @endpoint("GET /v1/user/{user_id}", User)
-    def get(self, user_id: str) -> Ask:
-        """By id, e-mail, phone or user name: with balance and bank accounts."""
-        return Ask((user_id,))
+    def get(self, user_id: str, *, since: Moment | None = None, until: Moment | None = None) -> Ask:
+        """By id, e-mail, phone or user name: with balance and the bank accounts that were linked between two times."""
+        return Ask((user_id,), given(from_=since, to=until))
 
     @endpoint("PUT /v1/user/{user_id}", User, keyed=True)
-    def change(self, user_id: str, fields: Mapping[str, Any], *, idempotency_key: str | None = None) -> Ask:
+    def change(
+        self,
+        user_id: str,
+        fields: Mapping[str, Any],
+        *,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Ask:
         """Change what is named; what is left out stays."""
-        return Ask((user_id,), body=dict(fields), key=idempotency_key)
+        return Ask((user_id,), body=dict(fields), key=idempotency_key, headers=only_if(if_match))
 
     @endpoint("POST /v1/user/{user_id}/accounts", BankAccount, keyed=True)
     def link_bank_account(self, user_id: str, fields: Mapping[str, Any], *, idempotency_key: str | None = None) -> Ask:
@@ -59,10 +76,11 @@ class Users(Resource[C]):
         bank_account_id: str,
         *,
         amounts: Sequence[str] | None = None,
+        code: str | None = None,
         idempotency_key: str | None = None,
     ) -> Ask:
-        """Ask for two small amounts, or tell them."""
-        return Ask((user_id, bank_account_id), body=given(amounts=amounts), key=idempotency_key)
+        """Ask for two small amounts, or tell them; or at once with the `code` that the bank gives its holder."""
+        return Ask((user_id, bank_account_id), body=given(amounts=amounts, code=code), key=idempotency_key)
 
     @endpoint("DELETE /v1/user/{user_id}/accounts/{bank_account_id}", BankAccount)
     def unlink_bank_account(self, user_id: str, bank_account_id: str) -> Ask:
@@ -82,10 +100,11 @@ class Users(Resource[C]):
         amount: Amount,
         *,
         currency: str | None = None,
+        date: Moment | None = None,
         idempotency_key: str | None = None,
     ) -> Ask:
         """Between users, accounts, aliases and linked bank accounts; what a rule refuses is `declined`."""
-        body = given(fromId=from_id, toId=to_id, amount=amount_text(amount), currency=currency)
+        body = given(fromId=from_id, toId=to_id, amount=amount_text(amount), currency=currency, transactionDate=date)
         return Ask(body=body, key=idempotency_key)
 
 

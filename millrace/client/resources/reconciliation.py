@@ -101,11 +101,25 @@ class Breaks(Resource[C]):
         status: str | None = None,
         owner: str | None = None,
         currency: str | None = None,
+        age: str | None = None,
+        after_sign_off: bool | None = None,
+        order: Literal["value", "age"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Ask:
-        """Breaks."""
-        query = given(rules=rules, type=type, status=status, owner=owner, currency=currency, limit=limit, cursor=cursor)
+        """Breaks, the greatest or the oldest first. `age` in business days, such as `3-7`."""
+        query = given(
+            rules=rules,
+            type=type,
+            status=status,
+            owner=owner,
+            currency=currency,
+            age=age,
+            after_sign_off=after_sign_off,
+            order=order,
+            limit=limit,
+            cursor=cursor,
+        )
         return Ask(query=query)
 
     @endpoint("GET /v1/reconciliation/breaks/{break_id}", Json)

@@ -6,7 +6,8 @@ from typing import Literal
 from millrace.client.endpoints import C, Page, Resource, endpoint, listing, steps
 from millrace.client.exchange import Flow
 from millrace.client.models.told import Delivery, Device, DeviceList, Endpoint, EndpointList, Event, Notice, Preferences
-from millrace.client.requests import Ask, given
+from millrace.client.requests import Ask, Moment, given
+from millrace.client.resources.accounts import only_if
 
 
 class Events(Resource[C]):
@@ -20,13 +21,25 @@ class Events(Resource[C]):
         object: str | None = None,
         account: str | None = None,
         order: Literal["oldest", "newest"] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Ask:
         """Events of the last 30 days in the order in which they were stored. `.following()` goes on with what comes;
         keep `.cursor` to go on after a restart: events of the page that was being read come again, with the same ids.
         """
-        return Ask(query=given(type=type, object=object, account=account, order=order, limit=limit, cursor=cursor))
+        query = given(
+            type=type,
+            object=object,
+            account=account,
+            order=order,
+            from_=since,
+            to=until,
+            limit=limit,
+            cursor=cursor,
+        )
+        return Ask(query=query)
 
     @steps
     def cursor_before_latest(
@@ -73,15 +86,16 @@ class WebhookEndpoints(Resource[C]):
         event_types: Sequence[str] | None = None,
         description: str | None = None,
         status: str | None = None,
+        if_match: str | None = None,
     ) -> Ask:
         """What is left out stays. `status`: `enabled`, `disabled`."""
         body = given(url=url, event_types=event_types, description=description, status=status)
-        return Ask((endpoint_id,), body=body)
+        return Ask((endpoint_id,), body=body, headers=only_if(if_match))
 
     @endpoint("DELETE /v1/webhook-endpoints/{endpoint_id}", Endpoint)
-    def delete(self, endpoint_id: str) -> Ask:
+    def delete(self, endpoint_id: str, *, if_match: str | None = None) -> Ask:
         """What waits is not sent."""
-        return Ask((endpoint_id,))
+        return Ask((endpoint_id,), headers=only_if(if_match))
 
     @endpoint("POST /v1/webhook-endpoints/{endpoint_id}/rotate-secret", Endpoint)
     def rotate_secret(self, endpoint_id: str) -> Ask:
@@ -128,10 +142,11 @@ class Notifications(Resource[C]):
         zone: str | None = None,
         quiet_hours: Mapping[str, str] | None = None,
         summary_at: str | None = None,
+        if_match: str | None = None,
     ) -> Ask:
         """All at once; what is left out is as at first. `quiet_hours`: `{"from": "22:00", "until": "07:00"}`."""
         body = given(language=language, zone=zone, quiet_hours=quiet_hours, summary_at=summary_at, notices=notices)
-        return Ask(body=body)
+        return Ask(body=body, headers=only_if(if_match))
 
     @endpoint("GET /v1/notification-devices", DeviceList)
     def devices(self) -> Ask:

@@ -87,13 +87,16 @@ class Transfers(Resource[C]):
         status: str | None = None,
         since: Moment | None = None,
         until: Moment | None = None,
+        date: str | None = None,
         currency: str | None = None,
         min_amount: Amount | None = None,
         max_amount: Amount | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Ask:
-        """Payments of an account or a user, of every kind, newest first. Amounts are in `currency`."""
+        """Payments of an account or a user, of every kind, newest first. `date`: of one day (UTC).
+        Amounts are in `currency`.
+        """
         query = given(
             account=account,
             user=user,
@@ -101,6 +104,7 @@ class Transfers(Resource[C]):
             status=status,
             from_=since,
             to=until,
+            date=date,
             currency=currency,
             min_amount=min_amount,
             max_amount=max_amount,
@@ -132,10 +136,17 @@ class Transfers(Resource[C]):
         amount: Amount,
         currency: str,
         *,
+        description: str | None = None,
         risk: Mapping[str, str] | None = None,
         wait_s: int | None = None,
     ) -> Ask:
         """What limits and rules would say of a transfer. Nothing moves."""
-        amount = amount_text(amount)
-        body = given(from_account=from_account, to_account=to_account, amount=amount, currency=currency, risk=risk)
+        body = given(
+            from_account=from_account,
+            to_account=to_account,
+            amount=amount_text(amount),
+            currency=currency,
+            description=description,
+            risk=risk,
+        )
         return Ask(body=body, wait_s=wait_s)
