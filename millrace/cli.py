@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from millrace.archive.app import app as archive
+from millrace.audit.app import ReadArchive
+from millrace.audit.app import app as audit
 from millrace.identity.app import clients, keys, users
 from millrace.personal_data.app import app as personal_data
 from millrace.quarantine.app import app as quarantine
@@ -103,48 +105,6 @@ def demo(
     from millrace.demo.run import run
 
     run(stay=not leave, crash=crash, json_file=json_file)
-
-
-audit = typer.Typer(no_args_is_help=True, help="Prove the books.")
-app.add_typer(audit, name="audit")
-
-
-ReadArchive = Annotated[
-    Path | None,
-    typer.Option(
-        "--archive",
-        exists=True,
-        file_okay=False,
-        help="Read what the brokers deleted from this folder; default MILLRACE_ARCHIVE_DIR.",
-    ),
-]
-
-
-@audit.command()
-def verify(folder: ReadArchive = None, as_json: AsJson = False) -> None:
-    """Recompute every decision, balance and hash from the log and compare with Postgres. Exits 1 on a difference."""
-    from millrace.audit.command import run
-
-    run(archive=folder, as_json=as_json)
-
-
-@audit.command("log")
-def audit_log(
-    verified: Annotated[bool, typer.Option("--verify", help="Compute every hash; exits 1 on a difference.")] = False,
-    head: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="With --verify: a head that was kept elsewhere must be in it."),
-    ] = None,
-    limit: Annotated[int, typer.Option("-n", "--lines", min=1, max=1_000, help="How many of the latest.")] = 50,
-    as_json: AsJson = False,
-) -> None:
-    """Show who did what, or prove that nobody has changed the record of it."""
-    from millrace.audit.log import run_log, run_verify
-
-    if verified:
-        run_verify(head=head, as_json=as_json)
-    else:
-        run_log(limit=limit, as_json=as_json)
 
 
 @app.command()
@@ -329,6 +289,7 @@ def hanging(
 for name, commands in {
     "accounts": remote.accounts,
     "archive": archive,
+    "audit": audit,
     "clients": clients,
     "keys": keys,
     "payments": remote.payments,

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
+from millrace.remote.options import AsJson, FarProfile, FarUrl, Where
+
 app = typer.Typer(no_args_is_help=True, help="What could not be decided: look at it, redrive it, discard it.")
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OfReason = Annotated[str | None, typer.Option(help="Only cases set aside for this reason.")]
-Actor = Annotated[str, typer.Option("--as", help="Who is doing this; your account's name by default.")]
+Actor = Annotated[str, typer.Option("--as", help="Who is doing this; your account's name by default. Not with --url.")]
 
 
 @app.command(name="list")
@@ -15,20 +16,27 @@ def list_cases(
     status: Annotated[str, typer.Option(help="open, redriving, redriven, discarded or all.")] = "open",
     reason: OfReason = None,
     limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    url: FarUrl = None,
+    profile: FarProfile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the cases, newest first."""
     from millrace.quarantine.command import run_list
 
-    run_list(status=status, reason=reason, limit=limit, as_json=as_json)
+    run_list(Where(url, profile), status=status, reason=reason, limit=limit, as_json=as_json)
 
 
 @app.command()
-def inspect(case: Annotated[str, typer.Argument(help="As the list names it.")], as_json: AsJson = False) -> None:
+def inspect(
+    case: Annotated[str, typer.Argument(help="As the list names it.")],
+    url: FarUrl = None,
+    profile: FarProfile = None,
+    as_json: AsJson = False,
+) -> None:
     """Show one case: its bytes, what is wrong with them, and what to do about it."""
     from millrace.quarantine.command import run_inspect
 
-    run_inspect(case, as_json=as_json)
+    run_inspect(Where(url, profile), case, as_json=as_json)
 
 
 @app.command()
@@ -38,6 +46,8 @@ def redrive(
     everything: Annotated[bool, typer.Option("--all", help="Every case that is not resolved.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also what can't be decided as it is.")] = False,
     who: Actor = "",
+    url: FarUrl = None,
+    profile: FarProfile = None,
     as_json: AsJson = False,
 ) -> None:
     """Send cases again, once, with the idempotency key that they have. Exits 1 when one is refused."""
@@ -45,7 +55,7 @@ def redrive(
 
     if sum((bool(cases), reason is not None, everything)) != 1:
         raise typer.BadParameter("name cases, or give --reason, or --all")
-    run_redrive(cases or [], reason=reason, force=force, who=who, as_json=as_json)
+    run_redrive(Where(url, profile), cases or [], reason=reason, force=force, who=who, as_json=as_json)
 
 
 @app.command()
@@ -53,6 +63,8 @@ def discard(
     cases: Annotated[list[str], typer.Argument(help="As the list names them.")],
     because: Annotated[str, typer.Option(help="Why; it is kept.")],
     who: Actor = "",
+    url: FarUrl = None,
+    profile: FarProfile = None,
     as_json: AsJson = False,
 ) -> None:
     """Give cases up. Nothing is deleted. Exits 1 when one is refused."""
@@ -60,4 +72,4 @@ def discard(
 
     if not because.strip():
         raise typer.BadParameter("may not be blank", param_hint="--because")
-    run_discard(cases, because=because, who=who, as_json=as_json)
+    run_discard(Where(url, profile), cases, because=because, who=who, as_json=as_json)

@@ -1,52 +1,51 @@
 """`millrace quarantine list|inspect|redrive|discard`: what could not be decided, for people and for machines."""
 
+import base64
 import getpass
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import msgspec
-import psycopg
 import typer
-from psycopg import Connection
 from rich.table import Table
 from rich.text import Text
 
-from ingest_api.http.resources import Position
-from ingest_api.quarantine import cases, redrive, shown
-from ingest_api.quarantine.cases import STATUSES, UNRESOLVED, Case
-from ingest_api.quarantine.redrive import Outcome, Redriver
-from ingest_api.quarantine.shown import QuarantineCaseDetail
+from ingest_api.quarantine.cases import STATUSES
 from millrace.cli import EXIT_FAILED
+from millrace.client.models.operations import QuarantineCaseDetail
 from millrace.commands.output import faults_shown, print_json, screen
-from millrace.environment import EnvironmentFault, connected
-from payments.errors import Unavailable
-from runtime.settings import Settings
-from schemas.origin import Origin
-from schemas.topics import COMMANDS
+from millrace.quarantine.desk import Desk, Line
+from millrace.quarantine.local import local_desk
+from millrace.quarantine.remote import RemoteDesk
+from millrace.remote.options import Where
+from millrace.remote.session import session
+from millrace.remote.shown import told
 
 HEX_LINES_MAX = 64
 """1 kB of a record: a command is shorter; --json has all of it."""
 
 
-class Line(msgspec.Struct, omit_defaults=True):
-    """What became of one case."""
+@contextmanager
+def _desk(where: Where, who: str = "", *, as_json: bool) -> Iterator[Desk]:
+    """Far where an API is named, else here; what fails ends the process with a sentence."""
+    if where.is_remote:
+        if who:
+            raise typer.BadParameter("an API knows who calls", param_hint="--as")
+        with session(*where, as_json=as_json) as client:
+            yield RemoteDesk(client)
+        return
+    with faults_shown(as_json=as_json), local_desk(who or getpass.getuser()) as desk:
+        yield desk
 
-    id: str
-    done: bool
-    redriven_to: Position | None = None
-    code: str | None = None
-    detail: str | None = None
 
-
-def run_list(*, status: str, reason: str | None, limit: int, as_json: bool) -> None:
+def run_list(where: Where, *, status: str, reason: str | None, limit: int, as_json: bool) -> None:
     """Cases in a table, or a page of the API's."""
     if status not in {*STATUSES, "all"}:
         raise typer.BadParameter(f"one of {', '.join(STATUSES)}, all", param_hint="--status")
-    statuses = [one for one in STATUSES if one == status]
-    with faults_shown(as_json=as_json), _desk(connected(Settings())) as connection:
-        page = shown.shown_page(cases.list_cases(connection, statuses, reason, None, limit + 1), limit)
+    with _desk(where, as_json=as_json) as desk:
+        page = desk.page(None if status == "all" else status, reason, limit)
     if as_json:
-        print_json(page)
+        print_json(told(page))
         return
     table = Table("case", "status", "reason", "received", "bytes", "by", box=None)
     for one in page.items:
@@ -57,30 +56,26 @@ def run_list(*, status: str, reason: str | None, limit: int, as_json: bool) -> N
         screen.print("There are more: --limit, or --json with the API's cursor.")
 
 
-def run_inspect(case_id: str, *, as_json: bool) -> None:
+def run_inspect(where: Where, case_id: str, *, as_json: bool) -> None:
     """One case in full."""
-    settings = connected(Settings())
-    with faults_shown(as_json=as_json), _desk(settings) as connection:
-        case = cases.find_case(connection, _origin(case_id))
-        if case is None:
-            raise EnvironmentFault(f"{case_id}: {redrive.UNKNOWN}")
-        detail = shown.shown_in_full(case, settings.shards)
+    with _desk(where, as_json=as_json) as desk:
+        detail = desk.case(case_id)
     if as_json:
-        print_json(detail)
+        print_json(told(detail))
     else:
-        _print_case(case, detail)
+        _print_case(detail)
 
 
-def _print_case(case: Case, detail: QuarantineCaseDetail) -> None:
+def _print_case(detail: QuarantineCaseDetail) -> None:
     table = Table(box=None, show_header=False)
     for name in ("id", "status", "reason", "detail", "received_at", "wrong", "advice", "resolved_by", "because"):
         if value := getattr(detail, name):
             table.add_row(name.replace("_", " "), _plain(value))
-    for command in detail.commands:
+    for command in detail.commands or []:
         for name, value in msgspec.structs.asdict(command).items():
             table.add_row(f"  {name.replace('_', ' ')}", _plain("" if value is None else value))
     screen.print(table)
-    screen.print("\n".join(hex_lines(case.value)), markup=False, highlight=False)
+    screen.print("\n".join(hex_lines(base64.b64decode(detail.value_base64))), markup=False, highlight=False)
 
 
 def _plain(value: object) -> Text:
@@ -98,40 +93,25 @@ def hex_lines(value: bytes) -> Iterator[str]:
         yield f"… {len(value) - HEX_LINES_MAX * 16} more bytes"
 
 
-def run_redrive(case_ids: Sequence[str], *, reason: str | None, force: bool, who: str, as_json: bool) -> None:
+def run_redrive(
+    where: Where, case_ids: Sequence[str], *, reason: str | None, force: bool, who: str, as_json: bool
+) -> None:
     """The named cases, or without names every unresolved one (of a reason)."""
-    settings, actor = connected(Settings()), who or getpass.getuser()
-    with faults_shown(as_json=as_json), _desk(settings) as connection:
-        origins: Iterable[Origin] = [_origin(text) for text in case_ids]
-        redriver = Redriver.ready(settings, connection)
-        _each(
-            origins if case_ids else _unresolved(connection, reason),
-            lambda origin: redriver.redrive(origin, actor, force=force),
-            as_json=as_json,
-        )
+    with _desk(where, who, as_json=as_json) as desk:
+        _each(case_ids or desk.unresolved(reason), lambda id_: desk.redrive(id_, force=force), as_json=as_json)
 
 
-def run_discard(case_ids: Sequence[str], *, because: str, who: str, as_json: bool) -> None:
+def run_discard(where: Where, case_ids: Sequence[str], *, because: str, who: str, as_json: bool) -> None:
     """The named cases."""
-    actor = who or getpass.getuser()
-    with faults_shown(as_json=as_json), _desk(connected(Settings())) as connection:
-        origins = [_origin(text) for text in case_ids]
-        _each(origins, lambda origin: redrive.discard(connection, origin, actor, because), as_json=as_json)
+    with _desk(where, who, as_json=as_json) as desk:
+        _each(case_ids, lambda id_: desk.discard(id_, because), as_json=as_json)
 
 
-def _unresolved(connection: Connection, reason: str | None) -> Iterator[Origin]:
-    """Page by page, so that a million cases take no more memory than a page of them."""
-    after: Origin | None = None
-    while page := cases.list_cases(connection, UNRESOLVED, reason, after):
-        yield from (case.origin for case in page)
-        after = page[-1].origin
-
-
-def _each(origins: Iterable[Origin], resolve: Callable[[Origin], Outcome], *, as_json: bool) -> None:
+def _each(case_ids: Iterable[str], resolve: Callable[[str], Line], *, as_json: bool) -> None:
     """One after the other; a refusal does not stop the others. Exits 1 where there was one."""
     lines = []
-    for origin in origins:
-        line = _line(resolve(origin))
+    for case_id in case_ids:
+        line = resolve(case_id)
         lines.append(line)
         if not as_json:
             screen.print(_said(line), markup=False)
@@ -150,27 +130,3 @@ def _said(line: Line) -> str:
         return f"{line.id}: discarded"
     topic, partition, offset = msgspec.structs.astuple(line.redriven_to)
     return f"{line.id}: redriven to {topic}[{partition}] offset {offset}"
-
-
-def _line(outcome: Outcome) -> Line:
-    position = Position(COMMANDS.name, *outcome.position) if outcome.position is not None else None
-    return Line(str(outcome.origin), outcome.refusal is None, position, outcome.refusal, outcome.detail or None)
-
-
-def _origin(text: str) -> Origin:
-    origin = Origin.parse(text)
-    if origin is None:
-        raise EnvironmentFault(f"{text}: {redrive.UNKNOWN}")
-    return origin
-
-
-@contextmanager
-def _desk(settings: Settings) -> Iterator[Connection]:
-    """A connection; what fails outside is said in one line."""
-    try:
-        with closing(cases.open_desk(settings)) as connection:
-            yield connection
-    except psycopg.errors.UndefinedTable as error:
-        raise EnvironmentFault("the tables are not there yet: the sinks make them when they start") from error
-    except (Unavailable, psycopg.OperationalError) as error:
-        raise EnvironmentFault(" ".join(str(error).split())) from error

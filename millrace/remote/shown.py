@@ -16,7 +16,7 @@ from millrace.commands.output import print_json, screen
 
 def show(model: Model, *, as_json: bool) -> None:
     """One resource, without what it leaves open."""
-    fields = {name: value for name, value in msgspec.to_builtins(model).items() if value is not None}
+    fields = told(model)
     if as_json:
         print_json(fields)
         return
@@ -24,6 +24,14 @@ def show(model: Model, *, as_json: bool) -> None:
     for name, value in fields.items():
         table.add_row(name, Text(_text(value)))
     screen.print(table)
+
+
+def told(value: Any) -> Any:
+    """A resource as JSON, without the fields that it leaves open."""
+    if isinstance(value, msgspec.Struct):
+        fields = {field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
+        return {name: told(part) for name, part in fields.items() if part is not None}
+    return [told(part) for part in value] if isinstance(value, list) else value
 
 
 def show_list(models: Iterable[Model], columns: Sequence[str], limit: int, *, as_json: bool) -> None:

@@ -1,0 +1,106 @@
+"""Goal: what is done at the desk of this installation is done at one elsewhere by the same command, told the same.
+
+Method: commands as they are run with --url, against an API of the test.
+"""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from ingest_api.problems import Fault
+from millrace.cli import EXIT_FAILED, EXIT_NOT_RUNNING, EXIT_USAGE
+from tests.client.world import problem
+from tests.remote.conftest import Run, Server
+
+FAR = ("--url", "http://far", "--profile", "default")
+CASE: dict[str, Any] = {
+    "id": "payments.commands-1-7-0",
+    "status": "open",
+    "reason": "malformed",
+    "detail": "ends inside",
+    "topic": "payments.commands",
+    "partition": 1,
+    "offset": 7,
+    "item": 0,
+    "received_at": "2026-11-22T10:00:00Z",
+    "value_bytes": 3,
+}
+IN_FULL = CASE | {"redrivable": True, "wrong": "[b]cut", "advice": "Look.", "value_base64": "YWJj", "commands": []}
+REDRIVEN = CASE | {"redriven_to": {"topic": "payments.commands", "partition": 2, "offset": 9}}
+
+
+def page(*items: Any) -> httpx.Response:
+    return httpx.Response(200, json={"items": items, "has_more": False, "next_cursor": None})
+
+
+def quarantine(asked: list[str]) -> Server:
+    """An API with one open case."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.host == "far"
+        asked.append(f"{request.method} {request.url.path} {request.url.query.decode()} {request.content.decode()}")
+        if request.method == "GET":
+            listed = page(CASE) if request.url.params.get("status") == "open" else page()
+            return listed if request.url.path.endswith("/quarantine") else httpx.Response(200, json=IN_FULL)
+        if "resolved" in request.url.path:
+            return httpx.Response(409, content=problem(Fault.CASE_RESOLVED).content)
+        return httpx.Response(200, json=REDRIVEN if request.url.path.endswith("redrive") else CASE)
+
+    return answer
+
+
+def test_cases_are_listed_and_looked_into(run: Run) -> None:
+    asked: list[str] = []
+    assert CASE["id"] in run(quarantine(asked), "quarantine", "list", *FAR).output
+    listed = json.loads(run(quarantine(asked), "quarantine", "list", "--json", *FAR).output)
+    assert listed == {"items": [CASE], "has_more": False}
+    assert asked[0] == "GET /v1/quarantine status=open&limit=50 "
+    shown = run(quarantine(asked), "quarantine", "inspect", CASE["id"], *FAR).output
+    assert "[b]cut" in shown
+    assert "61 62 63" in shown
+
+
+def test_cases_are_redriven_and_discarded_one_by_one(run: Run) -> None:
+    asked: list[str] = []
+    done = run(quarantine(asked), "quarantine", "redrive", "--all", "--force", *FAR)
+    assert (done.exit_code, "offset 9" in done.output) == (0, True), done.output
+    assert asked[1].endswith('/redrive  {"force":true}')
+    part = run(quarantine(asked), "quarantine", "discard", "resolved-1-1-0", "t-1-2-0", "--because", "old", *FAR)
+    assert part.exit_code == EXIT_FAILED
+    assert "quarantine_case_resolved" in part.output
+    assert "t-1-2-0: discarded" in part.output
+
+
+def test_who_acts_elsewhere_is_told_by_the_token(run: Run) -> None:
+    wrong = run(quarantine([]), "quarantine", "discard", "t-1-2-0", "--because", "old", "--as", "otto", *FAR)
+    assert (wrong.exit_code, "--as" in wrong.stderr) == (EXIT_USAGE, True)
+
+
+def test_without_an_api_it_is_the_installation_here(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("MILLRACE_HOME", str(tmp_path / "empty"))
+    asked: list[str] = []
+    assert run(quarantine(asked), "quarantine", "list").exit_code in {EXIT_FAILED, EXIT_NOT_RUNNING}
+    assert asked == []
+    monkeypatch.setenv("MILLRACE_URL", "http://far")
+    monkeypatch.setenv("MILLRACE_PROFILE", "default")
+    assert run(quarantine(asked), "quarantine", "list").exit_code == 0
+    assert len(asked) == 1
+
+
+def test_the_audit_log_is_shown_and_verified_to_its_end(run: Run) -> None:
+    entry = {"id": "aud_1", "at": "2026-11-22T10:00:00Z", "action": "login", "request_id": "r", "after": {"a": None}}
+    stretches = {None: (20_000, 20_000), "20000": (5, None)}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/audit"):
+            return page(entry)
+        verified, next_after = stretches[request.url.params.get("after")]
+        result = {"ok": True, "verified": verified, "head_position": 20_005, "head_hash": "ab", "unsealed": 0}
+        found = {"result": result | {"differences": [], "differences_found": 0}, "has_more": next_after is not None}
+        return httpx.Response(200, json=found | {"head": "signed", "next_after": next_after})
+
+    assert json.loads(run(answer, "audit", "log", "--json", *FAR).output) == [entry]
+    assert "login" in run(answer, "audit", "log", *FAR).output
+    assert json.loads(run(answer, "audit", "log", "--verify", "--json", *FAR).output)["verified"] == 20_005
