@@ -32,6 +32,7 @@ _FILL: Final = (
         NULL, '2026-11-20', '2026-11-20', now(), 0, 0, 0, 0, '{}', '[]', '[]', sha256(''), 'scheduler',
         now() - n * interval '1 day'
     FROM generate_series(1, 10) AS n""",
+    """INSERT INTO recon_rule_sets SELECT DISTINCT rule_set, 1, zone, calendar FROM recon_runs""",
     """INSERT INTO recon_breaks (break_id, rule_set, type, status, is_live, reason, keys, difference_minor, currency,
         day, due_on, internal, external, owner, opened_run, seen_run, opened_at)
     SELECT gen_random_uuid(), run.rule_set,

@@ -1,10 +1,11 @@
-"""What a run means for the breaks that live on: new ones open, known ones change or come back, what is found no more
-closes. Writes recon_breaks and recon_break_events.
+"""What a run, or the stream, means for the breaks that live on: new ones open, known ones change or come back, what is
+found no more closes. Writes recon_rule_sets, recon_breaks and recon_break_events.
 
-Guarantees: a run whose cut-off lies before that of another one changes nothing here: it looks back.
+Guarantees: a run whose cut-off lies before that of another one changes nothing here: it looks back. What is said a
+second time changes nothing and leaves no line in a trail.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -21,6 +22,11 @@ _NEWER: Final = "SELECT FROM recon_runs WHERE rule_set = %s AND cut_off > %s AND
 _KNOWN: Final = """
 SELECT break_id, status, owner, type, difference_minor, currency, internal, external, day FROM recon_breaks
 WHERE rule_set = %s AND (is_live OR break_id = ANY(%s)) FOR UPDATE"""
+_KNOWN_AMONG: Final = _KNOWN.replace("(is_live OR break_id = ANY(%s))", "break_id = ANY(%s)")
+_USED: Final = """
+INSERT INTO recon_rule_sets (rule_set, revision, zone, calendar) VALUES (%s, %s, %s, %s)
+ON CONFLICT (rule_set) DO UPDATE SET revision = excluded.revision, zone = excluded.zone, calendar = excluded.calendar,
+    used_at = now()"""
 _PERIODS: Final = "SELECT first_day, last_day FROM recon_sign_offs WHERE rule_set = %s AND reopened_at IS NULL"
 _OPEN: Final = """
 INSERT INTO recon_breaks (break_id, rule_set, type, status, is_live, reason, keys, difference_minor, currency, day,
@@ -28,7 +34,8 @@ INSERT INTO recon_breaks (break_id, rule_set, type, status, is_live, reason, key
 VALUES (%s, %s, %s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 _SEEN: Final = """
 UPDATE recon_breaks SET type = %s, status = %s, is_live = %s, reason = %s, keys = %s, difference_minor = %s,
-    currency = %s, day = %s, internal = %s, external = %s, after_sign_off = after_sign_off OR %s, seen_run = %s,
+    currency = %s, day = %s, internal = %s, external = %s, after_sign_off = after_sign_off OR %s,
+    seen_run = coalesce(%s, seen_run),
     changed_at = CASE WHEN %s THEN now() ELSE changed_at END
 WHERE break_id = %s"""
 _CLOSE: Final = "UPDATE recon_breaks SET status = %s, is_live = false, changed_at = now() WHERE break_id = %s"
@@ -81,23 +88,47 @@ class _Writes:
         self.events.append((id_, by, action, before, now, because, json_text(told or {})))
 
 
+class Said(NamedTuple):
+    """What somebody says of the breaks of some days. The stream has no run."""
+
+    by: str
+    run_id: UUID | None
+    as_of: date
+    first: date
+    last: date
+    breaks: Iterable[Found]
+
+
 def apply(connection: Connection, rules: RunRules, result: Result) -> Changes:
     """Within the transaction of the run. Raises psycopg.Error."""
-    if connection.execute(_NEWER, (rules.name, result.asked.cut_off, result.run_id)).fetchone() is not None:
+    asked = result.asked
+    if connection.execute(_NEWER, (rules.name, asked.cut_off, result.run_id)).fetchone() is not None:
         return Changes()
-    found = {one.break_id: one for one in result.breaks}
-    rows = connection.execute(_KNOWN, (rules.name, list(found)))
-    known = {one.break_id: one for one in map(_Known._make, rows)}
+    first = asked.first or date.min
+    return take_over(
+        connection, rules, Said(asked.by, result.run_id, result.as_of, first, result.span.last, result.breaks)
+    )
+
+
+def take_over(connection: Connection, rules: RunRules, said: Said, among: Collection[UUID] | None = None) -> Changes:
+    """`among`: nothing is said of any other break; without it, those that are not said are gone. Within a transaction
+    that holds the lock of the rule set. Raises psycopg.Error.
+    """
+    if among is None:
+        connection.execute(_USED, (rules.name, rules.revision, rules.zone, rules.calendar.value))
+    found = {one.break_id: one for one in said.breaks}
+    query, ids = (_KNOWN, list(found)) if among is None else (_KNOWN_AMONG, [*{*found, *among}])
+    known = {one.break_id: one for one in map(_Known._make, connection.execute(query, (rules.name, ids)))}
     periods = connection.execute(_PERIODS, (rules.name,)).fetchall()
     writes, counts = _Writes(), dict.fromkeys(Changes._fields, 0)
     for id_, one in found.items():
-        counted = _found(writes, rules, result, one, known.get(id_), is_signed(one.day, periods))
+        counted = _found(writes, rules, said, one, known.get(id_), is_signed(one.day, periods))
         if counted:
             counts[counted] += 1
     for gone in known.values():
-        if gone.break_id not in found and _is_in_scope(gone.day, result):
-            counts["closed"] += _gone(writes, gone, result)
-    _write(connection, writes, result.asked.by)
+        if gone.break_id not in found and said.first <= gone.day <= said.last:
+            counts["closed"] += _gone(writes, gone, said)
+    _write(connection, writes, said.by)
     return Changes(**counts)
 
 
@@ -106,23 +137,23 @@ def is_signed(day: date, periods: Iterable[Sequence[Any]]) -> bool:
     return any((first or date.min) <= day <= last for first, last in periods)
 
 
-def _found(writes: _Writes, rules: RunRules, result: Result, one: Found, known: _Known | None, signed: bool) -> str:
+def _found(writes: _Writes, rules: RunRules, said: Said, one: Found, known: _Known | None, signed: bool) -> str:
     """Which of the counts it is; none where nothing has changed."""
-    broken, run = one.broken, result.run_id
+    broken, run = one.broken, said.run_id
     about = (broken.reason, json_text(broken.keys), int(broken.difference), broken.currency, one.day)
     if known is None:
-        due = due_on(result.as_of, broken.type, rules.breaks, rules.calendar)
+        due = due_on(said.as_of, broken.type, rules.breaks, rules.calendar)
         head = (one.break_id, rules.name, broken.type.value, Status.OPEN.value)
         writes.opened.append((*head, *about, due, one.internal, one.external, signed, run, run))
-        writes.event(one.break_id, result.asked.by, "open", "", Status.OPEN, broken.reason, {"type": broken.type})
+        writes.event(one.break_id, said.by, "open", "", Status.OPEN, broken.reason, {"type": broken.type})
         return "opened"
     standing = Standing(Status(known.status), known.owner)
     action = found_again(standing, differs=known.differs(one))
     status = standing.status
     if action is not None:
-        status = _must(after(standing, action, result.asked.by))
+        status = _must(after(standing, action, said.by))
         told = {"type": [known.type, broken.type], "difference_minor": [known.difference_minor, int(broken.difference)]}
-        writes.event(one.break_id, result.asked.by, action, standing.status, status, broken.reason, told)
+        writes.event(one.break_id, said.by, action, standing.status, status, broken.reason, told)
         if standing.status is Status.PROPOSED:
             writes.void.append(one.break_id)
     changed, lines = action is not None, (one.internal, one.external)
@@ -131,20 +162,16 @@ def _found(writes: _Writes, rules: RunRules, result: Result, one: Found, known: 
     return {Action.CHANGE: "changed", Action.REOPEN: "reopened"}.get(action, "") if action else ""
 
 
-def _gone(writes: _Writes, known: _Known, result: Result) -> bool:
+def _gone(writes: _Writes, known: _Known, said: Said) -> bool:
     standing = Standing(Status(known.status), known.owner)
-    status = after(standing, Action.CLOSE, result.asked.by)
+    status = after(standing, Action.CLOSE, said.by)
     if not isinstance(status, Status):
         return False
     writes.closed.append((status.value, known.break_id))
-    writes.event(known.break_id, result.asked.by, Action.CLOSE, standing.status, status, "it is found no more")
+    writes.event(known.break_id, said.by, Action.CLOSE, standing.status, status, "it is found no more")
     if standing.status is Status.PROPOSED:
         writes.void.append(known.break_id)
     return True
-
-
-def _is_in_scope(day: date, result: Result) -> bool:
-    return (result.asked.first or date.min) <= day <= result.span.last
 
 
 def _must(status: object) -> Status:

@@ -15,7 +15,7 @@ LIST_MAX: Final = 10_000
 """Breaks of one page: as many as a console shows at once."""
 
 _COLUMNS: Final = """break_id, rule_set, type, status, reason, keys, difference_minor, currency, day, due_on, internal,
-    external, owner, after_sign_off, seen_run::text, opened_at, changed_at"""
+    external, owner, after_sign_off, opened_at, changed_at"""
 _EVENTS: Final = """
 SELECT at, by, action, before, after, because, told FROM recon_break_events WHERE break_id = %s ORDER BY event"""
 _PROPOSALS: Final = """
@@ -53,7 +53,6 @@ class Break(NamedTuple):
     external: list[int]
     owner: str
     after_sign_off: bool
-    seen_run: str
     opened_at: datetime
     changed_at: datetime
 

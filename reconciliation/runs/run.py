@@ -8,7 +8,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -24,7 +24,7 @@ from reconciliation.matching.cascade import match
 from reconciliation.matching.lines import Line
 from reconciliation.matching.results import Break, Match, Outcome
 from reconciliation.runs.rules import ReadRules, RunRules
-from reconciliation.runs.sides import Sides, Span, read_sides
+from reconciliation.runs.sides import Known, Sides, Span, read_sides
 from reconciliation.runs.tie_out import (
     Tie,
     Total,
@@ -96,7 +96,7 @@ def compute(connection: Connection, read: ReadRules, asked: Asked, tell: Tell = 
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.execute("SET LOCAL statement_timeout = 0")
-        wide = _wide(span, rules)
+        wide = widened(span, rules)
         sides = read_sides(connection, rules, wide, lambda count: tell("lines read", count))
         statements = read_statements(connection, rules, span)
         ties = ties_of(connection, rules, span, sides, statements)
@@ -106,10 +106,10 @@ def compute(connection: Connection, read: ReadRules, asked: Asked, tell: Tell = 
     controls = controls_of(statements, rules)
     whole = match(sides.internal, sides.external, rules, as_of=as_of, controls=controls)
     whole = msgspec.structs.replace(whole, breaks=[*whole.breaks, *unproven_statements(statements, rules)])
-    outcome = _within(whole, span) if asked.first else whole
+    outcome = _within(whole, span.first) if asked.first else whole
     tell("lines matched", lines)
     days = {control.file: control.day for control in controls}
-    breaks = [_found(one, sides, rules.name, days) for one in outcome.breaks]
+    breaks = [found_break(one, sides.known, rules.name, days) for one in outcome.breaks]
     totals = totals_of(outcome)
     digest = _digest(read, span, asked, [sha256 for _, sha256, _ in files], outcome, sides, (ties, totals))
     id_ = UUID(bytes=uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10)))
@@ -130,37 +130,37 @@ def cut_off_of(text: str, rules: RunRules, now: datetime) -> datetime:
     return min(at if at.tzinfo is not None else at.replace(tzinfo=zone), now)
 
 
-def _wide(span: Span, rules: RunRules) -> Span:
+def widened(span: Span, rules: RunRules) -> Span:
     """With the days before the first that a line of it may belong to."""
     if span.first == date.min:
         return span
     return span._replace(first=shifted(span.first, -rules.reach(), rules.calendar))
 
 
-def _within(outcome: Outcome[Line], span: Span) -> Outcome[Line]:
-    """What is about at least one line of the days asked for, or about none at all."""
+def is_told(one: Match[Line] | Break[Line], first: date) -> bool:
+    """Whether it is about at least one line of the days asked for, or about none at all."""
+    lines = one.internal + one.external
+    return not lines or any(line.date >= first for line in lines)
 
-    def kept(one: Match[Line] | Break[Line]) -> bool:
-        lines = one.internal + one.external
-        return not lines or any(line.date >= span.first for line in lines)
 
+def _within(outcome: Outcome[Line], first: date) -> Outcome[Line]:
     return Outcome(
-        [one for one in outcome.matches if kept(one)],
-        [one for one in outcome.breaks if kept(one)],
-        [one for one in outcome.suggestions if kept(one)],
+        [one for one in outcome.matches if is_told(one, first)],
+        [one for one in outcome.breaks if is_told(one, first)],
+        [one for one in outcome.suggestions if is_told(one, first)],
     )
 
 
-def _found(one: Break[Line], sides: Sides, rule_set: str, days: dict[str, date]) -> Found:
+def found_break(one: Break[Line], known: Mapping[int, Known], rule_set: str, days: Mapping[str, date]) -> Found:
     """`days`: of files that are cut, which no line tells."""
-    ours, theirs = ([sides.known[id(line)] for line in lines] for lines in (one.internal, one.external))
+    ours, theirs = ([known[id(line)] for line in lines] for lines in (one.internal, one.external))
     id_ = break_id(rule_set, one.type, one.keys, (line.key for line in ours), (line.key for line in theirs))
     dates = [line.date for line in one.internal + one.external]
     day = min(dates) if dates else _day_of(one.keys, days)
     return Found(id_, one, day, [line.row for line in ours], [int(line.row) for line in theirs])
 
 
-def _day_of(keys: dict[str, str], days: dict[str, date]) -> date:
+def _day_of(keys: dict[str, str], days: Mapping[str, date]) -> date:
     return days[keys["file"]] if "file" in keys else date.fromisoformat(keys["date"])
 
 

@@ -5,8 +5,9 @@ that were matched. A row without balances (payments, reports that state none) pr
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from msgspec import Struct
 from psycopg import Connection
@@ -29,21 +30,25 @@ SELECT account_id,
     coalesce(sum(-amount_minor), 0)::bigint
 FROM (
     SELECT leg.account_id, leg.amount_minor, (leg.posted_at AT TIME ZONE %(zone)s)::date AS day,
-        EXISTS (SELECT FROM causes WHERE operation_id = leg.journal_id AND starts_with(code, 'brk_')) AS adjusts
+        EXISTS (SELECT FROM causes WHERE operation_id = leg.journal_id AND starts_with(code, 'brk_'))
+            OR EXISTS (SELECT FROM recon_proposals AS adjusts WHERE adjusts.journal_id = leg.journal_id) AS adjusts
     FROM account_legs AS leg WHERE leg.account_id = ANY(%(accounts)s) AND leg.posted_at < %(cut_off)s
 ) AS leg WHERE day <= %(last)s GROUP BY account_id"""
 _STATEMENTS: Final = """
 SELECT file.name, file.format, statement.source, statement.account, statement.currency, opening_minor, closing_minor,
-    coalesce(to_day, told.day) AS day, told.day AS mode_day, told.sum_minor, told.lines, control_totals
+    coalesce(to_day, told.day) AS day, told.day AS mode_day, told.sum_minor, told.lines, control_totals,
+    encode(file.sha256, 'hex') AS sha256, number
 FROM recon_statements AS statement JOIN recon_files AS file USING (file_id)
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(amount_minor) FILTER (WHERE status IN ('', 'BOOK')), 0)::bigint AS sum_minor,
         count(*) AS lines, mode() WITHIN GROUP (ORDER BY booked_on) AS day
     FROM recon_lines AS line WHERE line.statement_id = statement.statement_id
 ) AS told
-WHERE statement.source = ANY(%(sources)s) AND file.brought_at < %(cut_off)s
-    AND coalesce(to_day, told.day) BETWEEN %(first)s AND %(last)s
-ORDER BY statement.source, statement.account, statement.currency, day, file.name, statement.number"""
+WHERE statement.source = ANY(%(sources)s) {wanted}
+ORDER BY statement.source COLLATE "C", statement.account COLLATE "C", statement.currency COLLATE "C", day,
+    file.name COLLATE "C", file.sha256, number"""
+_UNTIL: Final = """AND file.brought_at < %(cut_off)s AND coalesce(to_day, told.day) BETWEEN %(first)s AND %(last)s"""
+_OF_FILES: Final = "AND file.file_id = ANY(%(files)s)"
 
 
 class Tie(Struct, frozen=True):
@@ -95,6 +100,13 @@ class Stated(Struct, frozen=True):
     sum_minor: int
     lines: int
     control_totals: list[dict[str, Any]]
+    sha256: str = ""
+    number: int = 0
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """The order of all statements."""
+        return self.source, self.account, self.currency, self.day, self.file, self.sha256, self.number
 
     @property
     def party(self) -> str:
@@ -114,8 +126,17 @@ class Stated(Struct, frozen=True):
 
 def read_statements(connection: Connection, rules: RunRules, span: Span) -> list[Stated]:
     """Statements of the sources whose days are in the span."""
-    named = span._asdict() | {"sources": rules.statements.sources}
-    return [Stated(*row) for row in connection.execute(_STATEMENTS, named)]
+    return _statements(connection, rules, _UNTIL, span._asdict())
+
+
+def statements_of(connection: Connection, rules: RunRules, files: Sequence[UUID]) -> list[Stated]:
+    """Those of these files, whatever their days."""
+    return _statements(connection, rules, _OF_FILES, {"files": list(files)})
+
+
+def _statements(connection: Connection, rules: RunRules, wanted: str, named: dict[str, Any]) -> list[Stated]:
+    query = _STATEMENTS.format(wanted=wanted).encode()
+    return [Stated(*row) for row in connection.execute(query, named | {"sources": rules.statements.sources})]
 
 
 def controls_of(statements: Iterable[Stated], rules: RunRules) -> list[Control]:

@@ -25,7 +25,7 @@ def write(connection: Connection, read: ReadRules, result: Result, shards: int) 
     """In one transaction; what it changed among the living breaks. Raises psycopg.Error."""
     with connection.transaction():
         connection.execute("SET LOCAL statement_timeout = 0")
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"recon run {read.rules.name}",))
+        lock(connection, read.rules.name)
         connection.execute(_RUN, _header(read, result))
         with connection.cursor() as cursor:
             cursor.executemany(_FILE, [(result.run_id, file) for file, _, _ in result.files])
@@ -35,6 +35,11 @@ def write(connection: Connection, read: ReadRules, result: Result, shards: int) 
                 _copy_breaks(copy, read, result)
         changes = living.apply(connection, read.rules, result)
         return changes._replace(adjusted=automatic.adjust(connection, read.rules, result.run_id, shards))
+
+
+def lock(connection: Connection, rule_set: str) -> None:
+    """Who writes about breaks of a rule set does so alone, until the end of the transaction."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"recon run {rule_set}",))
 
 
 def _header(read: ReadRules, result: Result) -> tuple[object, ...]:

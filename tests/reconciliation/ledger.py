@@ -12,17 +12,21 @@ CLEARING = UUID(bytes=system_account(SystemAccount.STRIPE_CLEARING, "EUR"))
 SELLER = UUID(int=0x7700_0000_0000_7000_8000_0000_0000_0001)
 NIL = UUID(int=0)
 
-_ENTRY = "INSERT INTO journal_entries VALUES (%s, %s, %s, %s, %s, 'EUR', %s, 0, %s, 0, 0, 0, 0, 0)"
+_ENTRY = "INSERT INTO journal_entries VALUES (%s, %s, %s, %s, %s, 'EUR', %s, %s, %s, 0, 0, 0, 0, 0)"
 _REQUEST = """
 INSERT INTO provider_requests VALUES (%s, %s, 'stripe', 1, %s, %s, 'EUR', %s, 1, 'succeeded', false, '', %s, false,
     now(), now(), 0, %s, 0)"""
 
 
-def charge(books: Connection, number: int, amount_minor: int, day: str, order: str = "") -> UUID:
-    """A charge at the provider: its clearing account is debited, the seller's credited. Posted at noon, UTC."""
+def charge(
+    books: Connection, number: int, amount_minor: int, day: str, order: str = "", place: tuple[int, int] | None = None
+) -> UUID:
+    """A charge at the provider: its clearing account is debited, the seller's credited. Posted at noon, UTC. `place`:
+    shard and sequence in the ledger.
+    """
     journal = UUID(int=0x0190_0000_0000_7000_8000_0000_0000_0000 + number)
     at = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=UTC)
-    books.execute(_ENTRY, (journal, journal, CLEARING, SELLER, amount_minor, at, number))
+    books.execute(_ENTRY, (journal, journal, CLEARING, SELLER, amount_minor, at, *(place or (0, number))))
     request = (journal, SELLER, NIL, amount_minor, order or f"order-{number}", f"ch_{number}", number)
     books.execute(_REQUEST, request)
     return journal
