@@ -106,10 +106,6 @@ class Year(NamedTuple):
     def end(self) -> datetime:
         return datetime(self.number + 1, 1, 1, tzinfo=UTC)
 
-    @property
-    def months(self) -> list[Month]:
-        return [Month(self.number, number) for number in range(1, 13)]
-
 
 Period = Month | Year
 """What a statement is of. Its text is how callers name it."""

@@ -4,11 +4,14 @@ import csv
 import io
 import json
 from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from ingest_api.problems import Problem
 from ingest_api.reads.database import Database
+from ingest_api.statements import tax
 from ingest_api.statements.formats.json_document import JsonStatement
 from ingest_api.statements.moments import Month, Year
 from ingest_api.statements.month import rendered
@@ -35,6 +38,20 @@ async def test_kinds_are_those_of_the_statements(ledger: Database) -> None:
         assert [row["row"] for row in own] == ["opening", *["kind"] * len(totals), "closing"]
         moved = sum(int(row["credited_minor"]) - int(row["debited_minor"]) for row in own if row["row"] == "kind")
         assert int(own[0]["balance_minor"]) + moved == int(own[-1]["balance_minor"])
+
+
+async def test_a_report_is_the_same_however_it_is_added_up(ledger: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = await report(ledger, ACCOUNTS)
+    monkeypatch.setattr(tax, "SUMMED_ENTRIES", 1)
+    assert await report(ledger, ACCOUNTS) == whole
+
+
+def test_busy_days_are_added_up_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tax, "SUMMED_ENTRIES", 10)
+    year, first, second, last = Year(2026), *(datetime(2026, 5, day, tzinfo=UTC) for day in (1, 2, 9))
+    days: list[Any] = [{"day": day, "entries": entries} for day, entries in ((first, 4), (second, 30), (last, 10))]
+    assert [*tax._slices(days, year)] == [(year.start, second), (second, last), (last, year.end)]
+    assert [*tax._slices([], year)] == []
 
 
 async def test_totals_are_per_currency(ledger: Database) -> None:
