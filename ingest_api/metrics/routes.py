@@ -1,5 +1,7 @@
 """GET /metrics: the figures of this process, for whoever watches it. Each API process has its own."""
 
+from typing import Final
+
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -9,9 +11,12 @@ from ingest_api.services import Services
 
 router = APIRouter(tags=["health"])
 
+METRICS_PATH: Final = "/metrics"
+"""Without a version, and only of the process itself: the gateway keeps it from the outside."""
+
 
 @router.get(
-    "/metrics",
+    METRICS_PATH,
     summary="Figures for Prometheus",
     response_model=None,
     responses={200: {"description": "Text format 0.0.4", "content": {"text/plain": {"schema": {"type": "string"}}}}},

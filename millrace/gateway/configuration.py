@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from ingest_api import batches
 from ingest_api.http.edge.limits import TARGET_BYTES_MAX, TIMES
+from ingest_api.metrics.routes import METRICS_PATH
 from ingest_api.problems import Fault, Problem, retry_later
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}|[0-9A-Fa-f:.]{2,45}")
@@ -206,12 +207,17 @@ def _locations() -> str:
             proxy_request_buffering off;
             proxy_pass http://api;
         }}
+        # Figures are of one process each, and for who watches it by its own address: not for the outside.
+        location = {METRICS_PATH} {{
+            return 404;
+        }}
 """
 
 
 _MALFORMED: Final = Problem(Fault.REQUEST_MALFORMED, "Send HTTP/1.1 or HTTP/2 over TLS.")
 _ERRORS: Final[tuple[tuple[str, str, Problem], ...]] = (
     ("400 495 496 497", "malformed", _MALFORMED),
+    ("404", "not_here", Problem(Fault.ROUTE_UNKNOWN, "Nothing is served here under this path.")),
     ("408", "too_slow", Problem(Fault.REQUEST_TIMEOUT, "The request did not come to its end in time.")),
     ("413", "too_large", Problem(Fault.BODY_TOO_LARGE, "Send a smaller body, or several requests.")),
     ("414", "target_too_long", Problem(Fault.TARGET_TOO_LONG, f"At most {TARGET_BYTES_MAX} bytes of path and query.")),

@@ -113,6 +113,16 @@ def test_what_is_too_much_is_refused_in_the_words_of_the_api(running: Running) -
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+@pytest.mark.parametrize("path", ["/metrics", "//metrics?x=1", "/v1/../metrics", "/%6detrics"])
+def test_figures_of_a_process_are_not_for_the_outside(running: Running, path: str) -> None:
+    with running.connect() as caller:
+        caller.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: caller.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 404"), answer
+    assert b'"code":"route_unknown"' in answer
+    assert not [called for _, called in running.seen.calls if "etrics" in called]
+
+
 def test_old_tls_and_plain_http_are_refused(running: Running) -> None:
     old = ssl.create_default_context(cafile=None)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
