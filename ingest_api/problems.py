@@ -85,6 +85,7 @@ class Fault(StrEnum):
     ATTACHMENTS_TOO_MANY = "too_many_attachments"
     RECONCILIATION_RULES = "reconciliation_rules_invalid"
     RECONCILIATION_UNKNOWN = "reconciliation_not_found"
+    TOO_MANY_FINDINGS = "too_many_findings"
     RUN_OUTDATED = "run_outdated"
     PROPOSALS_WAITING = "proposals_waiting"
     ALIAS_UNKNOWN = "alias_not_found"
@@ -196,6 +197,7 @@ STATUS: dict[Code, tuple[int, str]] = {
     Fault.ATTACHMENTS_TOO_MANY: (409, "Too many documents"),
     Fault.RECONCILIATION_RULES: (422, "The rules are not valid"),
     Fault.RECONCILIATION_UNKNOWN: (404, "No such file, line, run or sign-off"),
+    Fault.TOO_MANY_FINDINGS: (409, "More findings than a run writes down"),
     Fault.RUN_OUTDATED: (409, "A newer run has another result"),
     Fault.PROPOSALS_WAITING: (409, "Adjustments wait for approval"),
     Fault.ALIAS_UNKNOWN: (404, "No such alias"),
@@ -302,6 +304,8 @@ STATUS: dict[Code, tuple[int, str]] = {
     Reason.ORDER_EXECUTING: (409, "The payment order has no outcome yet"),
     Reason.ORDER_FAILED: (422, "The payment order has failed"),
     Reason.ORDER_CANCELLED: (422, "The payment order was cancelled"),
+    Reason.ATTEMPT_NOT_FOUND: (404, "Nothing is asked of a provider under this id"),
+    Reason.SETTLEMENT_CONTRADICTED: (409, "The provider says otherwise than people have settled"),
 }
 
 

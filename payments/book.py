@@ -22,6 +22,8 @@ from payments.items.details import (
     RiskTerms,
     Rules,
 )
+from payments.items.endings import HOUR_US as HOUR_US
+from payments.items.endings import RECEIPT_WINDOW_HOURS as RECEIPT_WINDOW_HOURS
 from payments.items.open_items import Items, ItemsInMemory
 from payments.items.profiles import attempt_of, learn, rule_set_of
 from payments.postings import legs_of
@@ -32,12 +34,6 @@ from payments.spanning.keeping import count, learn_published, note_published, pl
 
 IDEMPOTENCY_WINDOW_HOURS = 72
 """A key is remembered for at least this long after its decision; older repeats over HTTP are answered from Postgres."""
-
-RECEIPT_WINDOW_HOURS = 180 * 24
-"""A payment can be refunded, disputed or returned for 180 days: card networks allow a chargeback for 120, and SEPA a
-refund of a direct debit for 56 (13 months where it was never authorised: by a journal)."""
-
-HOUR_US = 3_600_000_000
 
 
 class Accounts(Protocol):

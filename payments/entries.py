@@ -136,6 +136,8 @@ class Step(IntEnum):
     """Count this attempt: the payee is the place of its payee, card, device or address."""
     LEARN = 7
     """This was counted over all accounts."""
+    CONCLUDE = 8
+    """People have settled an attempt: conclude its request, in the same shard."""
 
 
 class Credit(NamedTuple):

@@ -50,6 +50,8 @@ class SystemAccount(IntEnum):
     """What the provider has taken for us, less what it gave back and paid out, until it settles."""
     BANK_CLEARING = 21
     """What banks have collected for us over their APIs, less what they sent, until their statements show it."""
+    PROVIDER_FEES = 22
+    """Expense: what providers keep for processing."""
 
 
 class Movement(NamedTuple):

@@ -1,6 +1,6 @@
 """Why money did not move: each refusal has one name, used in records, rows and answers alike.
 
-The position in the list is the wire value (an Avro enum): append only, never reorder.
+The position in the list is the wire value (an Avro enum of one byte: 64 at most): append only, never reorder.
 """
 
 from enum import StrEnum
@@ -70,6 +70,8 @@ class Reason(StrEnum):
     ORDER_EXECUTING = "order_executing"
     ORDER_FAILED = "order_failed"
     ORDER_CANCELLED = "order_cancelled"
+    ATTEMPT_NOT_FOUND = "attempt_not_found"
+    SETTLEMENT_CONTRADICTED = "settlement_contradicted"
 
 
 QUARANTINED: frozenset[Reason] = frozenset(

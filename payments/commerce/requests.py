@@ -5,13 +5,16 @@ Reads the items of the shard that coordinates the journal: the checkout's, or th
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from payments.book import Book
 from payments.commands import NO_REPLY
 from payments.commerce.connector import ConnectorOperation, ConnectorRequest
-from payments.entries import Entry, EntryKind
-from payments.identifiers import NIL
+from payments.entries import Credit, Entry, EntryKind
+from payments.identifiers import NIL, derive_consequence_id, system_account
 from payments.items.details import (
+    Cause,
+    CauseKind,
     Detail,
     Journal,
     OrderStatus,
@@ -20,11 +23,16 @@ from payments.items.details import (
     Posting,
     ProviderRequest,
 )
+from payments.items.endings import kept_until_us
+from payments.postings import SystemAccount
 from payments.rejections import Reason
 from payments.terms.providers import clearing_of
 
 CHARGE_DEADLINE_US = 15 * 60 * 1_000_000
 """A buyer who waits for longer has gone: from then on a charge is only inquired about, never sent."""
+
+PROVIDER_FEE: Final = "provider_fee"
+"""Code of the cause of what a provider keeps."""
 
 Outside = tuple[PaymentOrder | ProviderRequest, ...]
 """What an entry of such a journal states beside it."""
@@ -57,11 +65,15 @@ def asking(book: Book, request: ProviderRequest) -> Outside:
     return _stated(order, request)
 
 
-def succeeded(book: Book, request: ProviderRequest) -> Outside:
+def succeeded(book: Book, request: ProviderRequest, now_us: int) -> Outside:
     """The order and the request when the provider has done it."""
     order = _order(book, request)
     if order is not None and request.operation is ConnectorOperation.CHARGE:
-        order = order._replace(status=OrderStatus.SUCCESS, provider_reference=request.provider_reference)
+        order = order._replace(
+            status=OrderStatus.SUCCESS,
+            provider_reference=request.provider_reference,
+            ends_at_us=kept_until_us(now_us),
+        )
     return _stated(order, request._replace(is_open=False))
 
 
@@ -73,6 +85,27 @@ def failed(book: Book, request: ProviderRequest, reason: Reason) -> Outside:
     elif order is not None:
         order = order._replace(refunded_minor=order.refunded_minor - request.amount_minor)
     return _stated(order, request._replace(is_open=False))
+
+
+def provider_fees(entry: Entry) -> list[Credit]:
+    """What the provider keeps for a request that has ended with this entry: Dr provider fees, Cr its clearing account;
+    the other way round where it gives back.
+    """
+    return [_fee(request) for request in entry.details if isinstance(request, ProviderRequest) and request.fee_minor]
+
+
+def _fee(request: ProviderRequest) -> Credit:
+    clearing = clearing_of(request.provider, request.fee_currency)
+    assert isinstance(clearing, bytes), "a provider was asked that there is none of"
+    parties = system_account(SystemAccount.PROVIDER_FEES, request.fee_currency), clearing
+    return Credit(
+        derive_consequence_id(request.item_id, PROVIDER_FEE),
+        *(parties if request.fee_minor > 0 else parties[::-1]),
+        abs(request.fee_minor),
+        request.fee_currency,
+        NO_REPLY,
+        details=(Cause(CauseKind.JOURNAL, request.item_id, PROVIDER_FEE),),
+    )
 
 
 def requests_of(entry: Entry) -> list[tuple[bytes, ConnectorRequest]]:

@@ -1,7 +1,8 @@
 """What a provider's answer does to the journal that waits for it, at the shard that coordinates the journal.
 
 Guarantees: only a certain answer moves money, `succeeded` by posting the journal and `failed` by cancelling it; each
-attempt counts once, and none after a later one.
+attempt counts once, and none after a later one. What people have settled is never done twice: an answer that comes
+after them and says otherwise is noted for reconciliation.
 """
 
 from payments.book import Book
@@ -9,7 +10,8 @@ from payments.commands import NO_REPLY
 from payments.commerce.connector import ConnectorResult, Outcome
 from payments.entries import Entry, EntryKind, Source
 from payments.errors import InvariantViolation
-from payments.items.details import Journal, ProviderRequest
+from payments.items.details import AttemptSettlement, Journal, ProviderRequest
+from payments.money import EXPONENTS, MAX_MINOR
 from payments.movements import journals
 from payments.movements.deeds import Deed
 from payments.rejections import Reason
@@ -21,11 +23,28 @@ def conclude(book: Book, owner: bytes, result: ConnectorResult, source: Source) 
     Raises InvariantViolation where it answers what was never asked.
     """
     request = book.items.find(ProviderRequest, owner, result.request_id)
-    if request is None or result.attempt <= request.attempt:
+    if request is None:
+        return _after_the_end(book, owner, result).entry(result.request_id, source), NO_REPLY
+    if result.attempt <= request.attempt:
         return Deed(EntryKind.REPLAYED, owner).entry(result.request_id, source), NO_REPLY
     journal = book.items.find(Journal, owner, result.request_id)
     if journal is None or journal.awaited:
         raise InvariantViolation("a provider answered what it was not asked", result.request_id.hex())
+    known = _with_answer(request, result)
+    if result.outcome is Outcome.SUCCEEDED:
+        decided = journals.posted(book, journal, known, source)
+    elif result.outcome is Outcome.FAILED:
+        decided = journals.cancelled(book, journal, known, Reason.PROVIDER_DECLINED)
+    else:
+        decided = Deed(EntryKind.NOTED, owner, amount_minor=known.amount_minor, currency=known.currency)
+        return decided._replace(details=(known,)).entry(known.item_id, source), NO_REPLY
+    settlement = book.items.find(AttemptSettlement, owner, result.request_id)
+    if settlement is not None and not settlement.is_settled:  # proposed by one, and no longer needed
+        decided = decided._replace(details=(*decided.details, settlement._replace(is_open=False)))
+    return decided.entry(journal.item_id, source), journal.reply_to
+
+
+def _with_answer(request: ProviderRequest, result: ConnectorResult) -> ProviderRequest:
     known = request._replace(
         attempt=result.attempt,
         outcome=result.outcome,
@@ -33,11 +52,22 @@ def conclude(book: Book, owner: bytes, result: ConnectorResult, source: Source) 
         decline=result.decline,
         provider_reference=result.provider_reference or request.provider_reference,
     )
+    fee_minor = result.fee_minor or 0
+    if result.fee_currency not in EXPONENTS or abs(fee_minor) > MAX_MINOR:
+        return known  # not told, or in nothing that we have an account of: the provider's file will show it
+    return known._replace(fee_minor=fee_minor, fee_currency=result.fee_currency)
+
+
+def _after_the_end(book: Book, owner: bytes, result: ConnectorResult) -> Deed:
+    """Said once, or by people: it moves nothing more."""
+    settlement = book.items.find(AttemptSettlement, owner, result.request_id)
+    if settlement is None or settlement.contradiction or not _contradicts(settlement, result):
+        return Deed(EntryKind.REPLAYED, owner)
+    noted = settlement._replace(contradiction=f"{result.outcome} {result.provider_reference}".strip())
+    return Deed(EntryKind.NOTED, owner, details=(noted,), reason=Reason.SETTLEMENT_CONTRADICTED)
+
+
+def _contradicts(settlement: AttemptSettlement, result: ConnectorResult) -> bool:
     if result.outcome is Outcome.SUCCEEDED:
-        decided = journals.posted(book, journal, known)
-    elif result.outcome is Outcome.FAILED:
-        decided = journals.cancelled(book, journal, known, Reason.PROVIDER_DECLINED)
-    else:
-        decided = Deed(EntryKind.NOTED, owner, amount_minor=known.amount_minor, currency=known.currency)
-        return decided._replace(details=(known,)).entry(known.item_id, source), NO_REPLY
-    return decided.entry(journal.item_id, source), journal.reply_to
+        return not settlement.is_succeeded or settlement.provider_reference not in ("", result.provider_reference)
+    return result.outcome is Outcome.FAILED and settlement.is_succeeded

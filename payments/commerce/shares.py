@@ -32,11 +32,11 @@ def terms_of(details: Iterable[Detail]) -> OrderTerms | None:
     return next((detail for detail in details if isinstance(detail, OrderTerms)), None)
 
 
-def reserve(book: Book, message: Credit, terms: OrderTerms) -> Change | Reason:
+def reserve(book: Book, message: Credit, terms: OrderTerms, now_us: int) -> Change | Reason:
     """Set aside what a refund takes."""
     amount_minor = -message.amount_minor
     paid = Paid(terms.clearing_account, message.payee, terms.amount_minor, message.currency)
-    given = given_back(book, terms.order_id, paid, amount_minor)
+    given = given_back(book, terms.order_id, paid, amount_minor, now_us)
     if isinstance(given, Reason):
         return given
     waiting = book.items.find(Uncollected, message.payee, terms.order_id)
@@ -45,7 +45,7 @@ def reserve(book: Book, message: Credit, terms: OrderTerms) -> Change | Reason:
     refusal = debit_refusal(book.accounts.get(message.payee), rest_minor, message.currency)
     if refusal is not None:
         return refusal
-    counted = given._replace(refunded_minor=given.refunded_minor + amount_minor)
+    counted = given._replace(refunded_minor=given.refunded_minor + amount_minor, under_way=given.under_way + 1)
     return Change(
         -rest_minor, (counted, *uncollected_moved(waiting, -uncollected_minor, uncollected_minor)), uncollected_minor
     )
@@ -55,7 +55,10 @@ def settled(book: Book, leg: JournalLeg, terms: OrderTerms) -> Change:
     """The provider has charged: the share is there, or waits for the delivery. Or it has refunded: nothing more."""
     if leg.amount_minor < 0:
         waiting = book.items.find(Uncollected, leg.owner, terms.order_id)
-        return Change(0, uncollected_moved(waiting, 0, -leg.uncollected_minor))
+        given = _given_back(book, leg, terms)
+        return Change(
+            0, (given._replace(under_way=given.under_way - 1), *uncollected_moved(waiting, 0, -leg.uncollected_minor))
+        )
     if not terms.is_on_delivery:
         return Change(leg.amount_minor)
     return Change(0, (Uncollected(terms.order_id, leg.owner, leg.amount_minor, leg.currency, is_open=True),))
@@ -65,10 +68,15 @@ def released(book: Book, leg: JournalLeg, terms: OrderTerms) -> Change:
     """The provider has not: a refund's part is the seller's again, available where the order was released since."""
     if leg.amount_minor > 0:
         return Change(0)
-    given = book.items.find(GivenBack, leg.owner, terms.order_id)
-    assert given is not None, "a refund failed of an order that was never refunded"
-    counted_back = given._replace(refunded_minor=given.refunded_minor + leg.amount_minor)
+    given = _given_back(book, leg, terms)
+    counted_back = given._replace(refunded_minor=given.refunded_minor + leg.amount_minor, under_way=given.under_way - 1)
     waiting = book.items.find(Uncollected, leg.owner, terms.order_id)
     uncollected_minor = leg.uncollected_minor if waiting is not None else 0
     back_minor = -leg.amount_minor - uncollected_minor
     return Change(back_minor, (counted_back, *uncollected_moved(waiting, uncollected_minor, -uncollected_minor)))
+
+
+def _given_back(book: Book, leg: JournalLeg, terms: OrderTerms) -> GivenBack:
+    given = book.items.find(GivenBack, leg.owner, terms.order_id)
+    assert given is not None, "a refund has ended of an order that was never refunded"
+    return given

@@ -56,6 +56,8 @@ def _posted(entry: Entry) -> Events:
     cause = _find(entry, Cause)
     if cause is not None and cause.kind is CauseKind.DISPUTE:
         return (_event(EventType.DISPUTE_CREDITED, format_id(DISPUTE, cause.cause_id), entry),)
+    if cause is not None and cause.kind is CauseKind.JOURNAL:
+        return ()  # what a provider keeps is between it and the operator
     posted = _event(EventType.PAYMENT_POSTED, payment, entry, _cause_of(entry))
     if cause is not None and cause.kind is CauseKind.REFUND:
         return posted, _event(EventType.PAYMENT_REFUNDED, format_id(PAYMENT, cause.cause_id), entry, payment)

@@ -8,7 +8,10 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from payments.accounts import AccountType
-from payments.commerce.connector import ConnectorOperation, Decline, Outcome
+from payments.items.outside import AttemptSettlement as AttemptSettlement
+from payments.items.outside import OrderStatus as OrderStatus
+from payments.items.outside import PaymentOrder as PaymentOrder
+from payments.items.outside import ProviderRequest as ProviderRequest
 from payments.rejections import Reason
 from payments.risk.activity import Key
 from payments.risk.limits import Tier
@@ -143,7 +146,9 @@ class Uncollected(NamedTuple):
 
 
 class GivenBack(NamedTuple):
-    """How much of one received payment was refunded or is disputed. Stays open: it is what refuses one refund more."""
+    """How much of one received payment was refunded or is disputed: what refuses one refund more, for as long as its
+    receipt is remembered.
+    """
 
     item_id: bytes
     """The payment."""
@@ -154,6 +159,10 @@ class GivenBack(NamedTuple):
     refunded_minor: int
     disputed_minor: int
     is_open: bool = True
+    under_way: int = 0
+    """Disputes that are open, and refunds that a provider has not done yet."""
+    ends_at_us: int = 0
+    """When it is looked at whether it may be forgotten (payments.items.endings)."""
 
 
 class Dispute(NamedTuple):
@@ -227,72 +236,6 @@ class Review(NamedTuple):
     is_open: bool
 
 
-class OrderStatus(IntEnum):
-    """How far a payment order is. The value is the wire value: append only."""
-
-    NOT_STARTED = 0
-    """Placed; the seller's shard is asked."""
-    EXECUTING = 1
-    """The provider is asked."""
-    SUCCESS = 2
-    FAILED = 3
-
-
-class PaymentOrder(NamedTuple):
-    """One seller's part of a checkout. Stays open: it is what refuses a second charge, and one refund more."""
-
-    item_id: bytes
-    owner: bytes
-    """The checkout."""
-    payment_order_id: str
-    """The caller's, and the provider's idempotency key."""
-    provider: str
-    buyer: str
-    """The caller's reference of who pays."""
-    seller: bytes
-    amount_minor: int
-    currency: str
-    is_on_delivery: bool
-    """The seller has it when it is released (ClearDeposit), else with the settlement."""
-    status: OrderStatus
-    reason: Reason = Reason.NONE
-    """Why it FAILED."""
-    provider_reference: str = ""
-    """The provider's id of the charge."""
-    refunded_minor: int = 0
-    """With what is under way."""
-    is_open: bool = True
-
-
-class ProviderRequest(NamedTuple):
-    """What a provider is to do before a journal is posted; it has the journal's id, owner and life."""
-
-    item_id: bytes
-    owner: bytes
-    provider: str
-    operation: ConnectorOperation
-    order_id: bytes
-    """The payment order that is charged or refunded; NIL of a payout."""
-    payment_order_id: str
-    """What the provider is told that it is for; of a payout its idempotency key."""
-    amount_minor: int
-    currency: str
-    idempotency_key: str
-    token: str = ""
-    refers_to: str = ""
-    """The provider's id of the charge that is refunded."""
-    attempt: int = 0
-    """The newest whose result is known; 0 while there is none."""
-    outcome: Outcome = Outcome.PENDING
-    """Of that attempt."""
-    attempt_follows: bool = True
-    """False with an outcome that is not final: people have to find out."""
-    decline: Decline = Decline.NONE
-    provider_reference: str = ""
-    """The provider's id of what it has made."""
-    is_open: bool = True
-
-
 class Rules(NamedTuple):
     """The rule set in force at a shard."""
 
@@ -352,6 +295,7 @@ OpenItem = (
     | ProviderRequest
     | KeyCounts
     | KeyLearned
+    | AttemptSettlement
 )
 """`owner` is the account at whose shard, and in whose snapshot page, the item is kept."""
 
@@ -370,6 +314,7 @@ OPEN_ITEMS: tuple[type[OpenItem], ...] = (
     ProviderRequest,
     KeyCounts,
     KeyLearned,
+    AttemptSettlement,
 )
 """The place is part of an item's key: append only."""
 

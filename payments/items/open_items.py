@@ -1,11 +1,12 @@
-"""The open items of one shard: kept by their owner, and holds in the order of their expiry."""
+"""The open items of one shard: kept by their owner, and those that time ends in the order in which it does."""
 
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeVar, cast
+from typing import NamedTuple, Protocol, TypeVar, cast
 
-from payments.items.details import Hold, OpenItem
+from payments.items.details import OPEN_ITEMS, OpenItem
+from payments.items.endings import Ending, end_of
 
 Item = TypeVar("Item", bound=OpenItem)
 
@@ -25,8 +26,8 @@ class Items(Protocol):
         """All open items of an account."""
         ...
 
-    def due_holds(self, now_us: int, at_most: int) -> Sequence[Hold]:
-        """Open holds that have expired by now, the earliest first."""
+    def due(self, now_us: int, at_most: int) -> Sequence[Ending]:
+        """Open items whose time has come by now, the earliest first, each once: whoever asks ends or moves them."""
         ...
 
 
@@ -35,7 +36,8 @@ class ItemsInMemory:
 
     def __init__(self) -> None:
         self._by_owner: defaultdict[bytes, dict[tuple[type, bytes], OpenItem]] = defaultdict(dict)
-        self._expiries = ExpiryQueue()
+        self._endings: list[EndingPlace] = []
+        self._queued: set[EndingPlace] = set()
 
     def find(self, kind: type[Item], owner: bytes, item_id: bytes) -> Item | None:
         """See `Items`."""
@@ -47,39 +49,46 @@ class ItemsInMemory:
             self._by_owner[item.owner][type(item), item.item_id] = item
         else:
             self._by_owner[item.owner].pop((type(item), item.item_id), None)
-        if isinstance(item, Hold) and item.is_open:
-            self._expiries.add(item)
+        place = ending_place(item)
+        if place is not None and item.is_open and place not in self._queued:
+            self._queued.add(place)
+            heapq.heappush(self._endings, place)
 
     def of(self, owner: bytes) -> Iterable[OpenItem]:
         """See `Items`."""
         return list(self._by_owner.get(owner, {}).values())
 
-    def due_holds(self, now_us: int, at_most: int) -> Sequence[Hold]:
+    def due(self, now_us: int, at_most: int) -> Sequence[Ending]:
         """See `Items`."""
-        return self._expiries.due(self, now_us, at_most)
-
-
-class ExpiryQueue:
-    """When holds expire: 100 bytes for each one ever opened, until its time has come."""
-
-    def __init__(self) -> None:
-        self._queue: list[tuple[int, bytes, bytes]] = []
-        self._queued: set[tuple[int, bytes, bytes]] = set()
-
-    def add(self, hold: Hold) -> None:
-        """An open hold; one that was added before changes nothing, because its expiry never moves."""
-        place = hold.expires_at_us, hold.item_id, hold.owner
-        if place not in self._queued:
-            self._queued.add(place)
-            heapq.heappush(self._queue, place)
-
-    def due(self, items: Items, now_us: int, at_most: int) -> Sequence[Hold]:
-        """Those that are open and due, by expiry and then by id, so that every replay meets them in the same order."""
-        found: list[Hold] = []
-        while self._queue and self._queue[0][0] <= now_us and len(found) < at_most:
-            place = expires_at_us, hold_id, owner = heapq.heappop(self._queue)
+        found: list[Ending] = []
+        while self._endings and self._endings[0].at_us <= now_us and len(found) < at_most:
+            place = heapq.heappop(self._endings)
             self._queued.discard(place)
-            hold = items.find(Hold, owner, hold_id)
-            if hold is not None and hold.expires_at_us == expires_at_us:  # else it has ended and its id began another
-                found.append(hold)
+            item = ending_at(self, place)
+            if item is not None:
+                found.append(item)
         return found
+
+
+class EndingPlace(NamedTuple):
+    """Where an item stands among those that time ends: by the time and then by its id, so that every replay meets them
+    in the same order.
+    """
+
+    at_us: int
+    item_id: bytes
+    owner: bytes
+    kind: int
+    """Its place in OPEN_ITEMS."""
+
+
+def ending_place(item: OpenItem) -> EndingPlace | None:
+    """None for an item that time does not end."""
+    at_us = end_of(item)
+    return None if at_us is None else EndingPlace(at_us, item.item_id, item.owner, OPEN_ITEMS.index(type(item)))
+
+
+def ending_at(items: Items, place: EndingPlace) -> Ending | None:
+    """The item at this place; None where it has ended since, or its time is another by now."""
+    item = items.find(OPEN_ITEMS[place.kind], place.owner, place.item_id)
+    return cast(Ending, item) if item is not None and end_of(item) == place.at_us else None

@@ -9,12 +9,22 @@ from typing import Any, TypeVar
 
 from payments.book import Book, evolve
 from payments.commands import NO_REPLY
-from payments.commerce import orders, payouts
-from payments.commerce.requests import order_terms
+from payments.commerce import orders, payouts, settling
+from payments.commerce.requests import order_terms, provider_fees
 from payments.commerce.requests import requests_of as requests_of
 from payments.commerce.results import conclude as conclude
 from payments.entries import Credit, Entry, EntryKind, Source, Step
-from payments.items.details import Cause, CauseKind, Dispute, Hold, Journal, Legs, OpenItem, Receivable
+from payments.items.details import (
+    AttemptSettlement,
+    Cause,
+    CauseKind,
+    Dispute,
+    Hold,
+    Journal,
+    Legs,
+    OpenItem,
+    Receivable,
+)
 from payments.lifecycle import post, take_back
 from payments.movements import (
     advising,
@@ -54,6 +64,7 @@ from payments.movements.instructions import (
     SetLimits,
     SetRules,
     SetStanding,
+    SettleAttempt,
     VoidHold,
     WriteOff,
 )
@@ -90,6 +101,7 @@ DECISIONS: dict[type[Instruction], Decision] = {
     CancelOrder: orders.cancel_order,
     RefundOrder: orders.refund_order,
     PayOut: payouts.pay_out,
+    SettleAttempt: settling.settle_attempt,
 }
 
 ASSESSED = (PricedTransfer, AttributedTransfer, PlaceHold, PayOut)
@@ -102,9 +114,9 @@ _BEGINS: dict[type[Instruction], tuple[type[OpenItem], ...]] = {
     ReturnDeposit: (Receivable,),
     OpenDispute: (Dispute, Receivable),
     PostJournal: (Journal,),
-    CancelOrder: (Journal,),
-    RefundOrder: (Journal,),
-    PayOut: (Journal,),
+    CancelOrder: (Journal, AttemptSettlement),
+    RefundOrder: (Journal, AttemptSettlement),
+    PayOut: (Journal, AttemptSettlement),
 }
 """Open items that have the id of the operation that began them."""
 
@@ -116,6 +128,8 @@ _STEPS = {
     EntryKind.JOURNAL_CANCELLED: Step.CANCEL,
 }
 """What the legs of an entry's journals are told."""
+
+_ENDS = (EntryKind.JOURNAL_POSTED, EntryKind.JOURNAL_CANCELLED)
 
 
 def decide(book: Book, operation_id: bytes, asked: Instruction, source: Source) -> Entry:
@@ -148,14 +162,15 @@ def following(entry: Entry, reply_to: bytes = NO_REPLY) -> list[Credit]:
         case EntryKind.RESERVED | EntryKind.CAPTURED:
             return [_credit(entry, reply_to)]
         case kind if kind in _STEPS:
-            return [
+            questions = [
                 message
                 for journal in _items(entry, Journal)
                 for message in journals.questions(journal, _STEPS[kind], *order_terms(entry.details, journal))
             ]
+            return questions if kind not in _ENDS else [*questions, *provider_fees(entry)]
         case EntryKind.DEBITED | EntryKind.POSTED | EntryKind.NOTED if entry.details:
             found = [disputes.following(entry, dispute) for dispute in _items(entry, Dispute)]
-            return [message for message in found if message is not None]
+            return [message for message in found if message is not None] or settling.following(entry)
         case EntryKind.OBSERVED:
             return messages.publications(entry)
         case _:
@@ -184,6 +199,8 @@ def arrive(book: Book, message: Credit, source: Source) -> tuple[Entry | None, C
             return messages.observe(book, message, source), None
         case Step.LEARN:
             return messages.learn(message, source), None
+        case Step.CONCLUDE:
+            return settling.concluded(book, message, source), None
 
 
 def settled(book: Book, entry: Entry, source: Source) -> Iterator[Entry]:

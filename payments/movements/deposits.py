@@ -3,6 +3,7 @@
 from payments.book import Book, receipt_fingerprint
 from payments.entries import EntryKind, Source
 from payments.items.details import Cause, CauseKind, GivenBack, Posting, Uncollected
+from payments.items.endings import kept_until_us
 from payments.movements.deeds import Deed, available_of, debit_involuntarily
 from payments.movements.instructions import ClearDeposit, ReturnDeposit
 from payments.rejections import Reason
@@ -40,7 +41,7 @@ def uncollected_moved(waiting: Uncollected | None, amount_minor: int, refunding_
     return (waiting._replace(amount_minor=left_minor, refunding_minor=refunding_minor, is_open=is_open),)
 
 
-def send_back(book: Book, operation_id: bytes, asked: ReturnDeposit, _source: Source) -> Deed | Reason:
+def send_back(book: Book, operation_id: bytes, asked: ReturnDeposit, source: Source) -> Deed | Reason:
     """The bank returns the deposit: from what is not available yet, else from the account whatever is there."""
     method = METHOD_OF.get(asked.clearing_account)
     if method is None or TERMS[method].return_codes.fullmatch(asked.code) is None:
@@ -52,7 +53,10 @@ def send_back(book: Book, operation_id: bytes, asked: ReturnDeposit, _source: So
     before = book.items.find(GivenBack, asked.account, asked.deposit_id)
     if before is not None and before.refunded_minor + before.disputed_minor:  # 0 after a dispute that was won
         return Reason.REFUND_EXCEEDS_PAYMENT
-    given_back = GivenBack(asked.deposit_id, asked.account, asked.amount_minor, asked.amount_minor, 0)
+    ends_at_us = kept_until_us(source.time_us)
+    given_back = GivenBack(
+        asked.deposit_id, asked.account, asked.amount_minor, asked.amount_minor, 0, ends_at_us=ends_at_us
+    )
     deposit = book.items.find(Uncollected, asked.account, asked.deposit_id)
     if deposit is None:
         credit = Posting(asked.clearing_account, asked.amount_minor, asked.currency)

@@ -10,7 +10,7 @@ from payments.accounts import debit_refusal
 from payments.book import Book
 from payments.commands import NO_REPLY
 from payments.entries import Credit, Entry, EntryKind, Source, Step
-from payments.identifiers import derive_consequence_id, system_account
+from payments.identifiers import derive_consequence_id, is_system, system_account
 from payments.items.details import Cause, CauseKind, Detail, Dispute, GivenBack, Legs, Posting, Receivable, Uncollected
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of, debit_involuntarily
@@ -21,13 +21,15 @@ from payments.postings import SystemAccount
 from payments.rejections import Reason
 
 
-def open_dispute(book: Book, operation_id: bytes, asked: OpenDispute, _source: Source) -> Deed | Reason:
+def open_dispute(book: Book, operation_id: bytes, asked: OpenDispute, source: Source) -> Deed | Reason:
     """The chargeback: debit the merchant for the amount and the fee, whatever is there."""
-    before = given_back(book, asked.payment_id, paid_of(asked), asked.amount_minor)
+    before = given_back(book, asked.payment_id, paid_of(asked), asked.amount_minor, source.time_us)
     if isinstance(before, Reason):
         return before
-    if not 0 <= asked.fee_minor <= MAX_MINOR:
+    if not (0 <= asked.fee_minor <= MAX_MINOR and 0 <= asked.provider_fee_minor <= MAX_MINOR):
         return Reason.AMOUNT_INVALID
+    if asked.provider_fee_minor and not is_system(asked.customer):
+        return Reason.PROVIDER_UNKNOWN
     credits = [Posting(disputes_account(asked.currency), asked.amount_minor, asked.currency)]
     if asked.fee_minor:
         credits.append(Posting(system_account(SystemAccount.FEES, asked.currency), asked.fee_minor, asked.currency))
@@ -44,10 +46,22 @@ def open_dispute(book: Book, operation_id: bytes, asked: OpenDispute, _source: S
         is_open=True,
         uncollected_minor=uncollected_minor,
     )
-    after = before._replace(disputed_minor=before.disputed_minor + asked.amount_minor)
+    after = before._replace(disputed_minor=before.disputed_minor + asked.amount_minor, under_way=before.under_way + 1)
     taken = uncollected_moved(waiting, -uncollected_minor, uncollected_minor)
     details: tuple[Detail, ...] = (Cause(CauseKind.DISPUTE, operation_id), after, dispute, *taken)
-    return debit_involuntarily(book, operation_id, asked.merchant, tuple(credits), details, uncollected_minor)
+    deed = debit_involuntarily(book, operation_id, asked.merchant, tuple(credits), details, uncollected_minor)
+    return deed if asked.provider_fee_minor == 0 else _with_provider_fee(deed, asked)
+
+
+def _with_provider_fee(deed: Deed, asked: OpenDispute) -> Deed:
+    """Dr provider fees, Cr the clearing account of the provider, which keeps it: the merchant pays only the fee."""
+    fee = Posting(
+        system_account(SystemAccount.PROVIDER_FEES, asked.currency), -asked.provider_fee_minor, asked.currency
+    )
+    kept = Posting(asked.customer, asked.provider_fee_minor, asked.currency)
+    stated, *details = deed.details
+    assert isinstance(stated, Legs)
+    return deed._replace(details=(Legs((*stated.legs, fee, kept)), *details))
 
 
 def note_evidence(book: Book, _operation_id: bytes, asked: NoteEvidence, _source: Source) -> Deed | Reason:
@@ -66,13 +80,14 @@ def resolve(book: Book, _operation_id: bytes, asked: ResolveDispute, _source: So
         return Reason.DISPUTE_NOT_FOUND
     cause = Cause(CauseKind.DISPUTE, dispute.item_id, "won" if asked.is_won else "lost")
     ended = dispute._replace(is_open=False)
+    found = book.items.find(GivenBack, asked.merchant, dispute.payment_id)
+    assert found is not None, "a dispute of a payment of which nothing was given back"
+    lost = found._replace(under_way=found.under_way - 1)
     if not asked.is_won:
         waiting = book.items.find(Uncollected, asked.merchant, dispute.payment_id)
         gone = uncollected_moved(waiting, 0, -dispute.uncollected_minor)
-        return Deed(EntryKind.NOTED, asked.merchant, details=(cause, ended, *gone))
-    found = book.items.find(GivenBack, asked.merchant, dispute.payment_id)
-    assert found is not None, "a dispute of a payment of which nothing was given back"
-    won = found._replace(disputed_minor=found.disputed_minor - dispute.amount_minor)
+        return Deed(EntryKind.NOTED, asked.merchant, details=(cause, ended, lost, *gone))
+    won = lost._replace(disputed_minor=found.disputed_minor - dispute.amount_minor)
     return _credit_less_debt(book, dispute, (cause, ended, won))
 
 

@@ -4,11 +4,9 @@ A hold reserves its amount for one payee. Captures never exceed it; the final on
 back. Expiry is by stream time: at or after it nothing can be captured, whether or not the tick has come by.
 """
 
-from collections.abc import Iterator
-
 from payments.accounts import debit_refusal
 from payments.book import Book
-from payments.entries import Entry, EntryKind, Source
+from payments.entries import EntryKind, Source
 from payments.items.details import Cause, CauseKind, Hold, Review
 from payments.money import MAX_MINOR
 from payments.movements.deeds import Deed, available_of, released
@@ -18,9 +16,6 @@ from payments.rejections import Reason
 
 MAX_HOLD_US = 31 * 24 * 3_600_000_000
 """The longest authorisation that card networks know: 31 days (Visa: lodging, car and boat rental, cruises)."""
-
-EXPIRIES_A_TICK = 500
-"""× about 220 bytes each: far below one ledger record. Ticks come every second, and what is left waits for the next."""
 
 
 def place(book: Book, operation_id: bytes, asked: PlaceHold, source: Source) -> Deed | Reason:
@@ -85,13 +80,8 @@ def void(book: Book, _operation_id: bytes, asked: VoidHold, _source: Source) -> 
     )
 
 
-def expire(book: Book, source: Source) -> Iterator[Entry]:
-    """The entries of holds whose time has come. Evolve each before asking for the next: an account may have several."""
-    for hold in book.items.due_holds(source.time_us, EXPIRIES_A_TICK):
-        yield _expired(book, hold).entry(hold.item_id, source)
-
-
-def _expired(book: Book, hold: Hold) -> Deed:
+def expired(book: Book, hold: Hold) -> Deed:
+    """Its time has come: what is left is the payer's again, and a review that nobody has decided ends with it."""
     review = book.items.find(Review, hold.owner, hold.item_id) if hold.is_review else None
     if review is None:
         return released(book, hold, Reason.HOLD_EXPIRED, Cause(CauseKind.CAPTURE, hold.item_id))

@@ -58,7 +58,7 @@ def open_journal(_book: Book, operation_id: bytes, asked: PostJournal, _source: 
 def prepare(book: Book, credit: Credit, source: Source) -> Entry:
     """At the leg: reserve it, or refuse."""
     account_id, amount_minor, currency = credit.payee, credit.amount_minor, credit.currency
-    change = _reservation(book, credit)
+    change = _reservation(book, credit, source)
     if isinstance(change, Reason):
         refused = _leg(EntryKind.LEG_REFUSED, credit, abs(amount_minor), available_of(book, account_id), change)
         return refused.entry(credit.operation_id, source)
@@ -78,13 +78,13 @@ def prepare(book: Book, credit: Credit, source: Source) -> Entry:
     return reserved.entry(credit.operation_id, source)
 
 
-def _reservation(book: Book, credit: Credit) -> Change | Reason:
+def _reservation(book: Book, credit: Credit, source: Source) -> Change | Reason:
     account, amount_minor, currency = book.accounts.get(credit.payee), credit.amount_minor, credit.currency
     if amount_minor > 0:
         return credit_refusal(account, amount_minor, currency) or Change(0)
     terms = shares.terms_of(credit.details)
     if terms is not None:
-        return shares.reserve(book, credit, terms)
+        return shares.reserve(book, credit, terms, source.time_us)
     return debit_refusal(account, -amount_minor, currency) or Change(amount_minor)
 
 
@@ -121,21 +121,21 @@ def answered(book: Book, credit: Credit, source: Source) -> Entry:
     after = journal._replace(awaited=journal.awaited - 1, refusal=refusal)
     if after.awaited:
         return deed(EntryKind.NOTED, after, ()).entry(credit.operation_id, source)
-    return _agreed(book, after).entry(journal.item_id, source)
+    return _agreed(book, after, source).entry(journal.item_id, source)
 
 
-def _agreed(book: Book, journal: Journal) -> Deed:
+def _agreed(book: Book, journal: Journal, source: Source) -> Deed:
     request = requests.request_of(book, journal)
     if journal.refusal is not Reason.NONE:
         return cancelled(book, journal, request, journal.refusal)
     if request is not None:
         return deed(EntryKind.PROVIDER_ASKED, journal, (), outside=requests.asking(book, request))
-    return posted(book, journal, request)
+    return posted(book, journal, request, source)
 
 
-def posted(book: Book, journal: Journal, request: ProviderRequest | None) -> Deed:
+def posted(book: Book, journal: Journal, request: ProviderRequest | None, source: Source) -> Deed:
     """The journal entry."""
-    outside = () if request is None else requests.succeeded(book, request)
+    outside = () if request is None else requests.succeeded(book, request, source.time_us)
     return deed(EntryKind.JOURNAL_POSTED, journal._replace(is_open=False), (Legs(journal.legs),), outside)
 
 

@@ -24,7 +24,7 @@ MAX_CODE_CHARS = 64
 MAX_RULES_BYTES = 300_000
 """Of a rule set: with its entry it fits one ledger record, and with the page one snapshot."""
 
-_REFERENCES = ("payment_order_id", "provider", "token", "buyer")
+_REFERENCES = ("payment_order_id", "provider", "token", "buyer", "provider_reference")
 """Printable ASCII, because providers take them in HTTP headers."""
 
 KEY_BYTES = 8

@@ -3,8 +3,18 @@
 from collections.abc import Iterator
 
 from payments.commerce.connector import Outcome
-from payments.identifiers import derive_order_id
-from payments.movements.instructions import ClearDeposit, Order, PayOut, PlaceCheckout, RefundOrder
+from payments.identifiers import derive_order_id, system_account
+from payments.movements.instructions import (
+    ClearDeposit,
+    OpenDispute,
+    Order,
+    PayOut,
+    PlaceCheckout,
+    RefundOrder,
+    ResolveDispute,
+    SettleAttempt,
+)
+from payments.postings import SystemAccount
 from schemas.ledger_page.example import BERT, SHOP, Example
 
 CHECKOUT = bytes([0x75]) * 16
@@ -12,9 +22,13 @@ CHECKOUT = bytes([0x75]) * 16
 
 def examples() -> Iterator[Example]:
     """One of each kind of movement."""
-    shown = Example("Checkout", "Every order is charged by itself, once its seller can take it.")
+    shown = Example(
+        "Checkout",
+        "Every order is charged by itself, once its seller can take it. What the provider keeps is an expense of the"
+        " operator, and an entry of its own as soon as the result tells it.",
+    )
     _place(shown, Order("shoes", SHOP, 6_000, "EUR", False), Order("hat", BERT, 2_000, "EUR", False))
-    shown.answer("the provider has charged the shoes", Outcome.SUCCEEDED)
+    shown.answer("the provider has charged the shoes, and keeps 2.04", Outcome.SUCCEEDED, fee_minor=204)
     shown.answer("… and declines the hat", Outcome.FAILED)
     yield shown
     shown = Example("Checkout on delivery", "Posted when the provider has charged, available when it is released.")
@@ -30,7 +44,25 @@ def examples() -> Iterator[Example]:
         checkout=CHECKOUT, payment_order_id="shoes", amount_minor=2_500, currency="EUR", envelope=shown.envelope()
     )
     shown.ask("25.00 are refunded", refund)
-    shown.answer("the provider has refunded", Outcome.SUCCEEDED)
+    shown.answer("the provider has refunded, and gives 0.80 of its fee back", Outcome.SUCCEEDED, fee_minor=-80)
+    yield shown
+    shown = Example(
+        "Dispute of an order", "The network's fee is the seller's; what the provider keeps for it is the operator's."
+    )
+    _place(shown, Order("shoes", SHOP, 6_000, "EUR", False))
+    shown.answer("the provider has charged", Outcome.SUCCEEDED)
+    (opened,) = shown.ask("the buyer disputes it, fee 15.00, of which the provider keeps 12.00", _dispute(shown))
+    lost = ResolveDispute(merchant=SHOP, dispute_id=opened.operation_id, is_won=False, envelope=shown.envelope())
+    shown.ask("the shop loses", lost)
+    yield shown
+    shown = Example(
+        "Attempt that people settle",
+        "Nobody asks the provider any more, and it has said nothing certain: two people have to say the same.",
+    )
+    _place(shown, Order("shoes", SHOP, 6_000, "EUR", False))
+    shown.answer("nobody knows, and no attempt follows", Outcome.UNKNOWN, is_last=True)
+    shown.ask("one person has found the charge", _settled(shown, operator=1))
+    shown.ask("another one, too", _settled(shown, operator=2))
     yield shown
     shown = Example("Payout", "Reserved, until the provider has said for certain what became of it.").funded(SHOP)
     shown.ask("the shop pays out 70.00", _payout(shown))
@@ -53,6 +85,32 @@ def _place(shown: Example, *orders: Order) -> None:
         envelope=shown.envelope(),
     )
     shown.ask("Anna's checkout", asked)
+
+
+def _dispute(shown: Example) -> OpenDispute:
+    return OpenDispute(
+        merchant=SHOP,
+        customer=system_account(SystemAccount.STRIPE_CLEARING, "EUR"),
+        payment_id=derive_order_id(CHECKOUT, "shoes", 0),
+        payment_amount_minor=6_000,
+        amount_minor=6_000,
+        currency="EUR",
+        fee_minor=1_500,
+        is_provisional=False,
+        provider_fee_minor=1_200,
+        envelope=shown.envelope(),
+    )
+
+
+def _settled(shown: Example, operator: int) -> SettleAttempt:
+    return SettleAttempt(
+        owner=CHECKOUT,
+        request_id=derive_order_id(CHECKOUT, "shoes", 0),
+        is_succeeded=True,
+        provider_reference="pi_1",
+        operator=bytes([operator]) * 16,
+        envelope=shown.envelope(),
+    )
 
 
 def _payout(shown: Example) -> PayOut:

@@ -61,8 +61,10 @@ class Example:
         """Show an instruction."""
         return self._show(asked, self._ask(instruction))
 
-    def answer(self, told: str, outcome: Outcome) -> list[Entry]:
-        """Show what the provider's answer to its oldest request does; it is asked again until it is sure."""
+    def answer(self, told: str, outcome: Outcome, fee_minor: int | None = None, is_last: bool = False) -> list[Entry]:
+        """Show what the provider's answer to its oldest request does; it is asked again until it is sure, or for the
+        last time.
+        """
         owner, request = self._asked.popleft()
         is_sure = outcome in (Outcome.SUCCEEDED, Outcome.FAILED)
         result = ConnectorResult(
@@ -75,12 +77,12 @@ class Example:
             provider_reference="pi_1",
             decline=Decline.NONE,
             provider_code="",
-            fee_minor=None,
-            fee_currency="",
+            fee_minor=fee_minor,
+            fee_currency="" if fee_minor is None else request.currency,
             at_us=START_US,
-            attempt_follows=not is_sure,
+            attempt_follows=not is_sure and not is_last,
         )
-        if not is_sure:
+        if result.attempt_follows:
             self._asked.appendleft((owner, request._replace(attempt=request.attempt + 1)))
         entry, _ = conclude(self.book, owner, result, self._source())
         return self._show(told, self._settled(entry))

@@ -1,5 +1,5 @@
 """authorise: decides every command and instruction at the partition of its authority account, and reserves its money.
-Ticks let holds expire.
+Ticks end what time ends.
 
 Reads payments.commands. Keeps the shard's book. Writes (through the outbox) ledger.entries, payments.credits, replies.
 Guarantees: every refusal stands before the reservation; each command leaves one decision in the ledger, in log order.
@@ -10,10 +10,10 @@ from confluent_kafka import Message
 from payments.commands import Command
 from payments.entries import Source
 from payments.errors import UndecodableRecord
+from payments.expiry import expire
 from payments.identifiers import derive_operation_id
 from payments.lifecycle import decide
 from payments.movements import deciding
-from payments.movements.holds import expire
 from payments.movements.instructions import Instruction, SetRules
 from payments.rejections import Reason
 from runtime.exactly_once.contract import Chunk

@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.codec.ledger import Counter, Lane
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when anything on the disk changes its form: what has another number is restored from Kafka."""
 
 

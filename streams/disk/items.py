@@ -10,17 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import cast
 
-from payments.items.details import OPEN_ITEMS, Hold, OpenItem
-from payments.items.open_items import ExpiryQueue, Item
+from payments.items.details import OPEN_ITEMS, OpenItem
+from payments.items.endings import Ending
+from payments.items.open_items import Item, ending_place
 from schemas.codec.named import encode_items, read_items
 from schemas.wire import write_array
 from streams.disk.accounts import page_of
 from streams.disk.database import Database
+from streams.disk.endings import EndingsOnDisk
 
 _KINDS: dict[type, bytes] = {kind: bytes([number]) for number, kind in enumerate(OPEN_ITEMS)}
-_KIND_AT = 17
-"""Place of the kind in a key, behind page and owner."""
-
 CACHED_ITEMS = 20_000
 """Per shard, 400 bytes each, a risk profile 1,000: at most 20 MB. One that is not there costs 1 µs to find and 20 to
 decode."""
@@ -33,7 +32,7 @@ class ItemsOnDisk:
     """`payments.items.open_items.Items`.
 
     Memory: what is cached, at most what 16,384 entries have met since the last write (with two items each another
-    13 MB), and 200 bytes for each hold until it expires.
+    13 MB).
     """
 
     def __init__(self, database: Database) -> None:
@@ -43,15 +42,7 @@ class ItemsOnDisk:
         """By key; those that have ended, too."""
         self._changed: defaultdict[int, set[bytes]] = defaultdict(set)
         """By page: keys of what the disk does not have yet."""
-        self._expiries = ExpiryQueue()
-        for hold in self._holds():
-            self._expiries.add(hold)
-
-    def _holds(self) -> Iterator[Hold]:
-        """All on the disk. 1 µs for each other item on the way, 20 for a hold: a million items take 1 to 20 s."""
-        for key, row in self._database.scan(self._family):
-            if key[_KIND_AT : _KIND_AT + 1] == _KINDS[Hold]:
-                yield cast(Hold, _unpacked(row))
+        self._endings = EndingsOnDisk(database)
 
     def find(self, kind: type[Item], owner: bytes, item_id: bytes) -> Item | None:
         """See `Items`. Raises StateDamaged."""
@@ -64,8 +55,9 @@ class ItemsOnDisk:
         key = _key(type(item), item.owner, item.item_id)
         self._cached[key] = item
         self._changed[page_of(item.owner)].add(key)
-        if isinstance(item, Hold) and item.is_open:
-            self._expiries.add(item)
+        place = ending_place(item)
+        if place is not None:
+            (self._endings.add if item.is_open else self._endings.remove)(place)
 
     def of(self, owner: bytes) -> Iterator[OpenItem]:
         """See `Items`. Raises StateDamaged."""
@@ -77,9 +69,9 @@ class ItemsOnDisk:
             if key not in changed:
                 yield _unpacked(row)
 
-    def due_holds(self, now_us: int, at_most: int) -> Sequence[Hold]:
+    def due(self, now_us: int, at_most: int) -> Sequence[Ending]:
         """See `Items`. Raises StateDamaged."""
-        return self._expiries.due(self, now_us, at_most)
+        return self._endings.due(self, now_us, at_most)
 
     def page(self, page: int) -> list[bytes]:
         """Every open item of a snapshot page, packed, in order of their keys: as of `joined`."""
@@ -107,6 +99,7 @@ class ItemsOnDisk:
             else:
                 batch.delete(key, family)
         self._changed.clear()
+        self._endings.write()
 
     def shrink(self) -> None:
         """Keep the memory bounded. After the batch was written: until then only the memory has the changes."""

@@ -27,6 +27,7 @@ from payments.items.details import (
     Review,
     RiskProfile,
 )
+from payments.items.endings import kept_until_us
 from payments.postings import JOURNAL_ENTRIES, SystemAccount
 from payments.rejections import Reason
 from schemas.codec.ledger import decode_ledger_record, encode_ledger_record
@@ -106,6 +107,8 @@ ASKED_FOR = {
     "ProviderRequest.attempt_follows",
     "ProviderRequest.decline",
     "ProviderRequest.provider_reference",
+    "ProviderRequest.fee_minor",
+    "ProviderRequest.fee_currency",
 }
 """What an entry says first or alone, because it was asked for or answered so: deciding again proves that. Changed in
 any later entry it is noticed here."""
@@ -254,9 +257,9 @@ def test_a_hold_released_twice() -> None:
 
 
 def refunded(amount: int, so_far: int, after: int, operation: int) -> Entry:
-    item = GivenBack(PAYMENT, ALICE, 100, so_far, 0)
-    cause = Cause(CauseKind.REFUND, PAYMENT)
-    return entry(EntryKind.RESERVED, operation, amount=amount, after=after)._replace(details=(cause, item))
+    reserved = entry(EntryKind.RESERVED, operation, amount=amount, after=after)
+    item = GivenBack(PAYMENT, ALICE, 100, so_far, 0, ends_at_us=kept_until_us(reserved.decided_at_us))
+    return reserved._replace(details=(Cause(CauseKind.REFUND, PAYMENT), item))
 
 
 def test_refunds_of_sixty_and_sixty_on_a_hundred() -> None:

@@ -45,7 +45,16 @@ class Interleaving:
 
     def _later(self) -> int:
         now_us = self._operations.now_us + self._rng.choice((1, 1, 1_000, 1_000_000))
+        if self._one_in(1_200):
+            now_us = max(now_us, self._end(now_us))
         return max(now_us, self._moment(now_us)) if self._one_in(40) else now_us
+
+    def _end(self, now_us: int) -> int:
+        """Just before or when the first things are forgotten of payments."""
+        state = self._state
+        ends_us = [given.ends_at_us for given in state.given_back.values()]
+        ends_us += [order.ends_at_us for order in state.orders.values()]
+        return min(ends_us, default=now_us) + self._rng.choice((-1, 0, HOUR_US))
 
     def _moment(self, now_us: int) -> int:
         """When something may change: just before or at the end of a hold, or later."""

@@ -40,11 +40,12 @@ from payments.movements.instructions import (
     SetLimits,
     SetRules,
     SetStanding,
+    SettleAttempt,
     VoidHold,
     WriteOff,
 )
 from payments.rejections import Reason
-from tests.model.rules import commerce, counted, holds, journals, movements, reversals, risk
+from tests.model.rules import commerce, counted, endings, holds, journals, movements, reversals, risk
 from tests.model.rules.effects import Effect, Parties, Told, in_any_order
 from tests.model.rules.state import KEY_HOURS, Memory, State
 
@@ -75,6 +76,7 @@ RULES: dict[type[Command | Instruction], Callable[[State, bytes, Any, int], Effe
     CancelOrder: commerce.cancel,
     RefundOrder: commerce.refund,
     PayOut: commerce.pay_out,
+    SettleAttempt: commerce.settle,
 }
 
 Answer = tuple[Told | None, tuple[Credit, ...]]
@@ -117,15 +119,15 @@ class Ledger:
             return None, ()
         return self._told(effect, message.operation_id), self._sent(effect)
 
-    def conclude(self, owner: bytes, result: ConnectorResult) -> Answer:
+    def conclude(self, owner: bytes, result: ConnectorResult, time_us: int) -> Answer:
         """A provider has answered who waits for it."""
-        effect = commerce.concluded(self.state, owner, result)
+        effect = commerce.concluded(self.state, owner, result, time_us)
         return self._told(effect, result.request_id), self._sent(effect)
 
     def expire(self, place: int, time_us: int) -> list[Told]:
         """Time has come this far at a place."""
-        due = holds.due(self.state, place, time_us)
-        return [self._told(holds.expired(self.state, hold_id), hold_id) for hold_id in due]
+        due = endings.due(self.state, place, time_us)
+        return [self._told(endings.ended(self.state, ending, time_us), ending[1]) for ending in due]
 
     def _heard(self, message: Credit, time_us: int) -> Effect | None:
         match message.step:
@@ -136,13 +138,15 @@ class Ledger:
             case Step.COLLECT:
                 return reversals.collected(self.state, message)
             case Step.PREPARE:
-                return journals.asked_leg(self.state, message)
+                return journals.asked_leg(self.state, message, time_us)
             case Step.PREPARED:
                 return journals.answered(self.state, message)
             case Step.OBSERVE:
                 return counted.counted(self.state, message)
             case Step.LEARN:
                 return counted.learned(message)
+            case Step.CONCLUDE:
+                return commerce.settled(self.state, message, time_us)
             case _:
                 return journals.ended(self.state, message, time_us)
 
@@ -158,8 +162,10 @@ class Ledger:
                 return operation_id in state.disputes or operation_id in state.debts
             case ReturnDeposit():
                 return operation_id in state.debts
-            case PostJournal() | CancelOrder() | PayOut():
+            case PostJournal():
                 return operation_id in state.journals
+            case CancelOrder() | PayOut():
+                return operation_id in state.journals or operation_id in state.settlements
             case _:
                 return False
 
@@ -210,6 +216,8 @@ def authority(asked: Command | Instruction) -> bytes:
             return asked.legs[0].account
         case PlaceCheckout() | CancelOrder():
             return asked.checkout
+        case SettleAttempt():
+            return asked.owner
         case _:
             account: bytes = asked.account  # type: ignore[attr-defined]  # every other kind is about one account
             return account

@@ -7,6 +7,11 @@ from payments.commerce.connector import ConnectorRequest, ConnectorResult, Decli
 ANSWERED_AGAIN = 20
 """Results that may come once more."""
 
+ATTEMPTS = 2
+"""Nobody asks any more after so many, though news may come."""
+
+CERTAIN = (Outcome.SUCCEEDED, Outcome.FAILED)
+
 
 class Provider:
     """What it was asked, and what it has said last."""
@@ -23,7 +28,7 @@ class Provider:
         owner, request = self.requests.pop(place % len(self.requests))
         result = answered(request, outcome)
         self._said.append((owner, result))
-        if result.attempt_follows:
+        if result.outcome not in CERTAIN:  # also after its last attempt: people may be sooner
             self.requests.append((owner, request._replace(attempt=request.attempt + 1)))
         return owner, result
 
@@ -37,6 +42,7 @@ class Provider:
 
 def answered(request: ConnectorRequest, outcome: Outcome) -> ConnectorResult:
     """What a provider says about an attempt."""
+    fee_minor = request.amount_minor % 7 - 1 if outcome in CERTAIN and request.amount_minor % 3 else None
     return ConnectorResult(
         request.request_id,
         request.attempt,
@@ -47,8 +53,8 @@ def answered(request: ConnectorRequest, outcome: Outcome) -> ConnectorResult:
         f"{request.operation.name} {request.attempt}" if outcome is not Outcome.UNKNOWN else "",
         Decline.CARD_DECLINED if outcome is Outcome.FAILED else Decline.NONE,
         "",
-        None,
-        "",
+        fee_minor,
+        "" if fee_minor is None else "USD" if request.amount_minor % 5 == 0 else request.currency,
         0,
-        attempt_follows=outcome not in (Outcome.SUCCEEDED, Outcome.FAILED),
+        attempt_follows=outcome not in CERTAIN and request.attempt < ATTEMPTS,
     )

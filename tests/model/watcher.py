@@ -53,7 +53,7 @@ class Watcher:
         self, shard: int, owner: bytes, result: ConnectorResult, time_us: int, entries: Iterable[Entry]
     ) -> None:
         """A provider's result for this key became these entries."""
-        self._all(entries, shard, self.ledger.conclude(owner, result), time_us)
+        self._all(entries, shard, self.ledger.conclude(owner, result, time_us), time_us)
 
     def ticked(self, shard: int, time_us: int, entries: Iterable[Entry]) -> None:
         """Time passed at a shard."""

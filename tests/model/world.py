@@ -11,10 +11,10 @@ from payments.book import Book, evolve
 from payments.commands import NO_REPLY, Command
 from payments.commerce.connector import ConnectorRequest, Outcome
 from payments.entries import Credit, Entry, Source
+from payments.expiry import expire
 from payments.identifiers import derive_operation_id
 from payments.lifecycle import decide
 from payments.movements import deciding
-from payments.movements.holds import expire
 from payments.movements.instructions import Instruction
 from schemas.partitioning import shard_of
 from streams.agents.settle import settle, settle_message

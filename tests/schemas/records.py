@@ -17,6 +17,7 @@ from payments.commerce.connector import ConnectorOperation, Decline, Outcome
 from payments.entries import Credit, Entry, EntryKind, Step
 from payments.items.details import (
     Assessed,
+    AttemptSettlement,
     Cause,
     CauseKind,
     Dispute,
@@ -52,6 +53,7 @@ eight_bytes = st.binary(min_size=8, max_size=8)
 minors = st.integers(-MAX_MINOR, MAX_MINOR)
 currencies = st.sampled_from([*sorted(EXPONENTS), "", "XYZ", "A1"])
 longs = st.integers(-(2**63), 2**63 - 1)
+times = st.integers(0, 2**63 - 1)
 ints = st.integers(-(2**31), 2**31 - 1)
 reasons = st.sampled_from(Reason)
 texts = st.text(max_size=40)
@@ -63,7 +65,7 @@ legs = st.lists(postings, max_size=3).map(tuple)
 open_items = st.one_of(
     st.builds(Hold, ids, ids, ids, longs, longs, codes, longs, st.booleans(), st.booleans()),
     st.builds(Uncollected, ids, ids, longs, codes, st.booleans(), longs),
-    st.builds(GivenBack, ids, ids, longs, longs, longs, st.booleans()),
+    st.builds(GivenBack, ids, ids, longs, longs, longs, st.booleans(), longs, times),
     st.builds(Dispute, ids, ids, ids, ids, longs, codes, st.booleans(), st.booleans(), longs),
     st.builds(Receivable, ids, ids, longs, codes, st.booleans()),
     st.builds(JournalLeg, ids, ids, ids, longs, codes, st.booleans(), longs),
@@ -74,12 +76,23 @@ open_items = st.one_of(
     st.builds(
         PaymentOrder,
         *(ids, ids, codes, codes, codes, ids, longs, codes, st.booleans()),
-        *(st.sampled_from(OrderStatus), reasons, codes, longs, st.booleans()),
+        *(st.sampled_from(OrderStatus), reasons, codes, longs, st.booleans(), times),
     ),
     st.builds(
         ProviderRequest,
         *(ids, ids, codes, st.sampled_from(ConnectorOperation), ids, codes, longs, codes, codes, codes, codes, longs),
-        *(st.sampled_from(Outcome), st.booleans(), st.sampled_from(Decline), codes, st.booleans()),
+        *(st.sampled_from(Outcome), st.booleans(), st.sampled_from(Decline), codes, st.booleans(), longs, codes),
+    ),
+    st.builds(
+        AttemptSettlement,
+        ids,
+        ids,
+        st.booleans(),
+        codes,
+        st.lists(ids, max_size=2).map(tuple),
+        codes,
+        times,
+        st.booleans(),
     ),
 )
 details = st.lists(

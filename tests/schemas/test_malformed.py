@@ -37,6 +37,8 @@ DECODERS: dict[str, Reencode] = {
     "ReplyBatch": lambda value: replies.encode_replies(replies.decode_replies(value)),
 }
 
+NEWEST = frozenset(latest(record).schema_id for record in DECODERS)
+
 genuine = st.one_of(
     records.commands.map(commands.encode_command),
     st.lists(records.commands.map(commands.encode_body), max_size=3).map(commands.encode_batch),
@@ -85,6 +87,8 @@ def refused_or_exact(reencode: Reencode, value: bytes) -> None:
         again = reencode(value)
     except UndecodableRecord:
         return
+    if wire.schema_id_of(value) not in NEWEST:
+        return  # damaged into an older version, which is written again as the newest
     assert len(again) <= len(value)
     if len(again) == len(value):
         assert again == value

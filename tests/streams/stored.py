@@ -3,10 +3,12 @@
 from typing import Any
 
 from payments.accounts import Account
-from payments.items.details import Hold, OpenItem
+from payments.items.details import OpenItem
+from payments.items.open_items import EndingPlace, ending_at
 from schemas.codec.named import read_items
 from schemas.codec.snapshots import unpack_account
 from streams.disk.book import BookOnDisk
+from streams.disk.endings import _KEY
 from streams.disk.operations import _VALUE, OperationsOnDisk
 from streams.shard import Shard
 from streams.snapshots import PAGES
@@ -29,10 +31,12 @@ def items_of(shard: Shard) -> set[OpenItem]:
     return {read_items(memoryview(row), 0)[0][0] for page in range(PAGES) for row in items.page(page)}
 
 
-def due_of(shard: Shard) -> list[tuple[int, bytes, bytes]]:
-    """Expiry, id and owner of the open holds that wait for it, in the order in which they will expire."""
+def due_of(shard: Shard) -> list[EndingPlace]:
+    """Of the open items that time ends, in the order in which it will."""
     items = book_of(shard).items
-    return [due for due in sorted(items._expiries._queue) if items.find(Hold, due[2], due[1]) is not None]
+    endings, never = items._endings, b"\xff" * _KEY.size
+    places = (EndingPlace(*_KEY.unpack(key)) for key in sorted((*endings._written(never), *endings._added(never))))
+    return [place for place in places if ending_at(items, place) is not None]
 
 
 def operations_of(shard: Shard) -> dict[bytes, tuple[bytes, int]]:

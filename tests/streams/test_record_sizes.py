@@ -12,9 +12,9 @@ from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, Command
 from payments.commerce.connector import ConnectorRequest, ConnectorResult, Decline, Outcome
 from payments.commerce.orders import MAX_ORDERS
 from payments.entries import EntryKind
+from payments.expiry import ENDINGS_A_TICK
 from payments.identifiers import NIL
 from payments.items.details import GivenBack, Posting
-from payments.movements.holds import EXPIRIES_A_TICK
 from payments.movements.instructions import (
     ClearDeposit,
     Envelope,
@@ -217,7 +217,7 @@ def test_a_lane_full_of_answers_fits_the_coordinators_ledger(is_refused: bool) -
     assert largest_bytes(world) < WRITE_LIMIT_BYTES
 
 
-def test_five_hundred_holds_that_expire_at_one_tick_fit() -> None:
+def test_as_many_holds_as_end_at_one_tick_fit() -> None:
     world = World(1)
     payer, payee = account(1), account(2)
     funded(world, payer, payee, amount_minor=1_000_000)
@@ -233,12 +233,12 @@ def test_five_hundred_holds_that_expire_at_one_tick_fit() -> None:
                     currency=CURRENCY,
                     expires_at_us=expires_at_us,
                 )
-                for number in range(EXPIRIES_A_TICK // 2)
+                for number in range(ENDINGS_A_TICK // 2)
             )
         )
     world.settle()
     world.now_ms += 60_000
-    for released in (EXPIRIES_A_TICK, EXPIRIES_A_TICK, 0):
+    for released in (ENDINGS_A_TICK, ENDINGS_A_TICK, 0):
         before = len(ledger(world))
         world.tick(0)
         world.settle()

@@ -14,10 +14,10 @@ from payments.book import Book, evolve
 from payments.commands import NO_REPLY, Command
 from payments.entries import Credit, Entry, Source, quarantined
 from payments.errors import UndecodableRecord
+from payments.expiry import expire
 from payments.identifiers import derive_operation_id, is_system
 from payments.lifecycle import decide
 from payments.movements import deciding
-from payments.movements.holds import expire
 from payments.movements.instructions import Instruction, SetRules
 from payments.rejections import Reason
 from schemas.codec.commands import decode_body, form_refusal, items

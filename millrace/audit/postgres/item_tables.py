@@ -57,10 +57,10 @@ _TABLES: dict[type[OpenItem], tuple[str, ...]] = {
 """Table, then its columns in the order of the item's fields."""
 
 _NOT_SHOWN: dict[type[OpenItem], frozenset[str]] = {
-    GivenBack: frozenset({"is_open"}),
+    GivenBack: frozenset({"is_open", "under_way", "ends_at_us"}),
     Journal: frozenset({"reply_to"}),
-    PaymentOrder: frozenset({"is_open"}),
-    ProviderRequest: frozenset({"payment_order_id", "token", "refers_to"}),
+    PaymentOrder: frozenset({"is_open", "ends_at_us"}),
+    ProviderRequest: frozenset({"payment_order_id", "token", "refers_to", "fee_minor", "fee_currency"}),
 }
 _PLACE = ("opened_at", "changed_at", "shard", "ledger_sequence", "entry_index")
 

@@ -7,6 +7,7 @@ from payments.movements.instructions.commerce import Order as Order
 from payments.movements.instructions.commerce import PayOut as PayOut
 from payments.movements.instructions.commerce import PlaceCheckout as PlaceCheckout
 from payments.movements.instructions.commerce import RefundOrder as RefundOrder
+from payments.movements.instructions.commerce import SettleAttempt as SettleAttempt
 from payments.movements.instructions.deposits import ClearDeposit as ClearDeposit
 from payments.movements.instructions.deposits import ReturnDeposit as ReturnDeposit
 from payments.movements.instructions.disputes import NoteEvidence as NoteEvidence
@@ -58,5 +59,6 @@ INSTRUCTIONS: tuple[type[Instruction], ...] = (
     PayOut,
     AttributedTransfer,
     AssessTransfer,
+    SettleAttempt,
 )
 """Every kind. The name of each is that of its Avro record."""

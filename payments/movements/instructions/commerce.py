@@ -81,3 +81,25 @@ class PayOut(Instruction):
         clearing = clearing_of(self.provider, self.currency)
         credited = NIL if isinstance(clearing, Reason) else clearing
         return Headline(self.account, credited, self.amount_minor, self.currency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleAttempt(Instruction):
+    """Say what became of a request of which its provider has said nothing certain, and no attempt is to follow. Two
+    people have to say the same.
+    """
+
+    owner: bytes
+    """Who waits for the result: the checkout, or the account that pays out."""
+    request_id: bytes
+    """The order that was to be charged, the refund, or the payout."""
+    is_succeeded: bool
+    """False: no money has moved for it, and none will."""
+    provider_reference: str
+    """The provider's id of what it has made; empty where it has failed, or was told before."""
+    operator: bytes
+    """Who says so."""
+
+    @property
+    def authority(self) -> bytes:
+        return self.owner

@@ -36,6 +36,8 @@ class OpenDispute(Refund):
     fee_minor: int
     is_provisional: bool
     """Credit the customer at once; owed again if the merchant wins."""
+    provider_fee_minor: int = 0
+    """What the provider keeps for the dispute; only where the money came through one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Random checkouts, refunds of their orders, and payouts."""
 
 from payments.items.details import OrderStatus
-from payments.movements.instructions import CancelOrder, Order, PayOut, PlaceCheckout, RefundOrder
+from payments.movements.instructions import CancelOrder, Order, PayOut, PlaceCheckout, RefundOrder, SettleAttempt
 from tests.model.operations.parts import Parts
 
 
@@ -59,6 +59,26 @@ class Checkouts(Parts):
             payment_order_id=name,
             amount_minor=self._amount_of(max(1, left)),
             currency="USD" if self._one_in(40) else currency,
+        )
+
+    def _settle_attempt(self) -> SettleAttempt:
+        """Mostly as was proposed before, of what nobody asks about any more."""
+        requests = self._state.requests
+        left = [id_ for id_, request in requests.items() if request.attempt and not request.follows]
+        id_ = self._rng.choice(left) if left and not self._one_in(20) else self._some(requests)
+        known, proposed = requests.get(id_), self._state.settlements.get(id_)
+        is_succeeded, reference = self._one_in(2), self._rng.choice(("", "found 1"))
+        operators = [bytes([number]) * 16 for number in (1, 2, 3)]
+        if proposed is not None and not self._one_in(6):
+            is_succeeded, reference = proposed.succeeded, proposed.reference
+            operators = [one for one in operators if one not in proposed.by or self._one_in(3)]
+        return SettleAttempt(
+            envelope=self._envelope(),
+            owner=self._account() if known is None or self._one_in(40) else known.owner,
+            request_id=id_,
+            is_succeeded=is_succeeded,
+            provider_reference=reference,
+            operator=self._rng.choice(operators or [bytes(16)]),
         )
 
     def _pay_out(self) -> PayOut:

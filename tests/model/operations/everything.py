@@ -128,6 +128,7 @@ class Operations(Checkouts):
             self._or(self._place_checkout, "orders", self._cancel_order): 2,
             self._or(self._place_checkout, "orders", self._refund_order): 6,
             self._pay_out: 4,
+            self._or(self._pay_out, "requests", self._settle_attempt): 4,
             self._attributed_transfer: 2,
             self._assess_transfer: 1,
         }
@@ -362,8 +363,9 @@ class Operations(Checkouts):
 
     def _open_dispute(self) -> OpenDispute:
         fee = self._rng.choice((0, 15, 15, *EDGES)) if self._one_in(4) else 15
-        provisional = self._one_in(2)
-        return OpenDispute(**self._refund_fields(), fee_minor=fee, is_provisional=provisional)  # type: ignore[arg-type]
+        provider_fee = self._rng.choice((0, 0, 7, -1)) if self._one_in(3) else 0
+        fields = self._refund_fields() | {"fee_minor": fee, "provider_fee_minor": provider_fee}
+        return OpenDispute(**fields, is_provisional=self._one_in(2))  # type: ignore[arg-type]
 
     def _disputed(self) -> tuple[bytes, bytes]:
         id_ = self._some(self._state.disputes)

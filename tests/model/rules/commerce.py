@@ -1,11 +1,11 @@
 """Checkouts, their refunds and payouts: journals of two legs that a provider decides when the customer has agreed."""
 
-from payments.commerce.connector import ConnectorOperation, ConnectorResult, Outcome
+from payments.commerce.connector import ConnectorOperation, ConnectorResult, Decline, Outcome
 from payments.entries import Credit, EntryKind, Step
-from payments.identifiers import NIL, PAYMENT, derive_order_id, format_id, system_account
-from payments.items.details import Detail, OrderStatus, OrderTerms, Posting
+from payments.identifiers import NIL, PAYMENT, derive_consequence_id, derive_order_id, format_id, system_account
+from payments.items.details import Cause, CauseKind, Detail, OrderStatus, OrderTerms, Posting
 from payments.money import EXPONENTS
-from payments.movements.instructions import CancelOrder, Order, PayOut, PlaceCheckout, RefundOrder
+from payments.movements.instructions import CancelOrder, Order, PayOut, PlaceCheckout, RefundOrder, SettleAttempt
 from payments.postings import SystemAccount
 from payments.rejections import Reason
 from tests.model.rules import journals
@@ -13,11 +13,13 @@ from tests.model.rules import state as states
 from tests.model.rules.effects import Effect, Parties
 from tests.model.rules.movements import cannot_give, cannot_pay, is_amount
 from tests.model.rules.state import (
+    KEPT_US,
     Deposit,
     Journal,
     Leg,
     Payment,
     Request,
+    Settlement,
     State,
     deposit_item,
     is_operators,
@@ -25,6 +27,7 @@ from tests.model.rules.state import (
     leg_item,
     order_item,
     request_item,
+    settlement_item,
     wait_again,
 )
 
@@ -32,7 +35,7 @@ CLEARING = {"stripe": SystemAccount.STRIPE_CLEARING, "bank": SystemAccount.BANK_
 MAX_ORDERS = 32
 
 
-def place(state: State, _: bytes, asked: PlaceCheckout, __: int) -> Effect | Reason:
+def place(state: State, _: bytes, asked: PlaceCheckout, time_us: int) -> Effect | Reason:
     """All orders or none are placed; from there each lives alone."""
     if is_operators(asked.checkout):
         return Reason.ACCOUNT_RESERVED
@@ -49,7 +52,7 @@ def place(state: State, _: bytes, asked: PlaceCheckout, __: int) -> Effect | Rea
     messages: list[Credit] = []
     for order in asked.orders:
         order_id = _order_id(state, asked.checkout, order.payment_order_id)
-        details += _placed(state, asked, order, order_id)
+        details += _placed(state, asked, order, order_id, time_us)
         messages += journals.to_legs(state, order_id, Step.PREPARE)
     currency = asked.orders[0].currency
     amount = sum(order.amount_minor for order in asked.orders if order.currency == currency)
@@ -57,14 +60,14 @@ def place(state: State, _: bytes, asked: PlaceCheckout, __: int) -> Effect | Rea
     return Effect(EntryKind.ORDERS_PLACED, parties, details=tuple(details), messages=tuple(messages))
 
 
-def cancel(state: State, refund_id: bytes, asked: CancelOrder, _: int) -> Effect | Reason:
+def cancel(state: State, refund_id: bytes, asked: CancelOrder, time_us: int) -> Effect | Reason:
     """Nothing was asked of the provider yet: it never will be. It has charged: all is given back."""
     order_id = _order_id(state, asked.checkout, asked.payment_order_id)
     order = state.orders.get(order_id)
     if order is None:
         return Reason.ORDER_NOT_FOUND
     if order.status is not OrderStatus.NOT_STARTED:
-        return _refund(state, refund_id, order_id, asked, order.amount - order.refunded)
+        return _refund(state, refund_id, order_id, asked, order.amount - order.refunded, time_us)
     order.status, order.reason = OrderStatus.FAILED, Reason.ORDER_CANCELLED
     journal = state.journals[order_id]
     journal.refusal = Reason.ORDER_CANCELLED
@@ -72,7 +75,7 @@ def cancel(state: State, refund_id: bytes, asked: CancelOrder, _: int) -> Effect
     return Effect(EntryKind.NOTED, Parties(asked.checkout, NIL, order.amount, order.currency), details=details)
 
 
-def refund(state: State, refund_id: bytes, asked: RefundOrder, _: int) -> Effect | Reason:
+def refund(state: State, refund_id: bytes, asked: RefundOrder, time_us: int) -> Effect | Reason:
     """Some or all of what is left."""
     order_id = _order_id(state, asked.checkout, asked.payment_order_id)
     order = state.orders.get(order_id)
@@ -82,7 +85,7 @@ def refund(state: State, refund_id: bytes, asked: RefundOrder, _: int) -> Effect
         return Reason.CURRENCY_MISMATCH
     if asked.amount_minor < 1:
         return Reason.AMOUNT_INVALID
-    return _refund(state, refund_id, order_id, asked, asked.amount_minor)
+    return _refund(state, refund_id, order_id, asked, asked.amount_minor, time_us)
 
 
 def pay_out(state: State, payout_id: bytes, asked: PayOut, _: int) -> Effect | Reason:
@@ -128,7 +131,7 @@ def terms_of(message: Credit) -> OrderTerms | None:
     return found[0] if found else None
 
 
-def asked_to_refund(state: State, message: Credit) -> Effect:
+def asked_to_refund(state: State, message: Credit, time_us: int) -> Effect:
     """The seller gives from what is not available yet, and the rest of its own will."""
     order, seller, amount = terms_of(message), message.payee, -message.amount_minor
     assert order is not None
@@ -144,7 +147,7 @@ def asked_to_refund(state: State, message: Credit) -> Effect:
     leg = Leg(seller, journals.journal_of(message), -amount, message.currency, uncollected=uncollected)
     state.legs[message.operation_id] = leg
     state.move(seller, uncollected - amount)
-    items: tuple[Detail, ...] = (state.give_back(order.order_id, refunded=amount),)
+    items: tuple[Detail, ...] = (state.give_back(order.order_id, refunded=amount, under_way=1, time_us=time_us),)
     if waiting is not None and uncollected:
         waiting.amount -= uncollected
         waiting.refunding += uncollected
@@ -168,7 +171,8 @@ def ended(state: State, message: Credit, leg: Leg, time_us: int) -> Effect:
         case Step.SETTLE, True:
             moved, items = _charged(state, order, leg, time_us)
         case Step.SETTLE, False:
-            items = wait_again(state, order.order_id, leg.uncollected, 0)
+            item = state.give_back(order.order_id, under_way=-1)
+            items = (item, *wait_again(state, order.order_id, leg.uncollected, 0))
         case Step.CANCEL, False:
             moved, items = _refund_failed(state, order.order_id, leg)
     kind = EntryKind.LEG_SETTLED if message.step is Step.SETTLE else EntryKind.LEG_RELEASED
@@ -187,27 +191,115 @@ def all_agreed(state: State, journal_id: bytes) -> Effect:
     return Effect(EntryKind.PROVIDER_ASKED, _sides(journal), details=details, operation_id=journal_id)
 
 
-def concluded(state: State, owner: bytes, result: ConnectorResult) -> Effect:
-    """The provider's word counts once, and only where it is certain."""
+def concluded(state: State, owner: bytes, result: ConnectorResult, time_us: int) -> Effect:
+    """The provider's word counts once, and only where it is certain; what people have settled stays."""
     request = state.requests.get(result.request_id)
-    if request is None or request.attempt >= result.attempt:
+    if request is None:
+        return _too_late(state, owner, result)
+    if request.attempt >= result.attempt:
         return Effect(EntryKind.REPLAYED, Parties(owner))
     request.attempt, request.outcome, request.follows = result.attempt, result.outcome, result.attempt_follows
     request.decline = result.decline
     request.reference = result.provider_reference or request.reference
-    journal = state.journals[result.request_id]
+    if result.fee_currency in EXPONENTS:
+        request.fee, request.fee_currency = result.fee_minor or 0, result.fee_currency
+    if result.outcome not in (Outcome.SUCCEEDED, Outcome.FAILED):
+        item = request_item(result.request_id, request)
+        return Effect(EntryKind.NOTED, Parties(owner, NIL, request.amount, request.currency), details=(item,))
+    effect = _ended(state, result, time_us)
+    proposed = state.settlements.get(result.request_id)
+    if proposed is not None and len(proposed.by) < 2:
+        del state.settlements[result.request_id]
+        effect = effect._replace(details=(*effect.details, settlement_item(result.request_id, proposed, is_open=False)))
+    return effect._replace(messages=(*effect.messages, *_fee(result.request_id, request)))
+
+
+def settle(state: State, _: bytes, asked: SettleAttempt, time_us: int) -> Effect | Reason:
+    """Two people say the same of an attempt that nobody will hear of any more."""
+    request = state.requests.get(asked.request_id)
+    if request is None or request.owner != asked.owner:
+        return Reason.ATTEMPT_NOT_FOUND
+    if request.attempt == 0 or request.follows:
+        return Reason.ORDER_EXECUTING
+    reference = ""
+    if asked.is_succeeded:
+        reference = asked.provider_reference or request.reference
+    known = state.settlements.get(asked.request_id)
+    if known is None or (known.succeeded, known.reference) != (asked.is_succeeded, reference):
+        known = state.settlements[asked.request_id] = Settlement(asked.owner, asked.is_succeeded, reference, ())
+    if asked.operator in known.by:
+        return Reason.REVIEWER_REPEATED
+    known.by += (asked.operator,)
+    messages: tuple[Credit, ...] = ()
+    if len(known.by) == 2:
+        known.ends_at_us = time_us + KEPT_US
+        item = settlement_item(asked.request_id, known)
+        told = asked.request_id, asked.owner, asked.owner, request.amount, request.currency, bytes(8)
+        messages = (Credit(*told, step=Step.CONCLUDE, details=(item,)),)
+    parties = Parties(asked.owner, NIL, request.amount, request.currency)
+    details = (settlement_item(asked.request_id, known),)
+    return Effect(EntryKind.NOTED, parties, details=details, messages=messages)
+
+
+def settled(state: State, message: Credit, time_us: int) -> Effect:
+    """From here on as if the provider had said so."""
+    request, settlement = state.requests[message.operation_id], state.settlements[message.operation_id]
+    result = ConnectorResult(
+        message.operation_id,
+        request.attempt + 1,
+        request.provider,
+        request.operation,
+        request.name,
+        Outcome.SUCCEEDED if settlement.succeeded else Outcome.FAILED,
+        settlement.reference,
+        Decline.NONE if settlement.succeeded else Decline.NOT_EXECUTED,
+        *("", None, "", time_us),
+        attempt_follows=False,
+    )
+    return concluded(state, request.owner, result, time_us)
+
+
+def _too_late(state: State, owner: bytes, result: ConnectorResult) -> Effect:
+    """Reconciliation has to know where the provider says otherwise than people have."""
+    settlement = state.settlements.get(result.request_id)
+    if settlement is None or settlement.contradiction:
+        return Effect(EntryKind.REPLAYED, Parties(owner))
+    if result.outcome is Outcome.SUCCEEDED:
+        agrees = settlement.succeeded and settlement.reference in ("", result.provider_reference)
+    else:
+        agrees = result.outcome is not Outcome.FAILED or not settlement.succeeded
+    if agrees:
+        return Effect(EntryKind.REPLAYED, Parties(owner))
+    settlement.contradiction = " ".join(filter(None, (result.outcome, result.provider_reference)))
+    item = settlement_item(result.request_id, settlement)
+    return Effect(EntryKind.NOTED, Parties(owner), details=(item,), reason=Reason.SETTLEMENT_CONTRADICTED)
+
+
+def _ended(state: State, result: ConnectorResult, time_us: int) -> Effect:
+    """The journal is posted, or it is not."""
+    request, journal = state.requests[result.request_id], state.journals[result.request_id]
     if result.outcome is Outcome.FAILED:
         journal.refusal = Reason.PROVIDER_DECLINED
         return _fail(state, result.request_id)
-    if result.outcome is not Outcome.SUCCEEDED:
-        item = request_item(result.request_id, request)
-        return Effect(EntryKind.NOTED, Parties(owner, NIL, request.amount, request.currency), details=(item,))
     if request.operation is ConnectorOperation.CHARGE:
         order = state.orders[result.request_id]
         order.status, order.reference = OrderStatus.SUCCESS, request.reference
+        order.ends_at_us = time_us + KEPT_US
     effect = journals.post(state, result.request_id, _sides(journal), *_stated(state, result.request_id, is_open=False))
     del state.requests[result.request_id]
     return effect
+
+
+def _fee(request_id: bytes, request: Request) -> tuple[Credit, ...]:
+    """An expense of the operator's, kept by the provider out of what it holds for us."""
+    if request.fee == 0:
+        return ()
+    expense = system_account(SystemAccount.PROVIDER_FEES, request.fee_currency)
+    clearing = _clearing(request.provider, request.fee_currency)
+    sides = (expense, clearing) if request.fee > 0 else (clearing, expense)
+    cause = Cause(CauseKind.JOURNAL, request_id, "provider_fee")
+    fee_id = derive_consequence_id(request_id, "provider_fee")
+    return (Credit(fee_id, *sides, abs(request.fee), request.fee_currency, bytes(8), details=(cause,)),)
 
 
 def _cannot_place(state: State, asked: PlaceCheckout, order: Order) -> Reason | None:
@@ -222,11 +314,12 @@ def _cannot_place(state: State, asked: PlaceCheckout, order: Order) -> Reason | 
     return Reason.ORDER_EXISTS if known else None
 
 
-def _placed(state: State, asked: PlaceCheckout, stated: Order, order_id: bytes) -> tuple[Detail, ...]:
+def _placed(state: State, asked: PlaceCheckout, stated: Order, order_id: bytes, time_us: int) -> tuple[Detail, ...]:
     name, seller, amount, currency, on_delivery = stated
     order = state.orders[order_id] = states.Order(
         asked.checkout, name, asked.provider, asked.buyer, seller, amount, currency, on_delivery
     )
+    order.ends_at_us = time_us + KEPT_US
     charge = ConnectorOperation.CHARGE
     request = state.requests[order_id] = Request(
         asked.checkout, asked.provider, charge, order_id, name, amount, currency, name, asked.token
@@ -238,7 +331,9 @@ def _placed(state: State, asked: PlaceCheckout, stated: Order, order_id: bytes) 
     return (order_item(order_id, order), *items)
 
 
-def _refund(state: State, refund_id: bytes, order_id: bytes, asked: CancelOrder, amount: int) -> Effect | Reason:
+def _refund(
+    state: State, refund_id: bytes, order_id: bytes, asked: CancelOrder, amount: int, time_us: int
+) -> Effect | Reason:
     order = state.orders[order_id]
     if order.status is OrderStatus.FAILED:
         return Reason.ORDER_FAILED
@@ -247,6 +342,7 @@ def _refund(state: State, refund_id: bytes, order_id: bytes, asked: CancelOrder,
     if amount == 0 or amount > order.amount - order.refunded:
         return Reason.REFUND_EXCEEDS_PAYMENT
     order.refunded += amount
+    order.ends_at_us = time_us + KEPT_US
     request = state.requests[refund_id] = Request(
         order.checkout,
         order.provider,
@@ -308,7 +404,7 @@ def _refund_failed(state: State, order_id: bytes, leg: Leg) -> tuple[int, tuple[
     uncollected = leg.uncollected if order_id in state.deposits else 0
     back = -leg.amount - uncollected
     state.move(leg.account, back)
-    counted = state.give_back(order_id, refunded=leg.amount)
+    counted = state.give_back(order_id, refunded=leg.amount, under_way=-1)
     return back, (counted, *wait_again(state, order_id, uncollected, uncollected))
 
 

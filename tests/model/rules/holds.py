@@ -11,7 +11,6 @@ from tests.model.rules.risk import ended
 from tests.model.rules.state import Hold, State, hold_item
 
 LONGEST_US = 31 * 86_400 * 1_000_000
-AT_ONCE = 500
 
 
 def place(state: State, operation_id: bytes, asked: PlaceHold, time_us: int) -> Effect | Reason:
@@ -72,13 +71,6 @@ def void(state: State, _: bytes, asked: VoidHold, __: int) -> Effect | Reason:
     if hold is None or hold.payer != asked.payer or hold.is_review:
         return Reason.HOLD_NOT_FOUND
     return _give_back(state, asked.hold_id, Reason.NONE)
-
-
-def due(state: State, place: int, time_us: int) -> list[bytes]:
-    """Holds of a place whose time has come, as many as end at once, in their order."""
-    found = [id_ for id_, hold in state.holds.items() if hold.expires_at_us <= time_us]
-    found = [id_ for id_ in found if state.home(state.holds[id_].payer) == place]
-    return sorted(found, key=lambda id_: (state.holds[id_].expires_at_us, id_))[:AT_ONCE]
 
 
 def expired(state: State, hold_id: bytes) -> Effect:

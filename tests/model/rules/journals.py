@@ -40,11 +40,11 @@ def ask_legs(state: State, journal_id: bytes, asked: PostJournal, _: int) -> Eff
     return Effect(EntryKind.JOURNAL_OPENED, _named(journal), details=details, messages=questions)
 
 
-def asked_leg(state: State, message: Credit) -> Effect:
+def asked_leg(state: State, message: Credit, time_us: int) -> Effect:
     """A debit is set aside, a credit promised, or the leg refuses."""
     account, amount, currency = message.payee, message.amount_minor, message.currency
     if amount < 0 and commerce.terms_of(message) is not None:
-        return commerce.asked_to_refund(state, message)
+        return commerce.asked_to_refund(state, message, time_us)
     if amount < 0:
         refusal = cannot_give(state, account, -amount, currency)
     else:

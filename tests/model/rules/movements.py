@@ -212,7 +212,7 @@ def came_back(state: State, message: Credit) -> Effect:
     state.move(message.payer, message.amount_minor)
     details: tuple[Detail, ...] = message.details
     for cause in details:
-        if isinstance(cause, Cause) and cause.kind is CauseKind.REFUND:
+        if isinstance(cause, Cause) and cause.kind is CauseKind.REFUND and cause.cause_id in state.given_back:
             details = (*details, state.give_back(cause.cause_id, refunded=-message.amount_minor))
     return Effect(EntryKind.RETURNED, Parties(*message[1:5]), message.payer, details, reason=message.reason)
 

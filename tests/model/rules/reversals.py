@@ -45,7 +45,7 @@ def clear(state: State, _: bytes, asked: ClearDeposit, __: int) -> Effect | Reas
     return Effect(EntryKind.COLLECTED, parties, asked.account, details)
 
 
-def bounce(state: State, operation_id: bytes, asked: ReturnDeposit, _: int) -> Effect | Reason:
+def bounce(state: State, operation_id: bytes, asked: ReturnDeposit, time_us: int) -> Effect | Reason:
     """The bank takes a deposit back, once and whole, with a code of its network."""
     method = CLEARING.get(asked.clearing_account)
     if method is None or not TERMS[method].return_codes.fullmatch(asked.code):
@@ -58,7 +58,10 @@ def bounce(state: State, operation_id: bytes, asked: ReturnDeposit, _: int) -> E
     if given.refunded or given.disputed:
         return Reason.REFUND_EXCEEDS_PAYMENT
     cause = Cause(CauseKind.DEPOSIT, asked.deposit_id, asked.code)
-    details: tuple[Detail, ...] = (cause, state.give_back(asked.deposit_id, refunded=asked.amount_minor))
+    details: tuple[Detail, ...] = (
+        cause,
+        state.give_back(asked.deposit_id, refunded=asked.amount_minor, time_us=time_us),
+    )
     waiting = state.deposits.pop(asked.deposit_id, None)
     if waiting is None:
         return _take(state, operation_id, parties, details, Posting(parties.credit, parties.amount, parties.currency))
@@ -67,7 +70,7 @@ def bounce(state: State, operation_id: bytes, asked: ReturnDeposit, _: int) -> E
     return Effect(EntryKind.DEBITED, parties, asked.account, details, posted)
 
 
-def refund(state: State, operation_id: bytes, asked: Refund, _: int) -> Effect | Reason:
+def refund(state: State, operation_id: bytes, asked: Refund, time_us: int) -> Effect | Reason:
     """The merchant sends part or all of a payment back of its own will."""
     refusal = _cannot_give_back(state, asked)
     if refusal is not None:
@@ -77,18 +80,20 @@ def refund(state: State, operation_id: bytes, asked: Refund, _: int) -> Effect |
     if refusal is not None:
         return refusal
     cause = Cause(CauseKind.REFUND, asked.payment_id)
-    item = state.give_back(asked.payment_id, refunded=asked.amount_minor)
+    item = state.give_back(asked.payment_id, refunded=asked.amount_minor, time_us=time_us)
     message = send(state, operation_id, parties, asked.envelope.reply_to, cause)
     return Effect(EntryKind.RESERVED, parties, asked.merchant, (cause, item), messages=(message,))
 
 
-def open_dispute(state: State, operation_id: bytes, asked: OpenDispute, _: int) -> Effect | Reason:
+def open_dispute(state: State, operation_id: bytes, asked: OpenDispute, time_us: int) -> Effect | Reason:
     """The customer contests a payment: the merchant is debited at once, with a fee, whatever it has."""
     refusal = _cannot_give_back(state, asked)
     if refusal is not None:
         return refusal
-    if asked.fee_minor < 0 or asked.fee_minor > MAX_MINOR:
+    if min(asked.fee_minor, asked.provider_fee_minor) < 0 or max(asked.fee_minor, asked.provider_fee_minor) > MAX_MINOR:
         return Reason.AMOUNT_INVALID
+    if asked.provider_fee_minor > 0 and not is_operators(asked.customer):
+        return Reason.PROVIDER_UNKNOWN
     dispute = states.Dispute(
         asked.merchant, asked.payment_id, asked.customer, asked.amount_minor, asked.currency, asked.is_provisional
     )
@@ -100,7 +105,7 @@ def open_dispute(state: State, operation_id: bytes, asked: OpenDispute, _: int) 
         waiting.refunding += dispute.uncollected
     details: tuple[Detail, ...] = (
         Cause(CauseKind.DISPUTE, operation_id),
-        state.give_back(asked.payment_id, disputed=asked.amount_minor),
+        state.give_back(asked.payment_id, disputed=asked.amount_minor, under_way=1, time_us=time_us),
         dispute_item(operation_id, dispute),
         *([deposit_item(asked.payment_id, waiting)] if waiting is not None and dispute.uncollected else []),
     )
@@ -109,9 +114,19 @@ def open_dispute(state: State, operation_id: bytes, asked: OpenDispute, _: int) 
     parties = Parties(asked.merchant, contested.account, asked.amount_minor + asked.fee_minor, asked.currency)
     credits = [contested, fee] if asked.fee_minor else [contested]
     effect = _take(state, operation_id, parties, details, *credits, uncollected=dispute.uncollected)
+    if asked.provider_fee_minor:
+        effect = _with_provider_fee(state, effect, asked)
     if not asked.is_provisional:
         return effect
     return effect._replace(messages=(_tell_customer(operation_id, operation_id, dispute, Step.CREDIT),))
+
+
+def _with_provider_fee(state: State, effect: Effect, asked: OpenDispute) -> Effect:
+    """The provider keeps something, too: an expense of the operator's."""
+    expense = Posting(_provider_fees(asked.currency), -asked.provider_fee_minor, asked.currency)
+    more = state.post(expense, Posting(asked.customer, asked.provider_fee_minor, asked.currency))
+    details = tuple(Legs((*d.legs, *more)) if isinstance(d, Legs) else d for d in effect.details)
+    return effect._replace(details=details, posted=(*effect.posted, *more))
 
 
 def note_evidence(state: State, _: bytes, asked: NoteEvidence, __: int) -> Effect | Reason:
@@ -134,8 +149,9 @@ def resolve(state: State, operation_id: bytes, asked: ResolveDispute, _: int) ->
     if asked.is_won:
         effect = _give_to_merchant(state, asked.dispute_id, dispute, details)
     else:
+        item = state.give_back(dispute.payment_id, under_way=-1)
         gone = wait_again(state, dispute.payment_id, dispute.uncollected, 0)
-        effect = Effect(EntryKind.NOTED, Parties(asked.merchant), details=(*details, *gone))
+        effect = Effect(EntryKind.NOTED, Parties(asked.merchant), details=(*details, item, *gone))
     if asked.is_won != dispute.is_provisional:  # won and nothing to collect, or lost and paid already
         return effect
     step = Step.COLLECT if asked.is_won else Step.CREDIT
@@ -238,7 +254,7 @@ def _give_to_merchant(
 ) -> Effect:
     """Less what it still owes because of this dispute."""
     amount, currency = dispute.amount, dispute.currency
-    item = state.give_back(dispute.payment_id, disputed=-amount)
+    item = state.give_back(dispute.payment_id, disputed=-amount, under_way=-1)
     owed = state.debts[dispute_id].amount if dispute_id in state.debts else 0
     waits = dispute.uncollected if dispute.payment_id in state.deposits else 0
     kept = min(owed, amount - waits)
@@ -295,6 +311,10 @@ def _between(parties: Parties) -> tuple[Posting, Posting]:
 
 def _disputes(currency: str) -> bytes:
     return system_account(SystemAccount.DISPUTES, currency)
+
+
+def _provider_fees(currency: str) -> bytes:
+    return system_account(SystemAccount.PROVIDER_FEES, currency)
 
 
 def _receivables(currency: str) -> bytes:

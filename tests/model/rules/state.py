@@ -23,6 +23,9 @@ from payments.risk.limits import NO_LIMIT, Tier
 HOUR_US = 3_600_000_000
 KEY_HOURS = 72
 RECEIPT_HOURS = 180 * 24
+GRACE_US = 14 * 24 * HOUR_US
+KEPT_US = RECEIPT_HOURS * HOUR_US + GRACE_US
+"""For so long nothing is forgotten of what was charged, given back or settled; then it is looked at."""
 
 OPERATORS = {system_account(code, currency): currency for code in SystemAccount for currency in EXPONENTS}
 """The operator's own accounts with their currencies."""
@@ -101,6 +104,9 @@ class GivenBack:
     amount: int
     refunded: int = 0
     disputed: int = 0
+    under_way: int = 0
+    """Disputes that are open, refunds that a provider has not done."""
+    ends_at_us: int = 0
 
 
 @dataclass
@@ -152,6 +158,19 @@ class Order:
     reason: Reason = Reason.NONE
     reference: str = ""
     refunded: int = 0
+    ends_at_us: int = 0
+
+
+@dataclass
+class Settlement:
+    """What people say of a request."""
+
+    owner: bytes
+    succeeded: bool
+    reference: str
+    by: tuple[bytes, ...]
+    contradiction: str = ""
+    ends_at_us: int = 0
 
 
 @dataclass
@@ -173,6 +192,8 @@ class Request:
     follows: bool = True
     decline: Decline = Decline.NONE
     reference: str = ""
+    fee: int = 0
+    fee_currency: str = ""
 
 
 @dataclass
@@ -225,6 +246,7 @@ class State:
     reviews: dict[bytes, Review] = field(default_factory=dict)
     orders: dict[bytes, Order] = field(default_factory=dict)
     requests: dict[bytes, Request] = field(default_factory=dict)
+    settlements: dict[bytes, Settlement] = field(default_factory=dict)
     rules: dict[int, tuple[int, str]] = field(default_factory=dict)
     """Place → version and text of the rule set in force."""
     attempts: dict[bytes, list[tuple[int, bytes]]] = field(default_factory=dict)
@@ -256,11 +278,15 @@ class State:
         self.payments[payment_id] = payment
         self.receipts.remember(self.home(payment.payee), payment_id, time_us)
 
-    def give_back(self, payment_id: bytes, refunded: int = 0, disputed: int = 0) -> details.GivenBack:
-        """More of a payment is refunded or disputed, or (below 0) less."""
+    def give_back(
+        self, payment_id: bytes, refunded: int = 0, disputed: int = 0, under_way: int = 0, time_us: int = 0
+    ) -> details.GivenBack:
+        """More of a payment is refunded or disputed at this time, or (below 0, whenever) less."""
         given = self.given_back[payment_id] = self.given(payment_id)
         if refunded > 0 or disputed > 0:
             given.amount = self.payments[payment_id].amount  # another, where a key was used again after its time
+            given.ends_at_us = time_us + KEPT_US
+        given.under_way += under_way
         given.refunded += refunded
         given.disputed += disputed
         return given_back_item(payment_id, given)
@@ -299,6 +325,7 @@ class State:
             *(journal_item(id_, journal, is_open=True) for id_, journal in self.journals.items()),
             *(order_item(id_, order) for id_, order in self.orders.items()),
             *(request_item(id_, request) for id_, request in self.requests.items()),
+            *(settlement_item(id_, settlement) for id_, settlement in self.settlements.items()),
         ]
 
     def check(self) -> None:
@@ -380,8 +407,23 @@ def wait_again(state: State, id_: bytes, taken: int, kept: int) -> tuple[details
     return (deposit_item(id_, waiting, is_open),)
 
 
-def given_back_item(id_: bytes, given: GivenBack) -> details.GivenBack:
-    return details.GivenBack(id_, given.payee, given.amount, given.refunded, given.disputed)
+def given_back_item(id_: bytes, given: GivenBack, is_open: bool = True) -> details.GivenBack:
+    return details.GivenBack(
+        id_, given.payee, given.amount, given.refunded, given.disputed, is_open, given.under_way, given.ends_at_us
+    )
+
+
+def settlement_item(id_: bytes, settlement: Settlement, is_open: bool = True) -> details.AttemptSettlement:
+    return details.AttemptSettlement(
+        id_,
+        settlement.owner,
+        settlement.succeeded,
+        settlement.reference,
+        settlement.by,
+        settlement.contradiction,
+        settlement.ends_at_us,
+        is_open,
+    )
 
 
 def dispute_item(id_: bytes, dispute: Dispute, is_open: bool = True) -> details.Dispute:
@@ -412,7 +454,7 @@ def journal_item(id_: bytes, journal: Journal, is_open: bool) -> details.Journal
     )
 
 
-def order_item(id_: bytes, order: Order) -> details.PaymentOrder:
+def order_item(id_: bytes, order: Order, is_open: bool = True) -> details.PaymentOrder:
     return details.PaymentOrder(
         id_,
         order.checkout,
@@ -427,6 +469,8 @@ def order_item(id_: bytes, order: Order) -> details.PaymentOrder:
         order.reason,
         order.reference,
         order.refunded,
+        is_open,
+        order.ends_at_us,
     )
 
 
@@ -449,4 +493,6 @@ def request_item(id_: bytes, request: Request, is_open: bool = True) -> details.
         request.decline,
         request.reference,
         is_open,
+        request.fee,
+        request.fee_currency,
     )

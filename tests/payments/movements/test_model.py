@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from payments import book, lifecycle, refusals
+from payments import book, expiry, lifecycle, refusals
 from payments.book import Book
 from payments.commands import CommandKind
-from payments.commerce import orders, requests, shares
+from payments.commerce import orders, requests, results, shares
 from payments.commerce.connector import ConnectorResult, Outcome
 from payments.entries import Credit, Entry, EntryKind, Source
-from payments.items import profiles
+from payments.items import outside, profiles
 from payments.items.details import GivenBack, Hold, Journal, JournalLeg, Legs, Receivable
 from payments.movements import (
     assessing,
@@ -90,10 +90,10 @@ def _patch_decision(patch: pytest.MonkeyPatch, kind: type[instructions.Instructi
 
 
 def refund_ignores_disputes(patch: pytest.MonkeyPatch) -> None:
-    def given_back(book_: Book, payment_id: bytes, paid: refunds.Paid, amount: int) -> GivenBack | Reason:
+    def given_back(book_: Book, payment_id: bytes, paid: refunds.Paid, amount: int, now_us: int) -> GivenBack | Reason:
         found = book_.items.find(GivenBack, paid.payee, payment_id)
         if found is None or found.refunded_minor + amount > found.amount_minor:
-            return right(book_, payment_id, paid, amount)
+            return right(book_, payment_id, paid, amount, now_us)
         return found
 
     right = refunds.given_back
@@ -262,15 +262,38 @@ def a_cancelled_order_is_charged(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_seller_gives_back_what_is_disputed(patch: pytest.MonkeyPatch) -> None:
-    def given_back(book_: Book, payment_id: bytes, paid: refunds.Paid, amount: int) -> GivenBack | Reason:
+    def given_back(book_: Book, payment_id: bytes, paid: refunds.Paid, amount: int, now_us: int) -> GivenBack | Reason:
         found = book_.items.find(GivenBack, paid.payee, payment_id)
-        decided = refunds.given_back(book_, payment_id, paid, amount)
+        decided = refunds.given_back(book_, payment_id, paid, amount, now_us)
         return found if found is not None and decided is Reason.REFUND_EXCEEDS_PAYMENT else decided
 
     patch.setattr(shares, "given_back", given_back)
 
 
+def one_person_settles(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(outside, "SETTLED_BY", 1)
+
+
+def what_is_settled_is_believed_of_the_provider_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(results, "_contradicts", lambda *_: False)
+
+
+def what_was_given_back_is_forgotten_before_the_receipt(patch: pytest.MonkeyPatch) -> None:
+    def ended(_: Book, given: GivenBack, __: Source) -> Deed:
+        return Deed(EntryKind.NOTED, given.owner, details=(given._replace(is_open=False),))
+
+    patch.setattr(expiry, "given_back_ended", ended)
+
+
+def a_fee_of_the_provider_is_lost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(deciding, "provider_fees", lambda _: [])
+
+
 FAULTS: list[Plant] = [
+    one_person_settles,
+    what_is_settled_is_believed_of_the_provider_again,
+    what_was_given_back_is_forgotten_before_the_receipt,
+    a_fee_of_the_provider_is_lost,
     a_refund_that_fails_stays_counted,
     what_is_unknown_has_failed,
     what_is_not_delivered_is_available,

@@ -5,13 +5,13 @@ import pytest
 from payments.book import Book
 from payments.commands import NO_REPLY, Command, CommandKind
 from payments.entries import Entry, EntryKind, Source
+from payments.expiry import expire
 from payments.identifiers import NIL, derive_operation_id
 from payments.items.details import Assessed, Hold, Posting
 from payments.items.profiles import risk_state_of
 from payments.lifecycle import decide as decide_command
 from payments.movements.assessing import REVIEW_US, UNKNOWN
 from payments.movements.deciding import decide, settled
-from payments.movements.holds import expire
 from payments.movements.instructions import (
     Attributes,
     CaptureHold,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payments.items.details import OPEN_ITEMS, GivenBack, Hold, OpenItem
+from payments.items.details import OPEN_ITEMS, AttemptSettlement, GivenBack, Hold, OpenItem, PaymentOrder
 from payments.items.open_items import ItemsInMemory
 from schemas.codec.named import read_items
 from streams.disk import book as book_on_disk
@@ -27,9 +27,13 @@ OWNER, ITEM_ID = NAMES[1]
 
 
 def named(item: OpenItem, name: tuple[bytes, bytes]) -> OpenItem:
-    """The item under a name that comes again; its hold expires when it always did."""
+    """The item under a name that comes again; its hold expires when it always did, others end when they say."""
     item = item._replace(owner=name[0], item_id=name[1])
-    return item._replace(expires_at_us=name[1][0] % 3) if isinstance(item, Hold) else item
+    if isinstance(item, Hold):
+        return item._replace(expires_at_us=name[1][0] % 3)
+    if isinstance(item, GivenBack | PaymentOrder | AttemptSettlement):
+        return item._replace(ends_at_us=item.ends_at_us % 3)
+    return item
 
 
 puts = st.builds(named, records.open_items, st.sampled_from(NAMES))
@@ -101,7 +105,7 @@ def test_the_disk_holds_what_the_memory_holds(steps: list[tuple[OpenItem, str]],
         stored.open_again()
         assert_equal(stored.items, memory)
         for now_us in range(3):
-            assert stored.items.due_holds(now_us, 100) == memory.due_holds(now_us, 100)
+            assert stored.items.due(now_us, 100) == memory.due(now_us, 100)
         stored.close()
 
 
@@ -113,11 +117,11 @@ def test_holds_that_were_written_expire_in_their_order_after_a_restart(tmp_path:
     ]
     for hold in holds:
         stored.items.put(hold)
-        stored.items.put(GivenBack(hold.item_id, hold.owner, 9, 1, 0))
+        stored.items.put(GivenBack(hold.item_id, hold.owner, 9, 1, 0, ends_at_us=5_000))
     stored.open_again()
-    assert stored.items.due_holds(970, 10) == holds[:-11:-1]
-    assert stored.items.due_holds(970, 100) == holds[-11:28:-1]
-    assert stored.items.due_holds(970, 100) == []
+    assert stored.items.due(970, 10) == holds[:-11:-1]
+    assert stored.items.due(970, 100) == holds[-11:28:-1]
+    assert stored.items.due(970, 100) == []
     stored.close()
 
 

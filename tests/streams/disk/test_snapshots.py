@@ -117,7 +117,7 @@ def test_the_disk_holds_the_items_that_a_fold_in_memory_holds(monkeypatch: pytes
     for shard in range(world.shards):
         book, on_disk = folded(world, shard, world.tables[shard].sequence), book_of(world.tables[shard])
         assert items_of(world.tables[shard]) == items_in(book) != set()
-        assert on_disk.items.due_holds(1 << 60, 1_000) == book.items.due_holds(1 << 60, 1_000) != []
+        assert on_disk.items.due(1 << 60, 1_000) == book.items.due(1 << 60, 1_000) != []
 
 
 def test_no_page_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

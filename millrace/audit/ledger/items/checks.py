@@ -4,10 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.audit.ledger.items.commerce import (
+    ended,
     given_back_share,
+    is_ending,
+    kept_from,
     payment_order,
     provider_request,
     requests_in,
+    settlement,
     uncollected_after,
     uncollected_part,
     uncollected_share,
@@ -17,6 +21,7 @@ from millrace.audit.ledger.rules import is_operators, posted_legs
 from millrace.audit.report import Differs, Invariant
 from payments.entries import Entry, EntryKind
 from payments.items.details import (
+    AttemptSettlement,
     Dispute,
     GivenBack,
     Hold,
@@ -74,26 +79,41 @@ def _uncollected(entry: Entry, before: Uncollected | None, after: Uncollected, p
 
 
 def _given_back(entry: Entry, before: GivenBack | None, after: GivenBack, place: str) -> None:
+    if is_ending(entry):
+        so_far = require_open(before, place)
+        require(place, "what was given back", ended(entry, so_far, after, place), after)
+        if not after.is_open and so_far.under_way:
+            raise Differs(Invariant.LIMITS, place, "nothing under way that is forgotten", so_far.under_way)
+        return
     contested = detail_of(entry, Dispute)
-    leg, terms = detail_of(entry, JournalLeg), detail_of(entry, OrderTerms)
-    disputed = contested.amount_minor if contested is not None else 0
-    payment = contested.payment_id if contested is not None else cause_of(entry)
     if contested is not None:
-        require(place, "the payment of a dispute", after.item_id, payment)
-    so_far = before or GivenBack(payment, entry.debit_account, after.amount_minor, 0, 0)
-    sign = -1 if entry.kind in (EntryKind.RETURNED, EntryKind.POSTED) else 1
-    if leg is not None and terms is not None:
-        expected = given_back_share(entry, before, leg, terms)
-    elif disputed:
-        expected = so_far._replace(disputed_minor=so_far.disputed_minor + sign * disputed)
-    else:
-        expected = so_far._replace(refunded_minor=so_far.refunded_minor + sign * entry.amount_minor)
+        require(place, "the payment of a dispute", after.item_id, contested.payment_id)
+    known = before if before is not None and before.is_open else None  # else forgotten, and begun anew
+    expected = _given_back_after(entry, known, after, contested)
     if min(expected.refunded_minor, expected.disputed_minor) < 0 or (
         expected.refunded_minor + expected.disputed_minor > expected.amount_minor
     ):
         given = f"{expected.refunded_minor} refunded and {expected.disputed_minor} disputed"
         raise Differs(Invariant.LIMITS, place, f"at most the payment of {expected.amount_minor} given back", given)
     require(place, "what was given back", expected, after)
+
+
+def _given_back_after(entry: Entry, before: GivenBack | None, after: GivenBack, contested: Dispute | None) -> GivenBack:
+    """A dispute is under way from its opening to its end, and lost it stays given back."""
+    leg, terms = detail_of(entry, JournalLeg), detail_of(entry, OrderTerms)
+    if leg is not None and terms is not None:
+        return given_back_share(entry, before, leg, terms)
+    payment = contested.payment_id if contested is not None else cause_of(entry)
+    so_far = before or GivenBack(payment, entry.debit_account, after.amount_minor, 0, 0)
+    begins = entry.kind in (EntryKind.RESERVED, EntryKind.DEBITED)
+    so_far = so_far._replace(ends_at_us=kept_from(entry)) if begins else so_far
+    if contested is None:
+        sign = 1 if begins else -1
+        return so_far._replace(refunded_minor=so_far.refunded_minor + sign * entry.amount_minor)
+    moved = {EntryKind.DEBITED: contested.amount_minor, EntryKind.POSTED: -contested.amount_minor}.get(entry.kind, 0)
+    return so_far._replace(
+        disputed_minor=so_far.disputed_minor + moved, under_way=so_far.under_way + (1 if begins else -1)
+    )
 
 
 def _dispute(entry: Entry, before: Dispute | None, after: Dispute, place: str) -> None:
@@ -186,5 +206,6 @@ CHECKS: dict[type[OpenItem], Callable[[Entry, Any, Any, str], None]] = {
     Review: _review,
     PaymentOrder: payment_order,
     ProviderRequest: provider_request,
+    AttemptSettlement: settlement,
 }
 """Of the items that money rests on."""
