@@ -26,6 +26,11 @@ class Answer(NamedTuple):
     is_without_trace: bool = False
     """UNKNOWN: the provider was asked, and has no trace of the operation so far."""
 
+    moved_minor: int | None = None
+    """What the provider says that it has moved, where it says so; reconciliation compares it."""
+
+    moved_currency: str = ""
+
 
 def failed(decline: Decline, provider_code: str = "", provider_reference: str = "") -> Answer:
     """Certain: no money moved for this request."""

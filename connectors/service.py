@@ -19,6 +19,7 @@ from connectors.banks.verifications import BankVerifications
 from connectors.contract import Provider, ProviderRefusesUs
 from connectors.hints import Hints
 from connectors.inbox import Inbox
+from connectors.inquiries import Inquiries
 from connectors.loop import Connectors, Route
 from connectors.psp.stripe import StripeProvider
 from payments.errors import InvariantViolation
@@ -72,7 +73,8 @@ def run(settings: Settings, application: str = CONNECTORS, route: Route | None =
 async def _serve(settings: Settings, application: str, route: Route, stop: threading.Event) -> None:
     providers = providers_of(settings)
     hints = Hints(settings.database_url)
-    following = [asyncio.create_task(hints.follow(stop))]
+    inquiries = Inquiries(settings, providers)
+    following = [asyncio.create_task(hints.follow(stop)), asyncio.create_task(inquiries.follow(stop))]
     following += [
         asyncio.create_task(BankVerifications(settings.database_url, banks).follow(stop))
         for banks in providers.values()

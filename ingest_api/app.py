@@ -51,6 +51,7 @@ from ingest_api.public_events import routes as public_events
 from ingest_api.quarantine import routes as quarantine
 from ingest_api.reconciliation import breaks, runs
 from ingest_api.reconciliation import files as settlement_files
+from ingest_api.reconciliation.internal import routes as internal_reconciliation
 from ingest_api.refunds import routes as refunds
 from ingest_api.risk import routes as risk
 from ingest_api.schedules import routes as schedules
@@ -100,6 +101,7 @@ NOUNS = (
     settlement_files,
     runs,
     breaks,
+    internal_reconciliation,
     quarantine,
     public_events,
     webhook_endpoints,

@@ -151,6 +151,7 @@ CONNECTOR = Principal(
     "`millrace connectors`",
     (
         *_read("what providers are asked to do", CONNECTOR_REQUESTS),
+        *_read("a request that reconciliation asks about again, as the ledger made it", LEDGER),
         *_read("the start gate asks who has a transaction open where this stage writes", CONNECTOR_RESULTS),
         *_write("what became of it, and later attempts", CONNECTOR_RESULTS, CONNECTOR_REQUESTS),
         Grant(Resource.TRANSACTIONAL_ID, f"{CONNECTORS}.", Operation.WRITE, "one id per slot", True),

@@ -71,7 +71,7 @@ def answer_of_intent(intent: StripeFields, operation: ConnectorOperation, amount
     if amount is not None and status == "succeeded" and intent["amount_received"] != amount:
         return failed(Decline.WRONG_STATE, "captured_otherwise", reference)
     if status in _DONE_BY[operation]:
-        return _with_fee(Answer(Outcome.SUCCEEDED, reference), intent)
+        return _moved(_with_fee(Answer(Outcome.SUCCEEDED, reference), intent), intent, "amount_received")
     if status == "processing":
         return Answer(Outcome.PENDING, reference)
     if status in {"requires_action", "requires_confirmation"}:
@@ -89,7 +89,7 @@ def answer_of_movement(movement: StripeFields) -> Answer:
     """A refund, payout or transfer. Transfers carry no status: they are done or refused at once."""
     status, reference = movement.get("status", "succeeded"), movement["id"]
     if status in {"succeeded", "paid"}:
-        return _with_own_fee(Answer(Outcome.SUCCEEDED, reference), movement)
+        return _moved(_with_own_fee(Answer(Outcome.SUCCEEDED, reference), movement), movement, "amount")
     if status in {"pending", "in_transit"}:
         return Answer(Outcome.PENDING, reference)
     if status == "requires_action":
@@ -98,6 +98,12 @@ def answer_of_movement(movement: StripeFields) -> Answer:
         code = movement.get("failure_code") or movement.get("failure_reason") or status
         return failed(DECLINE_OF_CODE.get(code, Decline.REQUEST_REFUSED), code, reference)
     return unreadable(status, reference)
+
+
+def _moved(answer: Answer, found: StripeFields, field: str) -> Answer:
+    currency = str(found.get("currency", "")).upper()
+    moved_minor = from_stripe(found[field], currency) if field in found else None
+    return answer if moved_minor is None else answer._replace(moved_minor=moved_minor, moved_currency=currency)
 
 
 def unreadable(what: str, reference: str = "") -> Answer:

@@ -43,6 +43,8 @@ from ingest_api.psp_webhooks.shown import RESOURCES as PSP_RESOURCES
 from ingest_api.public_events.shown import RESOURCES as EVENT_RESOURCES
 from ingest_api.quarantine.shown import RESOURCES as QUARANTINE_RESOURCES
 from ingest_api.reconciliation.bodies import RESOURCES as RECONCILIATION_BODIES
+from ingest_api.reconciliation.internal.bodies import RESOURCES as INTERNAL_BODIES
+from ingest_api.reconciliation.internal.shown import RESOURCES as INTERNAL_FINDINGS
 from ingest_api.reconciliation.shown import RESOURCES as RECONCILIATION_RESOURCES
 from ingest_api.reconciliation.shown_breaks import RESOURCES as BREAK_RESOURCES
 from ingest_api.risk.shown import RESOURCES as RISK_RESOURCES
@@ -263,6 +265,8 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             *RECONCILIATION_BODIES,
             *RECONCILIATION_RESOURCES,
             *BREAK_RESOURCES,
+            *INTERNAL_BODIES,
+            *INTERNAL_FINDINGS,
             *SERVICE_RESOURCES,
             *PREFERENCE_RESOURCES,
         ),

@@ -24,7 +24,7 @@ from runtime.settings import Settings
 
 T = TypeVar("T")
 
-MIGRATIONS: Final = "reconciliation"
+MIGRATIONS: Final = "reconciliation", "reconciliation.internal"
 _DESKS: Final = ThreadPoolExecutor(2, "reconciliation")
 _LONG: Final = ThreadPoolExecutor(1, "reconciliation-long")
 _migrated: Final[set[str]] = set()
@@ -67,7 +67,8 @@ async def at_the_desk(settings: Settings, work: Callable[[Connection], T], *, ta
 def _migrate(dsn: str) -> None:
     if dsn not in _migrated:
         open_session(dsn, "millrace recon").close()  # a Postgres that is away is noticed at once, not after 30 s
-        migrate.up(dsn, MIGRATIONS)
+        for package in MIGRATIONS:
+            migrate.up(dsn, package)
         _migrated.add(dsn)
 
 

@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from millrace.reconciliation.internal_app import internal
+
 app = typer.Typer(no_args_is_help=True, help="What banks and providers say against what the books say.")
+app.add_typer(internal, name="internal")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

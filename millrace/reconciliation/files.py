@@ -11,6 +11,7 @@ from psycopg import Connection
 from rich.table import Table
 from rich.text import Text
 
+from ingest_api.reconciliation.desk import MIGRATIONS
 from millrace.cli import EXIT_FAILED
 from millrace.commands.output import Shown, faults_shown, print_json, screen
 from millrace.environment import EnvironmentFault, connected
@@ -35,7 +36,8 @@ def books() -> Iterator[Connection]:
     """A connection to the tables of reconciliation, which are made here. Raises EnvironmentFault."""
     settings = connected(Settings())
     try:
-        migrate.up(settings.database_url, "reconciliation")
+        for package in MIGRATIONS:
+            migrate.up(settings.database_url, package)
         with connect(settings.database_url, "millrace recon") as connection:
             connection.autocommit = True
             yield connection

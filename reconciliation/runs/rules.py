@@ -17,6 +17,9 @@ from reconciliation.matching.breaks import BreakType
 from reconciliation.matching.rules import Days, Minor, Rules, RulesFault, Window
 from reconciliation.statements.lines import BOOKED
 
+INTERNAL: Final = "internal"
+"""Rule set of the internal reconciliation, which is no file: no other one has this name."""
+
 ACCOUNTS: Final = {code.name.lower(): code for code in SystemAccount}
 """Accounts of the operator, as rules name them."""
 
@@ -124,6 +127,8 @@ def read_rules(text: str) -> ReadRules:
 
 
 def _check(rules: RunRules) -> None:
+    if rules.name == INTERNAL:
+        raise RulesFault(f"name: {INTERNAL} is the name of `millrace recon internal`; choose another one")
     try:
         ZoneInfo(rules.zone)
     except (ZoneInfoNotFoundError, ValueError) as error:

@@ -1,13 +1,21 @@
 """Worker, connectors and provider killed with orders in flight: each is charged once, posted once, refunded once."""
 
 import random
+from datetime import UTC, datetime
 
+import psycopg
 import pytest
 
 from connectors.sandbox.faults import FaultKind
 from payments.commerce.connector import Outcome
 from payments.items.details import OrderStatus
+from reconciliation.breaks import reads
+from reconciliation.internal.repairing import By, Done, repair
+from reconciliation.internal.writing import id_of
+from reconciliation.matching.breaks import BreakType
+from tests.pipeline.commerce.losing import look_at, lose_the_answer
 from tests.pipeline.commerce.shop import DECLINED, KeptShop, order
+from tests.pipeline.slots import Slot, ended_afterwards
 from tests.support.side_by_side import sampled
 from tests.support.waiting import eventually
 
@@ -69,3 +77,25 @@ def test_a_refund_and_a_payout_go_out_once_when_both_sides_are_killed(shop: Kept
     assert (shop.refunded(one), shop.transferred(one.seller)) == ([2_500], [1_500])
     shop.close_the_books()
     assert shop.balance_minor(one.seller) == 5_000
+
+
+def test_a_charge_whose_answer_is_lost_is_found_and_repaired_by_one_inquiry(shop: KeptShop) -> None:
+    """Charged, and neither request nor result is left in Kafka. Two days later it is asked about, and never sent."""
+    one = order(shop.seller(), 4_200)
+    lose_the_answer(shop, one)
+    with psycopg.connect(shop.stage.database_url, autocommit=True) as books:
+        [found] = look_at(shop, books, days=2).findings
+        assert (found.type, found.subject.bytes) == (BreakType.CAPTURED_NOT_POSTED, shop.order(one).item_id)
+        asked = [repair(books, [id_of(found)], By("fatima", datetime.now(UTC)))[0].done for _ in range(2)]
+        assert asked == [Done.ASKED, Done.UNDER_WAY]
+        shop.sandbox.fault(FaultKind.ERROR_BEFORE, method="POST")
+        later = Slot(shop.stage, "connectors", program="tests.connectors.days_later")
+        with ended_afterwards(later):
+            eventually(lambda: shop.order(one).status is OrderStatus.SUCCESS, "an inquiry that is answered")
+        assert not shop.sandbox.is_met(FaultKind.ERROR_BEFORE), "it was sent again"
+        shop.close_the_books()
+        assert look_at(shop, books, days=3).findings == []
+        assert repair(books, [id_of(found)], By("fatima", datetime.now(UTC)))[0].done is Done.ENDED
+        told = reads.events_of(books, id_of(found))[-1].because
+    assert told.startswith("repaired by inquiry: attempt 2 was answered succeeded")
+    assert (shop.charged(one), shop.postings_of(one), shop.requests_of(one)[0].attempt) == (1, 1, 2)

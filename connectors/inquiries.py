@@ -1,0 +1,102 @@
+"""recon_inquiries → connectors.requests: attempts that reconciliation asks for, like the connectors' own later ones.
+
+Reads what is not sent; writes the request as the ledger made it, with another attempt number, dated by its first one
+and due when nobody sends its operation any more: the attempt is an inquiry and nothing else (connectors.attempt).
+Guarantees: a crash between sending and noting it sends the same attempt twice, and the ledger counts an attempt once.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+from confluent_kafka import KafkaException, Producer
+
+from connectors.asked import LedgerPlace, LedgerRequests, NotAsked, OwnedRequest
+from connectors.attempt import sent_until_us
+from connectors.contract import Provider
+from runtime.kafka_client import AccessRefused, Brokers
+from runtime.settings import Settings
+from schemas.access import CONNECTORS
+from schemas.codec.connectors import ConnectorRequest, encode_request
+from schemas.topics import CONNECTOR_REQUESTS
+
+log = logging.getLogger("millrace.connectors")
+
+LOOK_S: Final = 1.0
+AGAIN_S: Final = 5.0
+"""After trouble with Postgres or Kafka, and until the tables of reconciliation are made."""
+
+AT_ONCE: Final = 5
+"""A look: five a second, of the 20 searches and 100 reads a second that Stripe allows an account."""
+
+FLUSH_S: Final = 30.0
+"""Longer than a broker's restart."""
+
+_TAKE: Final = """
+SELECT request_id, attempt, ledger_shard, ledger_offset, entry_index FROM recon_inquiries
+WHERE sent_at IS NULL AND refusal = '' ORDER BY asked_at LIMIT %s FOR UPDATE SKIP LOCKED"""
+_SENT: Final = """
+UPDATE recon_inquiries SET sent_at = CASE WHEN %s = '' THEN now() END, refusal = %s
+WHERE request_id = %s AND attempt = %s"""
+
+Row = tuple[Any, int, int, int, int]
+
+
+class Inquiries:
+    """Sends what is asked for."""
+
+    def __init__(self, settings: Settings, providers: Mapping[str, Provider]) -> None:
+        self._url = settings.database_url
+        self._providers = providers
+        self._brokers = Brokers.of(settings)
+
+    async def follow(self, stop: threading.Event) -> None:
+        """Until stopped. Never raises: money does not wait for it."""
+        while not stop.is_set():
+            try:
+                await asyncio.to_thread(self._follow, stop)
+            except (psycopg.Error, KafkaException, AccessRefused, TimeoutError) as error:
+                log.info("no inquiries for reconciliation: %s", type(error).__name__)
+                await asyncio.sleep(AGAIN_S)
+
+    def _follow(self, stop: threading.Event) -> None:
+        with psycopg.connect(self._url, autocommit=True, connect_timeout=5) as connection:
+            while not stop.wait(LOOK_S):
+                self.look(connection)
+
+    def look(self, connection: psycopg.Connection) -> int:
+        """Send the oldest; how many. Raises psycopg.Error, KafkaException, AccessRefused, TimeoutError."""
+        with connection.transaction():
+            rows = connection.execute(_TAKE, (AT_ONCE,)).fetchall()
+            if rows:
+                self._send(connection, rows)
+        return len(rows)
+
+    def _send(self, connection: psycopg.Connection, rows: Sequence[Row]) -> None:
+        producer = Producer({**self._brokers.configuration(), "acks": "all", "enable.idempotence": True})
+        failures: list[str] = []
+        with LedgerRequests.reading(self._brokers, CONNECTORS) as ledger:
+            for request_id, attempt, *place in rows:
+                refusal = ""
+                try:
+                    asked = ledger.at(LedgerPlace(*place), request_id.bytes)
+                    producer.produce(
+                        CONNECTOR_REQUESTS.name,
+                        encode_request(self._attempt_of(asked, attempt)),
+                        asked.owner,
+                        place[0],
+                        on_delivery=lambda error, _: failures.append(error.str()) if error is not None else None,
+                    )
+                except NotAsked as wrong:
+                    refusal = str(wrong)
+                connection.execute(_SENT, (refusal, refusal, request_id, attempt))
+        if producer.flush(FLUSH_S) or failures:
+            raise TimeoutError(f"Kafka did not take an inquiry: {failures[:1]}")  # so that none is noted as sent
+
+    def _attempt_of(self, asked: OwnedRequest, attempt: int) -> ConnectorRequest:
+        again = asked.request._replace(attempt=attempt, first_asked_at_us=asked.asked_at_us)
+        provider = self._providers.get(again.provider)
+        return again._replace(not_before_us=sent_until_us(provider, again)) if provider is not None else again

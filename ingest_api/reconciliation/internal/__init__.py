@@ -1,0 +1,1 @@
+"""Internal reconciliation over HTTP: findings, runs and repairs."""

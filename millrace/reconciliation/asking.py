@@ -1,0 +1,105 @@
+"""Providers asked about movements, for internal reconciliation: look-ups alone, so many a second and no more.
+
+Reads what the ledger has asked of them; calls `Provider.inquire`, which moves nothing. A provider that does not answer,
+or is not configured here, is left out: what is not known is no finding.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from confluent_kafka import KafkaException
+
+from connectors.asked import LedgerPlace, LedgerRequests, NotAsked
+from connectors.attempt import CALL_TIMEOUT_S
+from connectors.contract import Answer, Provider, ProviderRefusesUs
+from connectors.service import NothingToServe, providers_of
+from millrace.environment import EnvironmentFault
+from payments.commerce.connector import ConnectorOperation, ConnectorRequest, Outcome
+from reconciliation.internal.views import AttemptView, Movement, ProviderView
+from runtime.kafka_client import AccessRefused, Brokers
+from runtime.personal_data.keyring import KeyringFault
+from runtime.settings import Settings
+
+GROUP: Final = "millrace.recon"
+PER_SECOND: Final = 5
+"""Of the 20 searches and 100 reads a second that Stripe allows an account, which payers need more."""
+
+_NAMED: Final = frozenset({Outcome.SUCCEEDED, Outcome.PENDING, Outcome.REQUIRES_ACTION})
+"""Outcomes whose reference names the operation itself: of others it may be the payment that was to be refunded."""
+
+
+def ask(settings: Settings, asked: Sequence[Movement]) -> Mapping[UUID, ProviderView]:
+    """What the providers say of each. Raises EnvironmentFault where one refuses us, or the ledger can't be read."""
+    try:
+        with LedgerRequests.reading(Brokers.of(settings), GROUP) as ledger:
+            found = ((one.id, _request(ledger, one)) for one in asked)
+            requests = {id_: request for id_, request in found if request is not None}
+        return asyncio.run(_answers(settings, requests))
+    except NothingToServe as fault:
+        raise EnvironmentFault(f"{fault}; or compare without asking: --no-ask") from fault
+    except (ProviderRefusesUs, KeyringFault, AccessRefused, OSError, KafkaException) as fault:
+        raise EnvironmentFault(" ".join(str(fault).split())) from fault
+
+
+def _request(ledger: LedgerRequests, movement: Movement) -> ConnectorRequest | None:
+    """A look-up of it; None where the ledger does not ask for it (which `millrace replay` finds)."""
+    attempt = movement.attempt
+    if attempt is None or attempt.asked_in is None:
+        return None
+    try:
+        owned = ledger.at(LedgerPlace(*attempt.asked_in), movement.id.bytes)
+    except NotAsked:
+        return None
+    return look_up(owned.request._replace(first_asked_at_us=owned.asked_at_us), attempt)
+
+
+def look_up(request: ConnectorRequest, attempt: AttemptView) -> ConnectorRequest:
+    """A payout is found by its own name where that is known, all else by the id of the request."""
+    is_named = attempt.operation is ConnectorOperation.PAYOUT and attempt.outcome in _NAMED and attempt.reference
+    if not is_named:
+        return request
+    return request._replace(operation=ConnectorOperation.INQUIRE, provider_reference=attempt.reference)
+
+
+async def _answers(settings: Settings, requests: Mapping[UUID, ConnectorRequest]) -> dict[UUID, ProviderView]:
+    providers = providers_of(settings)
+    try:
+        found = {}
+        for id_, request in requests.items():
+            began_s = time.monotonic()
+            provider = providers.get(request.provider)
+            answer = await _answer(provider, request) if provider is not None else None
+            if answer is not None:
+                found[id_] = view_of(answer, datetime.now(UTC))
+            await asyncio.sleep(max(0, 1 / PER_SECOND - (time.monotonic() - began_s)))
+        return found
+    finally:
+        for provider in providers.values():
+            await provider.close()
+
+
+async def _answer(provider: Provider, request: ConnectorRequest) -> Answer | None:
+    """None where nothing was learnt."""
+    try:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            answer = await provider.inquire(request)
+    except TimeoutError:
+        return None
+    return None if answer.outcome is Outcome.UNKNOWN and not answer.is_without_trace else answer
+
+
+def view_of(answer: Answer, at: datetime) -> ProviderView:
+    """An answer, as the comparison takes it."""
+    return ProviderView(
+        answer.outcome,
+        not answer.is_without_trace,
+        answer.provider_reference,
+        answer.provider_code,
+        answer.moved_minor,
+        answer.moved_currency,
+        at,
+    )

@@ -1,0 +1,1 @@
+"""Internal reconciliation: what payment service, ledger, wallet, attempts and provider say of one movement."""
