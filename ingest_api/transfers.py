@@ -30,7 +30,7 @@ from ingest_api.reads.database import Database
 from ingest_api.reads.payments import find_payment, unknown_payment
 from ingest_api.reads.settled import look_until
 from ingest_api.risk.attributes import RiskBody
-from ingest_api.seed_routes.words import WORDS
+from ingest_api.seed_routes.words import transfer_word
 from ingest_api.services import Services
 from ingest_api.submission import Outcome, record_headers
 from payments.commands import Command, CommandKind
@@ -177,7 +177,7 @@ async def require_party(services: Services, principal: Principal, payment: Payme
 
 async def _find_state(services: Services, principal: Principal, payment_id: str) -> PaymentState:
     payment = await _find(services, principal, payment_id)
-    word = WORDS[PaymentStatus(payment.status)].payment_service_api
+    word = transfer_word(PaymentStatus(payment.status), payment.reason)
     return PaymentState(payment.id, payment.status, word, payment.final, payment.reason)
 
 

@@ -70,7 +70,7 @@ class Payment(msgspec.Struct, omit_defaults=True):
 
 class PaymentState(msgspec.Struct):
     """Where a payment stands, and no more. `transfer_status` says it in the words of document 4: `pending`,
-    `processing`, `under_review`, `completed` or `failed`.
+    `processing`, `under_review`, `completed`, `cancelled` (it waited for people, and was given up) or `failed`.
     """
 
     id: str

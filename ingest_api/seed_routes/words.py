@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 from payments.items.details import OrderStatus
 from payments.lifecycle import PaymentStatus
+from payments.rejections import Reason
 
 
 class Words(NamedTuple):
@@ -24,3 +25,11 @@ WORDS: Final[dict[PaymentStatus, Words]] = {
     PaymentStatus.REJECTED: Words("declined", OrderStatus.FAILED, "failed"),
     PaymentStatus.RETURNED: Words("declined", OrderStatus.FAILED, "failed"),
 }
+
+_CALLED_OFF: Final = frozenset({Reason.REVIEW_DECLINED, Reason.REVIEW_EXPIRED})
+"""Of what waited for people, and was given up before anything moved. All else that comes to nothing has failed."""
+
+
+def transfer_word(status: PaymentStatus, reason: str | None) -> str:
+    """Document 4's word for a transfer."""
+    return "cancelled" if reason in _CALLED_OFF else WORDS[status].payment_service_api

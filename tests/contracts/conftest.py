@@ -1,11 +1,16 @@
 """One installation for the walks through the documents, with a card provider and a bank outside of it."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
+from confluent_kafka import Producer
 
 from ingest_api.identity.tokens import ALL_SCOPES, issue_token
 from millrace.environment import LocalEnvironment
+from payments.movements.instructions import Envelope, SetRules
+from schemas.codec.instructions import encode_instruction
+from schemas.topics import COMMANDS
 from tests.connectors.banks.bank_process import BankProcess, running_bank
 from tests.connectors.sandbox_process import API_KEY, running_sandbox
 from tests.contracts.visitor import Visitor
@@ -36,6 +41,23 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BankProcess]:
     """The bank of the users' own accounts."""
     with running_bank(tmp_path_factory.mktemp("bank") / "state.sqlite") as bank:
         yield bank
+
+
+RULES: Final = """
+version: 1
+rules:
+  - {id: odd, when: currency == 'USD' && amount_minor == 6660, verdict: review, reason: a person looks at it}
+"""
+
+
+@pytest.fixture(scope="package")
+def rules(installation: LocalEnvironment) -> None:
+    """One amount is held for people, at every shard."""
+    producer = Producer({"bootstrap.servers": installation.settings.kafka_bootstrap})
+    for shard in range(installation.settings.shards):
+        asked = SetRules(shard=shard, text=RULES, envelope=Envelope("rules of the documents"))
+        producer.produce(COMMANDS.name, encode_instruction(asked), partition=shard)
+    assert producer.flush(20) == 0
 
 
 @pytest.fixture

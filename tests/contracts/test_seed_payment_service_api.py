@@ -3,11 +3,14 @@
 Method: a customer opens accounts, is paid in, transfers, withdraws, sends money over a bank and looks at the history.
 """
 
+import pytest
+
 from ingest_api.seed_routes.words import WORDS
 from tests.connectors.banks.bank_process import SECRET, BankProcess
 from tests.contracts.visitor import Visitor, fields_of, signed_up
 
 
+@pytest.mark.usefixtures("rules")
 def test_accounts_transfers_banks_and_history(visitor: Visitor, operator: Visitor, bank: BankProcess) -> None:
     gerd, user = signed_up(visitor, "gerd")
     a = gerd("POST /accounts", {"currency": "USD", "type": "checking"}, 201)["id"]
@@ -28,8 +31,15 @@ def test_accounts_transfers_banks_and_history(visitor: Visitor, operator: Visito
     gerd.refused("POST /transfers", asked | {"to_account": "acc_" + "7" * 26}, 404, "payee_not_found")
     state = gerd.until(f"GET /transfers/{sent['id']}/status", final=True)
     assert (state["status"], state["transfer_status"]) == ("posted", "completed")
-    words = {"pending", "processing", "under_review", "completed", "failed"}
+    words = {"pending", "processing", "under_review", "completed", "failed"}  # and cancelled, below
     assert {word.payment_service_api for word in WORDS.values()} == words
+
+    held = gerd("POST /transfers", asked | {"amount": 66.6}, 202)
+    assert gerd.until(f"GET /transfers/{held['id']}/status", final=False)["transfer_status"] == "under_review"
+    operator.until(case := f"GET /v1/cases/{held['id'].replace('pay_', 'cas_')}", status="open")
+    operator(f"{case.replace('GET', 'POST')}/decision", {"decision": "decline"})
+    state = gerd.until(f"GET /transfers/{held['id']}/status", final=True)
+    assert (state["reason"], state["transfer_status"]) == ("review_declined", "cancelled")
 
     gerd(f"POST /accounts/{b}/withdraw", {"amount": 30.0, "currency": "USD"}, 201)
     balance = gerd(f"GET /accounts/{b}/balance")
