@@ -1,11 +1,14 @@
 """Goal: each command says what it did, to people and to machines; what went wrong ends in advice and its exit code."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import typer
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from ingest_api.problems import Fault
@@ -137,6 +140,29 @@ def test_a_profile_that_says_too_little_is_refused(profiles: Path) -> None:
             chosen(None, "default")
 
 
-def test_shells_complete_the_commands() -> None:
-    asked = {"_MILLRACE_COMPLETE": "complete_bash", "COMP_WORDS": "millrace accounts b", "COMP_CWORD": "2"}
-    assert CliRunner().invoke(app, env=asked, prog_name="millrace").output.split() == ["balance"]
+def completed(*words: str) -> list[str]:
+    """What bash is told after these words, the last of which has only begun."""
+    asked = {"COMP_WORDS": " ".join(["millrace", *words]), "COMP_CWORD": str(len(words))}
+    return (
+        CliRunner()
+        .invoke(app, env=asked | {"_MILLRACE_COMPLETE": "complete_bash"}, prog_name="millrace")
+        .output.split()
+    )
+
+
+def groups(group: TyperGroup, *path: str) -> Iterator[tuple[tuple[str, ...], TyperGroup]]:
+    """Each group of commands, by the words that lead to it."""
+    yield path, group
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from groups(command, *path, name)
+
+
+def test_shells_complete_every_command_however_deep_and_its_options() -> None:
+    assert completed("accounts", "b") == ["balance"]
+    root = typer.main.get_group(app)
+    assert isinstance(root, TyperGroup)
+    found = {path: list(group.commands) for path, group in groups(root)}
+    assert {("accounts",), ("recon", "internal"), ("quarantine",)} <= found.keys()
+    assert {path: completed(*path, "") for path in found} == found
+    assert {"--url", "--profile"} <= set(completed("quarantine", "list", "--"))
