@@ -1,6 +1,6 @@
 """`make bench`: starts an environment of its own, measures batch, single and wait, prints and writes the results.
-`python -m benchmarks state` measures what the state of the shards costs at size, `python -m benchmarks breaks` what a
-page of open breaks does.
+`python -m benchmarks state` measures what the state of the shards costs at size; of reconciliation `breaks` a page of
+open breaks, `matching` a million lines against a million, `statements` a camt reader, `runs` all of it on Postgres.
 """
 
 import argparse
@@ -16,6 +16,9 @@ from benchmarks import modes, report, security
 from benchmarks.http_load import LoadClient
 from benchmarks.machine import machine
 from benchmarks.reconciliation.breaks import main as breaks
+from benchmarks.reconciliation.matching import main as matching
+from benchmarks.reconciliation.runs import main as runs
+from benchmarks.reconciliation.statement_files import main as statement_files
 from benchmarks.state.command import main as state_at_size
 from benchmarks.workload import Workload
 from ingest_api.identity.tokens import ALL_SCOPES, issue_token
@@ -31,7 +34,13 @@ START_TRIES = 6
 
 BROKER_FLAGS = "-Xmx1g -XX:-UseSerialGC -XX:+UseG1GC -XX:TieredStopAtLevel=4"
 
-COMMANDS = {"breaks": breaks, "state": state_at_size}
+COMMANDS = {
+    "breaks": breaks,
+    "matching": matching,
+    "runs": runs,
+    "state": state_at_size,
+    "statements": statement_files,
+}
 """Each measures one thing alone."""
 
 

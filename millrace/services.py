@@ -77,6 +77,14 @@ def _scheduler(_: Settings) -> Iterator[Service]:
     yield Service(name="scheduler", argv=_millrace("scheduler"), group="api", stop_timeout_ms=20_000)
 
 
+def _reconciliation(settings: Settings) -> Iterator[Service]:
+    """Where there is a plan of the nights."""
+    if settings.recon_plan_file is not None:
+        for name in ("follow", "nights"):
+            argv = _millrace("recon", name)
+            yield Service(name=f"recon-{name}", argv=argv, group="sink", stop_timeout_ms=30_000)
+
+
 def _api(settings: Settings) -> Iterator[Service]:
     """On one port together; behind the gateway on one each."""
     for process in range(settings.api_processes):
@@ -118,6 +126,7 @@ PIPELINE: tuple[ServicesOf, ...] = (
     _webhooks,
     _notifications,
     _archive,
+    _reconciliation,
     _connectors,
     _workers,
     _ticker,

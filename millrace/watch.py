@@ -1,5 +1,5 @@
 """`millrace watchdog`: raises the alarm when readers stand still, a transaction hangs, Postgres drifts from the ledger,
-a record waits in quarantine, or retention comes too near to what is not archived yet.
+a record waits in quarantine, retention comes too near to what is not archived yet, or reconciliation waits for a file.
 
 Reads brokers, and asks the watchers beside it; writes `<home>/alarms.json` (empty list = quiet), which
 `millrace status` shows, and one log line per change. A hanging transaction is never ended here: `millrace transactions
@@ -19,6 +19,7 @@ from confluent_kafka import KafkaException
 from millrace.archive.alarm import ArchiveAlarm
 from millrace.environment.layout import Home
 from millrace.quarantine.alarm import QuarantineAlarm
+from millrace.reconciliation.nightly.alarm import NightsAlarm
 from millrace.replay.drift import DriftWatch
 from millrace.replay.drift_alarm import DriftAlarm
 from runtime.exactly_once.broker.hanging import StableOffsetWatch, find_hanging
@@ -120,9 +121,8 @@ def read_alarms(home: Home) -> list[str]:
 def watching(settings: Settings, home: Home) -> Iterator[Callable[[], list[Alarm]]]:
     """A watch, with the drift watcher and the alarms of quarantine and archive beside it, that is closed afterwards."""
     drift = DriftAlarm(DriftWatch(settings), home)
-    watch = Watch(
-        settings, home, other_alarms=(drift.alarms, QuarantineAlarm(settings).alarms, ArchiveAlarm(settings).alarms)
-    )
+    others = (QuarantineAlarm(settings), ArchiveAlarm(settings), NightsAlarm(settings))
+    watch = Watch(settings, home, other_alarms=(drift.alarms, *(other.alarms for other in others)))
     drift.start()
     try:
         yield watch.look

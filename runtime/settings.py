@@ -150,6 +150,10 @@ class Settings(NoticeSettings):
     """What one scheduler sends of what is due, at most: 1,000,000 standing orders of one midnight take 33 minutes, and
     500 are a fortieth of what one worker decides."""
 
+    recon_plan_file: Path | None = None
+    """What is reconciled every night, and which files are expected (docs/reconciliation.md). Set = `millrace up`
+    follows the ledger and the files, and runs the nights; unset = neither."""
+
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=1, le=65_535)
     api_processes: int = Field(1, ge=1)

@@ -181,6 +181,11 @@ SCHEDULER = Principal(
     "`millrace scheduler`",
     _write("transfers that are due", COMMANDS),
 )
+RECONCILIATION = Principal(
+    "millrace-reconciliation",
+    "`millrace recon follow` and `nights`",
+    _write("adjustments that rules or people have approved", COMMANDS),
+)
 ARCHIVE = Principal(
     "millrace-archive",
     "`millrace archive run`",
@@ -237,6 +242,7 @@ PRINCIPALS: tuple[Principal, ...] = (
     PUBLISHING,
     TICKER,
     SCHEDULER,
+    RECONCILIATION,
     ARCHIVE,
     WATCH,
     OPERATOR,

@@ -1,8 +1,9 @@
 """A Postgres of the benchmark's own with the tables of ledger and reconciliation, and how results are printed."""
 
+import resource
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,7 +28,12 @@ def own_postgres() -> Iterator[Settings]:
             yield environment.settings
 
 
-def show(figures: dict[str, object], before: dict[str, str]) -> None:
+def peak_mib(who: int = resource.RUSAGE_SELF) -> int:
+    """The most memory that this process has ever had, or of its children the largest."""
+    return resource.getrusage(who).ru_maxrss // 1024
+
+
+def show(figures: Mapping[str, object], before: dict[str, str]) -> None:
     """Print the figures as JSON, with the machine and its load as it was before and is now."""
-    told = figures | {"machine": before, "load_average_after": machine()["load_average"]}
+    told = {**figures, "machine": before, "load_average_after": machine()["load_average"]}
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")

@@ -100,6 +100,8 @@ class ReconciliationRun(msgspec.Struct):
     result_hash: str
     run_by: str
     run_at: str
+    matches_forgotten_at: str | None
+    """Since when its matches are deleted: all else of a run is kept for ever."""
     files: list[dict[str, Any]]
     """Of one run that is looked into; none in a list."""
 
@@ -229,6 +231,7 @@ def shown_run(one: runs.Run, files: list[runs.RunFile]) -> ReconciliationRun:
         result_hash=one.result_hash,
         run_by=one.run_by,
         run_at=rfc3339(one.run_at),
+        matches_forgotten_at=rfc3339(one.forgotten_at) if one.forgotten_at else None,
         files=[file._asdict() | {"brought_at": rfc3339(file.brought_at)} for file in files],
     )
 

@@ -239,3 +239,37 @@ def report(
     from millrace.reconciliation.desk import run_report
 
     run_report(run, out, as_json=as_json)
+
+
+Plan = Annotated[
+    Path | None,
+    typer.Option(help="YAML: docs/reconciliation.md; default MILLRACE_RECON_PLAN_FILE.", exists=True, dir_okay=False),
+]
+
+
+@app.command()
+def follow(plan: Plan = None) -> None:
+    """Open and close breaks as payments and files come, in the foreground (`millrace up` does, given a plan)."""
+    from millrace.reconciliation.nightly.scheduled import run_follow
+    from runtime.log_lines import log_to_stderr
+
+    log_to_stderr()
+    raise SystemExit(run_follow(plan))
+
+
+@app.command()
+def nights(plan: Plan = None) -> None:
+    """Take in files and run at their times, in the foreground (`millrace up` does, given a plan)."""
+    from millrace.reconciliation.nightly.scheduled import run_nights
+    from runtime.log_lines import log_to_stderr
+
+    log_to_stderr()
+    raise SystemExit(run_nights(plan))
+
+
+@app.command()
+def schedule(plan: Plan = None, as_json: AsJson = False) -> None:
+    """Show when each rule set runs next and ran last, what is missing, and how far it is followed."""
+    from millrace.reconciliation.nightly.scheduled import run_schedule
+
+    run_schedule(plan, as_json=as_json)

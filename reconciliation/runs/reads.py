@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 _RUN: Final = """
 SELECT run_id, rule_set, revision, encode(rules_sha256, 'hex') AS rules_sha256, zone, calendar, first_day, last_day,
     as_of, cut_off, internal_lines, external_lines, matches, breaks, totals, ties, suggestions,
-    encode(result_hash, 'hex') AS result_hash, run_by, run_at
+    encode(result_hash, 'hex') AS result_hash, run_by, run_at, forgotten_at
 FROM recon_runs"""
 _PAGE: Final = f"""{_RUN}
 WHERE (%(rule_set)s = '' OR rule_set = %(rule_set)s)
@@ -56,6 +56,8 @@ class Run(NamedTuple):
     result_hash: str
     run_by: str
     run_at: datetime
+    forgotten_at: datetime | None
+    """Since when its matches are deleted (reconciliation/runs/forgetting.py)."""
 
 
 class RunFile(NamedTuple):
@@ -137,5 +139,8 @@ def breaks_of(connection: Connection, run_id: UUID) -> Iterator[RunBreak]:
 
 
 def passes_of(connection: Connection, run_id: UUID) -> list[tuple[str, int, int, int]]:
-    """How many matches and lines of both sides each pass found."""
+    """How many matches and lines of both sides each pass found; this is kept when the matches are not."""
+    kept = connection.execute("SELECT passes FROM recon_runs WHERE run_id = %s", (run_id,)).fetchone()
+    if kept is not None and kept[0] is not None:
+        return [(name, matches, internal, external) for name, matches, internal, external in kept[0]]
     return [(row[0], row[1], int(row[2]), int(row[3])) for row in connection.execute(_PASSES, (run_id,))]

@@ -76,6 +76,7 @@ CHANGED: dict[str, Any] = {
     "gateway_requests_per_s": 2_001,
     "gateway_connections": 513,
     "scheduler_payments_per_s": 501,
+    "recon_plan_file": Path("plan.yaml"),
     "screening_names_needed": True,
     "personal_keys_file": Path("keys.json"),
     "personal_keys": "{}",

@@ -76,7 +76,9 @@ def test_each_service_knows_its_own_login_alone(secured: LocalEnvironment) -> No
 
 
 def test_every_service_has_a_principal(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, workers=12, api_processes=11, archive_dir=tmp_path)
+    settings = Settings(
+        home=tmp_path, workers=12, api_processes=11, archive_dir=tmp_path, recon_plan_file=tmp_path / "plan.yaml"
+    )
     for service in pipeline_services(settings):
         assert with_login(service, Home(tmp_path)).env["MILLRACE_KAFKA_USER"] in USERS
 

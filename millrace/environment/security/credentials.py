@@ -37,6 +37,8 @@ PRINCIPAL_OF_SERVICE: Mapping[str, str] = {
     "connectors": access.CONNECTOR.name,
     "ticker": access.TICKER.name,
     "scheduler": access.SCHEDULER.name,
+    "recon-follow": access.RECONCILIATION.name,
+    "recon-nights": access.RECONCILIATION.name,
     "api": access.API.name,
 }
 """Service, without the number of its slot or process → who it is for the brokers."""

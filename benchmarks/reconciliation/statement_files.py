@@ -1,18 +1,16 @@
-"""`python -m benchmarks.statement_files`: transactions of a generated camt.054 a second, and the peak of memory.
+"""`python -m benchmarks statements`: transactions of a generated camt.054 a second, and the peak of memory.
 
 The file is written first (100,000 transactions are 37 MB); what is measured is the reader alone and then the whole of
 `millrace statements parse --json`, in seconds of this process's CPU, because the machine may be shared.
 """
 
-import resource
+import argparse
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
-
-import typer
 
 from benchmarks.machine import machine
+from benchmarks.reconciliation.database import peak_mib, show
 from reconciliation.statements.parse import opened, read
 from reconciliation.statements.spool import Spool
 
@@ -61,20 +59,22 @@ def command_rate(path: Path, transactions: int) -> int:
     return round(transactions / (time.process_time() - start))
 
 
-def main(
-    transactions: Annotated[int, typer.Option(min=1_000)] = 100_000, times: Annotated[int, typer.Option(min=1)] = 3
-) -> None:
+def main(arguments: list[str]) -> None:
     """Print the best of some runs, as a busy machine only ever makes one slower."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks statements", description=__doc__)
+    parser.add_argument("--transactions", type=int, default=100_000)
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="as everything here is printed")
+    asked = parser.parse_args(arguments)
+    before = machine()
     with TemporaryDirectory() as folder:
         path = Path(folder) / "camt054.xml"
-        write(path, transactions)
-        size_mb = path.stat().st_size / 1e6
-        reader = max(reader_rate(path, transactions) for _ in range(times))
-        command = max(command_rate(path, transactions) for _ in range(times))
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    typer.echo(f"{machine()}\n{transactions:,} transactions, {size_mb:.0f} MB")
-    typer.echo(f"reader {reader:,}/s, file to JSON {command:,}/s, peak {peak_mb:.0f} MB")
-
-
-if __name__ == "__main__":
-    typer.run(main)
+        write(path, asked.transactions)
+        figures = {
+            "transactions": asked.transactions,
+            "megabytes": round(path.stat().st_size / 1e6),
+            "reader_per_cpu_s": max(reader_rate(path, asked.transactions) for _ in range(asked.times)),
+            "file_to_json_per_cpu_s": max(command_rate(path, asked.transactions) for _ in range(asked.times)),
+            "peak_mib": peak_mib(),
+        }
+    show(figures, before)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.matching`: a million lines against a million with exact keys: time and memory.
+"""`python -m benchmarks matching`: a million lines against a million with exact keys: time and memory.
 
 Lines are made first, by a fixed rule; one in a thousand differs, so that breaks are found, too. The matcher alone, on
 lines in memory, or with `--files` the whole command from two CSV files to JSON.
@@ -18,6 +18,7 @@ import msgspec
 from msgspec import structs
 
 from benchmarks.machine import machine
+from benchmarks.reconciliation.database import peak_mib, show
 from reconciliation.matching.cascade import match
 from reconciliation.matching.lines import Line
 from reconciliation.matching.rules import rules_of
@@ -33,16 +34,16 @@ RULES = {
 DIFFERS_EVERY = 1_000
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Print the figures as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.matching", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks matching", description=__doc__)
     parser.add_argument("--lines", type=int, default=1_000_000, help="on each side")
     parser.add_argument("--files", action="store_true", help="instead: the command, from CSV files to JSON")
-    arguments = parser.parse_args()
+    parser.add_argument("--json", action="store_true", help="as everything here is printed")
+    asked = parser.parse_args(arguments)
     before = machine()
-    figures = _of_files(arguments.lines) if arguments.files else _in_memory(arguments.lines)
-    figures |= {"lines_each": arguments.lines, "machine": before}
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
+    figures = _of_files(asked.lines) if asked.files else _in_memory(asked.lines)
+    show({"lines_each": asked.lines} | figures, before)
 
 
 def _line(side: str, number: int) -> Line:
@@ -56,8 +57,9 @@ def _in_memory(lines: int) -> dict[str, object]:
     others = [_line("external", lines - 1 - number) for number in range(lines)]
     for at in range(0, lines, DIFFERS_EVERY):
         others[at] = structs.replace(others[at], amount_minor=others[at].amount_minor + 1)
-    lines_mib = _peak_mib()
+    lines_mib = peak_mib()
     gc.collect()
+    gc.disable()  # as `millrace recon match` and `run` do
     start, start_cpu = time.perf_counter(), time.process_time()
     outcome = match(own, others, rules)
     return {
@@ -66,7 +68,7 @@ def _in_memory(lines: int) -> dict[str, object]:
         "matches": len(outcome.matches),
         "breaks": len(outcome.breaks),
         "lines_mib": lines_mib,
-        "peak_mib": _peak_mib(),
+        "peak_mib": peak_mib(),
     }
 
 
@@ -90,13 +92,5 @@ def _of_files(lines: int) -> dict[str, object]:
     return {
         "seconds": round(seconds, 2),
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
-        "peak_mib": _peak_mib(resource.RUSAGE_CHILDREN),
+        "peak_mib": peak_mib(resource.RUSAGE_CHILDREN),
     }
-
-
-def _peak_mib(who: int = resource.RUSAGE_SELF) -> int:
-    return resource.getrusage(who).ru_maxrss // 1024
-
-
-if __name__ == "__main__":
-    main()

@@ -1,1 +1,0 @@
-"""What matching a million lines with a million costs."""

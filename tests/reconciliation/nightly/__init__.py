@@ -1,0 +1,1 @@
+"""The plan, its times, the folder of files, and nights on Postgres."""
