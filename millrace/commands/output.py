@@ -9,7 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from millrace.cli import EXIT_FAILED, EXIT_NOT_RUNNING
@@ -59,18 +59,16 @@ def faults_shown(*, as_json: bool) -> Iterator[None]:
         raise typer.Exit(EXIT_NOT_RUNNING if isinstance(fault, NotRunning) else EXIT_FAILED) from fault
 
 
-def addresses_table(addresses: Addresses) -> Table:
-    """What to connect to."""
-    table = Table(Column(), Column(overflow="fold"), box=None, show_header=False)
-    table.add_row("Kafka", Text(addresses.kafka_bootstrap))
-    table.add_row("Postgres", Text(addresses.shown().database_url))
+def addresses_shown(addresses: Addresses) -> Text:
+    """What to connect to, a line each: none is broken, so that it can be copied."""
+    rows = [("Kafka", addresses.kafka_bootstrap), ("Postgres", addresses.shown().database_url)]
     if addresses.api_url:
-        table.add_row("API", f"{addresses.api_url}/v1; try it out at {addresses.api_url}/docs")
+        rows.append(("API", f"{addresses.api_url}/v1; try it out at {addresses.api_url}/docs"))
         if addresses.gateway_url:
-            table.add_row("Gateway", f"{addresses.gateway_url}/v1; its authority: gateway/authority.pem in the home")
-        table.add_row("Console", f"{addresses.gateway_url or addresses.api_url}/console")
-        table.add_row("Token", "millrace token --user NAME --scope payments:write --scope accounts:write")
-    return table
+            rows.append(("Gateway", f"{addresses.gateway_url}/v1; its authority: gateway/authority.pem in the home"))
+        rows.append(("Console", f"{addresses.gateway_url or addresses.api_url}/console"))
+        rows.append(("Token", "millrace token --user NAME --scope payments:write --scope accounts:write"))
+    return Text("\n".join(f" {name:<8}  {value}" for name, value in rows))
 
 
 def services_table(status: SupervisorStatus) -> Table:

@@ -3,7 +3,7 @@
 import typer
 
 from millrace.cli import EXIT_ALARM
-from millrace.commands.output import addresses_table, faults_shown, print_alarm, print_json, screen, services_table
+from millrace.commands.output import addresses_shown, faults_shown, print_alarm, print_json, screen, services_table
 from millrace.environment.connection import running_supervisor
 from millrace.environment.faults import NotRunning
 from millrace.environment.layout import home_of, read_addresses
@@ -21,7 +21,7 @@ def run(*, as_json: bool) -> None:
         if as_json:
             print_json({"addresses": addresses.shown(), "supervisor": status, "alarms": read_alarms(home)})
         else:
-            screen.print(addresses_table(addresses))
+            screen.print(addresses_shown(addresses))
             screen.print(services_table(status))
             for alarm in read_alarms(home):
                 print_alarm(alarm)

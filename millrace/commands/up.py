@@ -1,6 +1,6 @@
 """`millrace up`: start an environment that outlives this command, or say that one runs already."""
 
-from millrace.commands.output import Shown, addresses_table, faults_shown, print_json, screen, services_table
+from millrace.commands.output import Shown, addresses_shown, faults_shown, print_json, screen, services_table
 from millrace.environment.connection import running_supervisor
 from millrace.environment.layout import Addresses, home_of, read_addresses
 from millrace.environment.local import LocalEnvironment
@@ -31,4 +31,4 @@ def _show(addresses: Addresses, *, as_json: bool, already: bool) -> None:
         print_json({"already_running": already, "addresses": addresses.shown()})
         return
     screen.print("Millrace is up already." if already else "Millrace is up.", style="bold green")
-    screen.print(addresses_table(addresses))
+    screen.print(addresses_shown(addresses))

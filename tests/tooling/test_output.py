@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from rich.table import Table
+from rich.text import Text
 
 from millrace.audit import command as audit_command
 from millrace.audit.report import AuditReport, Difference, Invariant
 from millrace.cli import EXIT_FAILED, EXIT_NOT_RUNNING
 from millrace.commands import output
-from millrace.commands.output import Shown, addresses_table, faults_shown, print_json, services_table
+from millrace.commands.output import Shown, addresses_shown, faults_shown, print_json, services_table
 from millrace.environment.faults import EnvironmentFault, NotRunning, StartFault
 from millrace.environment.layout import Addresses
 from millrace.environment.progress import Progress, Silent
@@ -46,7 +47,7 @@ def line_of(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
     return rows_of(capsys, services_table(status))[1]
 
 
-def rows_of(capsys: pytest.CaptureFixture[str], table: Table) -> list[str]:
+def rows_of(capsys: pytest.CaptureFixture[str], table: Table | Text) -> list[str]:
     output.screen.print(table)
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
@@ -166,7 +167,7 @@ def test_a_table_has_a_row_for_every_service_in_their_order(capsys: pytest.Captu
 def test_addresses_show_where_to_connect_and_no_password(capsys: pytest.CaptureFixture[str]) -> None:
     url = "postgresql://ledger:s3cret@[::1]:5432/books"
     addresses = Addresses("[::1]:9092", url, 1, 1, api_url="http://127.0.0.1:8080")
-    assert rows_of(capsys, addresses_table(addresses)) == [
+    assert rows_of(capsys, addresses_shown(addresses)) == [
         "Kafka [::1]:9092",
         "Postgres postgresql://ledger:***@[::1]:5432/books",
         "API http://127.0.0.1:8080/v1; try it out at http://127.0.0.1:8080/docs",
@@ -175,8 +176,15 @@ def test_addresses_show_where_to_connect_and_no_password(capsys: pytest.CaptureF
     ]
 
 
+def test_a_long_address_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: in a pipe the path of the password file was broken at column 80."""
+    monkeypatch.setattr(output.screen, "width", 80)
+    url = f"postgresql://millrace@127.0.0.1:15432/millrace?passfile=/{'home/' * 20}postgres.pgpass"
+    assert f"Postgres {url}" in rows_of(capsys, addresses_shown(Addresses("k:1", url, 1, 1)))
+
+
 def test_without_a_pipeline_no_api_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = rows_of(capsys, addresses_table(Addresses("k:1", "postgresql://p/x", 1, 1)))
+    rows = rows_of(capsys, addresses_shown(Addresses("k:1", "postgresql://p/x", 1, 1)))
     assert [row.split()[0] for row in rows] == ["Kafka", "Postgres"]
 
 
