@@ -1,16 +1,18 @@
 """The sub-commands `millrace recon …`, as millrace.cli has the others."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from millrace.reconciliation.internal_app import internal
+from millrace.remote.options import AsJson, FarProfile, FarUrl, Where
+
+if TYPE_CHECKING:
+    from millrace.reconciliation.desk import Asked
 
 app = typer.Typer(no_args_is_help=True, help="What banks and providers say against what the books say.")
 app.add_typer(internal, name="internal")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -96,7 +98,7 @@ def chain(
     run_chain(folder, Calendar(calendar), as_json=as_json)
 
 
-By = Annotated[str, typer.Option("--by", help="Who does it; by default the user of this shell.")]
+By = Annotated[str, typer.Option("--by", help="Who does it; by default the user of this shell. Not with --url.")]
 
 
 @app.command("import")
@@ -153,6 +155,8 @@ def breaks(
     status: Annotated[str, typer.Option(help="Of this status; by default all that are not dealt with.")] = "",
     owner: Annotated[str, typer.Option(help="Only of this person.")] = "",
     limit: Annotated[int, typer.Option("-n", "--lines", min=1, max=10_000, help="How many.")] = 50,
+    url: FarUrl = None,
+    profile: FarProfile = None,
     as_json: AsJson = False,
 ) -> None:
     """List what does not tie, or look into one break."""
@@ -161,7 +165,13 @@ def breaks(
 
     if order not in {"value", "age"}:
         raise typer.BadParameter("value or age", param_hint="--order")
-    run_breaks(id_, Wanted(order, rules, kind, status, owner), limit, as_json=as_json)
+    wanted, where = Wanted(order, rules, kind, status, owner), Where(url, profile)
+    if where.is_remote:
+        from millrace.reconciliation import far
+
+        far.run_breaks(where, id_, wanted, limit, as_json=as_json)
+        return
+    run_breaks(id_, wanted, limit, as_json=as_json)
 
 
 @app.command()
@@ -172,15 +182,17 @@ def propose(
     reason_code: Annotated[str, typer.Option(help="PROVIDER_FEE, ROUNDING …")],
     leg: Annotated[list[str] | None, typer.Option(help="debit:fees:1.00:EUR; of a journal, several times.")] = None,
     by: By = "",
+    url: FarUrl = None,
+    profile: FarProfile = None,
     as_json: AsJson = False,
 ) -> None:
     """Propose what to do about a break: a journal that balances, or an explanation. A second person approves it."""
-    from millrace.reconciliation.desk import Asked, run_resolve
+    from millrace.reconciliation.desk import Asked
 
     if kind not in {"adjust", "write_off", "explain"}:
         raise typer.BadParameter("adjust, write_off or explain", param_hint="--kind")
     asked = Asked("propose", by, because, kind=kind, reason_code=reason_code, legs=tuple(leg or ()))
-    run_resolve(id_, asked, as_json=as_json)
+    _resolve(Where(url, profile), id_, asked, as_json=as_json)
 
 
 @app.command()
@@ -191,17 +203,28 @@ def resolve(
     owner: Annotated[str, typer.Option(help="With assign: who deals with it.")] = "",
     file: Annotated[Path | None, typer.Option(help="With attach.", exists=True, dir_okay=False)] = None,
     by: By = "",
+    url: FarUrl = None,
+    profile: FarProfile = None,
     as_json: AsJson = False,
 ) -> None:
     """Do something about a break. Who approves is never who proposed; an approved adjustment is posted at once."""
-    from millrace.reconciliation.desk import Asked, run_resolve
+    from millrace.reconciliation.desk import Asked
 
     needs = {"assign": (owner, "--owner"), "attach": (file, "--file")}
     if action not in {"assign", "comment", "attach", "approve", "reject", "withdraw", "reopen"}:
         raise typer.BadParameter("none of the actions that --help names", param_hint="ACTION")
     if action in needs and not needs[action][0]:
         raise typer.BadParameter(f"{action} needs it", param_hint=needs[action][1])
-    run_resolve(id_, Asked(action, by, because, owner, attachment=file), as_json=as_json)
+    _resolve(Where(url, profile), id_, Asked(action, by, because, owner, attachment=file), as_json=as_json)
+
+
+def _resolve(where: Where, id_: str, asked: "Asked", *, as_json: bool) -> None:
+    from millrace.reconciliation import desk, far
+
+    if where.is_remote:
+        far.run_resolve(where, id_, asked, as_json=as_json)
+    else:
+        desk.run_resolve(id_, asked, as_json=as_json)
 
 
 @app.command()
@@ -219,6 +242,8 @@ def sign(
     reopen: Annotated[str, typer.Option(help="Instead take this signature back.")] = "",
     because: Annotated[str, typer.Option(help="With --reopen: why.")] = "",
     by: By = "",
+    url: FarUrl = None,
+    profile: FarProfile = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a name under the result of a run: its days are locked."""
@@ -226,6 +251,12 @@ def sign(
 
     if bool(reopen) != bool(because):
         raise typer.BadParameter("--reopen and --because need each other", param_hint="--reopen")
+    where = Where(url, profile)
+    if where.is_remote:
+        from millrace.reconciliation import far
+
+        far.run_sign(where, run, note=note, reopen=reopen, because=because, by=by, as_json=as_json)
+        return
     run_sign(run, note=note, reopen=reopen, because=because, by=by, as_json=as_json)
 
 
@@ -233,11 +264,19 @@ def sign(
 def report(
     out: Annotated[Path, typer.Option(help="report.csv, report.xlsx or report.pdf.", dir_okay=False)],
     run: Annotated[str, typer.Argument(help="A run, or a rule set: its newest run.")] = "",
+    url: FarUrl = None,
+    profile: FarProfile = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the report of a run: tie-out, match rate, breaks by value and age, and the lines behind them."""
     from millrace.reconciliation.desk import run_report
 
+    where = Where(url, profile)
+    if where.is_remote:
+        from millrace.reconciliation import far
+
+        far.run_report(where, run, out, as_json=as_json)
+        return
     run_report(run, out, as_json=as_json)
 
 

@@ -1,6 +1,7 @@
 """What `millrace recon breaks|resolve|sign|report` do."""
 
 import mimetypes
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -18,8 +19,13 @@ from ingest_api.publisher import DeliveryUnknown
 from ingest_api.reconciliation.reports.formats import FORMATS
 from ingest_api.reconciliation.reports.report import report_of
 from ingest_api.reconciliation.sending import send_approved
-from ingest_api.reconciliation.shown import shown_sign_off
-from ingest_api.reconciliation.shown_breaks import shown_break, shown_in_full
+from ingest_api.reconciliation.shown import ReconciliationSignOff, shown_sign_off
+from ingest_api.reconciliation.shown_breaks import (
+    ReconciliationBreak,
+    ReconciliationBreakDetail,
+    shown_break,
+    shown_in_full,
+)
 from millrace.commands.output import faults_shown, print_json, screen
 from millrace.environment import EnvironmentFault, connected
 from millrace.reconciliation.files import books, person
@@ -74,9 +80,14 @@ def run_breaks(id_: str, wanted: Wanted, limit: int, *, as_json: bool) -> None:
     with faults_shown(as_json=as_json), books() as connection:
         posting.settle(connection)
         if id_:
-            _print_one(connection, _uuid(BREAK, id_), as_json=as_json)
+            print_one(_in_full(connection, _uuid(BREAK, id_)), as_json=as_json)
             return
         shown = [shown_break(one) for one in list_breaks(connection, wanted, limit, datetime.now(UTC))]
+    print_breaks(shown, as_json=as_json)
+
+
+def print_breaks(shown: Sequence[ReconciliationBreak], *, as_json: bool) -> None:
+    """A list."""
     if as_json:
         print_json(shown)
         return
@@ -88,11 +99,15 @@ def run_breaks(id_: str, wanted: Wanted, limit: int, *, as_json: bool) -> None:
     screen.print(table if shown else "Nothing.")
 
 
-def _print_one(connection: Connection, id_: UUID, *, as_json: bool) -> None:
+def _in_full(connection: Connection, id_: UUID) -> ReconciliationBreakDetail:
     found = one_break(connection, id_, datetime.now(UTC))
     if found is None:
         raise EnvironmentFault(SAID[Refusal.UNKNOWN])
-    shown = shown_in_full(connection, found)
+    return shown_in_full(connection, found)
+
+
+def print_one(shown: ReconciliationBreakDetail, *, as_json: bool) -> None:
+    """One break with its lines and its trail."""
     if as_json:
         print_json(shown)
         return
@@ -142,19 +157,21 @@ def _do(connection: Connection, id_: UUID, asked: Asked, shards: int) -> Status 
 
 def _legs(texts: tuple[str, ...]) -> tuple[Posting, ...]:
     """`debit:fees:1.00:EUR` each. Raises EnvironmentFault."""
-    bodies = []
-    for text in texts:
-        side, _, rest = text.partition(":")
-        account, _, money = rest.partition(":")
-        amount, _, currency = money.partition(":")
-        if side not in {"debit", "credit"} or not currency:
-            raise EnvironmentFault(f"--leg {text}: write it as debit:fees:1.00:EUR or credit:acc_…:1.00:EUR")
-        told = {"account": account, "side": side, "amount": amount, "currency": currency}
-        bodies.append(msgspec.json.decode(msgspec.json.encode(told), type=LegBody))
+    bodies = [msgspec.json.decode(msgspec.json.encode(leg_of(text)), type=LegBody) for text in texts]
     legs = asked_legs(bodies)
     if isinstance(legs, FieldError):
         raise EnvironmentFault(f"--leg: {legs.detail}")
     return legs
+
+
+def leg_of(text: str) -> dict[str, str]:
+    """`debit:fees:1.00:EUR` as the API takes it. Raises EnvironmentFault."""
+    side, _, rest = text.partition(":")
+    account, _, money = rest.partition(":")
+    amount, _, currency = money.partition(":")
+    if side not in {"debit", "credit"} or not currency:
+        raise EnvironmentFault(f"--leg {text}: write it as debit:fees:1.00:EUR or credit:acc_…:1.00:EUR")
+    return {"account": account, "side": side, "amount": amount, "currency": currency}
 
 
 def run_post(*, as_json: bool) -> None:
@@ -178,7 +195,11 @@ def run_sign(run: str, *, note: str, reopen: str, because: str, by: str, as_json
         else:
             found = signing.sign(connection, _run(connection, run).run_id, note, person(by))
         signed: SignOff = _taken(found)
-    shown = shown_sign_off(signed)
+    print_signed(shown_sign_off(signed), as_json=as_json)
+
+
+def print_signed(shown: ReconciliationSignOff, *, as_json: bool) -> None:
+    """A signature."""
     if as_json:
         print_json(shown)
     else:
@@ -189,19 +210,29 @@ def run_sign(run: str, *, note: str, reopen: str, because: str, by: str, as_json
 
 def run_report(run: str, out: Path, *, as_json: bool) -> None:
     """The format is that of the file's name."""
-    format_ = out.suffix.removeprefix(".").lower()
-    if format_ not in FORMATS:
-        raise typer.BadParameter(f"name a file that ends in {', '.join(FORMATS)}", param_hint="--out")
+    format_ = format_of(out)
     with faults_shown(as_json=as_json), books() as connection:
         found = _run(connection, run)
         sections = report_of(connection, found.run_id)
     assert sections is not None  # the run is there
-    content = FORMATS[format_][1](sections)
+    write_report(out, FORMATS[format_][1](sections), found.result_hash, as_json=as_json)
+
+
+def format_of(out: Path) -> str:
+    """Raises BadParameter for a name that ends in none."""
+    format_ = out.suffix.removeprefix(".").lower()
+    if format_ not in FORMATS:
+        raise typer.BadParameter(f"name a file that ends in {', '.join(FORMATS)}", param_hint="--out")
+    return format_
+
+
+def write_report(out: Path, content: bytes, result_hash: str, *, as_json: bool) -> None:
+    """A report into its file, and what it is of."""
     out.write_bytes(content)
     if as_json:
-        print_json({"file": str(out), "bytes": len(content), "result_hash": found.result_hash})
+        print_json({"file": str(out), "bytes": len(content), "result_hash": result_hash})
     else:
-        screen.print(f"{out}: {len(content):,} bytes, result {found.result_hash}")
+        screen.print(f"{out}: {len(content):,} bytes, result {result_hash}")
 
 
 def _run(connection: Connection, text: str) -> Run:

@@ -4,6 +4,7 @@ Method: commands as they are run with --url, against an API of the test.
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -104,3 +105,63 @@ def test_the_audit_log_is_shown_and_verified_to_its_end(run: Run) -> None:
     assert json.loads(run(answer, "audit", "log", "--json", *FAR).output) == [entry]
     assert "login" in run(answer, "audit", "log", *FAR).output
     assert json.loads(run(answer, "audit", "log", "--verify", "--json", *FAR).output)["verified"] == 20_005
+
+
+BREAK: dict[str, Any] = {
+    **dict.fromkeys(("reason", "age", "due_on", "owner", "opened_at", "changed_at"), "x"),
+    "id": "brk_1",
+    "rules": "cards",
+    "type": "missing_external",
+    "status": "open",
+    "keys": {"reference": "r-1"},
+    "difference": "10.50",
+    "difference_minor": 1050,
+    "currency": "EUR",
+    "day": "2026-11-20",
+    "age_days": 2,
+    "is_overdue": True,
+    "after_sign_off": False,
+    "internal": [],
+    "external": [],
+}
+SIGNED: dict[str, Any] = {
+    **dict.fromkeys(("live_breaks", "changed_since"), 0),
+    **dict.fromkeys(("first_day", "last_day", "signed_at", "note", "reopened_by", "reopened_because"), ""),
+    "id": "sgn_1",
+    "run": "run_1",
+    "rules": "cards",
+    "result_hash": "ab",
+    "signed_by": "olga",
+    "reopened_at": None,
+}
+IN_DETAIL: dict[str, Any] = {"lines": [], "trail": [], "adjustments": [], "attachments": []}
+
+
+def test_breaks_runs_and_signatures_are_those_of_the_api(run: Run, tmp_path: Path) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/v1/reconciliation/")
+        asked.append((path, json.loads(request.content) if request.content else dict(request.url.params)))
+        found = {"breaks": page(BREAK), "runs": page({"id": "run_1", "result_hash": "ab"})}
+        found |= {"sign-offs": httpx.Response(201, json=SIGNED), "runs/run_1/report": httpx.Response(200, content=b"%")}
+        return found.get(path) or httpx.Response(200, json=BREAK | IN_DETAIL | {"status": "proposed"})
+
+    listed = run(answer, "recon", "breaks", "--rules", "cards", "--order", "age", *FAR)
+    assert "10.50 EUR" in listed.output, listed.output
+    assert json.loads(run(answer, "recon", "breaks", "--json", *FAR).output) == [BREAK]
+    leg = ("--leg", "debit:fees:1.00:EUR", "--kind", "adjust", "--reason-code", "PROVIDER_FEE", "--because", "fee")
+    assert "brk_1: proposed" in run(answer, "recon", "propose", "brk_1", *leg, *FAR).output
+    assert run(answer, "recon", "resolve", "brk_1", "assign", "--owner", "o", "--because", "b", *FAR).exit_code == 0
+    assert "by olga" in run(answer, "recon", "sign", "cards", *FAR).output
+    out = tmp_path / "r.pdf"
+    assert run(answer, "recon", "report", "cards", "--out", str(out), *FAR).exit_code == 0
+    assert out.read_bytes() == b"%"
+    assert asked[0] == ("breaks", {"order": "age", "rules": "cards", "limit": "50"})
+    legs = [{"account": "fees", "side": "debit", "amount": "1.00", "currency": "EUR"}]
+    proposed = {"kind": "adjust", "reason_code": "PROVIDER_FEE", "because": "fee", "legs": legs}
+    assert asked[2] == ("breaks/brk_1/adjustments", proposed)
+    assert asked[3] == ("breaks/brk_1/steps", {"action": "assign", "owner": "o", "because": "b"})
+    assert asked[5] == ("sign-offs", {"run": "run_1"})
+    by = run(answer, "recon", "sign", "cards", "--by", "otto", *FAR)
+    assert (by.exit_code, "--by" in by.stderr) == (EXIT_USAGE, True)
