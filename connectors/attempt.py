@@ -80,7 +80,7 @@ async def attempt(provider: Provider, request: ConnectorRequest, clock: Clock) -
     if refusal is not None:
         return refusal
     if request.operation is ConnectorOperation.INQUIRE:
-        return await _in_time(provider.inquire(request))
+        return await _unless_the_payer_has_gone(provider, request, await _in_time(provider.inquire(request)), clock)
     until_us = sent_until_us(provider, request)
     answer = await _sent(provider, request, until_us, clock)
     if not answer.may_repeat:
@@ -105,6 +105,21 @@ async def _sent(provider: Provider, request: ConnectorRequest, until_us: int, cl
         if not answer.may_repeat:
             return answer
     return answer
+
+
+async def _unless_the_payer_has_gone(
+    provider: Provider, request: ConnectorRequest, found: Answer, clock: Clock
+) -> Answer:
+    """What waits for its payer behind its deadline is cancelled: it fails for certain, or was paid just now, which the
+    next attempt finds.
+    """
+    if found.outcome is not Outcome.REQUIRES_ACTION or not 0 < request.deadline_us <= clock():
+        return found
+    key = f"{request.request_id.hex()}-void"  # a key of its own: the request's stands for the charge
+    voided = await _in_time(provider.void(request._replace(operation=ConnectorOperation.VOID, idempotency_key=key)))
+    if voided.outcome is not Outcome.SUCCEEDED:
+        return found
+    return failed(Decline.AUTHENTICATION_REQUIRED, "payer_did_not_act", found.provider_reference)
 
 
 async def _in_time(call: Awaitable[Answer]) -> Answer:

@@ -19,7 +19,12 @@ class Answer(NamedTuple):
 
     provider_code: str = ""
     fee_minor: int | None = None
+    """What the provider keeps; below 0 it gives back."""
+
     fee_currency: str = ""
+    action_url: str = ""
+    """REQUIRES_ACTION: where the payer acts; empty where the provider names no page."""
+
     may_repeat: bool = False
     """UNKNOWN: sent again with the same key, it may be answered otherwise."""
 

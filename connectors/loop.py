@@ -146,6 +146,8 @@ class Connectors:
             )
         if following is not None:
             self._write_request(work, following)
+        if answer.action_url or (result.attempt > 1 and result.outcome is not Outcome.UNKNOWN):
+            self._hints.payer_acts(result.request_id, answer.action_url)
 
     def _write_request(self, work: Work, request: ConnectorRequest) -> None:
         self._producer.produce(self._route.requests, encode_request(request), key=work.key, partition=work.shard)

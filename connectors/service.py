@@ -45,7 +45,7 @@ def providers_of(settings: Settings) -> dict[str, Provider]:
     found: list[Provider] = []
     if settings.stripe_api_key_file is not None:
         key = SecretStr(settings.stripe_api_key_file.read_text().strip())
-        found.append(StripeProvider(key, settings.stripe_url))
+        found.append(StripeProvider(key, settings.stripe_url, settings.stripe_return_url))
     if settings.banks != "off":
         found.append(RestBanks.of(settings))
     if not found:

@@ -143,6 +143,10 @@ class Settings(NoticeSettings):
     event_source: str = "urn:millrace"
     """`ce_source` of this installation's public events, a URI: other for each whose events meet somewhere."""
 
+    stripe_return_url: str = ""
+    """The shop's page to which a payer comes back from 3-D Secure; `payment_order_id` is added. Empty: Stripe names no
+    page to act at, and only its own script in the shop's page can.
+    """
     stripe_webhook_secret_file: Path | None = None
     """Secrets that Stripe signs its events with (`whsec_…`), one a line. Set: POST /v1/psp/stripe/webhooks is there."""
 

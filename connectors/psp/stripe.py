@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import httpx
 import stripe
@@ -35,6 +36,8 @@ LISTED_MAX: Final = 1_000
 
 _HOUR_US: Final = 3_600_000_000
 _FEE: Final = ["latest_charge.balance_transaction"]
+_OWN_FEE: Final = ["balance_transaction"]
+"""Of a refund, payout or transfer."""
 
 
 Method = Callable[["StripeProvider", ConnectorRequest], Coroutine[Any, Any, Answer]]
@@ -65,7 +68,8 @@ class StripeProvider:
     lookup_lag_us = _HOUR_US + 60_000_000
     """Search is "up to an hour behind during outages"; lists are not behind. And the last call's own time."""
 
-    def __init__(self, api_key: SecretStr, url: str) -> None:
+    def __init__(self, api_key: SecretStr, url: str, return_url: str = "") -> None:
+        """`return_url`: where a payer goes after acting at Stripe; empty: nobody is sent there."""
         for library in ("stripe", "httpx", "httpcore"):
             logging.getLogger(library).setLevel(logging.WARNING)  # below, they log what is sent
         self._http = stripe.HTTPXClient(timeout=httpx.Timeout(attempt.CALL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S))
@@ -73,6 +77,7 @@ class StripeProvider:
             api_key.get_secret_value(), base_addresses={"api": url}, http_client=self._http, max_network_retries=0
         )
         self._v1 = client.v1
+        self._return_url = return_url
 
     @_understood
     async def authorise(self, request: ConnectorRequest) -> Answer:
@@ -105,6 +110,7 @@ class StripeProvider:
             "payment_intent": request.provider_reference,
             "amount": amount,
             "metadata": _metadata(request),
+            "expand": _OWN_FEE,
         }
         refund = await self._v1.refunds.create_async(fields, _options(request))
         return answer_of_movement(refund.to_dict())
@@ -120,6 +126,7 @@ class StripeProvider:
             "currency": request.currency.lower(),
             "destination": request.token,
             "metadata": _metadata(request),
+            "expand": _OWN_FEE,
         }
         service = self._v1.transfers if _is_transfer(request) else self._v1.payouts
         movement = await service.create_async(fields, _options(request))
@@ -161,9 +168,17 @@ class StripeProvider:
             "metadata": _metadata(request),
             "expand": _FEE,
             **_method_of(request.token),
+            **self._returning(request),
         }
         intent = await self._v1.payment_intents.create_async(fields, _options(request))
         return answer_of_intent(intent.to_dict(), request.operation)
+
+    def _returning(self, request: ConnectorRequest) -> dict[str, str]:
+        """The same in every sending: parameters belong to the key."""
+        if not self._return_url:
+            return {}
+        sign = "&" if "?" in self._return_url else "?"
+        return {"return_url": f"{self._return_url}{sign}{urlencode({'payment_order_id': request.payment_order_id})}"}
 
     async def _named(self, request: ConnectorRequest, amount: int | None = None) -> Answer:
         """What a reference names, told by its prefix."""
@@ -171,7 +186,7 @@ class StripeProvider:
         services: dict[str, Any] = {"re": self._v1.refunds, "po": self._v1.payouts, "tr": self._v1.transfers}
         service = services.get(reference.partition("_")[0])
         if service is not None:
-            return answer_of_movement((await service.retrieve_async(reference)).to_dict())
+            return answer_of_movement((await service.retrieve_async(reference, {"expand": _OWN_FEE})).to_dict())
         intent = await self._v1.payment_intents.retrieve_async(reference, {"expand": _FEE})
         return answer_of_intent(intent.to_dict(), request.operation, amount)
 
@@ -185,7 +200,8 @@ class StripeProvider:
     async def _listed(self, request: ConnectorRequest, kind: str, where: StripeFields) -> Answer:
         """Of all that there is, what carries this request's id."""
         wanted, seen = request.request_id.hex(), 0
-        page = await getattr(self._v1, kind).list_async({**where, "limit": 100})
+        expand = [f"data.{path}" for path in _OWN_FEE]
+        page = await getattr(self._v1, kind).list_async({**where, "limit": 100, "expand": expand})
         async for found in page.auto_paging_iter():
             fields = found.to_dict()
             if fields["metadata"].get(REQUEST_ID) == wanted:

@@ -61,6 +61,9 @@ _DONE_BY: Final[Mapping[ConnectorOperation, frozenset[str]]] = {
 
 _FINAL: Final = frozenset({"succeeded", "canceled"})
 
+ACTION_URL_CHARS_MAX: Final = 2_048
+"""Stripe's have about 200."""
+
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """Before the first byte left."""
 
@@ -75,7 +78,7 @@ def answer_of_intent(intent: StripeFields, operation: ConnectorOperation, amount
     if status == "processing":
         return Answer(Outcome.PENDING, reference)
     if status in {"requires_action", "requires_confirmation"}:
-        return Answer(Outcome.REQUIRES_ACTION, reference)
+        return Answer(Outcome.REQUIRES_ACTION, reference, action_url=_action_url(intent))
     if status == "requires_capture":  # captured or voided it is not; that may be on its way
         return without_trace()._replace(provider_reference=reference)
     if status == "requires_payment_method":
@@ -141,6 +144,13 @@ def _refusal(error: stripe.InvalidRequestError) -> Decline:
     if error.param == "amount_to_capture" or (error.param == "amount" and error.code is None):
         return Decline.AMOUNT_EXCEEDED
     return DECLINE_OF_CODE.get(error.code or "", Decline.REQUEST_REFUSED)
+
+
+def _action_url(intent: StripeFields) -> str:
+    """Where the payer acts. Without a return_url there is no page: Stripe's own script acts in the shop's."""
+    action = intent.get("next_action") or {}
+    url = str((action.get("redirect_to_url") or {}).get("url") or "")
+    return url if url.startswith(("https://", "http://")) and len(url) <= ACTION_URL_CHARS_MAX else ""
 
 
 def _declined(error: StripeFields, reference: str) -> Answer:

@@ -15,6 +15,9 @@ class StripeAccount:
 
     def __init__(self, store: Store, *, has_webhook: bool) -> None:
         self.store = store
+        self.address = ""
+        """Under which the caller of the request that is served knows the sandbox."""
+
         self.search_lag_s = 0
         """What is younger is not found by a search yet."""
 

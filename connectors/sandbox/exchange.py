@@ -43,6 +43,7 @@ class Call(NamedTuple):
     params: JsonObject
     fingerprint: str
     key: str
+    address: str
 
 
 class Exchange:
@@ -109,6 +110,7 @@ class Exchange:
 
     def _run(self, call: Call, endpoint: Endpoint) -> tuple[int, JsonObject, bool]:
         params = dict(call.params)
+        self._account.address = call.address
         try:
             forms.refuse_unknown(params, endpoint.params | _EVERYWHERE | {"id"})
             body = endpoint.operation(self._account, params)
@@ -126,7 +128,9 @@ async def _read(request: Request) -> Call:
     pairs = parse_qsl(text, keep_blank_values=True)
     params = forms.decoded(pairs) | dict(request.path_params)
     named = json.dumps([request.method, request.url.path, sorted(pairs)])
-    return Call(request.method, request.url.path, params, hashlib.sha256(named.encode()).hexdigest(), key)
+    return Call(
+        request.method, request.url.path, params, hashlib.sha256(named.encode()).hexdigest(), key, str(request.base_url)
+    )
 
 
 def _authenticate(request: Request) -> None:

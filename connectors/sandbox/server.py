@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
+from urllib.parse import parse_qs
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from connectors.sandbox import lists
+from connectors.sandbox import authentication, lists
 from connectors.sandbox.account import StripeAccount
 from connectors.sandbox.exchange import Endpoint, Exchange, Operation
 from connectors.sandbox.faults import Fault, Faults
@@ -34,7 +35,7 @@ _NONE: Final[frozenset[str]] = frozenset()
 OPERATIONS: Final[dict[tuple[str, str], Endpoint]] = {
     ("POST", "/v1/payment_intents"): Endpoint(intents.create, intents.CREATE_PARAMS),
     ("POST", "/v1/payment_intents/{id}/confirm"): Endpoint(
-        intents.confirm, frozenset({"payment_method", "payment_method_data"})
+        intents.confirm, frozenset({"payment_method", "payment_method_data", "return_url"})
     ),
     ("POST", "/v1/payment_intents/{id}/capture"): Endpoint(intents.capture, frozenset({"amount_to_capture"})),
     ("POST", "/v1/payment_intents/{id}/cancel"): Endpoint(intents.cancel, frozenset({"cancellation_reason"})),
@@ -102,6 +103,8 @@ class Sandbox:
             Route("/_sandbox/faults", self._met, methods=["GET"]),
             Route("/_sandbox/clock", self._advance, methods=["POST"]),
             Route("/_sandbox/search", self._lag, methods=["POST"]),
+            Route(f"/{intents.AUTHENTICATION_PATH}/{{id}}", self._page, methods=["GET"]),
+            Route(f"/{intents.AUTHENTICATION_PATH}/{{id}}", self._authenticated, methods=["POST"]),
             Route("/_sandbox/payment_intents/{id}/authenticate", self._outside(_authenticate), methods=["POST"]),
             Route("/_sandbox/refunds/{id}/complete", self._outside(_complete), methods=["POST"]),
             Route("/_sandbox/payouts/{id}/arrive", self._outside(_arrive), methods=["POST"]),
@@ -157,6 +160,16 @@ class Sandbox:
         """POST {seconds}: how far the search index is behind."""
         self._account.search_lag_s = int((await request.json())["seconds"])
         return JSONResponse({})
+
+    async def _page(self, request: Request) -> Response:
+        """What the payer's browser shows."""
+        return authentication.page(self._account, request.path_params["id"])
+
+    async def _authenticated(self, request: Request) -> Response:
+        """What the payer has chosen there."""
+        is_successful = parse_qs((await request.body()).decode()).get("success") == ["true"]
+        with self._store.transaction():
+            return authentication.answered(self._account, request.path_params["id"], is_successful=is_successful)
 
     def _outside(self, happen: Callable[[StripeAccount, str, JsonObject], JsonObject]) -> Serve:
         """What a payer or a bank does, which no API call asks for."""

@@ -1,7 +1,7 @@
 """Checkouts: paid through a provider, order by order, and looked at.
 
-A checkout's id is its idempotency key. The answer waits until every payment order has its outcome; one that takes
-longer is told as far as it is.
+A checkout's id is its idempotency key. The answer waits until every payment order has its outcome, or waits for its
+payer; one that takes longer is told as far as it is.
 """
 
 from collections.abc import Sequence
@@ -86,7 +86,9 @@ async def _placed(services: Services, call: Call, asked: PlaceCheckout) -> Answe
     (outcome,), headers = await ask(services, call, [asked])
     await require_taken(services, outcome, headers)
     found = await look_until(
-        outcome.deadline, lambda: _found(services, asked.checkout), lambda orders: all(one.is_done for one in orders)
+        outcome.deadline,
+        lambda: _found(services, asked.checkout),
+        lambda orders: all(one.waits_for_people for one in orders),
     )
     if found and not are_those(found, asked.orders):
         raise reused()

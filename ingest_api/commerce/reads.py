@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from ingest_api.commerce.shown import (
+    NextAction,
     OrderRefund,
     PaymentOrderState,
     PayoutState,
@@ -26,7 +27,10 @@ from payments.rejections import Reason
 from schemas.codec.fields import REASONS
 
 _ORDERS: Final = f"""
-SELECT state.*, placed.description AS checkout_name FROM payment_order_states AS state LEFT JOIN LATERAL (
+SELECT state.*, placed.description AS checkout_name, action.url AS action_url
+FROM payment_order_states AS state
+LEFT JOIN payer_actions AS action ON action.request_id = state.order_id AND state.status = {OrderStatus.EXECUTING:d}
+LEFT JOIN LATERAL (
     SELECT description FROM account_events
     WHERE account_id = state.checkout_id AND kind = {EntryKind.ORDERS_PLACED:d} ORDER BY decided_at LIMIT 1
 ) AS placed ON true"""
@@ -60,6 +64,12 @@ class PlacedOrder(NamedTuple):
     is_released: bool
     placed_at: datetime
     changed_at: datetime
+    action_url: str | None
+
+    @property
+    def waits_for_people(self) -> bool:
+        """Nothing more happens by itself: it is done, or its payer has to act."""
+        return self.is_done or self.action_url is not None
 
     @property
     def state(self) -> PaymentOrderState:
@@ -77,6 +87,7 @@ class PlacedOrder(NamedTuple):
             decline=told(self.decline),
             placed_at=rfc3339(self.placed_at),
             changed_at=rfc3339(self.changed_at),
+            next_action=NextAction("redirect_to_url", self.action_url) if self.action_url else None,
         )
 
 
@@ -152,6 +163,7 @@ def _order(row: Mapping[str, Any]) -> PlacedOrder:
         row["is_released"],
         row["opened_at"],
         row["changed_at"],
+        row["action_url"],
     )
 
 

@@ -39,9 +39,16 @@ class OrderRefund(msgspec.Struct, omit_defaults=True):
     changed_at: str | None = None
 
 
+class NextAction(msgspec.Struct):
+    """What the payer has to do: open `url` in the browser (3-D Secure). From there it comes back to the shop's page."""
+
+    type: str
+    url: str
+
+
 class PaymentOrderState(msgspec.Struct, omit_defaults=True):
     """A payment order. `ledger_updated`: the journal entry is posted; `wallet_updated`: the seller has the money;
-    `released`: and may spend it.
+    `released`: and may spend it. `next_action`: while the provider waits for the payer.
     """
 
     payment_order_id: str
@@ -62,6 +69,7 @@ class PaymentOrderState(msgspec.Struct, omit_defaults=True):
     decline: str | None = None
     placed_at: str | None = None
     changed_at: str | None = None
+    next_action: NextAction | None = None
     refunds: list[OrderRefund] | None = None
 
 

@@ -22,6 +22,8 @@ from tests.connectors.requests import HOUR_US, about, charge, request_of
 START_US = 1_700_000_000_000_000
 SUCCEEDED = Answer(Outcome.SUCCEEDED, "pi_1")
 PENDING = Answer(Outcome.PENDING, "re_1")
+PAID = failed(Decline.WRONG_STATE, "succeeded", "pi_1")
+"""What a payment that is done answers to a cancellation."""
 CALL_US = 1_000_000
 """How long each call of the script takes."""
 
@@ -146,6 +148,19 @@ def test_an_inquiry_moves_nothing_and_asks_once() -> None:
     script = Script([SUCCEEDED], found=PENDING)
     assert outcome_of(script, about(ConnectorOperation.INQUIRE, "pi_1", amount_minor=0)) == PENDING
     assert (script.sent, len(script.inquired)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("late_us", "void", "outcome"),
+    [(-1, SUCCEEDED, Outcome.REQUIRES_ACTION), (0, SUCCEEDED, Outcome.FAILED), (0, PAID, Outcome.REQUIRES_ACTION)],
+    ids=["in time", "too late", "paid just now"],
+)
+def test_a_payer_who_has_not_acted_in_time_is_not_charged(late_us: int, void: Answer, outcome: Outcome) -> None:
+    """Failed is only what the provider has cancelled, with a key of its own."""
+    request = about(ConnectorOperation.INQUIRE, "pi_1", deadline_us=START_US - late_us)
+    script = Script([void], found=Answer(Outcome.REQUIRES_ACTION, "pi_1", action_url="https://bank.example/"))
+    assert outcome_of(script, request).outcome is outcome
+    assert [key for _, key, _ in script.sent] == ([f"{request.request_id.hex()}-void"] if late_us == 0 else [])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Goal: every operation, through the official SDK to the sandbox's process, in the words of the contract."""
 
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -7,7 +10,7 @@ from connectors.contract import ProviderRefusesUs
 from connectors.psp.stripe import StripeProvider
 from schemas.codec.connectors import ConnectorOperation, Decline, Outcome
 from tests.connectors.requests import about, authorisation, charge, now_us, request_of
-from tests.connectors.sandbox_process import SandboxProcess
+from tests.connectors.sandbox_process import API_KEY, SandboxProcess
 
 CAPTURE, VOID, REFUND = ConnectorOperation.CAPTURE, ConnectorOperation.VOID, ConnectorOperation.REFUND
 PAYOUT, INQUIRE = ConnectorOperation.PAYOUT, ConnectorOperation.INQUIRE
@@ -107,7 +110,8 @@ async def test_void(provider: StripeProvider) -> None:
 async def test_refunds_never_exceed_the_charge(provider: StripeProvider, sandbox: SandboxProcess) -> None:
     paid = await provider.charge(charge())
     first = about(REFUND, paid.provider_reference, amount_minor=600)
-    assert (await provider.refund(first)).outcome is Outcome.SUCCEEDED
+    given_back = await provider.refund(first)
+    assert (given_back.outcome, given_back.fee_minor, given_back.fee_currency) == (Outcome.SUCCEEDED, 0, "USD")
     assert (await provider.refund(first)).outcome is Outcome.SUCCEEDED, "the same one again"
     assert (await provider.refund(about(REFUND, paid.provider_reference, amount_minor=600))).decline is (
         Decline.AMOUNT_EXCEEDED
@@ -147,11 +151,28 @@ async def test_a_refund_that_fails_has_failed(provider: StripeProvider) -> None:
     assert (await provider.refund(about(REFUND, paid.provider_reference))).outcome is Outcome.FAILED
 
 
+async def test_a_payer_acts_on_a_page_and_comes_back(sandbox: SandboxProcess) -> None:
+    """Once: the page of a payment that was answered asks for nothing any more."""
+    provider = StripeProvider(SecretStr(API_KEY), sandbox.url, "https://shop.example/paid?lang=en")
+    request = charge(token="pm_card_authenticationRequired", payment_order_id="order 1&2")
+    waiting, again = await provider.charge(request), await provider.charge(request)
+    assert waiting == again
+    assert httpx.get(waiting.action_url).status_code == 200
+    back, late = [httpx.post(waiting.action_url, data={"success": "true"}) for _ in range(2)]
+    query = dict(parse_qsl(urlsplit(back.headers["location"]).query))
+    told = {"payment_intent": waiting.provider_reference, "redirect_status": "succeeded"}
+    assert query == {"lang": "en", "payment_order_id": "order 1&2"} | told
+    assert (back.status_code, late.status_code, httpx.get(waiting.action_url).status_code) == (303, 410, 410)
+    assert (await provider.inquire(request)).outcome is Outcome.SUCCEEDED
+    assert sandbox.taken_of("millrace_request_id")[request.request_id.hex()] == 1
+    await provider.close()
+
+
 @pytest.mark.parametrize("is_successful", [True, False], ids=["authenticated", "not authenticated"])
 async def test_three_d_secure(provider: StripeProvider, sandbox: SandboxProcess, is_successful: bool) -> None:
     request = charge(token="pm_card_authenticationRequired")
     waiting = await provider.charge(request)
-    assert waiting.outcome is Outcome.REQUIRES_ACTION
+    assert (waiting.outcome, waiting.action_url) == (Outcome.REQUIRES_ACTION, ""), "nobody comes back: no page"
     sandbox.outside(f"payment_intents/{waiting.provider_reference}/authenticate", {"success": is_successful})
     answer = await provider.inquire(about(INQUIRE, waiting.provider_reference, amount_minor=0))
     if is_successful:
@@ -169,6 +190,7 @@ async def test_payouts_and_transfers(provider: StripeProvider, sandbox: SandboxP
     made = await provider.payout(payout)
     assert made.outcome is Outcome.PENDING
     assert (await provider.inquire(payout)).provider_reference == made.provider_reference
+    assert (made.fee_minor, made.fee_currency) == (None, ""), "told when it is done"
     assert (await provider.inquire(transfer._replace(first_asked_at_us=now_us()))).outcome is Outcome.SUCCEEDED
     sandbox.outside(f"payouts/{made.provider_reference}/arrive", {"paid": False})
     back = await provider.inquire(about(INQUIRE, made.provider_reference, amount_minor=0))

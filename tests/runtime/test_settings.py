@@ -53,6 +53,7 @@ CHANGED: dict[str, Any] = {
     "connector_slots": 33,
     "stripe_url": "http://127.0.0.1:12111",
     "stripe_api_key_file": Path("stripe.key"),
+    "stripe_return_url": "https://shop.example/paid",
     "api_host": "0.0.0.0",
     "api_port": 8_081,
     "api_processes": 2,

@@ -48,6 +48,7 @@ def book(account: StripeAccount, kind: str, source: JsonObject, amount: int, fee
         source=source["id"],
         amount=amount,
         fee=fee,
+        fee_details=[{"amount": fee, "currency": source["currency"], "type": "stripe_fee"}] if fee else [],
         net=amount - fee,
         currency=source["currency"],
         status="available",

@@ -10,7 +10,10 @@ from connectors.sandbox.objects.cards import Card, card_of
 from connectors.sandbox.refusal import JsonObject, Refused, invalid, wrong_state
 
 _OF_PAYMENT = "payment_method payment_method_data payment_method_types"
-CREATE_PARAMS = frozenset(f"amount currency capture_method confirm description metadata {_OF_PAYMENT}".split())
+CREATE_PARAMS = frozenset(
+    f"amount currency capture_method confirm description metadata return_url {_OF_PAYMENT}".split()
+)
+AUTHENTICATION_PATH = "_sandbox/authentications"
 CAPTURABLE, CANCELED, SUCCEEDED = "requires_capture", "canceled", "succeeded"
 _FINAL = frozenset({CANCELED, SUCCEEDED})
 
@@ -40,7 +43,7 @@ def create(account: StripeAccount, params: JsonObject) -> JsonObject:
     )
     account.save(intent)
     account.tell("payment_intent.created", intent)
-    return _confirmed(account, intent) if params.get("confirm") == "true" else intent
+    return _confirmed(account, intent, params) if params.get("confirm") == "true" else intent
 
 
 def confirm(account: StripeAccount, params: JsonObject) -> JsonObject:
@@ -49,7 +52,7 @@ def confirm(account: StripeAccount, params: JsonObject) -> JsonObject:
     if intent["status"] not in {"requires_confirmation", "requires_payment_method", "requires_action"}:
         raise _unexpected(intent, "confirm")
     intent["payment_method"] = _method(params) or intent["payment_method"]
-    return _confirmed(account, intent)
+    return _confirmed(account, intent, params)
 
 
 def authenticate(account: StripeAccount, intent_id: str, *, is_successful: bool) -> JsonObject:
@@ -84,22 +87,30 @@ def cancel(account: StripeAccount, params: JsonObject) -> JsonObject:
     intent = account.get("payment_intent", params["id"])
     if intent["status"] in _FINAL:
         raise _unexpected(intent, "cancel")
-    intent |= {"status": CANCELED, "canceled_at": account.now_s, "amount_capturable": 0}
+    intent |= {"status": CANCELED, "canceled_at": account.now_s, "amount_capturable": 0, "next_action": None}
     account.save(intent)
     account.tell("payment_intent.canceled", intent)
     return intent
 
 
-def _confirmed(account: StripeAccount, intent: JsonObject) -> JsonObject:
+def _confirmed(account: StripeAccount, intent: JsonObject, params: JsonObject) -> JsonObject:
     if not intent["payment_method"]:
         raise Refused(400, "parameter_missing", "You cannot confirm this PaymentIntent without a payment method.")
     card = card_of(intent["payment_method"])
     if card.requires_authentication:
-        intent |= {"status": "requires_action", "next_action": {"type": "use_stripe_sdk", "use_stripe_sdk": {}}}
+        intent |= {"status": "requires_action", "next_action": _next_action(account, intent, params.get("return_url"))}
         account.save(intent)
         account.tell("payment_intent.requires_action", intent)
         return intent
     return _charged(account, intent, card)
+
+
+def _next_action(account: StripeAccount, intent: JsonObject, return_url: str | None) -> JsonObject:
+    """A page to act at, where the payer can come back from it; else it is left to the script in the shop's own page."""
+    if not return_url:
+        return {"type": "use_stripe_sdk", "use_stripe_sdk": {}}
+    page = f"{account.address}{AUTHENTICATION_PATH}/{intent['id']}"
+    return {"type": "redirect_to_url", "redirect_to_url": {"return_url": return_url, "url": page}}
 
 
 def _charged(account: StripeAccount, intent: JsonObject, card: Card) -> JsonObject:

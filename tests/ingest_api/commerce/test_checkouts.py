@@ -1,10 +1,12 @@
 """Goal: a checkout over HTTP is charged order by order, once, and told in the words of the e-commerce contract."""
 
 import httpx
+import psycopg
 import pytest
 
 from ingest_api.identity.tokens import Scope
 from payments.identifiers import CHECKOUT, derive_checkout_id, format_id
+from payments.items.details import OrderStatus
 from tests.ingest_api.client import problem_of
 from tests.ingest_api.commerce.market import Market, checkout, keyed, order
 
@@ -90,6 +92,25 @@ async def test_what_takes_longer_is_told_as_far_as_it_is(market: Market) -> None
     assert (placed.status_code, words(placed)) == (202, {"o-1": "EXECUTING"})
     assert placed.json()["is_payment_done"] is False
     assert at_once.headers["Preference-Applied"] == "wait=0"
+
+
+async def test_a_payer_who_has_to_act_is_told_where(market: Market) -> None:
+    """Until the order is done; a payment that waits for its payer is answered at once."""
+    page = "https://bank.example/3ds/1"
+    asked = checkout("cart-1", order(market.seller("shop"), 88, "o-1"))
+    async with market.caller() as caller:
+        await place(caller, asked)
+        with psycopg.connect(market.services.settings.database_url) as tables:
+            tables.execute("INSERT INTO payer_actions SELECT order_id, %s FROM payment_orders", (page,))
+        again = await place(caller, asked, prefer="wait=30")
+        seen = (await caller.get("/v1/payments/o-1")).json()
+        with psycopg.connect(market.services.settings.database_url) as tables:
+            tables.execute("UPDATE payment_orders SET status = %s", (OrderStatus.FAILED,))
+        ended = (await caller.get("/v1/payments/o-1")).json()
+    assert (again.status_code, words(again)) == (202, {"o-1": "EXECUTING"})
+    assert seen["next_action"] == {"type": "redirect_to_url", "url": page}
+    assert again.json()["payment_orders"][0]["next_action"] == seen["next_action"]
+    assert "next_action" not in ended
 
 
 async def test_a_seller_that_takes_no_money_fails_its_order_alone(market: Market) -> None:

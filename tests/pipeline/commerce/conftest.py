@@ -27,7 +27,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory, sandbox: SandboxProcess) -> 
     key_file = home / "stripe.key"
     key_file.write_text(API_KEY)
     settings = throw_away_settings(home / "home").model_copy(
-        update={"stripe_url": sandbox.url, "stripe_api_key_file": key_file}
+        update={
+            "stripe_url": sandbox.url,
+            "stripe_api_key_file": key_file,
+            "stripe_return_url": "https://shop.example/paid",
+        }
     )
     with LocalEnvironment(settings, pipeline=False) as environment:
         ensure_topics(environment.settings)

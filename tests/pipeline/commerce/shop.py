@@ -40,6 +40,7 @@ from tests.support.waiting import eventually
 
 CURRENCY = "EUR"
 PAYS, DECLINED, REFUNDS_FAIL = "pm_card_visa", "pm_card_visa_chargeDeclinedInsufficientFunds", "pm_card_refundFail"
+ACTS = "pm_card_authenticationRequired"
 BANK, CONNECTED = "ba_of_the_seller", "acct_of_the_seller"
 """Where payouts go: days later, and at once."""
 
@@ -193,6 +194,13 @@ class Shop:
         """What the provider paid out for it at once."""
         known = {payout.item_id.hex() for payout in self.payouts_of(account)}
         return sorted(t["amount"] for t in self.sandbox.all("transfers") if t["metadata"][REQUEST_ID] in known)
+
+    def page_of(self, order: Order) -> str:
+        """Where its payer has to act; empty where it does not."""
+        with psycopg.connect(self.stage.database_url) as database:
+            query = "SELECT url FROM payer_actions WHERE request_id = %s"
+            row = database.execute(query, [self.order(order).item_id.hex()]).fetchone()
+        return str(row[0]) if row is not None else ""
 
     def charged(self, order: Order) -> int:
         """How often the provider took money for it."""

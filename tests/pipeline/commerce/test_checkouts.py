@@ -1,12 +1,14 @@
 """Checkouts, refunds and payouts from the command to the provider and back: what is charged is what is posted."""
 
+import httpx
 import pytest
 
 from connectors.sandbox.faults import FaultKind
 from payments.commerce.connector import Decline, Outcome
 from payments.items.details import OrderStatus
 from payments.rejections import Reason
-from tests.pipeline.commerce.shop import BANK, CONNECTED, REFUNDS_FAIL, KeptShop, order
+from tests.pipeline.commerce.shop import ACTS, BANK, CONNECTED, REFUNDS_FAIL, KeptShop, order
+from tests.support.waiting import eventually
 
 TOO_LITTLE_MINOR = 1
 """Stripe takes 50 cents and more."""
@@ -37,6 +39,20 @@ def test_a_charge_that_nobody_answered_for_is_unknown_then_found_and_posted_once
     [charge] = shop.requests_of(one)
     assert charge.attempt > 1
     assert shop.charged(one) == 1
+    shop.close_the_books()
+
+
+def test_a_payer_who_acts_at_the_provider_is_charged_and_posted_once(shop: KeptShop) -> None:
+    """The page is known while it is needed, and no longer."""
+    one = order(shop.seller(), 4_200)
+    shop.check_out(one, token=ACTS)
+    shop.await_outcome(one, Outcome.REQUIRES_ACTION)
+    eventually(lambda: shop.page_of(one), "a page to act at")
+    page = shop.page_of(one)
+    assert [httpx.post(page, data={"success": "true"}).status_code for _ in range(2)] == [303, 410]
+    shop.await_status(OrderStatus.SUCCESS, one)
+    assert (shop.charged(one), shop.postings_of(one)) == (1, 1)
+    eventually(lambda: not shop.page_of(one), "the page is forgotten")
     shop.close_the_books()
 
 
