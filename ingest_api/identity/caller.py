@@ -62,7 +62,10 @@ async def require_password(services: Services, call: Call, user: User, password:
     keys = identity.throttle.name("user", user.user.hex()), identity.throttle.address(call.address)
     await identity.throttle.count(*keys)
     username = (await identity.users.values(user.user, Field.USERNAME)).get(Field.USERNAME)
-    found = await identity.passwords.authenticate(username, Personal(password)) if username is not None else None
+    witness = Witness(services.audit, None, call.request_id)
+    found = (
+        await identity.passwords.authenticate(username, Personal(password), witness) if username is not None else None
+    )
     if found is None or found.user != user.user:
         raise credentials_invalid("This is not your password.")
     await identity.throttle.take_back(*keys)

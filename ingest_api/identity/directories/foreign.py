@@ -14,6 +14,7 @@ import msgspec
 from joserfc.util import urlsafe_b64decode
 
 from ingest_api.aliases.parties import USER
+from ingest_api.audit_log.witness import Witness
 from ingest_api.identity.directories.oidc import Issuer, OidcIssuer
 from ingest_api.identity.directories.shadow import user_of
 from ingest_api.identity.keys import SigningKeys
@@ -58,13 +59,13 @@ class ForeignTokens:
         except (ValueError, IndexError, TypeError, KeyError, RecursionError, binascii.Error):
             return None
 
-    async def exchanged(self, issuer: OidcIssuer, token: str) -> str:
+    async def exchanged(self, issuer: OidcIssuer, token: str, witness: Witness) -> str:
         """A token of ours for one of theirs. Raises Problem, DatabaseUnavailable."""
         kept = self._exchanged.get(token)
         if kept is not None and kept[1] > time.time():
             return kept[0]
         claims = await issuer.claims(token)
-        user = await user_of(self._users, claims.known)
+        user = await user_of(self._users, claims.known, witness)
         if user is None:
             raise Problem(Fault.TOKEN_INVALID, "The user is not active here.", headers={"WWW-Authenticate": "Bearer"})
         scopes = scopes_of(user.roles)

@@ -16,6 +16,7 @@ from ldap3 import NO_ATTRIBUTES, SUBTREE, Connection, Server, Tls
 from ldap3.core.exceptions import LDAPException
 from ldap3.utils.conv import escape_filter_chars
 
+from ingest_api.audit_log.witness import Witness
 from ingest_api.identity.directories.shadow import Known, roles_of, user_of
 from ingest_api.identity.roles import UserRole
 from ingest_api.identity.users.register import UserRegister
@@ -47,7 +48,7 @@ class LdapPasswords:
         self._threads = ThreadPoolExecutor(_THREADS, "ldap")
         self._waiting = 0
 
-    async def authenticate(self, username: Personal, password: Personal) -> User | None:
+    async def authenticate(self, username: Personal, password: Personal, witness: Witness | None = None) -> User | None:
         """Raises Problem 503 while the directory does not answer, DatabaseUnavailable."""
         if not password.reveal() or not username.reveal():
             return None
@@ -63,7 +64,7 @@ class LdapPasswords:
             raise _unavailable() from away
         finally:
             self._waiting -= 1
-        return await user_of(self._users, known) if known is not None else None
+        return await user_of(self._users, known, witness) if known is not None else None
 
 
 class _Directory:

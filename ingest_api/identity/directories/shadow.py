@@ -9,6 +9,7 @@ import logging
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
+from ingest_api.audit_log.witness import Witness
 from ingest_api.identity.roles import UserRole
 from ingest_api.identity.users.register import UserRegister
 from ingest_api.identity.users.user import Field, Refused, User
@@ -26,19 +27,22 @@ class Known(NamedTuple):
     roles: frozenset[UserRole]
 
 
-async def user_of(users: UserRegister, known: Known) -> User | None:
-    """The active user; None where there is none and none can be made. Raises DatabaseUnavailable."""
+async def user_of(users: UserRegister, known: Known, witness: Witness | None) -> User | None:
+    """The active user; None where there is none and none can be made. What changes by it, the directory has changed:
+    so the audit log has it. Raises DatabaseUnavailable.
+    """
+    by_directory = witness._replace(actor=known.directory) if witness is not None else None
     user_id = shadow_id(known.directory, known.id)
     user = await users.find(user_id)
     if user is None:
         values = {Field.USERNAME: known.username}
-        made = await users.create(user_id, values, known.roles, None, known.directory)
+        made = await users.create(user_id, values, known.roles, None, known.directory, by_directory)
         if isinstance(made, Refused):
             LOGGER.warning("no user for one of %s: %s %s", known.directory, made.field, made.fault)
             return None
         user = made
     if user.roles != known.roles:
-        user = await users.set_roles(user_id, known.roles)
+        user = await users.set_roles(user_id, known.roles, by_directory)
     return user if user is not None and user.is_active else None
 
 

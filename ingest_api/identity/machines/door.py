@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from ingest_api.audit_log.calls import CREDENTIAL
+from ingest_api.audit_log.witness import Witness
 from ingest_api.http.call import Call, Receive, Send, send_answer
 from ingest_api.http.serving import Application, answered
 from ingest_api.identity.directories.foreign import ForeignTokens
@@ -83,8 +84,8 @@ class MachineDoor:
         call = Call.of(scope, receive)
         entry = _Entry(scope, receive)
 
-        async def enter(_: Services, __: Call) -> Any:
-            await self._enter(entry, shown)
+        async def enter(services: Services, call: Call) -> Any:
+            await self._enter(entry, shown, Witness(services.audit, None, call.request_id))
 
         refusal = await answered(self._services, enter, call)
         if refusal is not None:
@@ -101,12 +102,13 @@ class MachineDoor:
         is_foreign = shown.authorization is not None and self._foreign.issuer_of(shown.authorization) is not None
         return not (shown.is_machines or is_foreign)
 
-    async def _enter(self, entry: "_Entry", shown: Shown) -> None:
+    async def _enter(self, entry: "_Entry", shown: Shown, witness: Witness) -> None:
         """Raises Problem, DatabaseUnavailable."""
         issuer = self._foreign.issuer_of(shown.authorization) if shown.authorization is not None else None
         if issuer is not None:
             assert shown.authorization is not None
-            entry.go_on_as(None, await self._foreign.exchanged(issuer, shown.authorization[7:].decode("latin-1")))
+            theirs = shown.authorization[7:].decode("latin-1")
+            entry.go_on_as(None, await self._foreign.exchanged(issuer, theirs, witness))
             return
         if shown.authorization is not None:
             key = await self._by_text(shown.authorization)

@@ -108,7 +108,7 @@ class Logins:
         name = self._parts.throttle.name(_NAME, asked.username.reveal().strip().casefold()[:TEXT_CHARS_MAX])
         address = self._parts.throttle.address(asked.address)
         locks = await self._parts.throttle.count(name, address)
-        user = await self._parts.passwords.authenticate(asked.username, asked.password)
+        user = await self._parts.passwords.authenticate(asked.username, asked.password, asked.witness)
         if user is None:
             return await self._failed(asked, "password", locks=locks)
         second_factor = await self._parts.factors.stands(user.user)

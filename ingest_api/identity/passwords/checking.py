@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from ingest_api.audit_log.witness import Witness
 from ingest_api.identity.passwords.hashing import PasswordHasher
 from ingest_api.identity.passwords.rules import normal_password
 from ingest_api.identity.users.register import UserRegister
@@ -12,8 +13,10 @@ from runtime.personal_data.personal import Personal
 class PasswordCheck(Protocol):
     """Answers with the active user whose password this is, else None: never why."""
 
-    async def authenticate(self, username: Personal, password: Personal) -> User | None:
-        """Raises Problem 503 where it can't be checked now, DatabaseUnavailable."""
+    async def authenticate(self, username: Personal, password: Personal, witness: Witness | None = None) -> User | None:
+        """What a login changes of the user, the witness sees. Raises Problem 503 where it can't be checked now,
+        DatabaseUnavailable.
+        """
 
 
 class OwnPasswords:
@@ -23,7 +26,7 @@ class OwnPasswords:
         self._users = users
         self._hasher = hasher
 
-    async def authenticate(self, username: Personal, password: Personal) -> User | None:
+    async def authenticate(self, username: Personal, password: Personal, witness: Witness | None = None) -> User | None:
         """By user name or e-mail address, which has an @ and so is no user name."""
         by = Field.EMAIL if "@" in username.reveal() else Field.USERNAME
         user = await self._users.find_by(by, username)
