@@ -5,13 +5,13 @@ payments.terms.wall_clock, so a quiet night is an hour longer or shorter, and no
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from connectors.notifications.happenings import Happening
 from payments.terms.wall_clock import instant_us, zone_of
-from schemas.tables.notifications import SECURITY, Channel, Mode, Preferences
+from schemas.tables.notifications import SECURITY, Channel, Mode, Preferences, channel_of_previous
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORT_LIVED: Final = timedelta(hours=24)
@@ -64,6 +64,14 @@ def _of_security(happening: Happening, recipient: Recipient, now: datetime) -> I
         in_its_place = channel is Channel.SMS and Channel.EMAIL not in recipient.reachable
         if in_its_place or recipient.preferences.mode(happening.kind, channel) is Mode.NOW:
             yield from _at(channel, recipient, now)
+
+
+def to_previous(happening: Happening, channels: Collection[Channel], now: datetime) -> Iterator[Notice]:
+    """What the contacts of before are told, at once, by these channels: whatever the user of now has chosen."""
+    for name in happening.previous:
+        channel = channel_of_previous(name)
+        if channel is not None and channel in channels:
+            yield Notice(channel, name, now)
 
 
 def _at(channel: Channel, recipient: Recipient, due_at: datetime) -> Iterator[Notice]:

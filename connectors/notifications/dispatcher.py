@@ -22,10 +22,7 @@ from runtime.exactly_once.failpoints import Failpoints
 from runtime.personal_data.store import PersonalData
 from schemas.tables.notifications import (
     DECODE_PREFERENCES,
-    DEVICE_FIELD,
-    EMAIL_FIELD,
     NOTICE,
-    PHONE_FIELD,
     PREFERENCES_FIELD,
     SECURITY,
     Channel,
@@ -37,7 +34,7 @@ from schemas.tables.notifications import (
 )
 
 POLL_S: Final = 0.5
-"""How late a notice is made, on average half of it; an idle look is ten statements, each one probe of an index."""
+"""How late a notice is made, on average half of it; an idle look is twelve statements, each one probe of an index."""
 
 UPKEEP_EVERY_S: Final = 60
 
@@ -53,8 +50,7 @@ class Composer:
 
     async def message(self, connection: Connection, claimed: Claim) -> Message | None:
         """None where there is no address or device any more, or nothing to tell. Raises KeyringFault, Tampered."""
-        field = {Channel.EMAIL: EMAIL_FIELD, Channel.SMS: PHONE_FIELD, Channel.PUSH: DEVICE_FIELD + claimed.target}
-        wanted = field[claimed.channel]
+        wanted = claimed.address_field
         known = await self._personal.values(connection, claimed.user, wanted, PREFERENCES_FIELD)
         if wanted not in known:
             return None
@@ -73,9 +69,9 @@ class Composer:
             return self._renderer.page(claimed.told, preferences, link, lines)
         return Text(*self._renderer.short(claimed.told, preferences), html="")
 
-    async def forget_device(self, connection: Connection, claimed: Claim) -> None:
-        """It is not a device of its user any more."""
-        await self._personal.remove(connection, claimed.user, DEVICE_FIELD + claimed.target)
+    async def forget_address(self, connection: Connection, claimed: Claim) -> None:
+        """It is not a device of its user any more, or a contact of before that was told."""
+        await self._personal.remove(connection, claimed.user, claimed.address_field)
 
     def _link(self, claimed: Claim) -> str:
         """Where e-mails of this kind are switched off, for those that can be."""
@@ -87,7 +83,9 @@ class Composer:
 
 
 class Dispatcher:
-    """Messages under way and what has come of them. One loop, and one connection to Postgres at a time."""
+    """Messages under way and what has come of them. One loop, and one connection to Postgres at a time; `slots` of each
+    channel, so that a slow provider holds up nobody else's.
+    """
 
     def __init__(
         self,
@@ -102,7 +100,7 @@ class Dispatcher:
         self._channels = channels
         self._slots = slots
         self._failpoints = failpoints
-        self._threads = ThreadPoolExecutor(slots, "notices")
+        self._threads = ThreadPoolExecutor(slots * len(channels), "notices")
         self._under_way: dict[asyncio.Future[Outcome], Claim] = {}
         self._not_sent: list[Ended] = []
         self._upkeep_at_s = 0.0
@@ -118,7 +116,12 @@ class Dispatcher:
             if self._under_way:
                 await asyncio.wait(self._under_way, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
             elif not busy:
+                await self._rest()
                 await asyncio.sleep(POLL_S)
+
+    async def _rest(self) -> None:
+        for channel in self._channels.values():
+            await asyncio.get_running_loop().run_in_executor(self._threads, channel.rest)
 
     async def _pass(self, connection: Connection, *, taking: bool) -> bool:
         # 1. Record what has ended, in one transaction.
@@ -130,8 +133,7 @@ class Dispatcher:
         self.figures["planned"] += planned
         self.figures["summarised"] += await self._planner.summarise(connection)
         # 3. Take: the try is counted and the notice ours for LOST_AFTER; both are committed before anything is sent.
-        free = self._slots - len(self._under_way)
-        claims = await claim(connection, free) if free else []
+        claims = [taken for channel in Channel for taken in await self._taken(connection, channel)]
         # Crash here: taken and not sent. After LOST_AFTER an e-mail or push is sent; a text message becomes a dead
         # letter, because nobody knows that it was not.
         if claims:
@@ -144,6 +146,10 @@ class Dispatcher:
             await forget(connection)
         return bool(planned or claims)
 
+    async def _taken(self, connection: Connection, channel: Channel) -> list[Claim]:
+        free = self._slots - sum(claimed.channel is channel for claimed in self._under_way.values())
+        return await claim(connection, channel, free) if free else []
+
     async def _record(self, connection: Connection) -> None:
         done = [future for future in self._under_way if future.done()]
         results = [*self._not_sent, *(self._ended(self._under_way[future], future.result()) for future in done)]
@@ -154,8 +160,9 @@ class Dispatcher:
         self._failpoints.reach("notices_before_record")
         await record(connection, results)
         for future in done:
-            if future.result().verdict is Verdict.GONE:
-                await self._composer.forget_device(connection, self._under_way[future])
+            claimed, verdict = self._under_way[future], future.result().verdict
+            if verdict is Verdict.GONE or (verdict is Verdict.DELIVERED and claimed.is_to_previous):
+                await self._composer.forget_address(connection, claimed)
         self._not_sent.clear()
         for future in done:
             del self._under_way[future]

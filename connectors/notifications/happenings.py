@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from payments.events.event import EventType
 from payments.identifiers import ACCOUNT, USER, parse_id
 from schemas.tables.notifications import NoticeKind
-from schemas.tables.security_actions import SecurityAction
+from schemas.tables.security_actions import CONTACTS_BEFORE, SecurityAction
 
 ACCOUNT_TAIL: Final = 6
 """Characters at the end of an account's id by which its users tell their accounts apart."""
@@ -29,6 +29,8 @@ class Happening(NamedTuple):
     user: bytes | None
     happened_at: datetime
     details: Mapping[str, str]
+    previous: tuple[str, ...] = ()
+    """Names of the contacts of before, which are told, too: whoever took a login over has put in others."""
 
 
 class Side(StrEnum):
@@ -109,4 +111,5 @@ def of_action(position: int, entry: Mapping[str, Any]) -> list[Happening]:
         return []
     named_in = {**(entry["before"] or {}), **(entry["after"] or {})}
     details = {"word": entry["action"], "object": named_in.get("bank_account", entry["object"] or "")}
-    return [Happening(f"audit:{position}", kind, None, user, entry["at"], details)]
+    previous = tuple((entry["before"] or {}).get(CONTACTS_BEFORE, ()))
+    return [Happening(f"audit:{position}", kind, None, user, entry["at"], details, previous)]

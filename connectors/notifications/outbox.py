@@ -13,11 +13,19 @@ from connectors.notifications.channels.contract import Outcome, Verdict
 from connectors.notifications.planning import Connection
 from connectors.notifications.rendering import SUMMARY_LINES_MAX, Told
 from connectors.webhooks.retries import delay_after
-from schemas.tables.notifications import Channel, NoticeKind, NoticeStatus
+from schemas.tables.notifications import (
+    DEVICE_FIELD,
+    EMAIL_FIELD,
+    PHONE_FIELD,
+    Channel,
+    NoticeKind,
+    NoticeStatus,
+    channel_of_previous,
+)
 
 LOST_AFTER: Final = timedelta(seconds=120)
 """When a notice under way counts as lost with its process. A message takes five waits for a server at most (connect,
-TLS, login, message, end), each up to 20 s."""
+TLS, login, message, end), each up to 20 s, and 2 s for a connection that turns out to have ended."""
 
 TRIES_MAX: Final = 7
 """Over 7 h 37 min to 8 h 23 min (connectors/webhooks/retries.py): later nobody wants to be told."""
@@ -27,7 +35,8 @@ UPKEEP_ROWS: Final = 1_000
 
 _CLAIM: Final = f"""
 WITH due AS (
-    SELECT notice_id, under_way FROM notices WHERE status = '{NoticeStatus.PENDING}' AND due_at <= clock_timestamp()
+    SELECT notice_id, under_way FROM notices
+    WHERE status = '{NoticeStatus.PENDING}' AND channel = %s AND due_at <= clock_timestamp()
     ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
 )
 UPDATE notices AS notice SET attempts = attempts + 1, under_way = true, due_at = clock_timestamp() + %s
@@ -51,9 +60,16 @@ _TRY_AGAIN: Final = f"""
 UPDATE notices SET due_at = now() + %s, failure = %s, under_way = false
 WHERE notice_id = %s AND attempts = %s AND status = '{NoticeStatus.PENDING}'"""
 _FORGET: Final = f"""
-DELETE FROM notices WHERE notice_id IN (
-    SELECT notice_id FROM notices WHERE ended_at < now() - %s::interval LIMIT {UPKEEP_ROWS}
-)"""
+WITH old AS (
+    DELETE FROM notices WHERE notice_id IN (
+        SELECT notice_id FROM notices WHERE ended_at < now() - %s::interval LIMIT {UPKEEP_ROWS}
+    ) RETURNING user_id, target
+), of_before AS (
+    DELETE FROM personal_values AS kept USING old
+    WHERE kept.subject_id = old.user_id AND kept.field = old.target AND target <> ''
+)
+SELECT count(*) FROM old"""
+"""With the contacts of before that could not be told."""
 
 
 class Claim(NamedTuple):
@@ -69,6 +85,17 @@ class Claim(NamedTuple):
     """A process that had it has died: it may have been sent."""
     may_see: bool
 
+    @property
+    def address_field(self) -> str:
+        """Name of the personal value that it goes to."""
+        if self.channel is Channel.PUSH:
+            return DEVICE_FIELD + self.target
+        return self.target or {Channel.EMAIL: EMAIL_FIELD, Channel.SMS: PHONE_FIELD}[self.channel]
+
+    @property
+    def is_to_previous(self) -> bool:
+        return channel_of_previous(self.target) is not None
+
 
 class Ended(NamedTuple):
     """What came of a claim: a status for good, or None to try again."""
@@ -78,9 +105,9 @@ class Ended(NamedTuple):
     failure: str | None
 
 
-async def claim(connection: Connection, slots: int) -> list[Claim]:
-    """Up to `slots` notices that are due, counted as begun. Committed when it returns."""
-    cursor = await connection.execute(_CLAIM.encode(), (slots, LOST_AFTER))
+async def claim(connection: Connection, channel: Channel, slots: int) -> list[Claim]:
+    """Up to `slots` notices of a channel that are due, counted as begun. Committed when it returns."""
+    cursor = await connection.execute(_CLAIM.encode(), (channel, slots, LOST_AFTER))
     return [_claim(row) for row in await cursor.fetchall()]
 
 
@@ -138,4 +165,5 @@ async def record(connection: Connection, results: Iterable[Ended]) -> None:
 
 async def forget(connection: Connection) -> int:
     """Delete some of what ended long ago; how many."""
-    return (await connection.execute(_FORGET.encode(), (KEPT,))).rowcount
+    [row] = await (await connection.execute(_FORGET.encode(), (KEPT,))).fetchall()
+    return int(row["count"])

@@ -16,7 +16,7 @@ import psycopg
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from connectors.notifications.deciding import Notice, Recipient, decide
+from connectors.notifications.deciding import Notice, Recipient, decide, to_previous
 from connectors.notifications.happenings import OF_ACTION, OF_EVENT, Happening, of_action, of_event
 from payments.identifiers import derive_consequence_id
 from runtime.exactly_once.failpoints import Failpoints
@@ -163,6 +163,7 @@ class Planner:
             for user in told:
                 decided = decide(happening, recipients[user], now, self._hourly_max)
                 recipients[user].recent.update(notice.channel for notice in decided if not notice.collected)
+                decided += to_previous(happening, self._channels, now)
                 notices += [_row(happening, user, notice) for notice in decided]
         async with connection.cursor() as cursor:
             await cursor.executemany(_INSERT, notices)

@@ -23,6 +23,7 @@ from ingest_api.identity.second_factor.register import SecondFactors
 from ingest_api.identity.sessions.register import SWEEPS, SessionRegister
 from ingest_api.identity.tokens import TokenVerifier
 from ingest_api.identity.users.register import UserRegister
+from ingest_api.identity.users.user import Field
 from ingest_api.reads.database import DatabaseUnavailable
 from ingest_api.reads.migrated import MigratedDatabase
 from runtime import migrate
@@ -56,7 +57,8 @@ class Identity:
         self._looking: asyncio.Task[None] | None = None
         self.keys = SigningKeys.of(settings)
         self.hasher = PasswordHasher()
-        self.users = UserRegister(database, personal)
+        told = {Field.EMAIL: settings.smtp_host, Field.PHONE: settings.sms_url}
+        self.users = UserRegister(database, personal, [field for field, provider in told.items() if provider])
         self.passwords: PasswordCheck = (
             LdapPasswords(settings, self.users)
             if settings.auth_backend == "ldap"

@@ -22,6 +22,10 @@ PREFERENCES_FIELD: Final = "notification.preferences"
 DEVICE_FIELD: Final = "notification.device."
 """Names of personal values; that of a device ends in its id, and holds the token that its provider knows it by."""
 
+_BEFORE: Final = ".before."
+PREVIOUS_MAX: Final = 10
+"""Addresses, or numbers, of before that are kept of a user until each was told of the change: the first ones."""
+
 DEVICES_MAX: Final = 10
 LANGUAGES: Final = ("en", "de")
 
@@ -32,6 +36,17 @@ class Channel(StrEnum):
     EMAIL = "email"
     SMS = "sms"
     PUSH = "push"
+
+
+def previous_contacts(field: str) -> str:
+    """Of an address or number (EMAIL_FIELD, PHONE_FIELD), how the names of those of before begin."""
+    return field + _BEFORE
+
+
+def channel_of_previous(name: str) -> Channel | None:
+    """How who has a contact of before is told; None for another name."""
+    field = name.partition(_BEFORE)[0] if _BEFORE in name else ""
+    return {EMAIL_FIELD: Channel.EMAIL, PHONE_FIELD: Channel.SMS}.get(field)
 
 
 class Mode(StrEnum):

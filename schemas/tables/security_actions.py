@@ -1,6 +1,10 @@
 """The words of the audit log for what matters to security: written by ingest_api, told to users by notifications."""
 
 from enum import StrEnum
+from typing import Final
+
+CONTACTS_BEFORE: Final = "contacts_before"
+"""In `before` of USER_CHANGED: under which names the contacts are kept that are to be told."""
 
 
 class SecurityAction(StrEnum):

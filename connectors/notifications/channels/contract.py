@@ -50,5 +50,8 @@ class MessageChannel(Protocol):
     def send(self, message: Message) -> Outcome:
         """One try, within MILLRACE_NOTICE_TIMEOUT_MS for each step; whatever goes wrong is an outcome."""
 
+    def rest(self) -> None:
+        """Nothing is due: give up what is kept for the next message alone."""
+
     def close(self) -> None:
         """Give up connections."""

@@ -52,6 +52,9 @@ class PushChannel:
         http = httpx.Client(base_url=settings.push_url, timeout=settings.notice_timeout_ms / 1_000)
         return cls(http, settings.push_project, account)
 
+    def rest(self) -> None:
+        """Idle connections end by themselves."""
+
     def close(self) -> None:
         self._http.close()
 

@@ -35,6 +35,9 @@ class SmsChannel:
         http = httpx.Client(base_url=settings.sms_url, auth=login, timeout=settings.notice_timeout_ms / 1_000)
         return cls(http, f"/2010-04-01/Accounts/{settings.sms_account}/Messages.json", settings.sms_from)
 
+    def rest(self) -> None:
+        """Idle connections end by themselves."""
+
     def close(self) -> None:
         self._http.close()
 

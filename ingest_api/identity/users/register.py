@@ -5,6 +5,7 @@ call. Guarantees: a user name, address or number is one user's at a time; an era
 and never changed again.
 """
 
+import secrets
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Final
@@ -13,6 +14,7 @@ from uuid import UUID
 import psycopg
 
 from ingest_api.aliases.parties import USER
+from ingest_api.audit_log.entry import Value
 from ingest_api.audit_log.entry import Values as Noted
 from ingest_api.audit_log.witness import Witness
 from ingest_api.identity.roles import UserRole
@@ -29,9 +31,10 @@ from ingest_api.identity.users.user import (
 from ingest_api.reads.database import Database
 from payments.identifiers import format_id
 from runtime.personal_data.personal import Personal
-from runtime.personal_data.rows import Connection
+from runtime.personal_data.rows import Connection, all_rows
 from runtime.personal_data.store import PersonalData, Refusal
-from schemas.tables.security_actions import SecurityAction
+from schemas.tables.notifications import PREVIOUS_MAX, previous_contacts
+from schemas.tables.security_actions import CONTACTS_BEFORE, SecurityAction
 
 INDEX: Final = "users"
 
@@ -48,15 +51,18 @@ _SET_ROLES: Final = "UPDATE users SET roles = %s, changed_at = clock_timestamp()
 _SET_PASSWORD: Final = """
 UPDATE users SET password_hash = %s, password_changed_at = clock_timestamp() WHERE user_id = %s"""
 _REHASHED: Final = "UPDATE users SET password_hash = %s WHERE user_id = %s AND password_hash = %s"
+_COUNT: Final = "SELECT count(*) FROM personal_values WHERE subject_id = %s AND field LIKE %s"
 _ERRORS: Final = {Refusal.TAKEN: UserFault.TAKEN, Refusal.SUBJECT_ERASED: UserFault.ERASED}
 
 
 class UserRegister:
     """Every method raises DatabaseUnavailable, KeyringFault."""
 
-    def __init__(self, database: Database, personal: PersonalData) -> None:
+    def __init__(self, database: Database, personal: PersonalData, contacts: Collection[Field] = ()) -> None:
+        """`contacts`: those of before are kept, sealed, until they were told of a change."""
         self._database = database
         self._personal = personal
+        self._contacts = contacts
 
     async def create(
         self,
@@ -117,14 +123,32 @@ class UserRegister:
                 return Refused(UserFault.UNKNOWN if known is None else UserFault.ERASED)
             if seen_at is not None and seen_at != known.changed_at:
                 return Refused(UserFault.CHANGED)
-            before: Noted = dict(await self._personal.values(connection, user, *values, *removed))
+            before: dict[str, Value] = {**await self._personal.values(connection, user, *values, *removed)}
             refused = await self._store(connection, user, values, removed)
             if refused is not None:
                 return refused
             await connection.execute(_CHANGED, (UUID(bytes=user),))
+            if witness is not None:
+                before |= await self._kept_contacts(connection, user, before, values)
             after: Noted = {field: values.get(field) for field in (*values, *removed)}
             await _note(connection, witness, SecurityAction.USER_CHANGED, user, before=before, after=after)
             return await _get(connection, user)
+
+    async def _kept_contacts(
+        self, connection: Connection, user: bytes, before: Noted, values: Values
+    ) -> dict[str, Value]:
+        """Names under which the contacts are kept that are none any more, for the audit log."""
+        kept = []
+        for field in self._contacts:
+            was = before.get(field)
+            if not isinstance(was, Personal) or was == values.get(field):
+                continue
+            begins = previous_contacts(field)
+            [row] = await all_rows(connection, _COUNT, UUID(bytes=user), f"{begins}%")
+            if row[0] < PREVIOUS_MAX:
+                kept.append(begins + secrets.token_hex(8))
+                await self._personal.put(connection, user, kept[-1], was)
+        return {CONTACTS_BEFORE: kept} if kept else {}
 
     async def set_status(self, user: bytes, status: UserStatus, witness: Witness | None = None) -> User | None:
         """Sessions of a user who is not active any more have to be ended beside this (SessionRegister.end_all)."""

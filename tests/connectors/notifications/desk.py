@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from connectors.notifications.service import serve
-from ingest_api.audit_log.entry import new_entry
+from ingest_api.audit_log.entry import Values, new_entry
 from ingest_api.audit_log.log import MIGRATIONS
 from ingest_api.audit_log.store import insert, seal_waiting
 from payments.identifiers import ACCOUNT, PAYMENT, USER, format_id
@@ -81,14 +81,20 @@ class Desk:
         with psycopg.connect(self.settings.database_url) as connection:
             store(connection, [_event(number, type_) for number in numbers])
 
-    async def audit(self, action: str, user: UUID) -> None:
+    async def keep(self, user: UUID, field: str, value: str) -> None:
+        """One more personal value."""
+        personal = PersonalData(Keyring.of(self.settings))
+        async with await psycopg.AsyncConnection.connect(self.settings.database_url) as connection:
+            assert await personal.put(connection, user.bytes, field, Personal(value)) is None
+
+    async def audit(self, action: str, user: UUID, before: Values | None = None) -> None:
         """An entry of the audit log, sealed."""
         migrate.up(self.settings.database_url, MIGRATIONS)
         name = format_id(USER, user.bytes)
         async with await psycopg.AsyncConnection.connect(
             self.settings.database_url, row_factory=dict_row
         ) as connection:
-            await insert(connection, [new_entry(name, action, name, request_id="r")])
+            await insert(connection, [new_entry(name, action, name, request_id="r", before=before)])
             assert await seal_waiting(connection) is not None
 
     def begin(self) -> None:

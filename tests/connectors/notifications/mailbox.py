@@ -28,6 +28,10 @@ class Mailbox:
     logins: list[bool] = field(default_factory=list)
     answers: Callable[[int], str] = field(default=lambda _: TAKEN)
     unknown: set[str] = field(default_factory=set)
+    peers: set[Any] = field(default_factory=set)
+    """Where messages came from: one for each connection."""
+
+    sessions: list[SMTP] = field(default_factory=list)
 
     async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:
         if address in self.unknown:
@@ -35,7 +39,19 @@ class Mailbox:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _: SMTP, session: Session, envelope: Envelope) -> str:
+    def end(self) -> None:
+        """Close the connection that the last message came by, as a server does with an idle one."""
+        server = self.sessions[-1]
+
+        async def close() -> None:
+            assert server.transport is not None
+            server.transport.close()
+
+        asyncio.run_coroutine_threadsafe(close(), server.loop).result(60)
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.peers.add(session.peer)
+        self.sessions.append(server)
         answer = self.answers(len(self.taken))
         if answer.startswith("250"):
             content = envelope.content

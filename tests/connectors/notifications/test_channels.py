@@ -84,6 +84,19 @@ def test_an_address_is_one_address_and_no_header(tmp_path: Path, to: str) -> Non
     assert box.taken == []
 
 
+def test_a_batch_is_one_connection_and_one_that_ended_costs_no_message(tmp_path: Path) -> None:
+    with mailbox.receiving() as box:
+        channel = EmailChannel.of(email_settings(tmp_path, box.port))
+        assert [channel.send(message()) for _ in range(3)] == [DELIVERED] * 3
+        assert len(box.peers) == 1
+        box.end()
+        assert channel.send(message()) == DELIVERED
+        channel.rest()
+        assert channel.send(message()) == DELIVERED
+        channel.close()
+    assert (len(box.taken), len(box.peers)) == (5, 3)
+
+
 def test_a_title_is_no_header(tmp_path: Path) -> None:
     with mailbox.receiving() as box:
         injected = message(text=TEXT._replace(title="Hi\r\nBcc: all@example.com"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connectors.notifications.deciding import Notice, Recipient, decide, next_summary, quiet_end
+from connectors.notifications.deciding import Notice, Recipient, decide, next_summary, quiet_end, to_previous
 from connectors.notifications.happenings import OF_ACTION, OF_EVENT, Happening, of_action, of_event
 from payments.events.event import EventType
 from payments.identifiers import ACCOUNT, PAYMENT, USER, format_id
@@ -135,6 +135,14 @@ def test_of_the_audit_log_the_one_it_was_done_to_is_told() -> None:
     assert made.user == ACC
     assert of_action(5, entry | {"action": "api_key.created", "actor": "till", "object": "key_1"}) == []
     assert of_action(6, entry | {"action": "login.succeeded"}) == []
+
+
+def test_contacts_of_before_are_told_by_the_channels_there_are() -> None:
+    kept = ["user.email.before.1", "user.phone.before.2", "user.name"]
+    entry: dict[str, Any] = {"action": "user.changed", "actor": None, "object": format_id(USER, OTHER), "at": NOON}
+    (changed,) = of_action(3, entry | {"before": {"contacts_before": kept}, "after": None})
+    assert list(to_previous(changed, [Channel.EMAIL, Channel.PUSH], NOON)) == [Notice(Channel.EMAIL, kept[0], NOON)]
+    assert [notice.target for notice in to_previous(changed, list(Channel), NOON)] == kept[:2]
 
 
 def test_every_kind_is_told_of_something() -> None:

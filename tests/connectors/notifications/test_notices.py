@@ -3,10 +3,13 @@
 Method: the process itself on a real Postgres and a real SMTP server; it is broken at each of its steps.
 """
 
+import threading
 from collections import Counter
 
 import pytest
 
+from connectors.notifications.channels.contract import DELIVERED, Outcome
+from connectors.notifications.channels.sms import SmsChannel
 from connectors.notifications.outbox import TRIES_MAX
 from runtime.personal_data.keyring import Keyring
 from schemas.tables.notifications import NoticeKind, Unsubscribing, read_unsubscribe_token
@@ -139,6 +142,40 @@ async def test_a_day_is_one_summary(desk: Desk) -> None:
     assert "Your payment of 1.00 EUR was refused" in desk.box.texts()[0]
     assert "Your payment of 2.00 EUR was refused" in desk.box.texts()[0]
     assert sorted(desk.statuses()) == [("delivered", None), ("summarised", None), ("summarised", None)]
+
+
+async def test_the_address_of_before_is_told_once_and_forgotten(desk: Desk) -> None:
+    await desk.person(ANNA, ANNAS, "thief@example.com")
+    await desk.keep(ANNA, "user.email.before.1", "anna@example.com")
+    desk.begin()
+    await desk.audit("user.changed", ANNA, {"contacts_before": ["user.email.before.1"]})
+
+    with desk.telling():
+        eventually(lambda: desk.statuses() == [("delivered", None)] * 2)
+        eventually(lambda: not desk.rows("SELECT 1 FROM personal_values WHERE field LIKE '%%.before.%%'"))
+    assert sorted(desk.box.receivers) == ["anna@example.com", "thief@example.com"]
+
+
+async def test_a_slow_provider_holds_up_its_own_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+
+    def slow(*_: object) -> Outcome:
+        answers.wait()
+        return DELIVERED
+
+    monkeypatch.setattr(SmsChannel, "send", slow)
+    both = SMS_TOO.replace('"email": "off"', '"email": "now"')
+    await desk.person(ANNA, ANNAS, "anna@example.com", both, phone="+4915112345678")
+    desk.settings = desk.settings.model_copy(update={"notice_slots": 1})
+    desk.begin()
+    desk.happen(1, 2, 3)
+
+    with desk.telling():
+        try:
+            eventually(lambda: len(desk.box.taken) == 3)
+        finally:
+            answers.set()
+        eventually(lambda: desk.statuses() == [("delivered", None)] * 6)
 
 
 async def test_a_changed_password_is_told_at_once(desk: Desk) -> None:

@@ -18,7 +18,9 @@ from tests.ingest_api.owners.world import World, running_world
 
 @pytest.fixture
 def settings(tmp_path: Path, migrated: str) -> Settings:
-    return Settings(home=tmp_path, database_url=migrated, shards=1)
+    return Settings(
+        home=tmp_path, database_url=migrated, shards=1, smtp_host="localhost", mail_from="notices@bank.example"
+    )
 
 
 @pytest.fixture

@@ -7,12 +7,19 @@ is excused: then its call is an entry (audit_log/calls.py), and something else t
 import re
 from typing import Any, Final
 
+import psycopg
+
 from ingest_api.app import make_fastapi
 from ingest_api.audit_log.witness import Witness
+from ingest_api.identity.directories.shadow import Known, user_of
 from ingest_api.identity.passwords.throttle import FREE_OF_NAME
 from ingest_api.identity.roles import UserRole
-from ingest_api.identity.users.user import UserStatus
+from ingest_api.identity.users.user import Field, User, UserStatus
 from payments.identifiers import USER, format_id
+from runtime.personal_data.keyring import Keyring
+from runtime.personal_data.personal import Personal
+from runtime.personal_data.store import PersonalData
+from schemas.tables.notifications import PREVIOUS_MAX
 from schemas.tables.security_actions import SecurityAction as Did
 from tests.ingest_api.identity.people import ANNA, PASSWORD, Town, next_code
 from tests.ingest_api.owners.world import CUSTOMER
@@ -163,6 +170,7 @@ async def test_users_links_and_endpoints(town: Town) -> None:
     await carl("POST", f"/v1/webhook-endpoints/{endpoint}/rotate-secret")
     [changed] = entries(town, Did.USER_CHANGED)
     assert (changed["actor"], changed["object"]) == (user, user)
+    assert changed["before"].pop("contacts_before")
     assert changed["before"] == changed["after"] == {"user.email": "(personal)"}
     [link], [unlink] = entries(town, Did.BANK_ACCOUNT_LINKED), entries(town, Did.BANK_ACCOUNT_UNLINKED)
     assert (link["object"], link["after"]) == (user, {"bank_account": linked, "status": "pending"})
@@ -172,6 +180,33 @@ async def test_users_links_and_endpoints(town: Town) -> None:
     assert entries(town, Did.WEBHOOK_SECRET_ROTATED)[0]["object"] == endpoint
     told = str(world.rows("SELECT * FROM audit_entries"))
     assert not any(text in told for text in ("carl2@", "123456789", "whsec_", PASSWORD))
+
+
+async def test_what_a_directory_changes_at_a_login_is_its_own_doing(town: Town) -> None:
+    users, witness = town.identity.users, Witness(town.world.services.audit, None, "r-1")
+    known = Known("ldap", "entry-1", Personal("dora"), frozenset({UserRole.OPERATOR}))
+    for roles in ({UserRole.OPERATOR}, {UserRole.FINANCE}, {UserRole.FINANCE}):
+        dora = await user_of(users, known._replace(roles=frozenset(roles)), witness)
+    assert dora is not None
+    [made], [changed] = entries(town, Did.USER_CREATED), entries(town, Did.USER_ROLES_CHANGED)
+    assert (made["actor"], made["after"]["roles"]) == ("ldap", ["operator"])
+    assert (changed["before"], changed["after"]) == ({"roles": ["operator"]}, {"roles": ["finance"]})
+    assert (changed["actor"], changed["object"]) == ("ldap", format_id(USER, dora.user))
+
+
+async def test_contacts_of_before_are_kept_sealed_and_the_first_ones_stay(town: Town) -> None:
+    """Whoever takes a login over and changes its address again and again does not keep its owner from being told."""
+    await town.settles(ANNA, "anna")
+    witness = Witness(town.world.services.audit, NAME, "r-1")
+    for number in range(PREVIOUS_MAX + 2):
+        change = {Field.EMAIL: Personal(f"thief{number}@example.com")}
+        assert isinstance(await town.identity.users.change(ANNA, change, witness=witness), User)
+    names = [name for row in entries(town, Did.USER_CHANGED) for name in row["before"].get("contacts_before", ())]
+    assert len(names) == PREVIOUS_MAX
+    settings = town.world.services.settings
+    async with await psycopg.AsyncConnection.connect(settings.database_url) as connection:
+        kept = await PersonalData(Keyring.of(settings)).values(connection, ANNA, *names)
+    assert kept[names[0]] == Personal("anna@example.com")
 
 
 async def test_roles_and_standing(town: Town) -> None:
