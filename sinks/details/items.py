@@ -16,6 +16,7 @@ from psycopg import Connection
 from payments.entries import EntryKind
 from payments.items.details import (
     OPEN_ITEMS,
+    AttemptSettlement,
     Dispute,
     GivenBack,
     Hold,
@@ -174,6 +175,18 @@ ITEM_TABLES: Final[dict[type[OpenItem], ItemTable]] = {
         "attempt_follows boolean",
         "decline text",
         "provider_reference text",
+        "is_open boolean",
+        "fee_minor bigint",
+        "fee_currency text",
+    ),
+    AttemptSettlement: _table(
+        "attempt_settlements",
+        "request_id uuid item_id",
+        "owner uuid",
+        "is_succeeded boolean",
+        "provider_reference text",
+        "settled_by jsonb",
+        "contradiction text",
         "is_open boolean",
     ),
 }

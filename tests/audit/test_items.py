@@ -80,7 +80,7 @@ def test_accounts_and_items_are_those_of_the_shards(shards: ShardsInMemory, ledg
     owners = (*fold.accounts, *CHECKOUTS)
     held = (item for s in shards.shards for id_ in owners for item in s.book.items.of(id_))
     assert still_open == {item for item in held if not isinstance(item, RiskProfile)}
-    assert Counter(fold.items.journal_ends.values()) == {EntryKind.JOURNAL_POSTED: 17, EntryKind.JOURNAL_CANCELLED: 7}
+    assert Counter(fold.items.journal_ends.values()) == {EntryKind.JOURNAL_POSTED: 18, EntryKind.JOURNAL_CANCELLED: 8}
 
 
 class Place(NamedTuple):
@@ -109,6 +109,10 @@ ASKED_FOR = {
     "ProviderRequest.provider_reference",
     "ProviderRequest.fee_minor",
     "ProviderRequest.fee_currency",
+    "AttemptSettlement.item_id",
+    "AttemptSettlement.is_succeeded",
+    "AttemptSettlement.provider_reference",
+    "AttemptSettlement.settled_by",
 }
 """What an entry says first or alone, because it was asked for or answered so: deciding again proves that. Changed in
 any later entry it is noticed here."""

@@ -230,7 +230,7 @@ TABLES = ["decisions", "journal_entries", "refusals", "returns", "account_events
 TABLES += ["outcome_counts", "sink_lanes", "journal_legs", "causes", "item_events", "holds", "uncollected_deposits"]
 TABLES += ["verdicts", "risk_terms", "rule_sets"]
 TABLES += ["given_back", "disputes", "receivables", "reserved_legs", "journals", "reviews"]
-TABLES += ["payment_orders", "provider_requests"]
+TABLES += ["payment_orders", "provider_requests", "attempt_settlements"]
 
 
 def difference_after(statement: str, url: str, settings: Settings, topics: AuditedTopics) -> Difference:

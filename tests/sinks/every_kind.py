@@ -9,7 +9,7 @@ from typing import Protocol
 
 from payments.accounts import AccountStatus, AccountType
 from payments.commands import NO_REPLY, Command, CommandKind, account_command
-from payments.commerce.connector import ConnectorRequest, ConnectorResult, Decline, Outcome
+from payments.commerce.connector import ConnectorOperation, ConnectorRequest, ConnectorResult, Decline, Outcome
 from payments.entries import EntryKind
 from payments.identifiers import derive_account_id, derive_operation_id, derive_order_id, system_account
 from payments.items.details import Posting
@@ -39,6 +39,7 @@ from payments.movements.instructions import (
     SetLimits,
     SetRules,
     SetStanding,
+    SettleAttempt,
     VoidHold,
     WriteOff,
 )
@@ -124,8 +125,11 @@ def _result(request: ConnectorRequest, attempt: int, outcome: Outcome, decline: 
         f"pi_{request.request_id.hex()}" if outcome is not Outcome.FAILED else "",
         decline,
         "",
-        None,
-        "",
+        *(
+            (3, "EUR")
+            if outcome is Outcome.SUCCEEDED and request.operation is ConnectorOperation.PAYOUT
+            else (None, "")
+        ),
         0,
         attempt_follows=outcome is Outcome.PENDING,
     )
@@ -154,6 +158,7 @@ class EveryKind:
             self.checkouts,
             self.deliveries,
             self.payouts,
+            self.settlements,
             self.contested_orders,
         ):
             part()
@@ -375,6 +380,17 @@ class EveryKind:
         """Done, declined, waited for, unknown, and without the money for it."""
         for amount_minor in (10, 66, 77, 88, 10**9):
             self._ask(PayOut, account=BERT, provider="stripe", token="ba_1", amount_minor=amount_minor, currency="EUR")
+
+    def settlements(self) -> None:
+        """Of payouts of which nobody knows: done, not done, proposed by one person, and by another otherwise."""
+        told = {"account": BERT, "provider": "stripe", "token": "ba_1", "currency": "EUR"}
+        unknown = [self._ask(PayOut, **told, amount_minor=amount_minor) for amount_minor in (188, 288, 388)]
+        self._drive.settle()
+        for payout, sayings in zip(unknown, ((True, True), (False, False), (True, False)), strict=True):
+            for operator, is_succeeded in enumerate(sayings, 1):
+                said = {"is_succeeded": is_succeeded, "provider_reference": "po_1" if is_succeeded else ""}
+                self._ask(SettleAttempt, owner=BERT, request_id=payout, operator=bytes([operator]) * 16, **said)
+                self._drive.settle()
 
     def contested_orders(self) -> None:
         """Before their delivery: won in time, won after it, lost, and not decided; each takes what waits first."""

@@ -40,6 +40,7 @@ TABLES = (
     "reviews",
     "payment_orders",
     "provider_requests",
+    "attempt_settlements",
     "verdicts",
     "risk_terms",
     "rule_sets",

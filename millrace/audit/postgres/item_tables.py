@@ -10,6 +10,7 @@ from millrace.audit.postgres.detail_rows import time_of
 from millrace.audit.postgres.snapshot import DatabaseSnapshot
 from millrace.audit.postgres.sums import compare_keyed, selected
 from payments.items.details import (
+    AttemptSettlement,
     Dispute,
     GivenBack,
     Hold,
@@ -52,6 +53,11 @@ _TABLES: dict[type[OpenItem], tuple[str, ...]] = {
     ProviderRequest: (
         *("provider_requests", "request_id", "owner", "provider", "operation", "order_id", "amount_minor", "currency"),
         *("idempotency_key", "attempt", "outcome", "attempt_follows", "decline", "provider_reference", "is_open"),
+        *("fee_minor", "fee_currency"),
+    ),
+    AttemptSettlement: (
+        *("attempt_settlements", "request_id", "owner", "is_succeeded", "provider_reference", "settled_by"),
+        *("contradiction", "is_open"),
     ),
 }
 """Table, then its columns in the order of the item's fields."""
@@ -60,7 +66,8 @@ _NOT_SHOWN: dict[type[OpenItem], frozenset[str]] = {
     GivenBack: frozenset({"is_open", "under_way", "ends_at_us"}),
     Journal: frozenset({"reply_to"}),
     PaymentOrder: frozenset({"is_open", "ends_at_us"}),
-    ProviderRequest: frozenset({"payment_order_id", "token", "refers_to", "fee_minor", "fee_currency"}),
+    AttemptSettlement: frozenset({"ends_at_us"}),
+    ProviderRequest: frozenset({"payment_order_id", "token", "refers_to"}),
 }
 _PLACE = ("opened_at", "changed_at", "shard", "ledger_sequence", "entry_index")
 

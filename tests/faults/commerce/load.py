@@ -131,9 +131,10 @@ class CheckoutLoad(Load):
             yield from _different(operation.name.lower(), told, self._provider.all(kind), REQUEST_ID)
 
     def _against_clearing(self, database_url: str) -> Iterator[str]:
-        """What the provider holds for us by its own lists, and by our tables."""
+        """What the provider holds for us by its own lists, less what it has told that it keeps, and by our tables."""
         held = sum(charge["amount_captured"] for charge in self._provider.all("charges"))
         held -= sum(one["amount"] for kind in ("refunds", "transfers") for one in self._provider.all(kind))
+        held -= sum(one.fee_minor for one in self._ledger.items(ProviderRequest) if one.fee_currency == CURRENCY)
         account = clearing_of(PROVIDER, CURRENCY)
         assert isinstance(account, bytes)
         with psycopg.connect(database_url) as database:

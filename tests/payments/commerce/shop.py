@@ -19,11 +19,13 @@ from payments.movements.instructions import (
     RefundOrder,
     ResolveDispute,
     SetStanding,
+    SettleAttempt,
 )
 from payments.postings import SystemAccount
 from payments.terms.methods import Method, method_account
 from tests.model.ledger import authority
-from tests.model.world import Answer, Ask, Deliver, World, home
+from tests.model.provider import ATTEMPTS
+from tests.model.world import Answer, Ask, Deliver, Tick, World, home
 
 START_US = 1_700_000_000_000_000
 IDS = [bytes([number]) * 6 + b"\x70" + bytes([number]) * 9 for number in range(1, 30)]
@@ -37,6 +39,7 @@ class Shop:
 
     def __init__(self) -> None:
         self.world = World()
+        self.now_us = START_US
         self._keys = 0
         for account in (SELLER, OTHER):
             self.ask(OpenAccount(envelope=self.key(), account=account, type=AccountType.MERCHANT, currency="EUR"))
@@ -49,18 +52,44 @@ class Shop:
         """The first entry that the answer consists of."""
         shard = self.world.shards[home(authority(asked))]
         before = len(shard.log)
-        self.world.play(Ask(asked, START_US))
+        self.world.play(Ask(asked, self.now_us))
         return shard.log[before]
 
     def deliver(self) -> None:
         """Everything that is under way arrives, and what it sends."""
         while self.world.under_way:
-            self.world.play(Deliver(0, START_US))
+            self.world.play(Deliver(0, self.now_us))
 
     def provider(self, outcome: Outcome, place: int = 0, is_repeated: bool = False) -> None:
         """Answers the oldest request (place 0), or once more an answer of before; everything arrives."""
-        self.world.play(Answer(place, outcome, is_repeated, START_US))
+        self.world.play(Answer(place, outcome, is_repeated, self.now_us))
         self.deliver()
+
+    def tick(self, account: bytes) -> list[Entry]:
+        """What time ends at the shard of an account."""
+        log = self.world.shards[home(account)].log
+        before = len(log)
+        self.world.play(Tick(home(account), self.now_us))
+        return log[before:]
+
+    def lose_sight(self) -> None:
+        """Nobody knows what became of the oldest request, and nobody asks any more."""
+        for _ in range(ATTEMPTS):
+            self.provider(Outcome.UNKNOWN)
+
+    def settle(self, operator: int, is_succeeded: bool = True, reference: str = "pi_1", of: bytes = b"") -> Entry:
+        """A person says what became of the charge, or of another request of the checkout."""
+        asked = SettleAttempt(
+            envelope=self.key(),
+            owner=CHECKOUT,
+            request_id=of or ORDER_ID,
+            is_succeeded=is_succeeded,
+            provider_reference=reference if is_succeeded else "",
+            operator=bytes([operator]) * 16,
+        )
+        entry = self.ask(asked)
+        self.deliver()
+        return entry
 
     def place(self, *orders: Order, key: str = "") -> Entry:
         return self.ask(
@@ -97,7 +126,7 @@ class Shop:
     def release(self) -> Entry:
         return self.ask(ClearDeposit(envelope=self.key(), account=SELLER, deposit_id=ORDER_ID))
 
-    def dispute(self, amount_minor: int, fee_minor: int = 0) -> Entry:
+    def dispute(self, amount_minor: int, fee_minor: int = 0, provider_fee_minor: int = 0) -> Entry:
         """The card's holder contests the charge."""
         return self.ask(
             OpenDispute(
@@ -110,6 +139,7 @@ class Shop:
                 currency="EUR",
                 fee_minor=fee_minor,
                 is_provisional=False,
+                provider_fee_minor=provider_fee_minor,
             )
         )
 
