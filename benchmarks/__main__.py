@@ -15,6 +15,7 @@ import uvloop
 from benchmarks import modes, report, security
 from benchmarks.http_load import LoadClient
 from benchmarks.machine import machine
+from benchmarks.reads.command import main as reads_at_size
 from benchmarks.reconciliation.breaks import main as breaks
 from benchmarks.reconciliation.matching import main as matching
 from benchmarks.reconciliation.runs import main as runs
@@ -37,6 +38,7 @@ BROKER_FLAGS = "-Xmx1g -XX:-UseSerialGC -XX:+UseG1GC -XX:TieredStopAtLevel=4"
 COMMANDS = {
     "breaks": breaks,
     "matching": matching,
+    "reads": reads_at_size,
     "runs": runs,
     "state": state_at_size,
     "statements": statement_files,

@@ -12,9 +12,12 @@ from payments.errors import Unavailable
 
 _ACQUIRE_S = 2
 _STATEMENT_MS = 5_000
-_BY_INDEX = "-c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+_BY_INDEX = (
+    "-c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+    " -c max_parallel_workers_per_gather=0"
+)
 """A call touches few rows and finds each by an index. Left to its estimates, Postgres reads tables whole as soon as it
-takes a filter for rarer than it is (tests/ingest_api/reads)."""
+takes a filter for rarer than it is (tests/ingest_api/reads), or starts further processes to look at 2,000."""
 
 SESSION_OPTIONS = (
     f"-c statement_timeout={_STATEMENT_MS} -c default_transaction_read_only=on -c timezone=UTC {_BY_INDEX}"

@@ -1,0 +1,1 @@
+"""Pages and balances: what they cost, and what they may show."""
