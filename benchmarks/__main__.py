@@ -1,6 +1,7 @@
 """`make bench`: starts an environment of its own, measures batch, single and wait, prints and writes the results.
 `python -m benchmarks state` measures what the state of the shards costs at size; of reconciliation `breaks` a page of
-open breaks, `matching` a million lines against a million, `statements` a camt reader, `runs` all of it on Postgres.
+open breaks, `matching` a million lines against a million, `statements` a camt reader, `runs` all of it on Postgres; `reads`
+pages and balances over ten million payments.
 """
 
 import argparse

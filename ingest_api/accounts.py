@@ -14,13 +14,14 @@ from ingest_api.http.bodies import AccountChangeBody
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import tagged
 from ingest_api.http.openapi import CONSISTENCY, describe, guarded
-from ingest_api.http.resources import Account, AccountChange, AccountPage, Balance
+from ingest_api.http.resources import Account, AccountChange, AccountPage, Balance, encode
 from ingest_api.http.serving import read, respond, show
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.access import user_named
 from ingest_api.owners.rights import Action, by_scope, user_of
 from ingest_api.problems import Fault, FieldError, field_problem
 from ingest_api.reads.accounts import AccountFilter, find_account, find_balance, known_account, list_accounts
+from ingest_api.reads.consistency import HEADER, await_visible
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.services import Services
 from ingest_api.statements.moments import past_utc
@@ -74,7 +75,13 @@ async def _accounts(services: Services, principal: Principal, query: AccountQuer
     return await list_accounts(services.database, wanted, after, query.limit)
 
 
-async def _balance(services: Services, principal: Principal, account_id: str, query: BalanceQuery) -> Balance:
+async def _balance(services: Services, call: Call, account_id: str, query: BalanceQuery) -> Balance:
+    """As it stood from Postgres, as it stands from memory where it is there."""
+    principal = services.tokens.principal(call.header(b"authorization"), Scope.ACCOUNTS_READ)
+    token = call.header(HEADER.lower().encode())
+    if query.at is None:
+        return await services.balances.find(await viewable(services, principal, account_id), token)
+    await await_visible(services.database, token)
     return await find_balance(services.database, await viewable(services, principal, account_id), past_utc(query.at))
 
 
@@ -126,9 +133,8 @@ async def put_account(request: Request, account_id: str) -> Response:
 @router.get("/accounts/{account_id}/balance", **describe("What an account holds", Scope.ACCOUNTS_READ, Balance))
 async def get_balance(request: Request, account_id: str, query: Annotated[BalanceQuery, Query()]) -> Response:
     """Posted, available, held and incoming, as they stand or stood."""
-    return await respond(
-        request,
-        lambda services, call: read(
-            services, call, Scope.ACCOUNTS_READ, lambda who: _balance(services, who, account_id, query)
-        ),
-    )
+
+    async def operation(services: Services, call: Call) -> Answer:
+        return Answer(200, encode(await _balance(services, call, account_id, query)))
+
+    return await respond(request, operation)

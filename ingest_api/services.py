@@ -21,6 +21,7 @@ from ingest_api.people.service import People
 from ingest_api.preferences.register import NoticeRegister
 from ingest_api.psp_webhooks.inbox import PspInbox
 from ingest_api.publisher import Publisher
+from ingest_api.reads.balances.balances import Balances
 from ingest_api.reads.database import Database
 from ingest_api.reads.earlier_decisions import EarlierDecisions
 from ingest_api.replies import ReplyListener, WaitingCalls
@@ -42,6 +43,7 @@ class Services:
     bodies: BodyBudget
     audit: AuditLog
     database: Database
+    balances: Balances
     earlier: EarlierDecisions
     aliases: Aliases
     identity: Identity
@@ -76,6 +78,7 @@ class Services:
         tokens = TokenVerifier.of(settings)
         audit = AuditLog.of(settings)
         identity = Identity.of(settings, tokens)
+        balances = Balances.of(settings, database)
         registry = Registry.of(settings)
         return cls(
             settings,
@@ -84,6 +87,7 @@ class Services:
             BodyBudget(settings.api_body_bytes),
             audit,
             database,
+            balances,
             earlier,
             aliases,
             identity,
@@ -103,7 +107,7 @@ class Services:
             ReplyListener(settings, waiting.resolve),
             publisher,
             submission,
-            Figures(waiting, publisher),
+            Figures(waiting, publisher, balances),
             Screening.of(settings, submission),
             RiskKeys.of(settings),
         )
@@ -129,6 +133,7 @@ class Services:
             await self.registry.open()
             await self.publisher.start()
             await self.listener.start()
+            self.balances.start()
             await self.screening.open()
             undo.pop_all()
 
@@ -137,6 +142,7 @@ class Services:
         await self.screening.close()
         await self.publisher.stop()
         await self.listener.stop()
+        await self.balances.stop()
         await self.presence.end()
         await self._close_databases()
 

@@ -222,6 +222,10 @@ class Settings(NoticeSettings):
     signup_account_currency: str = Field("", pattern="^([A-Z]{3})?$")
     """Whoever signs up gets a checking account in this currency; empty = accounts are opened by POST /v1/accounts."""
 
+    api_balances_in_memory: int = Field(100_000, ge=0)
+    """Accounts whose balance each process keeps up to date by the ledger, the ones that were asked for last; 0 = it
+    reads no ledger, and Postgres answers. 360 bytes each, and 16 MiB of the ledger's last records."""
+
     api_database_connections: int = Field(8, ge=1, le=1_000)
     api_drain_timeout_ms: int = Field(15_000, ge=1_000)
     """Longest graceful stop; longer than the delivery time-out, so that accepted calls get their answer."""

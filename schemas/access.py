@@ -100,6 +100,7 @@ API = Principal(
     (
         *_write("what callers ask for, and what operators redrive", COMMANDS),
         *_read("outcomes for calls that wait", REPLIES),
+        *_read("what balances in memory are kept up to date by", LEDGER),
         Grant(Resource.GROUP, "millrace-api-", Operation.DESCRIBE, "the client asks; nothing is committed", True),
     ),
 )

@@ -72,7 +72,7 @@ LEDGER = Topic(
     ("LedgerRecord",),
     "deciding shard (partition)",
     "streams: authorise, post",
-    "sinks, publish, audit, restore",
+    "sinks, publish, audit, restore; ingest_api: balances",
     Spread.SHARDS,
     _FOR_EVER,
 )

@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 from ingest_api.publisher import Publisher
+from ingest_api.reads.balances.balances import Balances
 from ingest_api.replies import WaitingCalls
 
 BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -24,9 +25,10 @@ BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 class Figures(Collector):
     """Counts, and reads what is counted elsewhere."""
 
-    def __init__(self, waiting: WaitingCalls, publisher: Publisher) -> None:
+    def __init__(self, waiting: WaitingCalls, publisher: Publisher, balances: Balances) -> None:
         self._waiting = waiting
         self._publisher = publisher
+        self._balances = balances
         self._answers: Counter[tuple[str, str, str]] = Counter()
         self._in_bucket = [0] * (len(BOUNDS_S) + 1)
         self._seconds = 0.0
@@ -59,6 +61,19 @@ class Figures(Collector):
         yield _gauge("millrace_api_waiting_calls", "Calls that wait for an outcome", len(self._waiting))
         yield _gauge(
             "millrace_api_unsent_bytes", "Commands that Kafka has not taken yet", self._publisher.pending_bytes
+        )
+        yield from self._of_balances()
+
+    def _of_balances(self) -> Iterator[Metric]:
+        answered = CounterMetricFamily("millrace_api_balances", "Balances answered, by source", labels=("source",))
+        answered.add_metric(("memory",), self._balances.from_memory)
+        answered.add_metric(("postgres",), self._balances.from_postgres)
+        yield answered
+        yield _gauge("millrace_api_balances_in_memory", "Accounts kept up to date", len(self._balances))
+        yield _gauge(
+            "millrace_api_balances_records_behind",
+            "Ledger records that Postgres had and memory had not",
+            self._balances.records_behind,
         )
 
 

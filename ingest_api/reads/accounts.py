@@ -1,6 +1,6 @@
 """Accounts and balances as Postgres shows them, now or as they stood."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from ingest_api.http.resources import (
     rfc3339,
 )
 from ingest_api.problems import Problem, refused
+from ingest_api.reads.balances.view import Held
 from ingest_api.reads.cursor import Cursor, encode_cursor
 from ingest_api.reads.database import Database
 from ingest_api.reads.looking import cut, how_far, looking_query
@@ -57,6 +58,10 @@ BALANCE_AT = f"{_BALANCE}{_LATER} WHERE account.account_id = %(account)s"
 """What stands there now, less what every later entry did: what is recent, and asked for most, is added up fast."""
 
 _BALANCE_NOW = f"{_BALANCE}{_NOTHING_LATER} WHERE account.account_id = %(account)s"
+_PLACED = f"""
+SELECT balance.*, (SELECT jsonb_object_agg(shard, ledger_next_offset) FROM sink_progress) AS reached
+FROM ({_BALANCE_NOW}) AS balance"""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EVENT = "SELECT reason FROM account_events WHERE operation_id = %s"
 
 
@@ -125,6 +130,23 @@ async def find_balance(database: Database, account: bytes, at: datetime | None =
     if row is None:
         raise _unknown()
     return _balance(account, row)
+
+
+async def find_placed_balance(database: Database, account: bytes) -> tuple[Held, dict[int, int]]:
+    """What the account holds, and how far every shard's ledger was applied when it was read, in one snapshot. Raises
+    Problem where Postgres has none, DatabaseUnavailable.
+    """
+    row = await database.row(_PLACED, {"account": UUID(bytes=account), "at": None})
+    if row is None:
+        raise _unknown()
+    as_of_us = (row["as_of"] - _EPOCH) // timedelta(microseconds=1)
+    held = Held(**{name: row[name] for name in Held._fields if name != "as_of_us"}, as_of_us=as_of_us)
+    return held, {int(shard): offset for shard, offset in (row["reached"] or {}).items()}
+
+
+def balance_of(account: bytes, held: Held) -> Balance:
+    """The same as it is shown."""
+    return _balance(account, held._asdict() | {"as_of": _EPOCH + timedelta(microseconds=held.as_of_us)})
 
 
 async def find_event_reason(database: Database, operation_id: bytes) -> Reason | None:

@@ -7,7 +7,7 @@ Lanes between two shards are counted at both ends, so (2) and (3) are comparison
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from ingest_api.problems import Fault, Problem, retry_later
 from ingest_api.reads.database import Database
@@ -83,21 +83,35 @@ def _taken_back(lanes: Lanes, pair: tuple[int, int]) -> int:
     return lanes.get((pair[0], Lane.RETURNS_RECEIVED, pair[1]), 0)
 
 
+Look = Callable[[list[int]], Awaitable[tuple[Mapping[int, int], Lanes]]]
+"""How far commands of some shards are decided, and the lanes from and to them, at one moment."""
+
+
 async def await_visible(database: Database, token: str | None) -> None:
-    """Returns when the token's positions are visible (at once without one). Raises Problem after WAIT_S."""
+    """Returns when the token's positions are visible in Postgres (at once without one). Raises Problem after WAIT_S."""
+    await await_shown(lambda shards: _look(database, shards), token)
+
+
+async def await_shown(look: Look, token: str | None) -> None:
+    """The same, wherever is looked."""
     if token is None:
         return
     positions = decode_token(token)
     visibility, shards = Visibility(positions), sorted(positions)
     deadline, pause_s = time.monotonic() + WAIT_S, _POLL_FIRST_S
     while True:
-        visibility.observe(*await _look(database, shards))
+        visibility.observe(*await look(shards))
         if visibility.complete:
             return
         if time.monotonic() + pause_s > deadline:
-            raise retry_later(Fault.NOT_YET_VISIBLE, f"Your last write is not visible after {WAIT_S} s. Ask again.", 1)
+            raise not_yet_visible(f"Your last write is not visible after {WAIT_S} s. Ask again.")
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, _POLL_MAX_S)
+
+
+def not_yet_visible(detail: str) -> Problem:
+    """503: what was written is on its way."""
+    return retry_later(Fault.NOT_YET_VISIBLE, detail, 1)
 
 
 async def _look(database: Database, shards: list[int]) -> tuple[dict[int, int], Lanes]:

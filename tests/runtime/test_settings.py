@@ -64,6 +64,7 @@ CHANGED: dict[str, Any] = {
     "api_waiting_calls": 10,
     "api_client_commands_per_s": 11,
     "api_client_burst": 10_001,
+    "api_balances_in_memory": 7,
     "api_database_connections": 9,
     "api_drain_timeout_ms": 16_000,
     "api_drain_notice_ms": 1,

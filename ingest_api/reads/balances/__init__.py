@@ -1,0 +1,1 @@
+"""Balances from memory: fed by the ledger, with Postgres behind them."""
