@@ -1,7 +1,7 @@
 """`make bench`: starts an environment of its own, measures batch, single and wait, prints and writes the results.
 `python -m benchmarks state` measures what the state of the shards costs at size; of reconciliation `breaks` a page of
-open breaks, `matching` a million lines against a million, `statements` a camt reader, `runs` all of it on Postgres; `reads`
-pages and balances over ten million payments.
+open breaks, `matching` a million lines against a million, `statements` a camt reader, `runs` all of it on Postgres;
+`reads` pages over ten million payments, `balances` a balance from memory and from Postgres.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import uvloop
 from benchmarks import modes, report, security
 from benchmarks.http_load import LoadClient
 from benchmarks.machine import machine
+from benchmarks.reads.balances import main as balances
 from benchmarks.reads.command import main as reads_at_size
 from benchmarks.reconciliation.breaks import main as breaks
 from benchmarks.reconciliation.matching import main as matching
@@ -40,6 +41,7 @@ COMMANDS = {
     "breaks": breaks,
     "matching": matching,
     "reads": reads_at_size,
+    "balances": balances,
     "runs": runs,
     "state": state_at_size,
     "statements": statement_files,
