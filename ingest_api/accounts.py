@@ -108,7 +108,9 @@ async def post_account(request: Request) -> Response:
 
 @router.get("/accounts", **describe("Accounts, by id", Scope.ACCOUNTS_READ, AccountPage))
 async def get_accounts(request: Request, query: Annotated[AccountQuery, Query()]) -> Response:
-    """In which a user has a part; a service that may look at every account names a user or gets all."""
+    """In which a user has a part; a service that may look at every account names a user or gets all. A page looks at
+    2,000 accounts at most: of a filter it may show few or none although has_more.
+    """
     return await show(request, Scope.ACCOUNTS_READ, lambda services, who: _accounts(services, who, query))
 
 

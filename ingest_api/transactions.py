@@ -131,7 +131,9 @@ def _bound_minor(name: str, amount: str | None, currency: str | None) -> int | N
 
 @router.get("/transactions", **describe("Payments, newest first", Scope.PAYMENTS_READ, PaymentPage))
 async def get_transactions(request: Request, query: Annotated[TransactionQuery, Query()]) -> Response:
-    """Pages by keyset: what is posted meanwhile neither repeats nor hides a row."""
+    """Pages by keyset: what is posted meanwhile neither repeats nor hides a row. A page looks at 2,000 payments at
+    most: of a filter it may show few or none although has_more.
+    """
     return await respond(
         request,
         lambda services, call: read(services, call, Scope.PAYMENTS_READ, lambda who: _page(services, who, query)),
