@@ -6,11 +6,12 @@
 """
 
 import hashlib
+import itertools
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -178,13 +179,14 @@ def _digest(
     def keys(lines: Iterable[Line]) -> list[str]:
         return sorted(sides.known[id(line)].key for line in lines)
 
-    told = [
+    matches = (
         ["match", one.pass_, one.keys, one.score, one.note, keys(one.internal), keys(one.external)]
         for one in outcome.matches
-    ] + [
+    )
+    breaks = (
         ["break", one.type, one.keys, one.difference, one.currency, keys(one.internal), keys(one.external)]
         for one in outcome.breaks
-    ]
-    items = sorted(hashlib.sha256(_encode(one)).digest() for one in told)
+    )
+    items = sorted(hashlib.sha256(_encode(one)).digest() for one in itertools.chain[Any](matches, breaks))
     head = [read.sha256.hex(), asked.first, span.last, sorted(sha256.hex() for sha256 in files), sums]
     return hashlib.sha256(hashlib.sha256(_encode(head)).digest() + b"".join(items)).digest()

@@ -12,8 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from millrace.cli import app
+from reconciliation.nightly.plan import read_plan
 from reconciliation.runs.rules import read_rules
 from tests.reconciliation.ledger import RULES, charge, report
+from tests.reconciliation.nightly.plans import plan_in
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "reconciliation_run.yaml"
 
@@ -69,5 +71,24 @@ def test_legs_that_are_written_wrong_say_how_to_write_them(tmp_path: Path) -> No
     assert "account" in recon(*asked, "debit:fee:1.00:EUR", exits=1)["error"]
 
 
-def test_the_example_of_the_documents_is_read() -> None:
+def test_the_schedule_shows_what_is_next_and_what_is_missing(tmp_path: Path) -> None:
+    plan_in(tmp_path)
+    found = recon("schedule", "--plan", str(tmp_path / "plan.yaml"))
+    [night] = found["nightly"]
+    assert (night["rules"], night["at"], night["zone"], night["last"]) == (
+        "stripe-daily",
+        "02:30",
+        "Europe/Berlin",
+        None,
+    )
+    assert len(night["due"]) == 1
+    assert night["missing"][0]["source"] == "stripe"
+    assert found["following"] == []
+    (tmp_path / "plan.yaml").write_text("version: 2")
+    assert "plan" in recon("schedule", "--plan", str(tmp_path / "plan.yaml"), exits=1)["error"]
+
+
+def test_the_examples_of_the_documents_are_read() -> None:
     assert read_rules(EXAMPLE.read_text()).rules.statements.amount == "gross"
+    [night] = read_plan(EXAMPLE.with_name("reconciliation_plan.yaml")).nights
+    assert night.is_followed

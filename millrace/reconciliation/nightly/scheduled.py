@@ -25,9 +25,8 @@ from ingest_api.publisher import DeliveryUnknown
 from ingest_api.reconciliation.reports.formats import FORMATS
 from ingest_api.reconciliation.reports.report import report_of
 from ingest_api.reconciliation.sending import send_approved
-from millrace.cli import EXIT_FAILED
-from millrace.commands.output import faults_shown, print_failure, print_json, screen
-from millrace.environment import connected
+from millrace.commands.output import faults_shown, print_json, screen
+from millrace.environment import EnvironmentFault, connected
 from millrace.reconciliation.files import books
 from payments.errors import Unavailable
 from payments.identifiers import format_id
@@ -60,7 +59,7 @@ def run_follow(plan: Path | None) -> int:
     """Until SIGTERM or SIGINT; its exit code."""
 
     def serve(settings: Settings, read: ReadPlan, stop: threading.Event) -> None:
-        keepers = [_Keeper(settings, night) for night in read.nights if night.is_followed]
+        keepers = [Keeper(settings, night) for night in read.nights if night.is_followed]
         try:
             while not stop.is_set():
                 for keeper in keepers:
@@ -97,8 +96,7 @@ def run_schedule(plan: Path | None, *, as_json: bool) -> None:
         try:
             read = read_plan(_path(plan, Settings()))
         except RulesFault as fault:
-            print_failure(fault)
-            raise typer.Exit(EXIT_FAILED) from fault
+            raise EnvironmentFault(str(fault)) from fault
         now = datetime.now(UTC)
         arrived = arrivals(connection, now)
         nights = [_as_object(connection, night, now, arrived) for night in read.nights]
@@ -183,7 +181,7 @@ def _send(settings: Settings, connection: Connection) -> None:
         log.warning("approved adjustments are not sent yet: %s", fault)
 
 
-class _Keeper:
+class Keeper:
     """A follower of one rule set, begun anew whenever its connection or its fence is lost."""
 
     def __init__(self, settings: Settings, night: Night) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
+from millrace.reconciliation.nightly.scheduled import Keeper
 from reconciliation.breaks.living import Changes
 from reconciliation.following.follower import Fenced, Follower
 from reconciliation.following.following import Following
@@ -21,8 +22,10 @@ from reconciliation.runs.rules import read_rules
 from reconciliation.runs.run import Asked, compute
 from reconciliation.runs.writing import write
 from reconciliation.store.importing import Brought, import_file
+from runtime.settings import Settings
 from tests.reconciliation.conftest import Bring
 from tests.reconciliation.ledger import RULES, charge, report
+from tests.reconciliation.nightly.plans import plan_in
 
 READ = read_rules(RULES + "group_by: [payout]\n")
 MONDAY = datetime(2026, 11, 16, 20, tzinfo=UTC)
@@ -150,6 +153,21 @@ def test_of_two_followers_one_goes_on(books: Connection) -> None:
     with pytest.raises(Fenced):
         first.step(MONDAY)
     assert second.step(MONDAY).changes == Changes(opened=1)
+
+
+def test_a_lost_connection_is_a_new_beginning(books: Connection, migrated: str, tmp_path: Path) -> None:
+    [night] = plan_in(tmp_path).nights
+    keeper = Keeper(Settings(home=tmp_path, database_url=migrated, shards=SHARDS), night)
+    keeper.step()
+    charge(books, 1, 10_00, DAYS[0])
+    books.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'millrace recon follow'"
+        " AND datname = current_database()"
+    )
+    keeper.step()
+    keeper.step()
+    keeper.close()
+    assert len(living(books)) == 1
 
 
 def test_days_before_the_window_are_left_as_they_are(books: Connection) -> None:
