@@ -6,6 +6,7 @@ or is not configured here, is left out: what is not known is no finding.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -28,6 +29,9 @@ GROUP: Final = "millrace.recon"
 PER_SECOND: Final = 5
 """Of the 20 searches and 100 reads a second that Stripe allows an account, which payers need more."""
 
+SILENT_MAX: Final = 5
+"""Look-ups in a row that a provider may leave unanswered; each takes up to 30 s, so it is asked no more by this run."""
+
 _NAMED: Final = frozenset({Outcome.SUCCEEDED, Outcome.PENDING, Outcome.REQUIRES_ACTION})
 """Outcomes whose reference names the operation itself: of others it may be the payment that was to be refunded."""
 
@@ -35,14 +39,23 @@ _NAMED: Final = frozenset({Outcome.SUCCEEDED, Outcome.PENDING, Outcome.REQUIRES_
 def ask(settings: Settings, asked: Sequence[Movement]) -> Mapping[UUID, ProviderView]:
     """What the providers say of each. Raises EnvironmentFault where one refuses us, or the ledger can't be read."""
     try:
-        with LedgerRequests.reading(Brokers.of(settings), GROUP) as ledger:
-            found = ((one.id, _request(ledger, one)) for one in asked)
-            requests = {id_: request for id_, request in found if request is not None}
-        return asyncio.run(_answers(settings, requests))
+        return asyncio.run(_asked(settings, asked))
     except NothingToServe as fault:
         raise EnvironmentFault(f"{fault}; or compare without asking: --no-ask") from fault
     except (ProviderRefusesUs, KeyringFault, AccessRefused, OSError, KafkaException) as fault:
         raise EnvironmentFault(" ".join(str(fault).split())) from fault
+
+
+async def _asked(settings: Settings, asked: Sequence[Movement]) -> dict[UUID, ProviderView]:
+    providers = providers_of(settings)
+    try:
+        with LedgerRequests.reading(Brokers.of(settings), GROUP) as ledger:
+            found = ((one.id, _request(ledger, one)) for one in asked)
+            requests = {id_: request for id_, request in found if request is not None}
+        return await _answers(providers, requests)
+    finally:
+        for provider in providers.values():
+            await provider.close()
 
 
 def _request(ledger: LedgerRequests, movement: Movement) -> ConnectorRequest | None:
@@ -65,21 +78,21 @@ def look_up(request: ConnectorRequest, attempt: AttemptView) -> ConnectorRequest
     return request._replace(operation=ConnectorOperation.INQUIRE, provider_reference=attempt.reference)
 
 
-async def _answers(settings: Settings, requests: Mapping[UUID, ConnectorRequest]) -> dict[UUID, ProviderView]:
-    providers = providers_of(settings)
-    try:
-        found = {}
-        for id_, request in requests.items():
-            began_s = time.monotonic()
-            provider = providers.get(request.provider)
-            answer = await _answer(provider, request) if provider is not None else None
-            if answer is not None:
-                found[id_] = view_of(answer, datetime.now(UTC))
-            await asyncio.sleep(max(0, 1 / PER_SECOND - (time.monotonic() - began_s)))
-        return found
-    finally:
-        for provider in providers.values():
-            await provider.close()
+async def _answers(
+    providers: Mapping[str, Provider], requests: Mapping[UUID, ConnectorRequest]
+) -> dict[UUID, ProviderView]:
+    found, silent = {}, Counter[str]()
+    for id_, request in requests.items():
+        provider = providers.get(request.provider)
+        if provider is None or silent[provider.name] == SILENT_MAX:
+            continue
+        began_s = time.monotonic()
+        answer = await _answer(provider, request)
+        if answer is not None:
+            found[id_] = view_of(answer, datetime.now(UTC))
+        silent[provider.name] = 0 if answer is not None else silent[provider.name] + 1
+        await asyncio.sleep(max(0, 1 / PER_SECOND - (time.monotonic() - began_s)))
+    return found
 
 
 async def _answer(provider: Provider, request: ConnectorRequest) -> Answer | None:

@@ -6,7 +6,7 @@ second time changes nothing and leaves no line in a trail.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -102,12 +102,17 @@ class Said(NamedTuple):
 def apply(connection: Connection, rules: RunRules, result: Result) -> Changes:
     """Within the transaction of the run. Raises psycopg.Error."""
     asked = result.asked
-    if connection.execute(_NEWER, (rules.name, asked.cut_off, result.run_id)).fetchone() is not None:
+    if looks_back(connection, rules, asked.cut_off, result.run_id):
         return Changes()
     first = asked.first or date.min
     return take_over(
         connection, rules, Said(asked.by, result.run_id, result.as_of, first, result.span.last, result.breaks)
     )
+
+
+def looks_back(connection: Connection, rules: RunRules, cut_off: datetime, run_id: UUID) -> bool:
+    """Whether another run knows of later times. Raises psycopg.Error."""
+    return connection.execute(_NEWER, (rules.name, cut_off, run_id)).fetchone() is not None
 
 
 def take_over(connection: Connection, rules: RunRules, said: Said, among: Collection[UUID] | None = None) -> Changes:

@@ -9,11 +9,11 @@ from datetime import UTC
 from typing import Final
 
 from payments.commerce.connector import ConnectorOperation, Outcome
-from payments.items.details import OrderStatus
-from payments.money import format_minor
+from reconciliation.internal import evidence
 from reconciliation.internal.findings import Finding, Repair
 from reconciliation.internal.views import (
     AttemptView,
+    InFlight,
     JournalView,
     LedgerView,
     Leg,
@@ -43,17 +43,16 @@ def compare_wallet(wallet: Wallet) -> list[Finding]:
     available = wallet.available_minor - wallet.entries_available_minor
     if not posted and not available:
         return []
-    shown = {
-        "wallet": _both(wallet.posted_minor, wallet.available_minor, wallet.currency),
-        "ledger": _both(wallet.entries_posted_minor, wallet.entries_available_minor, wallet.currency),
-    }
-    reason = "the balance is not the sum of its entries"
-    day = wallet.changed_at.astimezone(UTC).date()
-    return [
-        Finding(
-            BreakType.WALLET_MISMATCH, wallet.account, reason, posted or available, wallet.currency, day, evidence=shown
-        )
-    ]
+    day, told = wallet.changed_at.astimezone(UTC).date(), evidence.of_wallet(wallet)
+    reason, difference = "the balance is not the sum of its entries", posted or available
+    return [Finding(BreakType.WALLET_MISMATCH, wallet.account, reason, difference, wallet.currency, day, told)]
+
+
+def stuck_payment(one: InFlight) -> Finding:
+    """Of one that should have been posted or returned long ago."""
+    reason, told = "it has left its payer, and is neither posted nor returned", evidence.of_payment(one)
+    day = one.decided_at.astimezone(UTC).date()
+    return Finding(BreakType.STUCK_EXECUTING, one.id, reason, one.amount_minor, one.currency, day, told)
 
 
 def knows_better(movement: Movement) -> ProviderView | None:
@@ -105,7 +104,7 @@ def _stuck(one: Movement, attempt: AttemptView, said: ProviderView | None, momen
         return _found(one, BreakType.STUCK_EXECUTING, "a leg has not answered, so the provider was never asked")
     if not moment.is_unattended(attempt):
         return _found(one, BreakType.STUCK_EXECUTING, "open for too long; another attempt follows")
-    told = "" if said is None else f"; the provider says {_shown_provider(said)}"
+    told = "" if said is None else f"; the provider says {evidence.shown_provider(said)}"
     return _inquired(one, BreakType.STUCK_EXECUTING, f"open, and nobody asks any more{told}", attempt, Repair.INQUIRE)
 
 
@@ -186,7 +185,7 @@ def _found(one: Movement, type_: BreakType, reason: str, legs: tuple[Leg, ...] =
         sign * side.amount_minor,
         side.currency,
         one.opened_at.astimezone(UTC).date(),
-        evidence=_evidence(one),
+        evidence=evidence.of_movement(one),
         repair=Repair.ADJUST if legs else Repair.NONE,
         legs=legs,
     )
@@ -207,50 +206,3 @@ def _scaled(journal: JournalView, minor: int | None) -> tuple[Leg, ...]:
     if minor is None:
         return journal.legs
     return tuple((account, minor if own > 0 else -minor, currency) for account, own, currency in journal.legs)
-
-
-def _evidence(one: Movement) -> dict[str, str]:
-    """What each side says, in words and amounts; where nothing is said the side has nothing of it."""
-    told = {
-        "order": _shown_order(one.order) if one.order is not None else "",
-        "attempts": _shown_attempt(one.attempt) if one.attempt is not None else "",
-        "journal": one.journal.phase if one.journal is not None else "",
-        "ledger": _shown_entry(one.ledger) if one.ledger is not None else "",
-        "wallet": "" if one.wallet is None else "waits" if one.wallet.is_open else "shown",
-        "provider": _shown_provider(one.provider) if one.provider is not None else "not asked",
-    }
-    return {side: text or "nothing" for side, text in told.items()}
-
-
-def _shown_order(order: OrderView) -> str:
-    amount = f"{format_minor(order.amount_minor, order.currency)} {order.currency}"
-    refunds = f", refunded {order.refunded_minor}, refunds {order.refunds_minor}" if order.refunded_minor else ""
-    return f"{order.payment_order_id}: {OrderStatus(order.status).name}, {amount}{refunds}"
-
-
-def _shown_attempt(attempt: AttemptView) -> str:
-    amount = f"{format_minor(attempt.amount_minor, attempt.currency)} {attempt.currency}"
-    outcome = attempt.outcome.value if attempt.outcome is not None else "no answer"
-    follows = ", another follows" if attempt.attempt_follows else ""
-    ended = "" if attempt.is_open else ", ended"
-    name = attempt.operation.name.lower()
-    return f"{name} of {amount} by {attempt.provider}, attempt {attempt.attempt}: {outcome}{ended}{follows}" + (
-        f" ({attempt.reference})" if attempt.reference else ""
-    )
-
-
-def _shown_entry(entry: LedgerView) -> str:
-    place = entry.place
-    amount = f"{format_minor(entry.amount_minor, entry.currency)} {entry.currency}"
-    return f"{amount}, shard {place.shard} offset {place.offset} entry {place.entry_index}"
-
-
-def _shown_provider(said: ProviderView) -> str:
-    moved = f" {format_minor(said.moved_minor, said.moved_currency)} {said.moved_currency}" if said.moved_minor else ""
-    trace = "" if said.has_trace else ", no trace of it"
-    return f"{said.outcome.value}{moved}{trace}" + (f" ({said.reference})" if said.reference else "")
-
-
-def _both(posted_minor: int, available_minor: int, currency: str) -> str:
-    posted, available = format_minor(posted_minor, currency), format_minor(available_minor, currency)
-    return f"posted {posted} {currency}, available {available} {currency}"

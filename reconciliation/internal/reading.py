@@ -15,6 +15,7 @@ from payments.entries import EntryKind
 from payments.items.details import OPEN_ITEMS, OrderStatus, ProviderRequest
 from reconciliation.internal.views import (
     AttemptView,
+    InFlight,
     JournalView,
     LedgerView,
     Movement,
@@ -33,6 +34,9 @@ _NIL: Final = UUID(int=0)
 
 _LIVE: Final = f"""
 SELECT subject_id FROM recon_findings JOIN recon_breaks USING (break_id) WHERE rule_set = '{INTERNAL}' AND is_live"""
+_CONTRADICTED: Final = "SELECT request_id FROM attempt_settlements WHERE contradiction <> ''"
+"""What people have settled, and the provider has said otherwise since: unasked, and whenever it was."""
+
 _OF_SCOPE: Final = f"""
     SELECT id FROM (
         (
@@ -42,7 +46,9 @@ _OF_SCOPE: Final = f"""
             ) ORDER BY order_id LIMIT %(rows)s
         ) UNION (
             SELECT request_id FROM provider_requests
-            WHERE request_id > %(after)s AND (changed_at >= %(since)s OR is_open OR request_id IN ({_LIVE}))
+            WHERE request_id > %(after)s AND (
+                changed_at >= %(since)s OR is_open OR request_id IN ({_LIVE}) OR request_id IN ({_CONTRADICTED})
+            )
             ORDER BY request_id LIMIT %(rows)s
         )
     ) AS both_tables ORDER BY id LIMIT %(rows)s"""
@@ -59,7 +65,7 @@ SELECT chosen.id, least(placed.opened_at, request.opened_at) AS opened_at,
     entry.ledger_offset, entry.entry_index,
     leg.account_id, leg.is_open, leg.changed_at,
     said.outcome, said.has_trace, said.provider_reference, said.provider_code, said.moved_minor, said.moved_currency,
-    said.asked_at
+    said.asked_at, settled.contradiction, settled.changed_at
 FROM (%s) AS chosen
 LEFT JOIN payment_orders AS placed ON placed.order_id = chosen.id
 LEFT JOIN provider_requests AS request ON request.request_id = chosen.id
@@ -87,6 +93,7 @@ LEFT JOIN LATERAL (
     ORDER BY is_open DESC, leg_id LIMIT 1
 ) AS leg ON true
 LEFT JOIN recon_provider_states AS said ON said.request_id = chosen.id
+LEFT JOIN attempt_settlements AS settled ON settled.request_id = chosen.id AND settled.contradiction <> ''
 ORDER BY chosen.id"""
 
 _WALLETS: Final = f"""
@@ -109,6 +116,12 @@ CROSS JOIN LATERAL (
     FROM account_changes WHERE account_id = chosen.account_id
 ) AS entries
 ORDER BY chosen.account_id"""
+
+
+_IN_FLIGHT: Final = f"""
+SELECT payment_id, amount_minor, currency, decided_at, shard, ledger_offset FROM payments
+WHERE state = {EntryKind.RESERVED:d} AND decided_at >= %(since)s AND decided_at < %(before)s
+ORDER BY decided_at, payment_id LIMIT %(rows)s"""
 
 
 class Scope(NamedTuple):
@@ -138,6 +151,13 @@ def wallets(connection: Connection, scope: Scope, batch: int = BATCH) -> Iterato
         named["after"] = rows[-1][0]
 
 
+def in_flight(connection: Connection, scope: Scope, before: datetime, rows: int) -> Iterator[InFlight]:
+    """Payments that were decided before then and are on their way still; at most so many. Raises psycopg.Error."""
+    named = scope._asdict() | {"before": before, "rows": rows}
+    for id_, amount_minor, currency, decided_at, shard, offset in connection.execute(_IN_FLIGHT.encode(), named):
+        yield InFlight(id_, amount_minor, currency, decided_at, shard, offset)
+
+
 def _movement(row: tuple[Any, ...]) -> Movement:
     """The columns of `_VIEWS`, side by side."""
     values = iter(row)
@@ -147,7 +167,7 @@ def _movement(row: tuple[Any, ...]) -> Movement:
 
     id_, opened_at = take(2)
     order, attempt, journal = _order(*take(7)), _attempt(*take(15)), _journal(*take(4))
-    ledger, wallet, provider = _ledger(*take(9)), take(3), take(7)
+    ledger, wallet, provider = _ledger(*take(9)), take(3), _provider(*take(9))
     return Movement(
         id_,
         opened_at,
@@ -156,7 +176,7 @@ def _movement(row: tuple[Any, ...]) -> Movement:
         journal,
         ledger,
         WalletView(*wallet) if wallet[0] is not None else None,
-        ProviderView(Outcome(provider[0]), *provider[1:]) if provider[0] is not None else None,
+        provider,
     )
 
 
@@ -199,3 +219,14 @@ def _ledger(minor: Any, currency: Any, *rest: Any) -> LedgerView | None:
     if stated_minor is None:
         return LedgerView(minor, currency, 1, posted_at, Place(*place))
     return LedgerView(stated_minor, stated_currency, currencies, posted_at, Place(*place))
+
+
+def _provider(*row: Any) -> ProviderView | None:
+    """The newer of what it was asked, and what it has said against people: `succeeded pi_…`."""
+    outcome, has_trace, reference, code, moved_minor, currency, asked_at, contradiction, at = row
+    if contradiction is not None and (asked_at is None or asked_at < at):
+        word, _, named = contradiction.partition(" ")
+        return ProviderView(Outcome(word), True, named, "", None, "", at)
+    if outcome is None:
+        return None
+    return ProviderView(Outcome(outcome), has_trace, reference, code, moved_minor, currency, asked_at)

@@ -17,9 +17,9 @@ import msgspec
 from psycopg import Connection
 
 from payments.identifiers import uuid7
-from reconciliation.internal.comparing import compare, compare_wallet
+from reconciliation.internal.comparing import compare, compare_wallet, stuck_payment
 from reconciliation.internal.findings import Finding
-from reconciliation.internal.reading import Scope, movements, movements_named, wallets
+from reconciliation.internal.reading import Scope, in_flight, movements, movements_named, wallets
 from reconciliation.internal.views import Movement, ProviderView
 from reconciliation.internal.windows import Moment
 from reconciliation.matching.breaks import BreakType
@@ -80,6 +80,7 @@ def compute(connection: Connection, asked: Asked, ask: Ask | None = None) -> Res
         _snapshot(connection)
         for movement in movements(connection, scope):
             sides.take(movement, compare(movement, moment))
+        sides.add(map(stuck_payment, in_flight(connection, scope, moment.posted_by, FINDINGS_MAX + 1)))
         for wallet in wallets(connection, scope):
             sides.wallets += 1
             sides.add(compare_wallet(wallet))

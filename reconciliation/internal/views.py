@@ -141,6 +141,17 @@ class Movement(NamedTuple):
         return max([*found, self.opened_at, *([self.ledger.posted_at] if self.ledger else [])])
 
 
+class InFlight(NamedTuple):
+    """A payment between accounts that has left its payer: neither posted nor returned so far."""
+
+    id: UUID
+    amount_minor: int
+    currency: str
+    decided_at: datetime
+    shard: int
+    offset: int
+
+
 class Wallet(NamedTuple):
     """An account's balance as it is shown, and what the entries of the ledger come to."""
 

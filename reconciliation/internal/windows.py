@@ -44,6 +44,11 @@ class Moment(NamedTuple):
         """What changed later is in flight."""
         return self.now - IN_FLIGHT
 
+    @property
+    def posted_by(self) -> datetime:
+        """A payment between accounts that was decided earlier is posted or returned by now: two hops, milliseconds."""
+        return self.now - UNASKED
+
     def is_settled(self, movement: Movement) -> bool:
         """No side of it is being written."""
         return movement.changed_at < self.cut_off

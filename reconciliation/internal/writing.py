@@ -17,10 +17,10 @@ from reconciliation.internal.run import Result
 from reconciliation.internal.windows import AT_THE_PROVIDER, EXECUTING, IN_FLIGHT, LOOKUP_LAG, UNASKED
 from reconciliation.matching.calendars import Calendar
 from reconciliation.matching.lines import Line
-from reconciliation.matching.results import Break, Outcome
-from reconciliation.runs import run as statement_runs
+from reconciliation.matching.results import Break
 from reconciliation.runs.rules import INTERNAL, BreakRules, RunRules, Statements
-from reconciliation.runs.sides import Sides, Span
+from reconciliation.runs.run import Found
+from reconciliation.runs.writing import lock
 from reconciliation.store.importing import json_text
 
 REVISION: Final = 1
@@ -65,13 +65,16 @@ GROUP BY ended.break_id"""
 def write(connection: Connection, result: Result) -> living.Changes:
     """In one transaction; what it changed among the living breaks. Raises psycopg.Error."""
     found = [_found(one) for one in result.findings]
+    as_of, cut_off = _as_of(result), result.asked.now - IN_FLIGHT
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"recon run {INTERNAL}",))
+        lock(connection, INTERNAL)
         connection.execute(_RUN, _header(result))
-        as_of = _as_of(result)
         with connection.cursor() as cursor:
             cursor.executemany(_BREAK, [_row(result.run_id, one, as_of) for one in found])
-        changes = living.apply(connection, RULES, _as_run(result, found))
+        if living.looks_back(connection, RULES, cut_off, result.run_id):
+            return living.Changes()
+        said = living.Said(result.asked.by, result.run_id, as_of, date.min, as_of, found)
+        changes = living.take_over(connection, RULES, said)
         with connection.cursor() as cursor:
             rows = zip(found, result.findings, strict=True)
             cursor.executemany(_FINDING, [_finding_row(one.break_id, finding) for one, finding in rows])
@@ -88,20 +91,11 @@ def _about(finding: Finding) -> str:
     return f"{finding.subject.hex}/{finding.aspect}"
 
 
-def _found(finding: Finding) -> statement_runs.Found:
+def _found(finding: Finding) -> Found:
     broken: Break[Line] = Break(
         finding.type, finding.reason, finding.evidence, finding.difference_minor, finding.currency, (), ()
     )
-    return statement_runs.Found(id_of(finding), broken, finding.day, [_about(finding)], [])
-
-
-def _as_run(result: Result, found: list[statement_runs.Found]) -> statement_runs.Result:
-    """As the living breaks take it: a run over everything until now, without lines."""
-    as_of, cut_off = _as_of(result), result.asked.now - IN_FLIGHT
-    asked = statement_runs.Asked(cut_off, None, as_of, result.asked.by)
-    span = Span(date.min, as_of, cut_off)
-    nothing = Sides([], [], {}), Outcome[Line]([], [], [])
-    return statement_runs.Result(result.run_id, asked, span, as_of, [], *nothing, found, [], {}, result.result_hash)
+    return Found(id_of(finding), broken, finding.day, [_about(finding)], [])
 
 
 def _as_of(result: Result) -> date:
@@ -131,7 +125,7 @@ def _policy() -> str:
     return msgspec.json.encode({"name": INTERNAL, "revision": REVISION, "windows": windows}).decode()
 
 
-def _row(run_id: UUID, one: statement_runs.Found, as_of: date) -> tuple[object, ...]:
+def _row(run_id: UUID, one: Found, as_of: date) -> tuple[object, ...]:
     broken = one.broken
     told = (broken.type.value, broken.reason, json_text(broken.keys), int(broken.difference), broken.currency)
     return run_id, one.break_id, *told, one.day, age_days(one.day, as_of, RULES.calendar), one.internal

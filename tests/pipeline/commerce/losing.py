@@ -76,3 +76,18 @@ def look_at(shop: KeptShop, books: Connection, days: int) -> Result:
 def _is_applied(shop: KeptShop, books: Connection) -> bool:
     count = books.execute("SELECT sum(entries) FROM outcome_counts").fetchone()
     return count is not None and count[0] == sum(1 for _ in shop.ledger.entries())
+
+
+def forge_an_inquiry(books: Connection) -> None:
+    """About something that the ledger has never asked for, at a place where it has asked for something else."""
+    books.execute(
+        """INSERT INTO recon_inquiries (request_id, attempt, break_id, ledger_shard, ledger_offset, entry_index,
+            asked_by)
+        SELECT gen_random_uuid(), attempt, break_id, ledger_shard, ledger_offset, entry_index, 'mallory'
+        FROM recon_inquiries LIMIT 1"""
+    )
+
+
+def refusals(books: Connection) -> list[str]:
+    """Why inquiries were not sent."""
+    return [row[0] for row in books.execute("SELECT refusal FROM recon_inquiries WHERE refusal <> ''")]

@@ -13,7 +13,7 @@ from reconciliation.breaks import reads
 from reconciliation.internal.repairing import By, Done, repair
 from reconciliation.internal.writing import id_of
 from reconciliation.matching.breaks import BreakType
-from tests.pipeline.commerce.losing import look_at, lose_the_answer
+from tests.pipeline.commerce.losing import forge_an_inquiry, look_at, lose_the_answer, refusals
 from tests.pipeline.commerce.shop import DECLINED, KeptShop, order
 from tests.pipeline.slots import Slot, ended_afterwards
 from tests.support.side_by_side import sampled
@@ -88,11 +88,14 @@ def test_a_charge_whose_answer_is_lost_is_found_and_repaired_by_one_inquiry(shop
         assert (found.type, found.subject.bytes) == (BreakType.CAPTURED_NOT_POSTED, shop.order(one).item_id)
         asked = [repair(books, [id_of(found)], By("fatima", datetime.now(UTC)))[0].done for _ in range(2)]
         assert asked == [Done.ASKED, Done.UNDER_WAY]
+        forge_an_inquiry(books)
         shop.sandbox.fault(FaultKind.ERROR_BEFORE, method="POST")
         later = Slot(shop.stage, "connectors", program="tests.connectors.days_later")
         with ended_afterwards(later):
             eventually(lambda: shop.order(one).status is OrderStatus.SUCCESS, "an inquiry that is answered")
+            eventually(lambda: refusals(books), "an inquiry that is refused")
         assert not shop.sandbox.is_met(FaultKind.ERROR_BEFORE), "it was sent again"
+        assert "does not ask a provider for" in refusals(books)[0]
         shop.close_the_books()
         assert look_at(shop, books, days=3).findings == []
         assert repair(books, [id_of(found)], By("fatima", datetime.now(UTC)))[0].done is Done.ENDED

@@ -12,6 +12,7 @@ from payments.items.details import OPEN_ITEMS, OrderStatus, ProviderRequest
 from tests.reconciliation.internal.views import CLEARING, SELLER
 
 CHECKOUT = UUID(int=0x0191_0000_0000_7000_8000_0000_0000_0001)
+PAYER, PAYEE = (UUID(int=0x7700_0000_0000_7000_8000_0000_0000_0100 + number) for number in range(2))
 ASKED = int(EntryKind.PROVIDER_ASKED)
 REQUEST_ITEM = OPEN_ITEMS.index(ProviderRequest)
 
@@ -36,6 +37,10 @@ _ENTRY = """
 INSERT INTO journal_entries VALUES (%(id)s, %(id)s, %(clearing)s, %(seller)s, %(amount)s, 'EUR', %(at)s, 0,
     %(sequence)s,
     %(sequence)s, 0, 3, 0, 0, 0, 2)"""
+_DECISION = """
+INSERT INTO decisions VALUES (%(id)s, 0, 0, %(payer)s, %(payee)s, 100, 'EUR', %(at)s, 0, 0, 0, 0, 0)"""
+_RETURN = """
+INSERT INTO returns VALUES (%(id)s, 1, %(payer)s, %(payee)s, 100, 'EUR', %(at)s, 0, 0, 0, 0, 0, 0)"""
 _BALANCE = """
 INSERT INTO balances VALUES (%(seller)s, 'EUR', %(amount)s, %(amount)s, %(at)s) ON CONFLICT (account_id) DO UPDATE
 SET posted_minor = balances.posted_minor + EXCLUDED.posted_minor,
@@ -76,6 +81,16 @@ def charge(
     }
     for statement in (_ORDER, _REQUEST, _JOURNAL, _ASKED, _LEG, *((_ENTRY, _BALANCE) if is_done else ())):
         books.execute(statement.encode(), named)
+    return id_
+
+
+def reserve(books: Connection, number: int, at: datetime, *, is_returned: bool = False) -> UUID:
+    """A payment between two customers that has left its payer; returned or not."""
+    id_ = UUID(int=0x0192_0000_0000_7000_8000_0000_0000_0000 + number)
+    named = {"id": id_, "payer": PAYER, "payee": PAYEE, "at": at}
+    books.execute(_DECISION.encode(), named)
+    if is_returned:
+        books.execute(_RETURN.encode(), named)
     return id_
 
 

@@ -27,7 +27,7 @@ from reconciliation.internal.writing import id_of, write
 from reconciliation.matching.breaks import BreakType
 from reconciliation.matching.rules import RulesFault
 from reconciliation.runs.rules import read_rules
-from tests.reconciliation.internal.books import change, charge, remove
+from tests.reconciliation.internal.books import change, charge, remove, reserve
 from tests.reconciliation.internal.views import DAY, NOW, PLACED, SELLER
 from tests.reconciliation.ledger import RULES
 
@@ -92,9 +92,13 @@ def test_each_inconsistency_is_found_once_and_nothing_else(books: Connection, mo
     change(books, "provider_requests", "request_id", done[6], currency="USD")
     change(books, "payment_orders", "order_id", done[7], refunded_minor=2_00)
     change(books, "reserved_legs", "journal_id", done[8], is_open=True)
+    on_its_way = reserve(books, 1, PLACED)
+    reserve(books, 2, PLACED, is_returned=True)
+    reserve(books, 3, NOW - timedelta(minutes=20))
     said = {lost: TAKEN, failed: TAKEN, done[9]: REFUSED, done[1]: REFUSED, fresh: TAKEN}
     seeded = {
         (T.STUCK_EXECUTING, stuck),
+        (T.STUCK_EXECUTING, on_its_way),
         (T.CAPTURED_NOT_POSTED, lost),
         (T.CAPTURED_NOT_POSTED, failed),
         (T.CAPTURED_NOT_POSTED, done[0]),
@@ -164,6 +168,18 @@ def test_an_answer_counts_until_something_changes_and_is_not_asked_for_twice(boo
     assert found(quiet) == {(T.CAPTURED_NOT_POSTED, paid)}
     change(books, "provider_requests", "request_id", paid, changed_at=NOW + DAY)
     assert compute(books, Asked(NOW + 2 * DAY, NOW, "api")).findings == []
+
+
+def test_what_people_have_settled_and_the_provider_contradicts_is_found_unasked(books: Connection) -> None:
+    """Settled as failed a year ago; the provider's own word that it was paid came later."""
+    paid = charge(books, 1, NOW - 365 * DAY, OrderStatus.FAILED)
+    books.execute(
+        "INSERT INTO attempt_settlements VALUES (%s, %s, false, '', '[]', 'succeeded pi_1', true, %s, %s, 0, 9, 0)",
+        (paid, SELLER, PLACED, PLACED),
+    )
+    result, _ = run(books)
+    assert found(result) == {(T.CAPTURED_NOT_POSTED, paid)}
+    assert repair(books, [only(result)], By("anna", NOW))[0].done is Done.PROPOSED
 
 
 def test_a_break_of_long_ago_is_looked_at_until_it_has_ended(books: Connection) -> None:
