@@ -45,7 +45,7 @@ class Interleaving:
 
     def _later(self) -> int:
         now_us = self._operations.now_us + self._rng.choice((1, 1, 1_000, 1_000_000))
-        if self._one_in(1_200):
+        if self._one_in(800):
             now_us = max(now_us, self._end(now_us))
         return max(now_us, self._moment(now_us)) if self._one_in(40) else now_us
 

@@ -8,7 +8,7 @@ ANSWERED_AGAIN = 20
 """Results that may come once more."""
 
 ATTEMPTS = 2
-"""Nobody asks any more after so many, though news may come."""
+"""Nobody asks any more after so many (of an odd amount after one), though news may come: people may be sooner."""
 
 CERTAIN = (Outcome.SUCCEEDED, Outcome.FAILED)
 
@@ -19,16 +19,22 @@ class Provider:
     def __init__(self) -> None:
         self.requests: list[tuple[bytes, ConnectorRequest]] = []
         """With who waits, each as of its next attempt."""
+        self._abandoned: set[bytes] = set()
         self._said: deque[tuple[bytes, ConnectorResult]] = deque(maxlen=ANSWERED_AGAIN)
 
     def answer(self, place: int, outcome: Outcome) -> tuple[bytes, ConnectorResult] | None:
-        """To a request (the place counts modulo their number), and who waits for it; None where there is none."""
+        """To a request (the place counts modulo their number), and who waits for it; None where there is no news."""
         if not self.requests:
             return None
-        owner, request = self.requests.pop(place % len(self.requests))
+        owner, request = self.requests[place % len(self.requests)]
+        if request.request_id in self._abandoned and place % 4:
+            return None
+        self.requests.remove((owner, request))
         result = answered(request, outcome)
         self._said.append((owner, result))
-        if result.outcome not in CERTAIN:  # also after its last attempt: people may be sooner
+        if not result.attempt_follows:
+            self._abandoned.add(result.request_id)
+        if result.outcome not in CERTAIN:
             self.requests.append((owner, request._replace(attempt=request.attempt + 1)))
         return owner, result
 
@@ -56,5 +62,5 @@ def answered(request: ConnectorRequest, outcome: Outcome) -> ConnectorResult:
         fee_minor,
         "" if fee_minor is None else "USD" if request.amount_minor % 5 == 0 else request.currency,
         0,
-        attempt_follows=outcome not in CERTAIN and request.attempt < ATTEMPTS,
+        attempt_follows=outcome not in CERTAIN and request.attempt < ATTEMPTS - request.amount_minor % 2,
     )

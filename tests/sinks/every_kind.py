@@ -115,6 +115,7 @@ def answers_of_provider(request: ConnectorRequest) -> list[ConnectorResult]:
 
 
 def _result(request: ConnectorRequest, attempt: int, outcome: Outcome, decline: Decline) -> ConnectorResult:
+    is_paid_out = outcome is Outcome.SUCCEEDED and request.operation is ConnectorOperation.PAYOUT
     return ConnectorResult(
         request.request_id,
         attempt,
@@ -125,11 +126,8 @@ def _result(request: ConnectorRequest, attempt: int, outcome: Outcome, decline: 
         f"pi_{request.request_id.hex()}" if outcome is not Outcome.FAILED else "",
         decline,
         "",
-        *(
-            (3, "EUR")
-            if outcome is Outcome.SUCCEEDED and request.operation is ConnectorOperation.PAYOUT
-            else (None, "")
-        ),
+        3 if is_paid_out else None,
+        "EUR" if is_paid_out else "",
         0,
         attempt_follows=outcome is Outcome.PENDING,
     )

@@ -128,7 +128,7 @@ class Operations(Checkouts):
             self._or(self._place_checkout, "orders", self._cancel_order): 2,
             self._or(self._place_checkout, "orders", self._refund_order): 6,
             self._pay_out: 4,
-            self._or(self._pay_out, "requests", self._settle_attempt): 4,
+            self._or(self._pay_out, "requests", self._settle_attempt): 6,
             self._attributed_transfer: 2,
             self._assess_transfer: 1,
         }
