@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -14,6 +15,7 @@ from console.http.places import NO_NUL, id_of, place_of, place_text
 from console.http.visits import ROOT, Visit, Visitor
 from console.pages import go_to, page
 from reconciliation.breaks.ageing import BUCKETS, bucket_of
+from reconciliation.breaks.reads import LIST_MAX
 from reconciliation.runs import reads, signing
 from reconciliation.runs.run import RUN
 
@@ -75,11 +77,11 @@ async def run_page(visit: Visit, run_id: str, refused: Refused | None = None, no
 
 @router.get("/runs/{run_id}/breaks")
 async def get_breaks_of_run(visit: Visitor, run_id: str) -> Response:
-    """As the run found them, the largest first, and how each stands today."""
+    """As the run found them, the largest first, and how each stands today; the report has more than LIST_MAX."""
 
     def read(connection: Connection) -> dict[str, Any]:
         run = _run(connection, run_id)
-        return {"run": run, "largest": reads.breaks_of(connection, run.run_id)}
+        return {"run": run, "largest": islice(reads.breaks_of(connection, run.run_id), LIST_MAX)}
 
     return await page(visit, "run_breaks.html", read)
 

@@ -3,15 +3,16 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Response
+from markupsafe import escape
 from psycopg import Connection
 from pydantic import BaseModel, Field
 
 from console.http.places import NO_NUL, place_of, place_text
-from console.http.visits import Visitor
+from console.http.visits import ROOT, Visitor
 from console.pages import page
 from console.words import keys, money, status
 from payments.identifiers import format_id
@@ -30,6 +31,15 @@ SHOWN: Final = 500
 PAGE_SIZES: Final = (SHOWN, 2_000, LIST_MAX)
 WAITING_MAX: Final = 500
 
+_ROW: Final = (
+    f'<tr><th scope="row"><a href="{ROOT}/breaks/%s">%s</a></th><td>%s</td><td class="number">%s</td><td>%s</td>'
+    '<td>%s</td><td class="number">%s</td><td>%s%s</td><td>%s</td><td%s>%s%s</td><td>%s</td><td>%s</td></tr>\n'
+)
+"""A line of the list: of ten thousand 70 ms of CPU, as a loop of the template 130."""
+
+_OVERDUE: Final = ' class="wrong"'
+_AFTER_SIGN_OFF: Final = " <strong>after sign-off</strong>"
+
 
 class BreakQuery(BaseModel):
     """What the form above the list asks for; a field that is left open is empty."""
@@ -39,6 +49,7 @@ class BreakQuery(BaseModel):
     type: BreakType | Literal[""] = ""
     status: Status | Literal[""] = ""
     owner: str = Field("", max_length=100, pattern=NO_NUL)
+    account: str = Field("", max_length=200, pattern=NO_NUL)
     currency: str = Field("", max_length=3, pattern=NO_NUL)
     age: Literal["", "0-1", "2-3", "4-7", "8-30", "31-60", "61-90", ">90"] = ""
     after_sign_off: bool = False
@@ -59,30 +70,13 @@ class BreakQuery(BaseModel):
             oldest=oldest,
             youngest=youngest,
             after_sign_off=self.after_sign_off,
+            account=self.account,
         )
 
     def next_page(self, place: str) -> str:
         """The same question, from there on."""
         asked = self.model_dump(exclude_defaults=True, exclude={"after"}, mode="json") | {"after": place}
         return urlencode(asked)
-
-
-class Row(NamedTuple):
-    """A line of the list, as it is written."""
-
-    id: str
-    type: str
-    status: str
-    reason: str
-    keys: str
-    difference: str
-    currency: str
-    day: date
-    age: int
-    due_on: date
-    is_overdue: bool
-    owner: str
-    after_sign_off: bool
 
 
 @router.get("/breaks")
@@ -97,7 +91,7 @@ async def get_breaks(visit: Visitor, query: Annotated[BreakQuery, Query()]) -> R
         last = shown[-1].row if len(found) > query.limit else None
         at = 0 if last is None else abs(last.difference_minor) if query.order == "value" else last.day
         return {
-            "rows": map(_row, shown),
+            "rows": "".join(map(_row, shown)),
             "sums": _sums(shown),
             "query": query,
             "more": query.next_page(place_text(at, last.break_id)) if last is not None else "",
@@ -110,22 +104,23 @@ async def get_breaks(visit: Visitor, query: Annotated[BreakQuery, Query()]) -> R
     return await page(visit, "breaks.html", read)
 
 
-def _row(aged: Aged) -> Row:
-    one = aged.row
-    return Row(
-        id=format_id(BREAK, one.break_id.bytes),
-        type=one.type,
-        status=status(one.status),
-        reason=one.reason,
-        keys=keys(one.keys),
-        difference=money(one.difference_minor, one.currency),
-        currency=one.currency,
-        day=one.day,
-        age=aged.age_days,
-        due_on=one.due_on,
-        is_overdue=aged.is_overdue,
-        owner=one.owner,
-        after_sign_off=one.after_sign_off,
+def _row(aged: Aged) -> str:
+    one, id_ = aged.row, format_id(BREAK, aged.row.break_id.bytes)
+    due = (_OVERDUE, one.due_on, " overdue") if aged.is_overdue else ("", one.due_on, "")
+    return _ROW % (
+        id_,
+        id_,
+        escape(one.type),
+        money(one.difference_minor, one.currency),
+        escape(one.currency),
+        one.day,
+        aged.age_days,
+        status(one.status),
+        _AFTER_SIGN_OFF if one.after_sign_off else "",
+        escape(one.owner),
+        *due,
+        escape(one.reason),
+        escape(keys(one.keys)),
     )
 
 

@@ -30,6 +30,9 @@ _ATTACHMENTS: Final = """
 SELECT attachment_id, name, media_type, encode(sha256, 'hex') AS sha256, octet_length(content) AS bytes, attached_by,
     attached_at
 FROM recon_attachments WHERE break_id = %s ORDER BY attached_at, attachment_id"""
+_OF_ACCOUNT: Final = """EXISTS (
+    SELECT FROM recon_lines AS line JOIN recon_statements AS statement USING (statement_id)
+    WHERE line.line_id = ANY(recon_breaks.external) AND statement.account = %(account)s)"""
 _ORDERS: Final = {
     "value": ("value_minor DESC, break_id DESC", "(value_minor, break_id) < (%(at)s, %(after)s)"),
     "age": ("day, break_id", "(day, break_id) > (%(at)s, %(after)s)"),
@@ -99,7 +102,9 @@ class Attachment(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which breaks. Without a status those that somebody has to deal with; `oldest` and `youngest`: their days."""
+    """Which breaks. Without a status those that somebody has to deal with; `oldest` and `youngest`: their days;
+    `account`: of the statement that a line of theirs stands in.
+    """
 
     order: str = "value"
     rule_set: str = ""
@@ -110,6 +115,7 @@ class Wanted(NamedTuple):
     oldest: date | None = None
     youngest: date | None = None
     after_sign_off: bool = False
+    account: str = ""
 
 
 def page_query(wanted: Wanted, *, is_first: bool) -> str:
@@ -127,6 +133,8 @@ def page_query(wanted: Wanted, *, is_first: bool) -> str:
         conditions.append("day <= %(youngest)s")
     if wanted.after_sign_off:
         conditions.append("after_sign_off")
+    if wanted.account:
+        conditions.append(_OF_ACCOUNT)
     if not is_first:
         conditions.append(after)
     return f"SELECT {_COLUMNS} FROM recon_breaks WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT %(rows)s"

@@ -62,11 +62,15 @@ async def test_a_run_is_shown_with_its_figures_and_files(office: Office, broken:
         assert answer.headers["content-disposition"].endswith(f'.{format_.lower()}"')
 
 
-async def test_from_the_break_to_the_signature_by_two_people(office: Office, broken: str) -> None:
+async def test_from_the_break_to_the_signature_by_two_people(office: Office, books: Connection, broken: str) -> None:
     browser, runs = await office.at_work(FATIMA, "fatima")
     breaks = await browser.get("/console/breaks?status=&type=AMOUNT_MISMATCH&age=&limit=500")
     [[id_, type_, difference, *_]] = breaks.rows("Difference")
     assert (type_, difference) == ("AMOUNT_MISMATCH", "1.00")
+    books.execute("UPDATE recon_statements SET account = 'acct_1'")
+    for account, count in (("acct_1", 1), ("acct_2", 0)):
+        narrowed = await browser.get(f"/console/breaks?status=open&currency=EUR&order=age&account={account}")
+        assert narrowed.text.count(id_) == count
     found = await browser.get(breaks.link(id_))
     assert found.rows("posted 2026-11-16")[0] == ["stripe_clearing", "1,010.00", "", "EUR"]
     [line] = found.rows("Lines, and how they were sent")
