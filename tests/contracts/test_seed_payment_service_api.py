@@ -3,6 +3,8 @@
 Method: a customer opens accounts, is paid in, transfers, withdraws, sends money over a bank and looks at the history.
 """
 
+from typing import Any
+
 import pytest
 
 from ingest_api.seed_routes.words import WORDS
@@ -34,13 +36,7 @@ def test_accounts_transfers_banks_and_history(visitor: Visitor, operator: Visito
     words = {"pending", "processing", "under_review", "completed", "failed"}  # and cancelled, below
     assert {word.payment_service_api for word in WORDS.values()} == words
 
-    held = gerd("POST /transfers", asked | {"amount": 66.6}, 202)
-    assert gerd.until(f"GET /transfers/{held['id']}/status", final=False)["transfer_status"] == "under_review"
-    operator.until(case := f"GET /v1/cases/{held['id'].replace('pay_', 'cas_')}", status="open")
-    operator(f"{case.replace('GET', 'POST')}/decision", {"decision": "decline"})
-    state = gerd.until(f"GET /transfers/{held['id']}/status", final=True)
-    assert (state["reason"], state["transfer_status"]) == ("review_declined", "cancelled")
-
+    is_held_and_given_up(gerd, operator, asked | {"amount": 66.6})
     gerd(f"POST /accounts/{b}/withdraw", {"amount": 30.0, "currency": "USD"}, 201)
     balance = gerd(f"GET /accounts/{b}/balance")
     assert (balance["posted"], balance["currency"]) == ("70.00", "USD")
@@ -77,3 +73,14 @@ def test_accounts_transfers_banks_and_history(visitor: Visitor, operator: Visito
     one = gerd(f"GET /transactions/{sent['id']}")
     assert {name: one[name] for name in asked} == asked | {"amount": "100.00"}
     assert [step["status"] for step in one["timeline"]][-1] == "posted"
+
+
+def is_held_and_given_up(caller: Visitor, operator: Visitor, asked: dict[str, Any]) -> None:
+    """A transfer that a rule holds for people: `cancelled` once they have declined it."""
+    held = caller("POST /transfers", asked, 202)["id"]
+    assert caller.until(f"GET /transfers/{held}/status", final=False)["transfer_status"] == "under_review"
+    case = f"/v1/cases/{held.replace('pay_', 'cas_')}"
+    operator.until(f"GET {case}", status="open")
+    operator(f"POST {case}/decision", {"decision": "decline"})
+    state = caller.until(f"GET /transfers/{held}/status", final=True)
+    assert (state["reason"], state["transfer_status"]) == ("review_declined", "cancelled")
