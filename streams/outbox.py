@@ -11,6 +11,7 @@ from payments.commands import NO_REPLY
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind, Step
 from payments.items.details import (
     Assessed,
+    AttemptSettlement,
     Cause,
     CauseKind,
     Detail,
@@ -211,7 +212,7 @@ def _bytes_of(detail: Detail) -> int:
         return 150 + _LEG_BYTES * len(detail.legs)
     if isinstance(detail, Rules):
         return 150 + len(detail.text.encode())
-    if isinstance(detail, (PaymentOrder, ProviderRequest)):
+    if isinstance(detail, (PaymentOrder, ProviderRequest, AttemptSettlement)):
         return 150 + sum(len(field.encode()) for field in detail if isinstance(field, str))
     if isinstance(detail, Published):
         return 150 + _VALUE_BYTES * len(detail.values) + _ASKER_BYTES * len(detail.askers)

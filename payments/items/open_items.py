@@ -45,12 +45,12 @@ class ItemsInMemory:
 
     def put(self, item: OpenItem) -> None:
         """See `Items`."""
-        if item.is_open:
-            self._by_owner[item.owner][type(item), item.item_id] = item
-        else:
+        if not item.is_open:
             self._by_owner[item.owner].pop((type(item), item.item_id), None)
+            return
+        self._by_owner[item.owner][type(item), item.item_id] = item
         place = ending_place(item)
-        if place is not None and item.is_open and place not in self._queued:
+        if place is not None and place not in self._queued:
             self._queued.add(place)
             heapq.heappush(self._endings, place)
 
@@ -70,6 +70,9 @@ class ItemsInMemory:
         return found
 
 
+_KINDS = {kind: number for number, kind in enumerate(OPEN_ITEMS)}
+
+
 class EndingPlace(NamedTuple):
     """Where an item stands among those that time ends: by the time and then by its id, so that every replay meets them
     in the same order.
@@ -85,7 +88,7 @@ class EndingPlace(NamedTuple):
 def ending_place(item: OpenItem) -> EndingPlace | None:
     """None for an item that time does not end."""
     at_us = end_of(item)
-    return None if at_us is None else EndingPlace(at_us, item.item_id, item.owner, OPEN_ITEMS.index(type(item)))
+    return None if at_us is None else EndingPlace(at_us, item.item_id, item.owner, _KINDS[type(item)])
 
 
 def ending_at(items: Items, place: EndingPlace) -> Ending | None:
