@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from ingest_api import accounts, batches, health, transactions, transfers
 from ingest_api.aliases import routes as aliases
+from ingest_api.attempts import routes as attempts
 from ingest_api.audit_log import routes as audit_log
 from ingest_api.audit_log.calls import AuditedCalls
 from ingest_api.cases import routes as cases
@@ -96,6 +97,7 @@ NOUNS = (
     transactions,
     seed_routes,
     cases,
+    attempts,
     risk,
     screening,
     settlement_files,

@@ -1,5 +1,6 @@
 """`millrace watchdog`: raises the alarm when readers stand still, a transaction hangs, Postgres drifts from the ledger,
-a record waits in quarantine, retention comes too near to what is not archived yet, or reconciliation waits for a file.
+a record waits in quarantine, a provider leaves a request open for people, retention comes too near to what is not
+archived yet, or reconciliation waits for a file.
 
 Reads brokers, and asks the watchers beside it; writes `<home>/alarms.json` (empty list = quiet), which
 `millrace status` shows, and one log line per change. A hanging transaction is never ended here: `millrace transactions
@@ -17,6 +18,7 @@ import msgspec
 from confluent_kafka import KafkaException
 
 from millrace.archive.alarm import ArchiveAlarm
+from millrace.attempts import AttemptsAlarm
 from millrace.environment.layout import Home
 from millrace.quarantine.alarm import QuarantineAlarm
 from millrace.reconciliation.nightly.alarm import NightsAlarm
@@ -121,7 +123,7 @@ def read_alarms(home: Home) -> list[str]:
 def watching(settings: Settings, home: Home) -> Iterator[Callable[[], list[Alarm]]]:
     """A watch, with the drift watcher and the alarms of quarantine and archive beside it, that is closed afterwards."""
     drift = DriftAlarm(DriftWatch(settings), home)
-    others = (QuarantineAlarm(settings), ArchiveAlarm(settings), NightsAlarm(settings))
+    others = (QuarantineAlarm(settings), AttemptsAlarm(settings), ArchiveAlarm(settings), NightsAlarm(settings))
     watch = Watch(settings, home, other_alarms=(drift.alarms, *(other.alarms for other in others)))
     drift.start()
     try:

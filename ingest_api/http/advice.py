@@ -54,6 +54,7 @@ ADVICE: dict[Reason, str] = {
     Reason.REVIEW_DECLINED: "The payer has the money back.",
     Reason.REVIEW_EXPIRED: "The payer has the money back; ask again.",
     Reason.REVIEW_NOT_FOUND: "The payment is not in review, or no longer.",
+    Reason.ATTEMPT_NOT_FOUND: "Check the id; what has ended is settled already.",
     Reason.REVIEWER_REPEATED: "Four eyes: this analyst has approved already.",
     Reason.RULES_INVALID: "A rule set has a newer version than the one in force; docs/risk.md tells its form.",
     Reason.PROVIDER_UNKNOWN: "Name a provider that has a connector: docs/connectors.md.",

@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from ingest_api.account_changes.bodies import NewAccountBody
 from ingest_api.aliases.shown import RESOURCES as ALIAS_RESOURCES
+from ingest_api.attempts.shown import RESOURCES as ATTEMPT_RESOURCES
 from ingest_api.audit_log.shown import RESOURCES as AUDIT_RESOURCES
 from ingest_api.cases.shown import RESOURCES as CASE_RESOURCES
 from ingest_api.cash.shown import RESOURCES as CASH_RESOURCES
@@ -256,6 +257,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
             *API_KEY_RESOURCES,
             *AUDIT_RESOURCES,
             *CASE_RESOURCES,
+            *ATTEMPT_RESOURCES,
             *RISK_RESOURCES,
             *SCREENING_RESOURCES,
             *STATEMENT_RESOURCES,

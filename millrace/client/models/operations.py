@@ -138,6 +138,39 @@ class ReviewCase(Model, kw_only=True):
     findings: Findings
 
 
+class ProposedEnd(Model, kw_only=True):
+    """What people have found out. `settled_by`: how many of them; two settle it. `contradiction`: what the provider has
+    said since, where that is something else.
+    """
+
+    outcome: str
+    provider_reference: str
+    settled_by: int
+    contradiction: str | None = None
+
+
+class ProviderAttempt(Model, kw_only=True):
+    """A request to a provider. `status`: `executing`, `unknown` (people have to find out) or `ended`. `outcome`: the
+    provider's last word. `account`: the seller's, or the one that is paid out.
+    """
+
+    id: str
+    status: str
+    operation: str
+    provider: str
+    outcome: str
+    attempts: int
+    account: str
+    amount: str
+    amount_minor: int
+    currency: str
+    opened_at: str
+    changed_at: str
+    payment_order_id: str | None = None
+    provider_reference: str | None = None
+    settlement: ProposedEnd | None = None
+
+
 class RiskVerdict(Model, kw_only=True):
     """`allow`, `review` or `deny`; without `verdict` it is not decided yet. `findings` are for analysts alone."""
 

@@ -9,7 +9,7 @@ from millrace.client.resources.commerce import Banks, Checkouts, Orders, Payouts
 from millrace.client.resources.disputes import Disputes, Receivables
 from millrace.client.resources.holds import Holds
 from millrace.client.resources.ledger import FxQuotes, Journals
-from millrace.client.resources.operations import Audit, Quarantine, Reviews, Screening
+from millrace.client.resources.operations import Attempts, Audit, Quarantine, Reviews, Screening
 from millrace.client.resources.people import ApiKeys, Auth, Users
 from millrace.client.resources.plans import Aliases, Schedules
 from millrace.client.resources.reconciliation import Breaks, Reconciliation
@@ -43,6 +43,7 @@ class Resources(Generic[C]):
         self.notifications = Notifications(caller)
         self.quarantine = Quarantine(caller)
         self.reviews = Reviews(caller)
+        self.attempts = Attempts(caller)
         self.screening = Screening(caller)
         self.audit = Audit(caller)
         self.reconciliation = Reconciliation(caller)

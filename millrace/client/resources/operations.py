@@ -7,6 +7,7 @@ from millrace.client.models.operations import (
     AuditEntry,
     AuditVerification,
     Party,
+    ProviderAttempt,
     QuarantineCase,
     QuarantineCaseDetail,
     ReviewCase,
@@ -71,6 +72,35 @@ class Reviews(Resource[C]):
     def decide(self, case_id: str, decision: str, *, if_match: str | None = None, wait_s: int | None = None) -> Ask:
         """`approve` or `decline`. `if_match`: the case's ETag, of `client.request("GET", …).headers`."""
         return Ask((case_id,), body={"decision": decision}, wait_s=wait_s, headers=only_if(if_match))
+
+
+class Attempts(Resource[C]):
+    """`client.attempts`: requests of which a provider has said nothing certain, and that people settle."""
+
+    @listing("GET /v1/attempts", ProviderAttempt)
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> Ask:
+        """Those that nobody asks about any more, the oldest first."""
+        return Ask(query=given(limit=limit, cursor=cursor))
+
+    @endpoint("GET /v1/attempts/{attempt_id}", ProviderAttempt)
+    def get(self, attempt_id: str) -> Ask:
+        """One request, and what people have found out of it."""
+        return Ask((attempt_id,))
+
+    @endpoint("POST /v1/attempts/{attempt_id}/settle", ProviderAttempt, keyed=True)
+    def settle(
+        self,
+        attempt_id: str,
+        outcome: str,
+        *,
+        provider_reference: str | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+        wait_s: int | None = None,
+    ) -> Ask:
+        """`succeeded` or `failed`: two people have to say the same."""
+        body = given(outcome=outcome, provider_reference=provider_reference)
+        return Ask((attempt_id,), body=body, key=idempotency_key, wait_s=wait_s, headers=only_if(if_match))
 
 
 class Screening(Resource[C]):

@@ -21,6 +21,7 @@ from ingest_api.publisher import Publisher, Record
 from ingest_api.reads.database import SESSION_OPTIONS, WRITING, Database
 from ingest_api.reads.earlier_decisions import EarlierDecisions
 from ingest_api.replies import WaitingCalls
+from ingest_api.risk.attributes import RiskKeys
 from ingest_api.submission import Submission
 from payments.accounts import AccountType
 from payments.commands import NO_REPLY, Command, CommandKind
@@ -97,6 +98,7 @@ class Market:
             database=database,
             access=Access(database),
             orders=Orders(writing),
+            risk_keys=RiskKeys(bytes(32)),
             submission=Submission(self.publisher, waiting, EarlierDecisions(database), SHARDS),
         )
         app = make_fastapi()

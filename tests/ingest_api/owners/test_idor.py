@@ -137,6 +137,7 @@ QUERIES: dict[Route, Callable[[Things], str]] = {
 _FOR_OPERATORS = (
     "/v1/failed-notices",
     "/v1/quarantine",
+    "/v1/attempts",
     "/v1/cases",
     "/v1/screening",
     "/v1/reconciliation",
