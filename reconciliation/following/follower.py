@@ -31,6 +31,10 @@ from reconciliation.runs.tie_out import Stated, controls_of, statements_of, unpr
 from reconciliation.runs.writing import lock
 from reconciliation.store.importing import json_text
 
+_PATIENCE: Final = """SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0"""
+"""The first step of a large ledger compares for longer than any other transaction may be silent."""
+
 _FILES: Final = "SELECT file_id FROM recon_files WHERE status = 1 AND source = ANY(%s) AND NOT file_id = ANY(%s)"
 _NEWEST_RUN: Final = "SELECT run_id FROM recon_runs WHERE rule_set = %s ORDER BY run_at DESC, run_id DESC LIMIT 1"
 _STEP: Final = "SELECT step FROM recon_follows WHERE rule_set = %s"
@@ -75,7 +79,7 @@ class Follower:
         today = now.astimezone(self._zone).date()
         rules = self._read.rules
         with self._connection.transaction():
-            self._connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+            self._connection.execute(_PATIENCE)
             lock(self._connection, rules.name)  # while a run is being written its breaks are not touched
             begun, is_first = self._day(today)
             come = begun.read(self._connection, self._read)
