@@ -98,6 +98,7 @@ def run_redrive(
 ) -> None:
     """The named cases, or without names every unresolved one (of a reason)."""
     with _desk(where, who, as_json=as_json) as desk:
+        desk.get_ready()
         _each(case_ids or desk.unresolved(reason), lambda id_: desk.redrive(id_, force=force), as_json=as_json)
 
 

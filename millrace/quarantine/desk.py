@@ -35,6 +35,9 @@ class Desk(Protocol):
     def unresolved(self, reason: str | None) -> Iterator[str]:
         """Ids of all that wait for a decision, page by page: a million cases take no more memory than a page."""
 
+    def get_ready(self) -> None:
+        """Raises where no case could be redriven."""
+
     def redrive(self, case_id: str, *, force: bool) -> Line:
         """Send it again, once."""
 

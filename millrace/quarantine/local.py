@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cached_property
 
 import msgspec
 import psycopg
@@ -30,6 +29,7 @@ class LocalDesk(Desk):
         self._settings = settings
         self._connection = connection
         self._who = who
+        self._redriver: Redriver | None = None
 
     def page(self, status: str | None, reason: str | None, limit: int) -> Page[QuarantineCase]:
         statuses = [one for one in cases.STATUSES if one == status]
@@ -50,10 +50,14 @@ class LocalDesk(Desk):
             yield from (str(case.origin) for case in page)
             after = page[-1].origin
 
+    def get_ready(self) -> None:
+        self._redriver = Redriver.ready(self._settings, self._connection)
+
     def redrive(self, case_id: str, *, force: bool) -> Line:
         origin = Origin.parse(case_id)
         if origin is None:
             return _unknown(case_id)
+        assert self._redriver is not None, "get_ready comes first"
         return _line(self._redriver.redrive(origin, self._who, force=force))
 
     def discard(self, case_id: str, because: str) -> Line:
@@ -61,10 +65,6 @@ class LocalDesk(Desk):
         if origin is None:
             return _unknown(case_id)
         return _line(redrive.discard(self._connection, origin, self._who, because))
-
-    @cached_property
-    def _redriver(self) -> Redriver:
-        return Redriver.ready(self._settings, self._connection)
 
 
 def _unknown(case_id: str) -> Line:

@@ -30,6 +30,9 @@ class RemoteDesk(Desk):
         for status in UNRESOLVED:
             yield from (case.id for case in self._client.quarantine.list(status=status, reason=reason, limit=LIST_MAX))
 
+    def get_ready(self) -> None:
+        """The API tells of each case."""
+
     def redrive(self, case_id: str, *, force: bool) -> Line:
         return _line(case_id, lambda: self._client.quarantine.redrive(case_id, force=force))
 

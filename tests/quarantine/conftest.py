@@ -5,8 +5,10 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from copy import copy
+from pathlib import Path
+from typing import Any, Self
 
 import psycopg
 import pytest
@@ -35,6 +37,7 @@ class Operator:
 
     def __init__(self, environment: LocalEnvironment) -> None:
         self.settings = environment.settings
+        self.profile: Mapping[str, str] = {}
         self.shards = environment.settings.shards
         assert environment.addresses.api_url is not None
         self.url = environment.addresses.api_url
@@ -76,10 +79,9 @@ class Operator:
 
     def run(self, *arguments: str, failpoint: str = "") -> "subprocess.CompletedProcess[str]":
         """`millrace quarantine …` as a process."""
-        fields = self.settings.variables()
         return subprocess.run(
             [sys.executable, "-m", "millrace", "quarantine", *arguments],
-            env={**os.environ, **fields, "MILLRACE_FAILPOINT": failpoint},
+            env={**os.environ, **(self.profile or self.settings.variables()), "MILLRACE_FAILPOINT": failpoint},
             capture_output=True,
             text=True,
             timeout=60,
@@ -90,6 +92,15 @@ class Operator:
         done = self.run(*arguments, "--json")
         assert done.returncode == expect, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return json.loads(done.stdout)
+
+    def far(self, profiles: Path) -> Self:
+        """The same operator at another machine: what is not told there is asked of the API."""
+        token = issue_token(self.settings, "olga", ALL_SCOPES, 600)
+        profiles.write_text(f'[far]\nurl = "{self.url}"\ntoken = "{token}"\n')
+        profiles.chmod(0o600)
+        there = copy(self)
+        there.profile = {"MILLRACE_PROFILES": str(profiles), "MILLRACE_PROFILE": "far"}
+        return there
 
     def await_balance(self, account: str, posted_minor: int) -> None:
         """Until Postgres shows it; an account that it does not show yet is waited for too."""

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -112,6 +113,20 @@ def test_a_discard_needs_a_reason_and_deletes_nothing(operator: Operator) -> Non
         [line] = operator.json(*arguments, expect=1)
         assert line["code"] == "quarantine_case_resolved"
     assert operator.json("list", "--status", "discarded")["items"][0]["id"] == str(origin)
+
+
+def test_an_operator_elsewhere_sees_and_does_the_same(operator: Operator, tmp_path: Path) -> None:
+    far = operator.far(tmp_path / "profiles.toml")
+    origin = str(operator.send(3, b"from afar"))
+    operator.await_case(Origin.parse(origin) or pytest.fail(origin))
+    assert far.json("inspect", origin) == operator.json("inspect", origin)
+    assert far.run("inspect", origin).stdout == operator.run("inspect", origin).stdout
+    [line] = far.json("discard", origin, "--because", "seen from afar")
+    assert line == {"id": origin, "done": True}
+    assert far.json("redrive", origin, expect=1) == operator.json("redrive", origin, expect=1)
+    discarded = "list", "--status", "discarded", "--limit", "3"
+    assert far.json(*discarded) == operator.json(*discarded)
+    assert operator.json("inspect", origin)["resolved_by"] == "olga"
 
 
 def test_over_http(operator: Operator) -> None:

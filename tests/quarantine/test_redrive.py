@@ -1,6 +1,7 @@
 """Redriven once: by command line and HTTP, many at once, killed in between; never what was decided already."""
 
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from datetime import timedelta
 
 import pytest
@@ -181,7 +182,7 @@ def test_forced_bytes_come_back_as_a_case_of_their_own(operator: Operator) -> No
 
 
 def test_a_wrong_shard_count_redrives_nothing(operator: Operator) -> None:
-    wrong = Operator.__new__(Operator)
+    wrong = copy(operator)
     wrong.settings = operator.settings.model_copy(update={"shards": 7})
     [line] = [wrong.run("redrive", "--all", "--json")]
     assert line.returncode == 1
