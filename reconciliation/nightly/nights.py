@@ -17,6 +17,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
@@ -92,7 +93,7 @@ class Nights:
 
     def look(self, now: datetime) -> Looked:
         """Raises psycopg.Error, OSError."""
-        files = [self._import(file) for file in self._inbox.take()]
+        files = [found for file in self._inbox.take() if (found := self._import(file)) is not None]
         runs = [run for night in self._plan.nights if (run := self._carry_out(night, now)) is not None]
         if runs:
             self._after.send(self._connection)
@@ -103,10 +104,15 @@ class Nights:
             log.info("matches of run %s are deleted", format_id(RUN, forgotten.bytes))
         return Looked(files, runs)
 
-    def _import(self, file: Waiting) -> Imported:
+    def _import(self, file: Waiting) -> Imported | None:
+        """None where it can't be read now: the next look tries again, and the other files do not wait for it."""
         profile, name = self._plan.profiles.get(file.source, (None, ""))
-        found = import_file(self._connection, file.path, Brought(file.source, BY, profile, name))
-        lies = self._inbox.done(file, found.status, found.reason)
+        try:
+            found = import_file(self._connection, file.path, Brought(file.source, BY, profile, name))
+            lies = self._inbox.done(file, found.status, found.reason)
+        except OSError as error:
+            log.error("%s: %s", file.source, error)
+            return None
         level = logging.ERROR if found.status is FileStatus.QUARANTINED else logging.INFO
         log.log(level, "%s: %s %s %s", found.status.name.lower(), file.source, lies.name, found.reason)
         return found
@@ -117,8 +123,8 @@ class Nights:
         if not days:
             return None
         newest = days[-1]
-        back = night.asked.look_back_days
-        first = shifted(now.astimezone(night.zone).date(), -back, night.calendar) if back else None
+        back, rules = night.asked.look_back_days, night.read.rules
+        first = shifted(now.astimezone(ZoneInfo(rules.zone)).date(), -back, rules.calendar) if back else None
         result = compute(self._connection, night.read, Asked(now, first, None, BY))
         with self._connection.transaction():
             changes = write(self._connection, night.read, result, self._shards)
