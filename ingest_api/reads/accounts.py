@@ -17,7 +17,7 @@ from ingest_api.problems import Problem, refused
 from ingest_api.reads.balances.view import Held
 from ingest_api.reads.cursor import Cursor, encode_cursor
 from ingest_api.reads.database import Database
-from ingest_api.reads.looking import cut, how_far, looking_query
+from ingest_api.reads.lists.looking import cut, how_far, looking_query
 from payments.accounts import AccountStatus, AccountType
 from payments.identifiers import ACCOUNT, NIL, format_id, parse_id
 from payments.money import format_minor

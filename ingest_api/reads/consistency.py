@@ -89,7 +89,7 @@ Look = Callable[[list[int]], Awaitable[tuple[Mapping[int, int], Lanes]]]
 
 async def await_visible(database: Database, token: str | None) -> None:
     """Returns when the token's positions are visible in Postgres (at once without one). Raises Problem after WAIT_S."""
-    await await_shown(lambda shards: _look(database, shards), token)
+    await await_shown(lambda shards: look_into(database, shards), token)
 
 
 async def await_shown(look: Look, token: str | None) -> None:
@@ -114,7 +114,7 @@ def not_yet_visible(detail: str) -> Problem:
     return retry_later(Fault.NOT_YET_VISIBLE, detail, 1)
 
 
-async def _look(database: Database, shards: list[int]) -> tuple[dict[int, int], Lanes]:
+async def look_into(database: Database, shards: list[int]) -> tuple[dict[int, int], Lanes]:
     """One statement, one snapshot: the sink writes positions and counters in the same transaction."""
     commands_next: dict[int, int] = {}
     lanes: dict[tuple[int, int, int], int] = {}

@@ -9,7 +9,7 @@ from ingest_api.http.resources import STATUS_OF, Payment, PaymentPage, Step, acc
 from ingest_api.problems import Fault, Problem
 from ingest_api.reads.cursor import Cursor, encode_cursor
 from ingest_api.reads.database import Database
-from ingest_api.reads.looking import cut, how_far, looking_query
+from ingest_api.reads.lists.looking import cut, how_far, looking_query
 from payments.entries import EntryKind
 from payments.identifiers import JOURNAL, PAYMENT, format_id
 from payments.items.details import CauseKind

@@ -14,7 +14,7 @@ from ingest_api.http.resources import Balance
 from ingest_api.reads.accounts import balance_of, find_placed_balance
 from ingest_api.reads.balances.following import Follower
 from ingest_api.reads.balances.view import BalanceView, Held
-from ingest_api.reads.consistency import WAIT_S, Lanes, await_shown, await_visible, not_yet_visible
+from ingest_api.reads.consistency import WAIT_S, Lanes, await_shown, await_visible, look_into, not_yet_visible
 from ingest_api.reads.database import Database
 from runtime.settings import Settings
 
@@ -73,7 +73,8 @@ class Balances:
         return self._follower is not None and self._follower.is_usable
 
     async def _look(self, shards: list[int]) -> tuple[Mapping[int, int], Lanes]:
-        del shards
+        if not self._is_usable:
+            return await look_into(self._database, shards)
         return self._view.commands_next, self._view.lanes
 
     async def _from_postgres(self, account: bytes) -> Held:

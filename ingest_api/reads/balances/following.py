@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import psycopg
 from confluent_kafka import KafkaException, Message
 
 from ingest_api.reads.balances.ledger_moves import Told, told_by
@@ -26,7 +27,9 @@ from schemas.topics import LEDGER
 logger = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.2
-_RECORDS_MAX: Final = 500  # of at most 900 kB, 10 kB on average: a batch on its way to the loop has 5 MB
+_BATCH_BYTES: Final = 200_000
+"""After which records go to the loop: 2,000 entries, 3 ms in which no call is served. One record may be 900 kB."""
+
 _HAND_OVER_S: Final = 5
 LOOK_S: Final = 1
 """How often Postgres is asked how far it is, 0.2 ms each time. A view that has not come as far by the next look does
@@ -71,8 +74,8 @@ class Follower:
                 await self._look()
             except DatabaseUnavailable:
                 pass  # the view is as good as it was
-            except Exception:
-                logger.exception("balances are read from Postgres alone, tried again")
+            except (*_FAULTS, psycopg.Error, OSError) as error:
+                logger.warning("balances are read from Postgres alone, tried again: %s", error)
                 await self._end_reading()
             await asyncio.sleep(LOOK_S)
 
@@ -143,10 +146,12 @@ class _Reading(threading.Thread):
     def _records(self) -> list[Message]:
         """What is here already, waiting for the first."""
         records: list[Message] = []
+        size_bytes = 0
         record = self._reader.next_record(_POLL_S)
         while record is not None:
             records.append(record)
-            record = self._reader.next_record(0) if len(records) < _RECORDS_MAX else None
+            size_bytes += len(record)
+            record = self._reader.next_record(0) if size_bytes < _BATCH_BYTES else None
         return records
 
     def _hand_over(self, batch: list[Told]) -> None:

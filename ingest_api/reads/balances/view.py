@@ -85,7 +85,7 @@ class BalanceView:
         for account in told.disturbed:
             if account in self._accounts:
                 self._let_go(account)
-        for account, moved in moves(told.packed):
+        for account, moved in moves(told.packed) if self._accounts else ():
             held = self._accounts.get(account)
             if held is not None:
                 self._accounts[account] = held.after(moved)

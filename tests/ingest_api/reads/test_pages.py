@@ -25,7 +25,7 @@ from ingest_api.quarantine.cases import list_cases
 from ingest_api.reads.accounts import AccountFilter, find_balance, list_accounts
 from ingest_api.reads.cursor import Cursor, encode_cursor
 from ingest_api.reads.items import ItemQuery
-from ingest_api.reads.looking import LOOKED_MAX
+from ingest_api.reads.lists.looking import LOOKED_MAX
 from ingest_api.reads.payments import PaymentFilter, PaymentType, find_timeline, list_payments
 from ingest_api.screening.reads import page_of_hits
 from ingest_api.services import Services
