@@ -1,4 +1,5 @@
-"""`python -m benchmarks breaks`: what a page of so many open breaks costs, read and as the HTTP answer.
+"""`python -m benchmarks breaks`: what a page of so many open breaks costs: read, the HTTP answer, the
+console's page.
 
 The breaks are of three rule sets and ten runs, with the keys, lines and trail that a run writes. `read` is what the
 API, the command and the console share; `answer` is that of `GET /v1/reconciliation/breaks`, by the whole application
@@ -19,14 +20,18 @@ import psycopg
 
 from benchmarks.machine import machine
 from benchmarks.reconciliation.database import own_postgres, show
+from console.http.cookie import Cookie
 from ingest_api.app import freeze_heap, make_app
 from ingest_api.identity.tokens import Scope, issue_token
 from ingest_api.services import Services
+from millrace.console.composing import console_of
 from reconciliation.breaks.listing import list_breaks
 from reconciliation.breaks.reads import LIST_MAX, Wanted
 from runtime.postgres import open_session
 from runtime.settings import Settings
 
+_API: Final = "/v1/reconciliation/breaks"
+_PAGE: Final = "/console/breaks"
 _FILL: Final = (
     """INSERT INTO recon_runs SELECT gen_random_uuid(), 'rules-' || n % 3, 1, '', sha256(''), 'Europe/Berlin', 'TARGET',
         NULL, '2026-11-20', '2026-11-20', now(), 0, 0, 0, 0, '{}', '[]', '[]', sha256(''), 'scheduler',
@@ -86,29 +91,30 @@ async def _answers(settings: Settings, breaks: int, times: int) -> dict[str, obj
     services = Services.of(settings)
     await services.database.open()
     token = issue_token(settings, "bench", [Scope.RECONCILIATION_READ], 3_600)
-    transport = httpx.ASGITransport(app=make_app(services))
+    transport = httpx.ASGITransport(app=make_app(services, console_of))
+    headers = {"Authorization": f"Bearer {token}", "Cookie": Cookie("form", "refresh", token).header.partition(";")[0]}
     found: dict[str, object] = {}
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://bench", headers={"Authorization": f"Bearer {token}"}
-    ) as http:
-        for name, query in {
-            "answer": f"limit={breaks}",
-            "answer by age": f"limit={breaks}&order=age",
-            "answer of 1,000": "limit=1000",
+    async with httpx.AsyncClient(transport=transport, base_url="http://bench", headers=headers) as http:
+        for name, (path, of_each) in {
+            "answer": (f"{_API}?limit={breaks}", b'"age_days"'),
+            "answer by age": (f"{_API}?limit={breaks}&order=age", b'"age_days"'),
+            "answer of 1,000": (f"{_API}?limit=1000", b'"age_days"'),
+            "page": (f"{_PAGE}?limit={breaks}", b'<th scope="row">'),
+            "page by age": (f"{_PAGE}?limit={breaks}&order=age", b'<th scope="row">'),
         }.items():
 
-            async def ask(query: str = query) -> None:
-                answer = await http.get(f"/v1/reconciliation/breaks?{query}")
+            async def ask(path: str = path, of_each: bytes = of_each) -> int:
+                answer = await http.get(path)
                 assert answer.status_code == 200, answer.text
-                assert answer.content.count(b'"age_days"') >= min(breaks, 1_000)
+                assert answer.content.count(of_each) >= min(breaks, 1_000)
+                return len(answer.content)
 
-            found[name] = await _times(ask, times)
-        found["bytes"] = len((await http.get(f"/v1/reconciliation/breaks?limit={breaks}")).content)
+            found[name] = await _times(ask, times) | {"bytes": await ask()}
     await services.database.close()
     return found
 
 
-async def _times(ask: Callable[[], Awaitable[None]], times: int) -> dict[str, float]:
+async def _times(ask: Callable[[], Awaitable[object]], times: int) -> dict[str, float]:
     """Milliseconds of a call, and of them what this process's CPU took; the first call fills the caches."""
     await ask()
     waited, used = [], []
