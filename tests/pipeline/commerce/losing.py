@@ -1,10 +1,9 @@
-"""A charge that the provider has made and of which nothing is left in Kafka, and what reconciliation says of it."""
+"""A charge that the provider has made and of which nobody tells, and what reconciliation says of it."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from confluent_kafka import Consumer, TopicPartition
 from psycopg import Connection
 from pydantic import SecretStr
 
@@ -14,22 +13,18 @@ from ingest_api.reconciliation.desk import MIGRATIONS
 from millrace.reconciliation.asking import ask
 from payments.commerce.connector import ConnectorRequest
 from payments.commerce.requests import requests_of
-from payments.identifiers import shard_of_operation
 from payments.items.details import OrderStatus
 from payments.movements.instructions import Order
 from reconciliation.internal.run import Asked, Result, compute
 from reconciliation.internal.writing import write
 from runtime import migrate
-from runtime.kafka_client import Brokers
-from schemas.access import CONNECTORS
-from schemas.topics import CONNECTOR_REQUESTS
 from tests.connectors.sandbox_process import API_KEY
 from tests.pipeline.commerce.shop import KeptShop
 from tests.support.waiting import eventually
 
 
 def lose_the_answer(shop: KeptShop, one: Order) -> None:
-    """The connectors end; the order is charged without them, and their position moves past its request."""
+    """The connectors end, and the order is charged without them; those of days later know nothing of its request."""
     shop.connectors.end()
     shop.check_out(one)
     eventually(lambda: one.payment_order_id in shop._orders_with(OrderStatus.EXECUTING), "a request")
@@ -41,7 +36,6 @@ def lose_the_answer(shop: KeptShop, one: Order) -> None:
     ]
     asyncio.run(_charged(shop, request))
     assert shop.charged(one) == 1
-    _skip(shop, shard_of_operation(request.request_id))
 
 
 async def _charged(shop: KeptShop, request: ConnectorRequest) -> Answer:
@@ -50,16 +44,6 @@ async def _charged(shop: KeptShop, request: ConnectorRequest) -> Answer:
         return await provider.charge(request)
     finally:
         await provider.close()
-
-
-def _skip(shop: KeptShop, shard: int) -> None:
-    consumer = Consumer({**Brokers.of(shop.stage.settings).configuration(), "group.id": CONNECTORS})
-    try:
-        partition = TopicPartition(CONNECTOR_REQUESTS.name, shard)
-        _, end = consumer.get_watermark_offsets(partition, timeout=10)
-        consumer.commit(offsets=[TopicPartition(partition.topic, shard, end)], asynchronous=False)
-    finally:
-        consumer.close()
 
 
 def look_at(shop: KeptShop, books: Connection, days: int) -> Result:

@@ -80,7 +80,7 @@ def test_a_refund_and_a_payout_go_out_once_when_both_sides_are_killed(shop: Kept
 
 
 def test_a_charge_whose_answer_is_lost_is_found_and_repaired_by_one_inquiry(shop: KeptShop) -> None:
-    """Charged, and neither request nor result is left in Kafka. Two days later it is asked about, and never sent."""
+    """Charged, and request and result are lost. Two days later it is asked about, and never sent."""
     one = order(shop.seller(), 4_200)
     lose_the_answer(shop, one)
     with psycopg.connect(shop.stage.database_url, autocommit=True) as books:
