@@ -90,7 +90,7 @@ def test_a_charge_whose_answer_is_lost_is_found_and_repaired_by_one_inquiry(shop
         assert asked == [Done.ASKED, Done.UNDER_WAY]
         forge_an_inquiry(books)
         shop.sandbox.fault(FaultKind.ERROR_BEFORE, method="POST")
-        later = Slot(shop.stage, "connectors", program="tests.connectors.days_later")
+        later = Slot(shop.stage, "connectors", program="tests.pipeline.commerce.days_later")
         with ended_afterwards(later):
             eventually(lambda: shop.order(one).status is OrderStatus.SUCCESS, "an inquiry that is answered")
             eventually(lambda: refusals(books), "an inquiry that is refused")

@@ -1,4 +1,4 @@
-"""`python -m tests.connectors.days_later …`: the command `millrace` whose connectors live two days ahead and have lost
+"""`python -m tests.pipeline.commerce.days_later …`: the command `millrace` whose connectors live two days ahead and have lost
 every first attempt: the time in which an operation may be sent is over for all that was asked so far.
 """
 
