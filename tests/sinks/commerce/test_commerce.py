@@ -116,6 +116,19 @@ def test_payouts_and_what_became_of_them(connection: Connection) -> None:
         (66, False, "failed", "card_declined"),
         (77, False, "succeeded", "none"),
         (88, True, "unknown", "none"),
+        (188, False, "succeeded", "none"),
+        (288, False, "failed", "not_executed"),
+        (388, True, "unknown", "none"),
+    ]
+
+
+def test_what_people_have_settled_is_shown_and_what_only_one_has_proposed(connection: Connection) -> None:
+    query = """SELECT amount_minor, is_succeeded, settlement.provider_reference, jsonb_array_length(settled_by),
+        fee_minor FROM attempt_settlements AS settlement JOIN provider_requests USING (request_id) ORDER BY 1"""
+    assert rows(connection, query) == [
+        (188, True, "po_1", 2, 0),
+        (288, False, "", 2, 0),
+        (388, False, "", 1, 0),
     ]
 
 
