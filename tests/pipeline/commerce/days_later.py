@@ -1,5 +1,5 @@
-"""`python -m tests.pipeline.commerce.days_later …`: the command `millrace` whose connectors live two days ahead and have lost
-every first attempt: the time in which an operation may be sent is over for all that was asked so far.
+"""The command `millrace` whose connectors live two days ahead and have lost every first attempt: the time in which an
+operation may be sent is over for all that was asked so far.
 """
 
 import time
