@@ -6,6 +6,8 @@ The outermost ASGI application of the console. Writes the cookie that a page lef
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from starlette.requests import HTTPConnection
+
 Application = Callable[[Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
 _HEADERS: Final = [
@@ -35,7 +37,11 @@ class Envelope:
         async def sending(message: Any) -> None:
             if message["type"] == "http.response.start":
                 kept = [] if any(name == b"cache-control" for name, _ in message["headers"]) else [_NOT_KEPT]
-                cookie = [(b"set-cookie", state["cookie"].header.encode())] if "cookie" in state else []
+                cookie = (
+                    [(b"set-cookie", state["cookie"].header(HTTPConnection(scope)).encode())]
+                    if "cookie" in state
+                    else []
+                )
                 message = message | {"headers": [*message["headers"], *_HEADERS, *kept, *cookie]}
             await send(message)
 

@@ -137,6 +137,19 @@ async def test_who_may_not_is_told_so_and_nothing_is_done(
     assert (await browser.get("/console/runs")).path == "/console/sign-in"
 
 
+async def test_only_on_the_machine_itself_a_cookie_goes_without_tls(office: Office) -> None:
+    """Regression: over `http://127.0.0.1`, where `make up` sends people, Safari and plain clients kept no session."""
+    http = office.browser().http
+    for origin, name, is_secure in (
+        (HOST, "__Host-millrace", True),
+        ("http://127.0.0.1:8080", "millrace", False),
+        ("http://payments.test", "__Host-millrace", True),
+    ):
+        answer = await http.get(f"{origin}/console/sign-in")
+        cookie = answer.headers["set-cookie"]
+        assert (cookie.partition("=")[0], "Secure" in cookie) == (name, is_secure)
+
+
 async def test_what_files_say_is_shown_and_never_run(
     office: Office, broken: str, bring: Callable[[str, str], Imported]
 ) -> None:
