@@ -68,7 +68,9 @@ class DrainingServer(uvicorn.Server):
 
 
 def run(settings: Settings, pages: Pages | None = None) -> None:
-    """Serve, the pages too, in this process until SIGTERM or SIGINT. Raises SystemExit where it cannot start or has to be replaced."""
+    """Serve, the pages too, in this process until SIGTERM or SIGINT. Raises SystemExit where it cannot start or has to
+    be replaced.
+    """
     try:
         services = Services.of(settings)
     except (KeyringFault, SigningKeyFault) as fault:

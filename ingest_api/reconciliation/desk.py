@@ -30,7 +30,7 @@ _LONG: Final = ThreadPoolExecutor(1, "reconciliation-long")
 _migrated: Final[set[str]] = set()
 """Databases whose tables are there."""
 
-_REFUSALS: Final = {
+_OF_BREAKS: Final = {
     Refusal.UNKNOWN: (Fault.BREAK_UNKNOWN, "GET /v1/reconciliation/breaks lists them."),
     Refusal.STATUS: (Fault.BREAK_STATUS, "Look at the break: its trail shows what has happened."),
     Refusal.FOUR_EYES: (Fault.SECOND_PERSON, "Who proposes does not approve."),
@@ -41,6 +41,8 @@ _REFUSALS: Final = {
     ),
     Refusal.TOO_LARGE: (Fault.ATTACHMENT_TOO_LARGE, f"At most {ATTACHMENT_BYTES_MAX} bytes."),
     Refusal.TOO_MANY: (Fault.ATTACHMENTS_TOO_MANY, f"A break has at most {ATTACHMENTS_MAX} documents."),
+}
+_OF_SIGNATURES: Final = {
     SignRefusal.UNKNOWN: (Fault.RECONCILIATION_UNKNOWN, "GET /v1/reconciliation/runs lists them."),
     SignRefusal.STALE: (Fault.RUN_OUTDATED, "Sign the newest run of these days."),
     SignRefusal.OVERLAPS: (Fault.PERIOD_SIGNED, "Some of the days are signed: take that signature back first."),
@@ -75,7 +77,7 @@ def _migrate(dsn: str) -> None:
 def taken(found: T | Refusal | SignRefusal) -> T:
     """What was done. Raises Problem where it was refused."""
     if isinstance(found, Refusal | SignRefusal):
-        raise Problem(*_REFUSALS[found])
+        raise Problem(*(_OF_BREAKS[found] if isinstance(found, Refusal) else _OF_SIGNATURES[found]))
     return found
 
 
