@@ -126,7 +126,7 @@ async def test_what_a_provider_did_has_its_name(ledger: Database) -> None:
         (SHOP, "payout"): [],
         (BERT, "payment_order"): [500],
         (BERT, "refund"): [-500],
-        (BERT, "payout"): [-77, -10],
+        (BERT, "payout"): [-188, -77, -10],
     }
 
 
