@@ -17,6 +17,7 @@ from typing import Final
 
 import httpx
 import psycopg
+from starlette.requests import HTTPConnection
 
 from benchmarks.machine import machine
 from benchmarks.reconciliation.database import own_postgres, show
@@ -92,7 +93,9 @@ async def _answers(settings: Settings, breaks: int, times: int) -> dict[str, obj
     await services.database.open()
     token = issue_token(settings, "bench", [Scope.RECONCILIATION_READ], 3_600)
     transport = httpx.ASGITransport(app=make_app(services, console_of))
-    headers = {"Authorization": f"Bearer {token}", "Cookie": Cookie("form", "refresh", token).header.partition(";")[0]}
+    asked = HTTPConnection({"type": "http", "scheme": "http", "server": ("bench", 80), "path": "/", "headers": []})
+    kept = Cookie("form", "refresh", token).header(asked)
+    headers = {"Authorization": f"Bearer {token}", "Cookie": kept.partition(";")[0]}
     found: dict[str, object] = {}
     async with httpx.AsyncClient(transport=transport, base_url="http://bench", headers=headers) as http:
         for name, (path, of_each) in {

@@ -295,10 +295,12 @@ class CountingDatabase(Database):
         super().__init__(settings.database_url, 2, 100)
         self.ids_of_queries: list[int] = []
 
-    async def rows(self, query: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[dict[str, Any]]:
+    async def rows(
+        self, query: str, parameters: Sequence[Any] | dict[str, Any] = (), *, prepare: bool | None = None
+    ) -> list[dict[str, Any]]:
         assert isinstance(parameters, dict)
         self.ids_of_queries.append(parameters["payments"].count(",") + 1)
-        return await super().rows(query, parameters)
+        return await super().rows(query, parameters, prepare=prepare)
 
 
 async def test_calls_of_one_turn_share_a_query(settings: Settings, past: Past, key: str) -> None:

@@ -151,7 +151,9 @@ class ShowsRows(Database):
         self._looks = list(looks)
         self.queries = 0
 
-    async def rows(self, query: str, parameters: object = ()) -> list[dict[str, int | None]]:
+    async def rows(
+        self, query: str, parameters: object = (), *, prepare: bool | None = None
+    ) -> list[dict[str, int | None]]:
         self.queries += 1
         return self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
 
