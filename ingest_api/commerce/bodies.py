@@ -136,7 +136,9 @@ class DeliveryBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class PayoutBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Pay a seller out. `destination` is the provider's token of the seller's bank account."""
+    """Pay a seller out. `destination` is a verified bank account (`bnk_…`), which its bank is asked to pay; or, for a
+    service, the provider's token of the seller's bank account.
+    """
 
     account: AccountText
     amount: AmountText

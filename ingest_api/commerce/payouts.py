@@ -1,9 +1,16 @@
-"""Payouts: a seller's money to the seller's bank account, through a provider. Decided at the account's partition."""
+"""Payouts: a seller's money to the seller's bank account, through a provider. Decided at the account's partition.
+
+Guarantees: who pays out for himself does so to a bank account that was verified; a token of a provider is taken from
+services alone, which have seen to that at the provider.
+"""
+
+from dataclasses import replace
 
 from ingest_api.account_changes.asking import is_replay
 from ingest_api.commerce.bodies import BODY_BYTES_MAX, PayoutBody, decoded, provider_fault
 from ingest_api.commerce.reads import find_payout
 from ingest_api.commerce.shown import PayoutState, money
+from ingest_api.external_banks.asking import is_bank_account, over, verified
 from ingest_api.http.bodies import description_fault, parse_account, parse_amount
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import required_key
@@ -12,18 +19,20 @@ from ingest_api.http.serving import JSON_MEDIA, admit
 from ingest_api.identity.second_factor.step_up import require_for_money_out
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.instructions.asking import answer, ask, refusal, require_taken, required, reused
-from ingest_api.owners.rights import Action
-from ingest_api.problems import FieldError, Problem, field_problem
+from ingest_api.owners.rights import Action, by_scope
+from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.decisions import find_refusal
 from ingest_api.reads.payments import unknown_payment
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from ingest_api.submission import Outcome
+from payments.commerce.bank_accounts import BankAccount
 from payments.entries import EntryKind
 from payments.identifiers import PAYMENT, format_id, parse_id
 from payments.lifecycle import PaymentStatus
 from payments.movements.instructions import Envelope, PayOut
 from payments.rejections import Reason
+from payments.terms.providers import BANK
 
 
 async def pay_out(services: Services, call: Call) -> Answer:
@@ -33,6 +42,7 @@ async def pay_out(services: Services, call: Call) -> Answer:
     asked = _instruction(body, required_key(call.header(b"idempotency-key")))
     await services.access.require(principal, asked.account, Action.MOVE_MONEY)
     await require_for_money_out(services, principal, asked.amount_minor, asked.currency)
+    asked = await _to_verified(services, principal, asked)
     (outcome,), headers = await ask(services, call, [asked])
     await require_taken(services, outcome, headers)
     return await _answered(services, asked, outcome, headers)
@@ -55,6 +65,17 @@ def _instruction(body: PayoutBody, key: str) -> PayOut:
         amount_minor=amount_minor,
         currency=body.currency,
     )
+
+
+async def _to_verified(services: Services, principal: Principal, asked: PayOut) -> PayOut:
+    """Over its bank where a linked bank account is named. Raises Problem."""
+    if is_bank_account(asked.token):
+        linked = await verified(services, principal, asked.token)
+        return replace(asked, provider=BANK, token=BankAccount(over(linked, None), linked.id).token)
+    if not by_scope(principal.scopes, Action.MOVE_MONEY):
+        detail = "Name a verified bank account of yours (bnk_…): a provider's token is taken from services alone."
+        raise Problem(Fault.BANK_ACCOUNT_UNVERIFIED, detail)
+    return asked
 
 
 async def _answered(services: Services, asked: PayOut, outcome: Outcome, headers: dict[str, str]) -> Answer:

@@ -36,10 +36,11 @@ async def sides(
     if isinstance(account, FieldError):
         raise field_problem(account)
     await services.access.require(principal, account, Action.MOVE_MONEY)
-    return account, await _verified(services, principal, outside[0]), is_collection
+    return account, await verified(services, principal, outside[0]), is_collection
 
 
-async def _verified(services: Services, principal: Principal, bank_account_id: str) -> LinkedBankAccount:
+async def verified(services: Services, principal: Principal, bank_account_id: str) -> LinkedBankAccount:
+    """A bank account that the caller may pay to. Raises Problem."""
     linked = await own_linked(services, principal, bank_account_id)
     if linked.status is not LinkStatus.VERIFIED:
         detail = (

@@ -11,6 +11,7 @@ import pytest
 from ingest_api.aliases.parties import USER
 from ingest_api.identity.tokens import Scope
 from ingest_api.identity.users.user import Field, Refused, UserFault
+from payments.entries import EntryKind
 from payments.identifiers import BANK_ACCOUNT, parse_id
 from runtime.personal_data.personal import Personal
 from schemas.tables.bank_verifications import Finding, ToldBank
@@ -246,6 +247,28 @@ async def test_no_money_leaves_to_an_account_that_is_not_verified(world: World) 
     refused = await caller("POST", f"/v1/external-banks/{bank}/transfers", body)
     problem_of(refused, 422, "bank_account_unverified")
     assert len(world.partition.entries) == before
+
+
+async def test_a_payout_goes_to_a_verified_bank_account_alone(world: World) -> None:
+    """Regression: a seller could name any token of a provider, whoever's bank account it was."""
+    bank = await with_bank(world)
+    caller, user = await signed_up(world)
+    account = (await caller("GET", f"/v1/user/{user['userId']}")).json()["accountId"]
+    paid = {"amount": "20.00", "currency": "EUR"}
+    assert (await world.operator("POST", f"/v1/accounts/{account}/deposit", paid)).status_code == 201
+    linked_id = (await linked(caller, user)).json()["bankAccountId"]
+    asked = {"account": account, "amount": "5.00", "currency": "EUR"}
+    for destination in ("ba_1", linked_id):
+        refused = await caller("POST", "/v1/payouts", asked | {"destination": destination}, Prefer="wait=0")
+        problem_of(refused, 422, "bank_account_unverified")
+    await world.services.aliases.register.prove(parse_id(BANK_ACCOUNT, linked_id) or b"")
+    sent = await caller("POST", "/v1/payouts", asked | {"destination": linked_id}, Prefer="wait=0")
+    assert (sent.status_code, sent.json()["provider"]) == (202, "bank"), sent.text
+    [requested] = [entry for entry in world.partition.entries if entry.kind is EntryKind.JOURNAL_OPENED]
+    assert f"{bank}/{linked_id}" in repr(requested)
+    theirs = await world.account_of(world.berta)
+    foreign = asked | {"account": theirs, "destination": linked_id}
+    problem_of(await world.berta("POST", "/v1/payouts", foreign), 404, "bank_account_not_found")
 
 
 async def test_document_0_s_transaction_is_a_transfer_in_its_words(world: World) -> None:
