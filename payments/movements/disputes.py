@@ -80,15 +80,21 @@ def resolve(book: Book, _operation_id: bytes, asked: ResolveDispute, _source: So
         return Reason.DISPUTE_NOT_FOUND
     cause = Cause(CauseKind.DISPUTE, dispute.item_id, "won" if asked.is_won else "lost")
     ended = dispute._replace(is_open=False)
-    found = book.items.find(GivenBack, asked.merchant, dispute.payment_id)
-    assert found is not None, "a dispute of a payment of which nothing was given back"
-    lost = found._replace(under_way=found.under_way - 1)
     if not asked.is_won:
         waiting = book.items.find(Uncollected, asked.merchant, dispute.payment_id)
         gone = uncollected_moved(waiting, 0, -dispute.uncollected_minor)
-        return Deed(EntryKind.NOTED, asked.merchant, details=(cause, ended, lost, *gone))
-    won = lost._replace(disputed_minor=found.disputed_minor - dispute.amount_minor)
-    return _credit_less_debt(book, dispute, (cause, ended, won))
+        return Deed(EntryKind.NOTED, asked.merchant, details=(cause, ended, *_counted(book, dispute, 0), *gone))
+    return _credit_less_debt(book, dispute, (cause, ended, *_counted(book, dispute, dispute.amount_minor)))
+
+
+def _counted(book: Book, dispute: Dispute, back_minor: int) -> tuple[GivenBack, ...]:
+    """So much of the payment can be given back again, and one matter less is under way. Nothing where it is forgotten:
+    a dispute from before matters under way were counted keeps nobody from that.
+    """
+    found = book.items.find(GivenBack, dispute.owner, dispute.payment_id)
+    if found is None:
+        return ()
+    return (found._replace(disputed_minor=found.disputed_minor - back_minor, under_way=found.under_way - 1),)
 
 
 def _credit_less_debt(book: Book, dispute: Dispute, details: tuple[Detail, ...]) -> Deed:

@@ -79,6 +79,6 @@ def given_back_ended(book: Book, given: GivenBack, source: Source) -> Deed:
     """Forgotten when the receipt is, so that nothing of the payment can be given back any more, and nothing that was
     is still open; else looked at again.
     """
-    is_over = given.under_way == 0 and book.receipts.fingerprint_of(given.item_id) is None
+    is_over = given.under_way <= 0 and book.receipts.fingerprint_of(given.item_id) is None
     after = given._replace(is_open=False) if is_over else given._replace(ends_at_us=source.time_us + GRACE_US)
     return Deed(EntryKind.NOTED, given.owner, details=(after,))

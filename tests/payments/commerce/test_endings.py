@@ -10,9 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from payments.commerce.connector import Outcome
-from payments.entries import EntryKind
+from payments.entries import EntryKind, Source
 from payments.items.details import GivenBack, OrderStatus, PaymentOrder
 from payments.items.endings import GRACE_US, KEPT_US
+from payments.movements.deeds import Deed
+from payments.movements.disputes import resolve
+from payments.movements.instructions import Envelope, ResolveDispute
 from payments.rejections import Reason
 from tests.model.world import home
 from tests.payments.commerce.shop import CHECKOUT, ORDER_ID, SELLER, START_US, Shop, order
@@ -119,3 +122,19 @@ def test_a_settlement_is_remembered_as_long_as_its_order() -> None:
     assert [entry.kind for entry in shop.tick(CHECKOUT)] == [EntryKind.NOTED] * 2
     assert list(shop.world.shards[home(CHECKOUT)].book.items.of(CHECKOUT)) == []
     shop.world.come_to_rest()
+
+
+@pytest.mark.parametrize("is_won", [True, False])
+def test_a_dispute_of_which_nothing_is_remembered_is_resolved(is_won: bool) -> None:
+    """Of before matters under way were counted: the payment may be forgotten first, which must not end the shard."""
+    shop = Shop()
+    shop.sold()
+    opened = shop.dispute(60_00)
+    book = shop.world.shards[home(SELLER)].book
+    remembered = given_back(shop)
+    assert remembered is not None
+    book.items.put(remembered._replace(is_open=False))
+    asked = ResolveDispute(envelope=Envelope("late"), merchant=SELLER, dispute_id=opened.operation_id, is_won=is_won)
+    decided = resolve(book, opened.operation_id, asked, Source(1, 0, START_US))
+    assert isinstance(decided, Deed)
+    assert not any(isinstance(detail, GivenBack) for detail in decided.details)
