@@ -1,4 +1,5 @@
-"""The deciding core in process: shards with their books, messages between them delivered late and in any order.
+"""The deciding core in process: shards with their books, messages between them delivered late and in any order, but for
+those of one matter to one shard: a lane keeps its order.
 
 Decisions, routing and settling are those of the product (payments and streams.agents.settle); only the topics are
 lists. Each step is a value, so that a run can be taken again without some of its steps.
@@ -157,11 +158,19 @@ class World:
         self._send(shard.number, sent)
 
     def _deliver(self, step: Deliver) -> None:
-        number, message = self.under_way.pop(step.place % len(self.under_way))
+        number, message = self.under_way.pop(self._first_of_its_matter(step.place % len(self.under_way)))
         shard, sent = self.shards[number], Sent()
         settle_message(shard, sent, message, Source(len(shard.log), 0, step.time_us))
         self.watcher.arrived(number, message, step.time_us, sent.entries)
         self._send(number, sent)
+
+    def _first_of_its_matter(self, place: int) -> int:
+        """What was sent before it, under the same id to the same shard, may be of a journal under the same key, longer
+        ago than keys are known: its legs have the same ids.
+        """
+        number, message = self.under_way[place]
+        matter = number, message.operation_id
+        return next(at for at, (to, sent) in enumerate(self.under_way) if (to, sent.operation_id) == matter)
 
     def _answer(self, step: Answer) -> None:
         said = (self.provider.repeat if step.is_repeated else self.provider.answer)(step.place, step.outcome)
