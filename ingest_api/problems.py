@@ -305,7 +305,7 @@ STATUS: dict[Code, tuple[int, str]] = {
     Reason.ORDER_FAILED: (422, "The payment order has failed"),
     Reason.ORDER_CANCELLED: (422, "The payment order was cancelled"),
     Reason.ATTEMPT_NOT_FOUND: (404, "Nothing is asked of a provider under this id"),
-    Reason.SETTLEMENT_CONTRADICTED: (409, "The provider says otherwise than people have settled"),
+    Reason.SETTLEMENT_CONTRADICTED: (409, "The provider says otherwise than was settled"),
 }
 
 

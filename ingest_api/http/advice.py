@@ -55,6 +55,7 @@ ADVICE: dict[Reason, str] = {
     Reason.REVIEW_EXPIRED: "The payer has the money back; ask again.",
     Reason.REVIEW_NOT_FOUND: "The payment is not in review, or no longer.",
     Reason.ATTEMPT_NOT_FOUND: "Check the id; what has ended is settled already.",
+    Reason.SETTLEMENT_CONTRADICTED: "What was settled stands; put the difference right by a journal.",
     Reason.REVIEWER_REPEATED: "Four eyes: this analyst has approved already.",
     Reason.RULES_INVALID: "A rule set has a newer version than the one in force; docs/risk.md tells its form.",
     Reason.PROVIDER_UNKNOWN: "Name a provider that has a connector: docs/connectors.md.",

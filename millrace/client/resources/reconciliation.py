@@ -88,6 +88,34 @@ class Reconciliation(Resource[C]):
         """Take a signature back."""
         return Ask((sign_off_id,), body=given(because=because))
 
+    @listing("GET /v1/reconciliation/internal/findings", Json)
+    def internal_findings(
+        self,
+        *,
+        type: str | None = None,
+        severity: str | None = None,
+        repair: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Ask:
+        """Where our own services and the providers disagree, the largest first."""
+        return Ask(query=given(type=type, severity=severity, repair=repair, limit=limit, cursor=cursor))
+
+    @endpoint("GET /v1/reconciliation/internal/findings/{finding_id}", Json)
+    def internal_finding(self, finding_id: str) -> Ask:
+        """One disagreement, with what would put it right."""
+        return Ask((finding_id,))
+
+    @endpoint("POST /v1/reconciliation/internal/runs", Json)
+    def run_internally(self, *, days: int | None = None) -> Ask:
+        """Compare what has changed within so many days; 0 is everything."""
+        return Ask(body=given(days=days))
+
+    @endpoint("POST /v1/reconciliation/internal/repairs", Json, repeats=True)
+    def repair(self, findings: Sequence[str], *, is_dry_run: bool | None = None) -> Ask:
+        """Ask providers again, or propose journals. A second time does nothing more."""
+        return Ask(body=given(findings=list(findings), is_dry_run=is_dry_run))
+
 
 class Breaks(Resource[C]):
     """`client.breaks`: what does not tie, and what is done about it."""
