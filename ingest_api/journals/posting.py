@@ -1,4 +1,6 @@
-"""POST /ledger: a journal, all or nothing. The account of its first leg coordinates, and is the scope of its key."""
+"""POST /ledger and /ledger/splits: a journal, all or nothing. The account of its first leg coordinates, and is the
+scope of its key.
+"""
 
 from ingest_api.account_changes.asking import is_replay
 from ingest_api.account_changes.changing import key_of
@@ -9,7 +11,7 @@ from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.instructions.asking import answer, ask, refusal, require_taken, reused
 from ingest_api.journals.reads import FoundJournal, find_journal
-from ingest_api.journals.shown import Journal, JournalBody, asked_journal, shown_legs
+from ingest_api.journals.shown import Asked, Journal, JournalBody, asked_journal, shown_legs
 from ingest_api.owners.rights import Action
 from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.settled import look_until
@@ -27,14 +29,23 @@ _PLAIN_LEGS = 2
 
 async def post_journal(services: Services, call: Call) -> Answer:
     """Post a journal of any legs."""
+    key = admitted(services, call)
+    asked = asked_journal(decoded(JournalBody, await call.body(BODY_BYTES_MAX)))
+    if isinstance(asked, FieldError):
+        raise field_problem(asked)
+    return await post_legs(services, call, key, asked)
+
+
+def admitted(services: Services, call: Call) -> str:
+    """The key of a call of somebody who may post journals. Raises Problem."""
     admit(services, call, Scope.LEDGER_WRITE, JSON_MEDIA, 1)
-    body: JournalBody = decoded(JournalBody, await call.body(BODY_BYTES_MAX))
-    key = required_key(call.header(b"idempotency-key"))
-    legs = asked_journal(body)
-    if isinstance(legs, FieldError):
-        raise field_problem(legs)
-    envelope = Envelope(key_of("journal", key), description=body.description)
-    asked = PostJournal(envelope=envelope, legs=legs.legs, code=legs.reason)
+    return required_key(call.header(b"idempotency-key"))
+
+
+async def post_legs(services: Services, call: Call, key: str, journal: Asked) -> Answer:
+    """Post them, all or none. Raises Problem."""
+    envelope = Envelope(key_of("journal", key), description=journal.description)
+    asked = PostJournal(envelope=envelope, legs=journal.legs, code=journal.reason)
     (outcome,), headers = await ask(services, call, [asked])
     await require_taken(services, outcome, headers)
     replayed = is_replay(outcome)
@@ -43,9 +54,8 @@ async def post_journal(services: Services, call: Call) -> Answer:
         raise reused()
     if found is not None and found.refusal is not Reason.NONE:
         raise refusal(found.refusal, headers, replayed=replayed)
-    journal = _asked(asked, outcome) if found is None else _shown(outcome.operation_id, found, list(found.legs))
-    location = f"/v1/journals/{journal.id}"
-    return answer(journal, location, headers, done=journal.status == "posted", replayed=replayed)
+    shown = _asked(asked, outcome) if found is None else _shown(outcome.operation_id, found, list(found.legs))
+    return answer(shown, f"/v1/journals/{shown.id}", headers, done=shown.status == "posted", replayed=replayed)
 
 
 async def _earlier(services: Services, outcome: Outcome) -> FoundJournal | None:

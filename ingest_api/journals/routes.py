@@ -10,7 +10,8 @@ from ingest_api.http.serving import respond, show
 from ingest_api.identity.tokens import Scope
 from ingest_api.journals.history import ledger_of_user
 from ingest_api.journals.posting import known_journal, post_journal
-from ingest_api.journals.shown import Journal, JournalBody, LedgerPage
+from ingest_api.journals.shown import Journal, JournalBody, LedgerPage, SplitBody
+from ingest_api.journals.splits import post_split
 from ingest_api.statements.history import Span
 from ingest_api.statements.moments import TimesQuery
 from ingest_api.statements.places import decode_place
@@ -39,6 +40,12 @@ async def post_ledger(request: Request) -> Response:
     `reason`, such as the id of a break.
     """
     return await respond(request, post_journal)
+
+
+@router.post("/ledger/splits", **describe("Divide an amount", Scope.LEDGER_WRITE, Journal, body=SplitBody))
+async def post_ledger_split(request: Request) -> Response:
+    """For finance. One journal: the parts come to the amount to the minor unit, and all are posted or none."""
+    return await respond(request, post_split)
 
 
 @router.get("/ledger/{user_id}", **describe("Entries of a user's accounts", Scope.ACCOUNTS_READ, LedgerPage))

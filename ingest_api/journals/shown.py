@@ -6,9 +6,11 @@ from typing import Annotated, Final, Literal, NamedTuple
 import msgspec
 
 from ingest_api.http.bodies import (
+    AccountText,
     AmountText,
     CurrencyText,
     Description,
+    LimitText,
     description_fault,
     parse_account,
     parse_amount,
@@ -23,6 +25,8 @@ from payments.items.details import Posting
 from payments.money import EXPONENTS, format_minor
 from payments.movements.journals import MAX_LEGS
 from payments.postings import SystemAccount
+from payments.terms.fees import BASIS_POINTS
+from payments.terms.splits import MAX_SHARES
 from schemas.codec.instructions import MAX_CODE_CHARS
 
 _SYSTEM: Final = {code.name.lower(): code for code in SystemAccount}
@@ -53,6 +57,27 @@ class JournalBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     legs: Annotated[list[LegBody], msgspec.Meta(min_length=2, max_length=MAX_LEGS)]
     description: Description = ""
     reason: Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": MAX_CODE_CHARS})] = ""
+
+
+class ShareBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What one account gets: basis points of the whole amount, rounded down, and a fixed part."""
+
+    account: LegAccount
+    basis_points: Annotated[int, msgspec.Meta(ge=0, le=BASIS_POINTS)] = 0
+    fixed: LimitText = msgspec.field(default_factory=lambda: msgspec.Raw(b"0"))
+
+
+class SplitBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Divide an amount. What the shares leave is `remainder_to`'s; without it the basis points make the whole, and each
+    missing minor unit goes to the share that rounding cut most.
+    """
+
+    from_account: AccountText
+    amount: AmountText
+    currency: CurrencyText
+    shares: Annotated[list[ShareBody], msgspec.Meta(min_length=1, max_length=MAX_SHARES)]
+    remainder_to: LegAccount | None = None
+    description: Description = ""
 
 
 class Leg(msgspec.Struct):
@@ -95,7 +120,7 @@ class LedgerPage(msgspec.Struct):
     next_cursor: str | None
 
 
-RESOURCES: tuple[type, ...] = (JournalBody, Journal, LedgerPage)
+RESOURCES: tuple[type, ...] = (JournalBody, SplitBody, Journal, LedgerPage)
 
 
 class Asked(NamedTuple):
@@ -130,19 +155,20 @@ def _posting(leg: LegBody) -> Posting | FieldError:
     amount_minor = parse_amount(leg.amount, leg.currency)
     if isinstance(amount_minor, FieldError):
         return amount_minor
-    account = _account(leg.account, leg.currency)
+    account = leg_account(leg.account, leg.currency)
     if isinstance(account, FieldError):
         return account
     return Posting(account, amount_minor if leg.side == "credit" else -amount_minor, leg.currency)
 
 
-def _account(text: str, currency: str) -> bytes | FieldError:
+def leg_account(text: str, currency: str, pointer: str = "/account") -> bytes | FieldError:
+    """An account by its id, or one of the operator's by its name."""
     if text in _SYSTEM:
         return system_account(_SYSTEM[text], currency)
-    account = parse_account(text, "/account")
+    account = parse_account(text, pointer)
     if isinstance(account, FieldError) and not text.startswith(f"{ACCOUNT}_"):
         names = ", ".join(_SYSTEM)
-        return FieldError("/account", Fault.FIELD_INVALID, f"Send an account id, or one of: {names}.")
+        return FieldError(pointer, Fault.FIELD_INVALID, f"Send an account id, or one of: {names}.")
     return account
 
 

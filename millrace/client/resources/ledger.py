@@ -25,6 +25,31 @@ class Journals(Resource[C]):
         body = given(legs=[given(**leg) for leg in legs], description=description, reason=reason)
         return Ask(body=body, key=idempotency_key, wait_s=wait_s)
 
+    @endpoint("POST /v1/ledger/splits", Journal, keyed=True)
+    def split(
+        self,
+        from_account: str,
+        amount: str,
+        currency: str,
+        shares: Sequence[Mapping[str, Any]],
+        *,
+        remainder_to: str | None = None,
+        description: str | None = None,
+        idempotency_key: str | None = None,
+        wait_s: int | None = None,
+    ) -> Ask:
+        """Divide an amount: `{"account": …, "basis_points": 500, "fixed": "0.30"}`, the rest to `remainder_to`."""
+        parts = [given(**share) for share in shares]
+        body = given(
+            from_account=from_account,
+            amount=amount,
+            currency=currency,
+            shares=parts,
+            remainder_to=remainder_to,
+            description=description,
+        )
+        return Ask(body=body, key=idempotency_key, wait_s=wait_s)
+
     @endpoint("GET /v1/journals/{journal_id}", Journal)
     def get(self, journal_id: str) -> Ask:
         """The journal with its legs."""

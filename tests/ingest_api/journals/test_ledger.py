@@ -41,6 +41,25 @@ def test_a_journal_of_several_accounts_is_posted_whole(api: ApiClient) -> None:
     assert [api.balance_minor(account, posted) for account in (anna, bert, shop)] == [3000, 2000, 4900]
 
 
+def test_an_amount_is_divided_to_the_cent(api: ApiClient) -> None:
+    buyer, seller, courier = api.funded_account("50.00"), api.open_account(), api.open_account()
+    market = {"from_account": buyer, "amount": "4.55", "currency": "EUR", "remainder_to": seller}
+    shares = [{"account": "fees", "basis_points": 500, "fixed": "0.30"}, {"account": courier, "fixed": "4.00"}]
+    key = secrets.token_hex(8)
+    first, again = [api.post("/v1/ledger/splits", market | {"shares": shares}, key, prefer=WAIT) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (201, 200), first.text
+    assert [one["amount"] for one in first.json()["legs"]] == ["4.55", "0.52", "4.00", "0.03"]
+    assert [api.balance_minor(account, first) for account in (buyer, courier, seller)] == [4_545, 400, 3]
+    for wrong, pointer in (
+        ({"amount": "4.00", "shares": shares}, "/amount"),
+        ({"shares": [*shares, {"account": seller, "basis_points": 1}]}, "/shares"),
+        ({"shares": [{"account": "acc_x"}]}, "/shares/0/account"),
+        ({"shares": shares, "remainder_to": None}, "/shares"),
+    ):
+        refused = problem_of(api.post("/v1/ledger/splits", market | wrong), 422, "field_invalid")
+        assert refused["errors"][0]["pointer"] == pointer
+
+
 def test_an_adjustment_names_its_break(api: ApiClient) -> None:
     legs = (leg("suspense", "debit", "0.50"), leg("cash_clearing", "credit", "0.50"))
     key = secrets.token_hex(8)

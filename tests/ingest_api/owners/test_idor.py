@@ -148,6 +148,7 @@ _FOR_OPERATORS = (
 _FOR_FINANCE = {
     *things.FOR_OPERATORS,
     ("POST", "/v1/ledger"),
+    ("POST", "/v1/ledger/splits"),
     ("POST", "/v1/receivables/{receivable_id}/recover"),
     ("POST", "/v1/receivables/{receivable_id}/write-off"),
 }
