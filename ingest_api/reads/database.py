@@ -51,7 +51,7 @@ class Database:
         self._connections = connections
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
             url,
-            min_size=0,  # a process has sixteen pools, and most are asked seldom: a connection is made in 10 ms
+            min_size=1,  # made at the start: on a busy machine the first call would wait for it longer than it may
             max_size=connections,
             timeout=_ACQUIRE_S,
             reconnect_timeout=_RECONNECT_S,
