@@ -17,11 +17,11 @@ HAVE_KEYS: Final = frozenset({"transaction", "payments", "payment", "order"})
 class Visitor:
     """One caller over TCP. Use as a context."""
 
-    def __init__(self, base_url: str, token: str = "") -> None:
+    def __init__(self, base_url: str, token: str = "", seen: dict[str, str] | None = None) -> None:
         authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=base_url, timeout=60, headers=authorization)
-        self._seen: dict[str, str] = {}
-        """The Consistency-Token of the newest write, for what is read after it."""
+        self._seen = {} if seen is None else seen
+        """The Consistency-Token of the newest write, whoever's it was, for what anybody reads after it."""
 
     def __enter__(self) -> Self:
         return self
@@ -31,7 +31,7 @@ class Visitor:
 
     def with_token(self, token: str) -> "Visitor":
         """Somebody else, at the same installation."""
-        return Visitor(str(self._http.base_url), token)
+        return Visitor(str(self._http.base_url), token, self._seen)
 
     def __call__(self, line: str, body: Any = None, status: int = 200, /, **query: str) -> Any:
         """A line of the document: a method and a path. The answer's JSON, which came with this status."""
@@ -58,7 +58,7 @@ class Visitor:
         eventually(is_there, line)
         answer = answers[-1]
         if "Consistency-Token" in answer.headers:
-            self._seen = {"Consistency-Token": answer.headers["Consistency-Token"]}
+            self._seen["Consistency-Token"] = answer.headers["Consistency-Token"]
         return answer
 
     def until(self, line: str, **wanted: object) -> dict[str, Any]:

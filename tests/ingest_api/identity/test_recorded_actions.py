@@ -74,7 +74,7 @@ EXCUSED: Final = {
     r"/v1/accounts(/.*)?": _LEDGER,
     r"/v1/(transfers|holds|deposits|wallet|disputes|receivables|ledger|payments|payment|refunds|payouts)\b.*": _LEDGER,
     r"/v1/(order|orders|transaction)\b.*": _LEDGER,
-    r"/v1/(external-banks/\{bank_id\}/transfers|cases/.*)": _LEDGER,
+    r"/v1/(external-banks/\{bank_id\}/transfers|cases/.*|attempts/.*)": _LEDGER,
     r"/v1/(aliases|scheduled-transfers|screening|parties|quarantine)\b.*": _ROWS,
     r"/v1/(external-banks|user/\{user_id\}/accounts/\{bank_account_id\}/verify)": _ROWS,
     r"/v1/reconciliation\b.*": _ROWS,

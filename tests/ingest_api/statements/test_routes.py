@@ -80,6 +80,7 @@ def test_a_tax_report(api: ApiClient) -> None:
 
 def test_what_is_refused_is_a_problem_document(api: ApiClient, no_account: str) -> None:
     account = api.open_account()
+    assert api.balance_minor(account) == 0, "shown from here on"
     path = f"/v1/accounts/{account}"
     problem_of(api.get(f"{path}/statement", month="2026-13"), 422, "parameter_invalid")
     problem_of(api.get(f"{path}/statement", month="2999-01"), 422, "parameter_invalid")
