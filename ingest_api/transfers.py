@@ -10,12 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from ingest_api.aliases.service import names_an_alias
 from ingest_api.fx.priced import priced
-from ingest_api.http.bodies import (
-    PricedBody,
-    decode_fault,
-    decoder_of,
-    transfer_command,
-)
+from ingest_api.http.bodies import PricedBody, decoded, transfer_command
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe
 from ingest_api.http.preferences import DEFAULT_WAIT_S, preferred_wait_s, required_key
@@ -75,14 +70,6 @@ async def read_body(services: Services, call: Call, kind: type) -> tuple[Princip
     body = await call.body(BODY_BYTES_MAX)
     key = required_key(call.header(b"idempotency-key"))
     return principal, decoded(kind, body), key
-
-
-def decoded(kind: type, body: bytes) -> Any:
-    """The body as its Struct. Raises Problem."""
-    try:
-        return decoder_of(kind).decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
 
 
 def checked(command: Command | FieldError) -> Command:

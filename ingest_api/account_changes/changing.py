@@ -9,7 +9,7 @@ import os
 
 from ingest_api.account_changes.asking import Asked, ask, is_replay, name_of, reason_of
 from ingest_api.account_changes.bodies import limits_of
-from ingest_api.http.bodies import AccountChangeBody, is_given, parse_limit
+from ingest_api.http.bodies import AccountChangeBody, decoded, is_given, parse_limit
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import require_match
 from ingest_api.http.preferences import idempotency_key
@@ -22,7 +22,7 @@ from ingest_api.reads.accounts import find_account, known_account
 from ingest_api.reads.consistency import HEADER, await_visible
 from ingest_api.services import Services
 from ingest_api.submission import Outcome
-from ingest_api.transfers import decoded, encoded_headers
+from ingest_api.transfers import encoded_headers
 from payments.accounts import AccountStatus
 from payments.commands import CommandKind, account_command
 from payments.movements.instructions import Envelope, SetStanding

@@ -11,7 +11,7 @@ import time
 from ingest_api.account_changes.asking import Asked, ask, is_replay, reason_of
 from ingest_api.account_changes.bodies import NewAccountBody, limits_of, roles_of_new
 from ingest_api.http.advice import ADVICE
-from ingest_api.http.bodies import open_command
+from ingest_api.http.bodies import decoded, open_command
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import idempotency_key
 from ingest_api.http.resources import Account, account_status_word, encode, rfc3339_of_us
@@ -23,7 +23,7 @@ from ingest_api.problems import Problem, refused
 from ingest_api.reads.accounts import find_account
 from ingest_api.services import Services
 from ingest_api.submission import Outcome
-from ingest_api.transfers import checked, decoded, encoded_headers
+from ingest_api.transfers import checked, encoded_headers
 from payments.accounts import AccountStatus, AccountType
 from payments.commands import Command
 from payments.entries import EntryKind

@@ -8,7 +8,6 @@ import os
 import time
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
@@ -17,7 +16,7 @@ from ingest_api.aliases.pins import request_digest
 from ingest_api.aliases.register import Alias, Misfit, Registered, Registration
 from ingest_api.aliases.shown import AliasBody, AliasPage, AliasResource, shown, shown_page
 from ingest_api.http.advice import ADVICE
-from ingest_api.http.bodies import decode_fault, parse_account
+from ingest_api.http.bodies import decoded, parse_account
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import CONSISTENCY, describe, problem_answer
 from ingest_api.http.preferences import idempotency_key
@@ -43,7 +42,6 @@ router = APIRouter(tags=["aliases"])
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 500
-_DECODER = msgspec.json.Decoder(AliasBody)
 _REFUSED: dict[Refusal | Misfit, tuple[Fault, str]] = {
     Refusal.TAKEN: (Fault.ALIAS_TAKEN, "Another user has proved this name: it has to be ended there first."),
     Misfit.NO_PART: (Fault.OWNER_UNKNOWN, "A name stands for an account of which its user is owner or co-owner."),
@@ -80,7 +78,7 @@ async def register_alias(services: Services, call: Call) -> Answer:
 
 async def _asked(services: Services, principal: Principal, call: Call) -> Registration:
     """What a call asks to register. Raises Problem, DatabaseUnavailable."""
-    body = _decoded(await call.body(BODY_BYTES_MAX))
+    body = decoded(AliasBody, await call.body(BODY_BYTES_MAX))
     if body.verified and Scope.ALIASES_VERIFY not in principal.scopes:
         raise scope_missing(Scope.ALIASES_VERIFY)
     key = idempotency_key(call.header(b"idempotency-key"))
@@ -101,13 +99,6 @@ async def _asked(services: Services, principal: Principal, call: Call) -> Regist
         (await find_account(services.database, account)).currency,
         body.verified,
     )
-
-
-def _decoded(body: bytes) -> AliasBody:
-    try:
-        return _DECODER.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
 
 
 def _fresh_id() -> bytes:

@@ -44,7 +44,7 @@ async def unknown_attempts(database: Database, after: Cursor | None, limit: int)
     parameters: dict[str, Any] = {"rows": limit + 1}
     if after is not None:
         parameters |= {"at": after.decided_at, "after": after.payment_id}
-    rows = await database.rows(f"{_REQUESTS} {_UNKNOWN} {_AFTER if after else ''} {_ORDER}", parameters)
+    rows = await database.page(f"{_REQUESTS} {_UNKNOWN} {_AFTER if after else ''} {_ORDER}", parameters)
     more, shown = len(rows) > limit, rows[:limit]
     cursor = encode_cursor(Cursor(shown[-1]["changed_at"], shown[-1]["request_id"])) if more else None
     return ProviderAttemptPage([_attempt(row) for row in shown], more, cursor)

@@ -5,7 +5,6 @@ A settlement is an instruction to the shard that waits for the result, which nee
 
 from typing import Annotated, Any, Final
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
@@ -13,7 +12,7 @@ from ingest_api.account_changes.asking import is_replay
 from ingest_api.account_changes.changing import key_of
 from ingest_api.attempts.reads import Found, find_attempt, unknown_attempts
 from ingest_api.attempts.shown import ATTEMPT, AttemptSettlementBody, ProviderAttempt, ProviderAttemptPage
-from ingest_api.http.bodies import decode_fault, text_fault
+from ingest_api.http.bodies import decoded, text_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import require_match, tagged
 from ingest_api.http.openapi import CONSISTENCY, describe, guarded, problem_answer
@@ -36,7 +35,6 @@ router = APIRouter(tags=["attempts"])
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
-_DECODER: Final = msgspec.json.Decoder(AttemptSettlementBody)
 
 
 class AttemptQuery(BaseModel, extra="forbid"):
@@ -49,7 +47,8 @@ class AttemptQuery(BaseModel, extra="forbid"):
 async def settle_attempt(services: Services, call: Call, attempt_id: str) -> Answer:
     """What one person has found out; the request as it then stands."""
     principal = admit(services, call, Scope.LEDGER_WRITE, JSON_MEDIA, 1)
-    body = _checked(await call.body(BODY_BYTES_MAX))
+    body = decoded(AttemptSettlementBody, await call.body(BODY_BYTES_MAX))
+    _require_sound(body)
     key = required_key(call.header(b"idempotency-key"))
     await see_writes(services, call)
     request_id = _request(attempt_id)
@@ -84,18 +83,13 @@ def _has_moved(before: ProviderAttempt, after: ProviderAttempt) -> bool:
     return after.settlement != before.settlement or after.status != before.status
 
 
-def _checked(body: bytes) -> AttemptSettlementBody:
+def _require_sound(body: AttemptSettlementBody) -> None:
     """Raises Problem."""
-    try:
-        decoded = _DECODER.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
-    reference, at = decoded.provider_reference, "/provider_reference"
+    reference, at = body.provider_reference, "/provider_reference"
     required(text_fault(reference, MAX_REFERENCE_CHARS, at))
-    if reference and (decoded.outcome == "failed" or not (reference.isascii() and reference.isprintable())):
+    if reference and (body.outcome == "failed" or not (reference.isascii() and reference.isprintable())):
         detail = "Visible ASCII characters, and only of what has succeeded."
         raise field_problem(FieldError(at, Fault.FIELD_INVALID, detail))
-    return decoded
 
 
 async def _require_stranger(services: Services, principal: Principal, found: Found) -> None:

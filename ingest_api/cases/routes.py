@@ -6,13 +6,12 @@ threshold on. Its key follows from case, analyst and decision: however often it 
 
 from typing import Annotated, Any, Final
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from ingest_api.cases.reads import find_case, open_cases
 from ingest_api.cases.shown import CASE, Case, CaseDecisionBody, CasePage
-from ingest_api.http.bodies import decode_fault
+from ingest_api.http.bodies import decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import require_match, tagged
 from ingest_api.http.openapi import describe, guarded
@@ -20,7 +19,7 @@ from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.instructions.asking import ask, require_taken
-from ingest_api.problems import Fault, Problem, field_problem, refused
+from ingest_api.problems import Fault, Problem, refused
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
@@ -35,7 +34,6 @@ router = APIRouter(tags=["cases"])
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
-_DECODER: Final = msgspec.json.Decoder(CaseDecisionBody)
 
 
 class CaseQuery(TimesQuery):
@@ -48,7 +46,7 @@ class CaseQuery(TimesQuery):
 async def decide_case(services: Services, call: Call, case_id: str) -> Answer:
     """One analyst's decision; the case as it then stands."""
     principal = admit(services, call, Scope.CASES_DECIDE, JSON_MEDIA, 1)
-    body = _decoded(await call.body(BODY_BYTES_MAX))
+    body = decoded(CaseDecisionBody, await call.body(BODY_BYTES_MAX))
     payment_id = _payment(case_id)
     seen = await _case(services, payment_id)
     require_match(call, encode(seen))
@@ -105,13 +103,6 @@ def _payment(case_id: str) -> bytes:
     if payment_id is None:
         raise refused(Reason.REVIEW_NOT_FOUND)
     return payment_id
-
-
-def _decoded(body: bytes) -> CaseDecisionBody:
-    try:
-        return _DECODER.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
 
 
 def _described_decision() -> dict[str, Any]:

@@ -6,7 +6,7 @@ from uuid import UUID
 from ingest_api.account_changes.changing import key_of
 from ingest_api.cash.bodies import ReturnBody
 from ingest_api.cash.shown import Deposit, shown_deposit
-from ingest_api.http.bodies import text_fault
+from ingest_api.http.bodies import decoded, text_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import required_key
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, admit_bare
@@ -16,7 +16,6 @@ from ingest_api.owners.rights import Action
 from ingest_api.problems import field_problem, refused
 from ingest_api.reads.database import Database
 from ingest_api.services import Services
-from ingest_api.transfers import decoded
 from payments.entries import EntryKind
 from payments.identifiers import PAYMENT, parse_id
 from payments.items.details import CauseKind

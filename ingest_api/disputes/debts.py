@@ -3,7 +3,7 @@
 from ingest_api.account_changes.changing import key_of
 from ingest_api.disputes.reads import find_receivable
 from ingest_api.disputes.shown import Receivable, RecoveryBody
-from ingest_api.http.bodies import parse_amount
+from ingest_api.http.bodies import decoded, parse_amount
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import required_key
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, admit_bare
@@ -12,7 +12,6 @@ from ingest_api.instructions.asking import see_writes, step_answer, taken
 from ingest_api.owners.rights import Action
 from ingest_api.problems import FieldError, field_problem, refused
 from ingest_api.services import Services
-from ingest_api.transfers import decoded
 from payments.identifiers import ACCOUNT, RECEIVABLE, parse_id
 from payments.movements.instructions import Envelope, RecoverReceivable, WriteOff
 from payments.rejections import Reason

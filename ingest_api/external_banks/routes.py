@@ -24,7 +24,7 @@ from ingest_api.external_banks.shown import (
     shown_transfer,
 )
 from ingest_api.external_banks.transfers import find_state, move_over_bank
-from ingest_api.http.bodies import description_fault, parse_amount, text_fault
+from ingest_api.http.bodies import decoded, description_fault, parse_amount, text_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe
 from ingest_api.http.preferences import idempotency_key
@@ -37,7 +37,7 @@ from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.cursor import Cursor, decode_cursor, encode_cursor
 from ingest_api.reads.payments import unknown_payment
 from ingest_api.services import Services
-from ingest_api.transfers import decoded, read_body
+from ingest_api.transfers import read_body
 from payments.identifiers import EXTERNAL_BANK, PAYMENT, parse_id, uuid7
 from payments.lifecycle import PaymentStatus
 from payments.movements.instructions import Envelope

@@ -3,14 +3,14 @@
 from ingest_api.fx.priced import known_quote
 from ingest_api.fx.quotes import Asked
 from ingest_api.fx.shown import FxQuote, QuoteBody, shown_quote
-from ingest_api.http.bodies import parse_amount
+from ingest_api.http.bodies import decoded, parse_amount
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.problems import Fault, FieldError, field_problem
 from ingest_api.services import Services
-from ingest_api.transfers import decoded, encoded_headers
+from ingest_api.transfers import encoded_headers
 from payments.money import Money
 from payments.terms.fx import FixedSide, QuoteRefusal
 

@@ -7,12 +7,12 @@ text itself, so 0.1 is 0.1 and no binary number is ever made. Refusals are value
 import re
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from ingest_api.aliases.parties import PartyText
-from ingest_api.problems import Fault, FieldError
+from ingest_api.problems import Fault, FieldError, field_problem
 from ingest_api.risk.attributes import RiskBody
 from payments.commands import MAX_DESCRIPTION_CHARS, MAX_KEY_CHARS, NO_REPLY, Command, CommandKind
 from payments.identifiers import ACCOUNT, NIL, derive_account_id, parse_id
@@ -20,6 +20,8 @@ from payments.money import EXPONENTS, MAX_MINOR, AmountProblem, to_minor
 from payments.terms.methods import Method, method_account
 from runtime.log_lines import redacted
 from runtime.personal_data.card_numbers import holds_card_number
+
+Body = TypeVar("Body", bound=msgspec.Struct)
 
 _ACCOUNT_PATTERN = "^acc_[0-7][0-9a-hjkmnp-tv-z]{25}$"
 AccountText = Annotated[
@@ -148,6 +150,15 @@ class AccountLine(
 def decoder_of(body: type) -> msgspec.json.Decoder[Any]:
     """Made when a body of the kind comes for the first time: there are some tens of them."""
     return msgspec.json.Decoder(body)
+
+
+def decoded(kind: type[Body], body: bytes) -> Body:
+    """The body as its Struct. Raises Problem."""
+    try:
+        found: Body = decoder_of(kind).decode(body)
+    except (ValueError, RecursionError) as error:
+        raise field_problem(decode_fault(error)) from None
+    return found
 
 
 def decode_fault(error: Exception) -> FieldError:

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ingest_api.http.bodies import NoBody, decode_fault, decoder_of
+from ingest_api.http.bodies import NoBody, decoded
 from ingest_api.http.body_budget import BudgetSpent
 from ingest_api.http.call import Answer, BodyTooLarge, Call, Disconnected, Receive, Send, send_answer
 from ingest_api.http.resources import encode
 from ingest_api.identity.tokens import Principal, Scope
-from ingest_api.problems import Fault, Problem, field_problem, retry_later
+from ingest_api.problems import Fault, Problem, retry_later
 from ingest_api.publisher import DeliveryUnknown, QueueFull
 from ingest_api.reads.consistency import HEADER, await_visible
 from ingest_api.reads.database import DatabaseUnavailable
@@ -91,10 +91,7 @@ async def admit_bare(services: Services, call: Call, scope: Scope) -> Principal:
         take_tokens(services, principal, 1)
         return principal
     principal = admit(services, call, scope, JSON_MEDIA, 1)
-    try:
-        decoder_of(NoBody).decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
+    decoded(NoBody, body)
     return principal
 
 

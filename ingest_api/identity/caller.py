@@ -1,29 +1,21 @@
 """The user behind a call to the routes of the user's own login, and the checks before something sensitive."""
 
-from typing import TypeVar
-
-import msgspec
-
 from ingest_api.audit_log.witness import Witness
-from ingest_api.http.bodies import decode_fault
+from ingest_api.http.bodies import Body, decoded
 from ingest_api.http.call import Call
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit
 from ingest_api.identity.tokens import Principal, Scope, session_ended
 from ingest_api.identity.users.user import Field, User
 from ingest_api.owners.rights import user_of
-from ingest_api.problems import Fault, Problem, field_problem
+from ingest_api.problems import Fault, Problem
 from ingest_api.services import Services
 from runtime.personal_data.personal import Personal
 
-Body = TypeVar("Body")
 
-
-async def admit_user(
-    services: Services, call: Call, decoder: msgspec.json.Decoder[Body]
-) -> tuple[Principal, User, Body]:
+async def admit_user(services: Services, call: Call, kind: type[Body]) -> tuple[Principal, User, Body]:
     """The caller as a user who is there, and the body. Raises Problem, DatabaseUnavailable."""
     principal = admit(services, call, Scope.USERS_WRITE, JSON_MEDIA, 1)
-    body = decoded(decoder, await call.body(BODY_BYTES_MAX))
+    body = decoded(kind, await call.body(BODY_BYTES_MAX))
     return principal, await user_behind(services, principal), body
 
 
@@ -46,14 +38,6 @@ def session_behind(principal: Principal) -> bytes:
     if principal.session is None:
         raise session_ended()
     return principal.session
-
-
-def decoded(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
-    """Raises Problem."""
-    try:
-        return decoder.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
 
 
 async def require_password(services: Services, call: Call, user: User, password: str) -> None:

@@ -4,6 +4,7 @@ scope of its key.
 
 from ingest_api.account_changes.asking import is_replay
 from ingest_api.account_changes.changing import key_of
+from ingest_api.http.bodies import decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import required_key
 from ingest_api.http.resources import rfc3339, rfc3339_of_us
@@ -17,7 +18,6 @@ from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from ingest_api.submission import Outcome
-from ingest_api.transfers import decoded
 from payments.entries import EntryKind
 from payments.identifiers import JOURNAL, PAYMENT, format_id, parse_id
 from payments.items.details import Posting

@@ -2,14 +2,13 @@
 
 from typing import Final
 
-from ingest_api.http.bodies import description_fault, parse_account, parse_amount, parse_limit
+from ingest_api.http.bodies import decoded, description_fault, parse_account, parse_amount, parse_limit
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.serving import BODY_BYTES_MAX
 from ingest_api.journals.posting import admitted, post_legs
 from ingest_api.journals.shown import Asked, ShareBody, SplitBody, leg_account
 from ingest_api.problems import Fault, FieldError, field_problem
 from ingest_api.services import Services
-from ingest_api.transfers import decoded
 from payments.items.details import Posting
 from payments.money import Money
 from payments.terms.fees import BASIS_POINTS

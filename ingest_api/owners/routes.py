@@ -6,12 +6,11 @@ transaction as the change, and never come from a cache.
 
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from ingest_api.aliases.parties import USER, AliasName
-from ingest_api.http.bodies import decode_fault
+from ingest_api.http.bodies import decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import require_match, tagged
 from ingest_api.http.openapi import describe, describe_at_once, guarded
@@ -44,7 +43,6 @@ router = APIRouter(tags=["owners"])
 
 PAGE_DEFAULT = 50
 PAGE_MAX = 500
-_DECODER = msgspec.json.Decoder(OwnerBody)
 _REFUSED = {
     Refusal.NO_PRIMARY_OWNER: (Fault.OWNER_NEEDED, "Make somebody else the owner first, or close the account."),
     Refusal.TOO_MANY: (Fault.OWNERS_TOO_MANY, "End the part of somebody else first."),
@@ -74,7 +72,7 @@ async def _owners(services: Services, principal: Principal, account_id: str, que
 async def grant_role(services: Services, call: Call, account_id: str) -> Answer:
     """Give a user a part in an account, or another one than before."""
     principal = admit(services, call, Scope.ACCOUNTS_WRITE, JSON_MEDIA, 1)
-    body = _decoded(await call.body(BODY_BYTES_MAX))
+    body = decoded(OwnerBody, await call.body(BODY_BYTES_MAX))
     user = known_user(body.user, "/user")
     await services.screening.require_names([user])
     return await _change(services, call, principal, account_id, lambda roles: granted(roles, user, Role(body.role)))
@@ -106,13 +104,6 @@ async def _change(services: Services, call: Call, principal: Principal, account_
     for user in [user for user, role in roles_of(changed).items() if before.get(user) is not role]:
         await services.screening.enforce(user)
     return tagged(Answer(200, encode(shown_owners(account, changed))))
-
-
-def _decoded(body: bytes) -> OwnerBody:
-    try:
-        return _DECODER.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
 
 
 def known_user(text: str, pointer: str) -> bytes:

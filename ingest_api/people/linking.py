@@ -14,7 +14,7 @@ from ingest_api.aliases.pins import request_digest
 from ingest_api.aliases.register import Misfit, Registration
 from ingest_api.audit_log.witness import Witness
 from ingest_api.http.advice import ADVICE
-from ingest_api.http.bodies import parse_account, text_fault
+from ingest_api.http.bodies import decoded, parse_account, text_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import idempotency_key
 from ingest_api.http.resources import encode
@@ -37,7 +37,6 @@ from ingest_api.people.shown import (
 from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.accounts import find_account
 from ingest_api.services import Services
-from ingest_api.transfers import decoded
 from payments.identifiers import ALIAS, BANK_ACCOUNT, EXTERNAL_BANK, format_id, parse_id, uuid7
 from payments.rejections import Reason
 from payments.screening.names import NAME_CHARACTERS_MAX, Schema

@@ -15,7 +15,7 @@ from ingest_api.account_changes.opening import open_for
 from ingest_api.aliases.parties import USER
 from ingest_api.aliases.pins import request_digest
 from ingest_api.audit_log.witness import Witness
-from ingest_api.http.bodies import AccountBody, open_command, text_fault
+from ingest_api.http.bodies import AccountBody, decoded, open_command, text_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import changed_since, require_match, tagged
 from ingest_api.http.preferences import idempotency_key
@@ -32,7 +32,7 @@ from ingest_api.people.linking import link_told, unlink_named
 from ingest_api.people.shown import TEXT_CHARS_MAX, SignUpBody, UserChangeBody, UserResource, shown_user
 from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.services import Services
-from ingest_api.transfers import checked, decoded, encoded_headers
+from ingest_api.transfers import checked, encoded_headers
 from payments.identifiers import derive_account_id, format_id, uuid7
 from payments.rejections import Reason
 from payments.screening.names import NAME_CHARACTERS_MAX, Schema

@@ -11,7 +11,7 @@ import time
 import msgspec
 
 from ingest_api.aliases.register import Alias
-from ingest_api.http.bodies import parse_amount, text_fault
+from ingest_api.http.bodies import decoded, parse_amount, text_fault
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import DEFAULT_WAIT_S, preferred_wait_s
 from ingest_api.http.resources import encode
@@ -27,7 +27,7 @@ from ingest_api.problems import Fault, FieldError, Problem, field_problem, retry
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from ingest_api.submission import record_headers
-from ingest_api.transfers import decoded, encoded_headers
+from ingest_api.transfers import encoded_headers
 from runtime.personal_data.store import Refusal
 from schemas.tables.bank_verifications import Finding, ToldBank
 

@@ -5,17 +5,15 @@ A user's are the user's alone. The link of an e-mail needs no login: it allows t
 
 from typing import Annotated, Any, Final
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from ingest_api.http.bodies import NoBody
+from ingest_api.http.bodies import NoBody, decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import require_match, tagged
 from ingest_api.http.openapi import describe, describe_at_once, guarded, problem_answer, reference_to
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, admit_bare, read, respond, show
-from ingest_api.identity.caller import decoded
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.register import By
 from ingest_api.owners.rights import user_of
@@ -48,8 +46,6 @@ _PREFERENCES: Final = "/notification-preferences"
 _DEVICES: Final = "/notification-devices"
 _FAILED: Final = "/failed-notices"
 _LINK: Final = "/notifications/unsubscribe/{token}"
-_PREFERENCES_BODY: Final = msgspec.json.Decoder(PreferencesBody)
-_DEVICE_BODY: Final = msgspec.json.Decoder(DeviceBody)
 _PAGE_OF_LINK: Final = b"""<!doctype html><title>E-mails</title>
 <form method="post"><p>No more e-mails of this kind? <button>Yes</button></p></form>"""
 """Mail programs fetch links to look at them, so opening one changes nothing."""
@@ -76,7 +72,7 @@ async def _preferences(services: Services, principal: Principal) -> PreferencesR
 async def choose(services: Services, call: Call) -> Answer:
     """Other preferences in the place of those before."""
     principal = admit(services, call, Scope.USERS_WRITE, JSON_MEDIA, 1)
-    chosen = chosen_by(decoded(_PREFERENCES_BODY, await call.body(BODY_BYTES_MAX)))
+    chosen = chosen_by(decoded(PreferencesBody, await call.body(BODY_BYTES_MAX)))
 
     def check(before: Preferences) -> None:
         require_match(call, encode(shown(before)))
@@ -88,7 +84,7 @@ async def choose(services: Services, call: Call) -> Answer:
 async def add_device(services: Services, call: Call) -> Answer:
     """A device to push to."""
     principal = admit(services, call, Scope.USERS_WRITE, JSON_MEDIA, 1)
-    token = checked_token(decoded(_DEVICE_BODY, await call.body(BODY_BYTES_MAX)).token)
+    token = checked_token(decoded(DeviceBody, await call.body(BODY_BYTES_MAX)).token)
     user = _user(principal)
     device = await services.notices.add_device(user, token, By(principal.subject, call.request_id))
     since = dict(await services.notices.devices(user))[device]

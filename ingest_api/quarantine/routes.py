@@ -10,13 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Annotated, Any, Final, TypeVar
 
-import msgspec
 import psycopg
 from fastapi import APIRouter, Query, Request, Response
 from psycopg import Connection
 from pydantic import BaseModel, Field
 
-from ingest_api.http.bodies import decode_fault
+from ingest_api.http.bodies import decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe, problem_answer
 from ingest_api.http.resources import encode
@@ -38,8 +37,6 @@ router = APIRouter(tags=["quarantine"])
 
 PAGE_DEFAULT: Final = 50
 _DESKS: Final = ThreadPoolExecutor(2, "quarantine")
-_REDRIVE: Final = msgspec.json.Decoder(RedriveBody)
-_DISCARD: Final = msgspec.json.Decoder(DiscardBody)
 
 T = TypeVar("T")
 
@@ -95,7 +92,7 @@ async def inspect_case(services: Services, call: Call, case_id: str) -> Answer:
 async def redrive_case(services: Services, call: Call, case_id: str) -> Answer:
     """Send a case again, once; the case as it then stands."""
     principal = admit(services, call, Scope.QUARANTINE_WRITE, JSON_MEDIA, 1)
-    body: RedriveBody = _decoded(_REDRIVE, await call.body(BODY_BYTES_MAX))
+    body: RedriveBody = decoded(RedriveBody, await call.body(BODY_BYTES_MAX))
     origin = _origin(case_id)
 
     def work(connection: Connection) -> Outcome:
@@ -111,7 +108,7 @@ async def redrive_case(services: Services, call: Call, case_id: str) -> Answer:
 async def discard_case(services: Services, call: Call, case_id: str) -> Answer:
     """Give a case up; the case as it then stands."""
     principal = admit(services, call, Scope.QUARANTINE_WRITE, JSON_MEDIA, 1)
-    body: DiscardBody = _decoded(_DISCARD, await call.body(BODY_BYTES_MAX))
+    body: DiscardBody = decoded(DiscardBody, await call.body(BODY_BYTES_MAX))
     origin = _origin(case_id)
     outcome = await _at_a_desk(
         services.settings,
@@ -139,14 +136,6 @@ def _origin(case_id: str) -> Origin:
 
 def _unknown() -> Problem:
     return Problem(Fault.CASE_UNKNOWN, redrive.UNKNOWN)
-
-
-def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """The body as its Struct. Raises Problem."""
-    try:
-        return decoder.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
 
 
 def _describe_write(summary: str, body: type) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Accounts and balances as Postgres shows them, now or as they stood."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from ingest_api.reads.balances.view import Held
 from ingest_api.reads.cursor import Cursor, encode_cursor
 from ingest_api.reads.database import Database
 from ingest_api.reads.lists.looking import cut, how_far, looking_query
+from ingest_api.statements.moments import UNIX_EPOCH
 from payments.accounts import AccountStatus, AccountType
 from payments.identifiers import ACCOUNT, NIL, format_id, parse_id
 from payments.money import format_minor
@@ -61,7 +62,6 @@ _BALANCE_NOW = f"{_BALANCE}{_NOTHING_LATER} WHERE account.account_id = %(account
 _PLACED = f"""
 SELECT balance.*, (SELECT jsonb_object_agg(shard, ledger_next_offset) FROM sink_progress) AS reached
 FROM ({_BALANCE_NOW}) AS balance"""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EVENT = "SELECT reason FROM account_events WHERE operation_id = %s"
 
 
@@ -139,14 +139,14 @@ async def find_placed_balance(database: Database, account: bytes) -> tuple[Held,
     row = await database.row(_PLACED, {"account": UUID(bytes=account), "at": None})
     if row is None:
         raise _unknown()
-    as_of_us = (row["as_of"] - _EPOCH) // timedelta(microseconds=1)
+    as_of_us = (row["as_of"] - UNIX_EPOCH) // timedelta(microseconds=1)
     held = Held(**{name: row[name] for name in Held._fields if name != "as_of_us"}, as_of_us=as_of_us)
     return held, {int(shard): offset for shard, offset in (row["reached"] or {}).items()}
 
 
 def balance_of(account: bytes, held: Held) -> Balance:
     """The same as it is shown."""
-    return _balance(account, held._asdict() | {"as_of": _EPOCH + timedelta(microseconds=held.as_of_us)})
+    return _balance(account, held._asdict() | {"as_of": UNIX_EPOCH + timedelta(microseconds=held.as_of_us)})
 
 
 async def find_event_reason(database: Database, operation_id: bytes) -> Reason | None:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from psycopg import Connection
 from pydantic import BaseModel, Field
 
+from ingest_api.http.bodies import decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import DEFAULT_WAIT_S
 from ingest_api.http.resources import encode
@@ -33,7 +34,6 @@ from ingest_api.reconciliation.shown_breaks import (
 )
 from ingest_api.services import Services
 from ingest_api.submission import record_headers
-from ingest_api.transfers import decoded
 from payments.entries import EntryKind
 from payments.rejections import Reason
 from reconciliation.breaks import desk, posting, reads

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from psycopg import Connection
 from pydantic import BaseModel, Field
 
+from ingest_api.http.bodies import decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, respond, show
@@ -31,7 +32,6 @@ from ingest_api.reconciliation.shown import (
     shown_sign_off,
 )
 from ingest_api.services import Services
-from ingest_api.transfers import decoded
 from reconciliation.breaks import posting
 from reconciliation.matching.rules import RulesFault
 from reconciliation.runs import reads, signing

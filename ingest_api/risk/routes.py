@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from ingest_api.cases.reads import find_findings
-from ingest_api.http.bodies import TransferBody, transfer_command
+from ingest_api.http.bodies import TransferBody, decoded, transfer_command
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe
 from ingest_api.http.resources import encode, rfc3339_of_us
@@ -18,7 +18,7 @@ from ingest_api.reads.settled import look_until
 from ingest_api.risk.shown import RiskVerdict
 from ingest_api.services import Services
 from ingest_api.submission import Outcome
-from ingest_api.transfers import checked, decoded, encoded_headers, known_of
+from ingest_api.transfers import checked, encoded_headers, known_of
 from payments.movements.assessing import UNKNOWN
 from payments.movements.instructions import AssessTransfer, Envelope
 from payments.rejections import Reason

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from ingest_api.aliases.pins import request_digest
 from ingest_api.aliases.service import names_an_alias
 from ingest_api.http.advice import ADVICE
-from ingest_api.http.bodies import TransferBody, decode_fault
+from ingest_api.http.bodies import TransferBody, decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import require_match, tagged
 from ingest_api.http.openapi import describe, describe_at_once, guarded
@@ -23,7 +23,7 @@ from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, res
 from ingest_api.identity.second_factor.step_up import require_for_money_out
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.rights import Action
-from ingest_api.problems import Fault, Problem, field_problem
+from ingest_api.problems import Fault, Problem
 from ingest_api.reads.accounts import known_account
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.schedules.ordering import changed, ordered, request_of, require_start_ahead
@@ -53,9 +53,6 @@ PAGE_MAX = 500
 PREVIEW_MAX = 100
 _PATH: Final = "/scheduled-transfers"
 _ONE: Final = f"{_PATH}/{{schedule_id}}"
-_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (ScheduleBody, ScheduleChangeBody)
-}
 
 
 class Page(BaseModel, extra="forbid"):
@@ -75,7 +72,7 @@ class ScheduleQuery(Page):
 async def order(services: Services, call: Call) -> Answer:
     """Schedule a transfer."""
     principal = admit(services, call, Scope.PAYMENTS_WRITE, JSON_MEDIA, 1)
-    body: ScheduleBody = _decoded(ScheduleBody, await call.body(BODY_BYTES_MAX))
+    body: ScheduleBody = decoded(ScheduleBody, await call.body(BODY_BYTES_MAX))
     key = required_key(call.header(b"idempotency-key"))
     id_ = request_digest(b"schedule", principal.subject, key)[:16]
     asked = ordered(await _resolved(services, principal, key, body), id_)
@@ -104,13 +101,6 @@ async def _resolved(services: Services, principal: Principal, key: str, body: Sc
     return msgspec.structs.replace(body, from_account=known.from_account, to_account=known.to_account)
 
 
-def _decoded(kind: type, body: bytes) -> Any:
-    try:
-        return _DECODERS[kind].decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
-
-
 async def _find(services: Services, principal: Principal, schedule_id: str) -> Stored:
     """A schedule whose payer the principal may look at. Raises Problem, DatabaseUnavailable."""
     parsed = parse_id(SCHEDULE, schedule_id)
@@ -123,7 +113,7 @@ async def _find(services: Services, principal: Principal, schedule_id: str) -> S
 async def change(services: Services, call: Call, schedule_id: str) -> Answer:
     """Change, pause or resume a schedule."""
     principal = admit(services, call, Scope.PAYMENTS_WRITE, JSON_MEDIA, 1)
-    body: ScheduleChangeBody = _decoded(ScheduleChangeBody, await call.body(BODY_BYTES_MAX))
+    body: ScheduleChangeBody = decoded(ScheduleChangeBody, await call.body(BODY_BYTES_MAX))
     return await _change(services, call, principal, schedule_id, body)
 
 

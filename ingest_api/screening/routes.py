@@ -6,18 +6,17 @@ sends them: operators, not the users themselves, who could name themselves out o
 
 from typing import Annotated, Any, Final
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from ingest_api.aliases.parties import USER
-from ingest_api.http.bodies import decode_fault
+from ingest_api.http.bodies import decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe, problem_answer
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond
 from ingest_api.identity.tokens import Scope
-from ingest_api.problems import Fault, Problem, field_problem, refused
+from ingest_api.problems import Fault, Problem, refused
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.screening.reads import Row, find_hit, find_party, page_of_hits, party_of
 from ingest_api.screening.shown import (
@@ -44,8 +43,6 @@ router = APIRouter(tags=["screening"])
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
-_PARTY_DECODER: Final = msgspec.json.Decoder(PartyBody)
-_DECISION_DECODER: Final = msgspec.json.Decoder(HitDecisionBody)
 _HIT_DIGITS_MAX: Final = 18
 _STATUS: Final = {word: status for status, word in WORDS.items()}
 
@@ -61,7 +58,7 @@ class HitQuery(BaseModel, extra="forbid"):
 async def name_party(services: Services, call: Call, party_id: str) -> Answer:
     """Store the names of a party and screen it; how it then stands."""
     principal = admit(services, call, Scope.ACCOUNTS_OPERATE, JSON_MEDIA, 1)
-    body = _decoded(_PARTY_DECODER, await call.body(BODY_BYTES_MAX))
+    body = decoded(PartyBody, await call.body(BODY_BYTES_MAX))
     user = await _user_of(services, party_id)
     named = parties.Party(party_id, user, Schema(body.type))
     await services.screening.name(named, body.names, principal.subject)
@@ -100,7 +97,7 @@ async def _shown(services: Services, row: Row) -> ScreeningHit:
 async def decide(services: Services, call: Call, hit_id: str) -> Answer:
     """One analyst's decision; the hit as it then stands, and the user's accounts with it."""
     principal = admit(services, call, Scope.CASES_DECIDE, JSON_MEDIA, 1)
-    body = _decoded(_DECISION_DECODER, await call.body(BODY_BYTES_MAX))
+    body = decoded(HitDecisionBody, await call.body(BODY_BYTES_MAX))
     hit = int(hit_id) if hit_id.isascii() and hit_id.isdigit() and len(hit_id) <= _HIT_DIGITS_MAX else 0
     refusal = await services.screening.decide(hit, DECISIONS[body.decision], principal.subject, body.reason)
     if refusal is not None:
@@ -128,13 +125,6 @@ def _refused(refusal: DecisionRefused) -> Problem:
 
 def _unknown_party() -> Problem:
     return Problem(Fault.PARTY_UNKNOWN, "Send the id of a user or of a linked bank account's alias, once it has names.")
-
-
-def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
-    try:
-        return decoder.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
 
 
 def _described_write(summary: str, scope: Scope, result: type, body: type) -> dict[str, Any]:

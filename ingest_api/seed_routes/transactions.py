@@ -14,7 +14,7 @@ from ingest_api.aliases.parties import USER
 from ingest_api.aliases.service import names_an_alias
 from ingest_api.external_banks.asking import asked, is_bank_account, sides
 from ingest_api.external_banks.transfers import move_over_bank
-from ingest_api.http.bodies import TransferBody, parse_amount, transfer_command
+from ingest_api.http.bodies import TransferBody, decoded, parse_amount, transfer_command
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import idempotency_key
 from ingest_api.http.resources import Payment, account_text, encode, rfc3339
@@ -27,7 +27,7 @@ from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.accounts import find_account, known_account
 from ingest_api.seed_routes.shown import TransactionBody, shown_bank_transfer, shown_payment
 from ingest_api.services import Services
-from ingest_api.transfers import checked, decoded, encoded_headers, move
+from ingest_api.transfers import checked, encoded_headers, move
 from payments.identifiers import ACCOUNT, parse_id
 from payments.movements.instructions import Envelope
 

@@ -6,11 +6,10 @@ Decided in Postgres. An endpoint is its maker's alone; a secret is told in the a
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from ingest_api.http.bodies import NoBody, decode_fault
+from ingest_api.http.bodies import NoBody, decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.entity_tags import require_match, tagged
 from ingest_api.http.openapi import describe, describe_at_once, guarded
@@ -18,7 +17,7 @@ from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, admit_bare, read, respond
 from ingest_api.identity.tokens import Principal, Scope, scope_missing
 from ingest_api.owners.rights import Action, by_scope, user_of
-from ingest_api.problems import Fault, Problem, field_problem
+from ingest_api.problems import Fault, Problem
 from ingest_api.public_events.places import decode_place
 from ingest_api.services import Services
 from ingest_api.webhook_endpoints.asking import checked_description, checked_types, checked_url
@@ -44,9 +43,6 @@ _PATH: Final = "/webhook-endpoints"
 _ONE: Final = f"{_PATH}/{{endpoint_id}}"
 _DELIVERIES: Final = f"{_ONE}/deliveries"
 _DELIVERY: Final = f"{_DELIVERIES}/{{delivery_id}}"
-_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (EndpointBody, EndpointChangeBody)
-}
 
 
 class DeliveryQuery(BaseModel, extra="forbid"):
@@ -60,7 +56,7 @@ class DeliveryQuery(BaseModel, extra="forbid"):
 async def make(services: Services, call: Call) -> Answer:
     """Make an endpoint."""
     principal = admit(services, call, Scope.WEBHOOKS_WRITE, JSON_MEDIA, 1)
-    body: EndpointBody = _decoded(EndpointBody, await call.body(BODY_BYTES_MAX))
+    body: EndpointBody = decoded(EndpointBody, await call.body(BODY_BYTES_MAX))
     fields = {
         "url": checked_url(body.url, plain=services.settings.webhook_local_receivers),
         "event_types": checked_types(body.event_types),
@@ -76,17 +72,10 @@ async def make(services: Services, call: Call) -> Answer:
     return tagged(Answer(201, encode(resource), [location]), encode(shown(made)))
 
 
-def _decoded(kind: type, body: bytes) -> Any:
-    try:
-        return _DECODERS[kind].decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
-
-
 async def change(services: Services, call: Call, endpoint_id: str) -> Answer:
     """Change, disable or enable an endpoint."""
     principal = admit(services, call, Scope.WEBHOOKS_WRITE, JSON_MEDIA, 1)
-    body: EndpointChangeBody = _decoded(EndpointChangeBody, await call.body(BODY_BYTES_MAX))
+    body: EndpointChangeBody = decoded(EndpointChangeBody, await call.body(BODY_BYTES_MAX))
     fields: dict[str, Any] = {}
     if body.url is not None:
         fields["url"] = checked_url(body.url, plain=services.settings.webhook_local_receivers)

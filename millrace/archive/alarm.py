@@ -5,20 +5,18 @@ retention ago lie. Independent of the archiver, which may be what stands still. 
 requests and 24 small files.
 """
 
-import logging
 import time
 from collections.abc import Sequence
 
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from millrace.asked_alarm import AskedAlarm
 from runtime.archive.manifest import ArchiveDamaged, head_of
 from runtime.archive.objects import ObjectFolder
 from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 from schemas.topics import ARCHIVED, Topic, partitions
-
-log = logging.getLogger("millrace.watch")
 
 ASK_EVERY_S = 60.0
 """The shortest half of a retention is three and a half days."""
@@ -29,32 +27,31 @@ _HOUR_MS = 3_600_000
 Place = tuple[str, int]
 
 
-class ArchiveAlarm:
-    """`alarms` is one look, and looks at most every `every_s`. Without an archive there is nothing to look after."""
+class ArchiveAlarm(AskedAlarm):
+    """A line per topic in trouble. Without an archive there is nothing to look after."""
+
+    silences = (KafkaException, TimeoutError)
+    unanswered = "the archive can't be compared with the brokers"
 
     def __init__(self, settings: Settings, topics: Sequence[Topic] = ARCHIVED, every_s: float = ASK_EVERY_S) -> None:
+        super().__init__(every_s)
         self._folder = None if settings.archive_dir is None else ObjectFolder(settings.archive_dir)
         self._topics = {
             (topic.name, shard): topic for topic in topics for shard in range(partitions(topic, settings.shards))
         }
         self._admin = AdminClient(Brokers.of(settings).configuration()) if self._folder is not None else None
-        self._every_s = every_s
-        self._asked_s: float | None = None
-        self._alarms: list[str] = []
 
-    def alarms(self) -> list[str]:
-        """A line per topic in trouble. Brokers that do not answer leave the last answer standing: others watch them."""
-        if self._folder is not None and (self._asked_s is None or time.monotonic() - self._asked_s >= self._every_s):
-            self._asked_s = time.monotonic()
-            try:
-                self._alarms = self._look(self._folder)
-            except (KafkaException, TimeoutError) as error:
-                log.warning("the archive can't be compared with the brokers: %s", " ".join(str(error).split()))
-            except (ArchiveDamaged, OSError) as error:
-                self._alarms = [f"the archive can't be read: {' '.join(str(error).split())}"]
-        return self._alarms
+    def _look(self) -> list[str]:
+        if self._folder is None:
+            return []
+        try:
+            return self._compared(self._folder)
+        except TimeoutError:
+            raise  # of the brokers: an OSError too, and no trouble of the archive
+        except (ArchiveDamaged, OSError) as error:
+            return [f"the archive can't be read: {' '.join(str(error).split())}"]
 
-    def _look(self, folder: ObjectFolder) -> list[str]:
+    def _compared(self, folder: ObjectFolder) -> list[str]:
         begins = self._offsets(dict.fromkeys(self._topics, OffsetSpec.earliest()))
         due = self._offsets({place: self._half_life(topic) for place, topic in self._topics.items()})
         ends = self._offsets(dict.fromkeys(self._topics, OffsetSpec.latest()))

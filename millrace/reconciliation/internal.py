@@ -1,7 +1,7 @@
 """What `millrace recon internal …` does: our services against each other and the providers, and repairs."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -21,7 +21,7 @@ from payments.money import format_minor
 from reconciliation.internal.findings import Finding
 from reconciliation.internal.reads import LIST_MAX, Wanted, find_finding, page_of_findings
 from reconciliation.internal.repairing import By, Done, repair
-from reconciliation.internal.run import Asked, Result, TooManyFindings, compute
+from reconciliation.internal.run import Asked, Result, TooManyFindings, compute, since
 from reconciliation.internal.writing import id_of, write
 from reconciliation.runs.run import RUN
 from reconciliation.runs.sides import BREAK
@@ -37,10 +37,10 @@ def run_run(*, days: int, day: str, asks: bool, ask_max: int, by: str, is_dry: b
         of_day = date.fromisoformat(day) if day else None
     except ValueError as fault:
         raise typer.BadParameter("write it as 2026-11-22", param_hint="--ask-day") from fault
-    since = now - timedelta(days=days) if days else datetime.min.replace(tzinfo=UTC)
+    begins = since(now, days)
     if of_day is not None:
-        since = min(since, datetime.combine(of_day, time.min, UTC))
-    asked = Asked(now, since, person(by), of_day, ask_max)
+        begins = min(begins, datetime.combine(of_day, time.min, UTC))
+    asked = Asked(now, begins, person(by), of_day, ask_max)
     with faults_shown(as_json=as_json), books() as connection:
         try:
             result = compute(connection, asked, partial(ask, settings) if asks else None)

@@ -9,7 +9,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -70,6 +70,11 @@ class Result(NamedTuple):
     providers_asked: int
     findings: list[Finding]
     result_hash: bytes
+
+
+def since(now: datetime, days: int) -> datetime:
+    """From when on what has changed is looked at: so many days, 0 is everything."""
+    return now - timedelta(days=days) if days else datetime.min.replace(tzinfo=UTC)
 
 
 def compute(connection: Connection, asked: Asked, ask: Ask | None = None) -> Result:

@@ -28,7 +28,7 @@ from reconciliation.nightly.plan import Night, ReadPlan
 from reconciliation.nightly.times import Arrived, Missing, due_at, due_days, missing, next_day
 from reconciliation.runs.forgetting import forget_matches
 from reconciliation.runs.run import RUN, Asked, compute
-from reconciliation.runs.writing import write
+from reconciliation.runs.writing import holds, write
 from reconciliation.store.importing import Brought, FileStatus, Imported, import_file
 
 log = logging.getLogger("millrace.reconciliation")
@@ -39,7 +39,6 @@ BY: Final = "schedule"
 ARRIVALS_DAYS: Final = 40
 """Deadlines are looked up by imports of so many days; no calendar closes for longer."""
 
-_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended('recon schedule', 0))"
 _DONE: Final = """
 SELECT max(day), max(done_at), (array_agg(run_id ORDER BY day DESC))[1], count(*) FILTER (WHERE was_missed)
 FROM recon_nights WHERE rule_set = %s"""
@@ -155,8 +154,7 @@ class Nights:
 
 def is_ours(connection: Connection) -> bool:
     """Whether this connection is the one runner, or has just become it."""
-    row = connection.execute(_LOCK).fetchone()
-    return row is not None and bool(row[0])
+    return holds(connection, "recon schedule")
 
 
 def arrivals(connection: Connection, now: datetime) -> list[Arrived]:

@@ -42,6 +42,12 @@ def lock(connection: Connection, rule_set: str) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"recon run {rule_set}",))
 
 
+def holds(connection: Connection, name: str) -> bool:
+    """Whether this connection is the one that does what is named, or has just become it; until it ends."""
+    row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (name,)).fetchone()
+    return row is not None and bool(row[0])
+
+
 def _header(read: ReadRules, result: Result) -> tuple[object, ...]:
     rules, asked, outcome = read.rules, result.asked, result.outcome
     suggested = outcome.suggestions[:_SUGGESTIONS_MAX]

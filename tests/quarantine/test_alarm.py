@@ -43,5 +43,5 @@ def test_open_cases_are_an_alarm_until_they_are_resolved(operator: Operator) -> 
 def test_a_count_is_kept_while_postgres_does_not_answer(operator: Operator) -> None:
     nowhere = operator.settings.model_copy(update={"database_url": "postgresql://127.0.0.1:9/nowhere"})
     alarm = QuarantineAlarm(nowhere, every_s=0)
-    alarm._waiting = 3
+    alarm._lines = ["3 records in quarantine wait for a decision: millrace quarantine list"]
     assert alarm.alarms() == ["3 records in quarantine wait for a decision: millrace quarantine list"]

@@ -49,7 +49,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
 def now_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clock; a new machine's monotonic clock may stand near zero."""
     now = [0.5]
-    monkeypatch.setattr("millrace.quarantine.alarm.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("millrace.asked_alarm.time.monotonic", lambda: now[0])
     return now
 
 

@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from ingest_api.http.bodies import decode_fault
+from ingest_api.http.bodies import decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe, describe_at_once
 from ingest_api.http.resources import encode
@@ -21,7 +20,7 @@ from ingest_api.identity.machines.register import KEYS_MAX
 from ingest_api.identity.machines.shown import ApiKeyBody, ApiKeyPage, ApiKeyResource, RollBody, shown_key
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.register import By
-from ingest_api.problems import Fault, Problem, field_problem
+from ingest_api.problems import Fault, Problem
 from ingest_api.reads.cursor import Cursor, decode_cursor, encode_cursor
 from ingest_api.services import Services
 from payments.identifiers import parse_id, uuid7
@@ -30,8 +29,6 @@ router = APIRouter(tags=["api keys"])
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
-_KEY_DECODER: Final = msgspec.json.Decoder(ApiKeyBody)
-_ROLL_DECODER: Final = msgspec.json.Decoder(RollBody)
 
 
 class KeysQuery(BaseModel, extra="forbid"):
@@ -44,7 +41,7 @@ class KeysQuery(BaseModel, extra="forbid"):
 async def create_key(services: Services, call: Call) -> Answer:
     """A key that speaks for the caller."""
     principal = admit(services, call, Scope.API_KEYS_WRITE, JSON_MEDIA, 1)
-    new = made(services.machines, principal, _decoded(_KEY_DECODER, await call.body(BODY_BYTES_MAX)))
+    new = made(services.machines, principal, decoded(ApiKeyBody, await call.body(BODY_BYTES_MAX)))
     if not await services.machines.register.create(new.key, By(principal.subject, call.request_id)):
         detail = f"At most {KEYS_MAX} keys at a time: revoke one first."
         raise Problem(Fault.KEYS_TOO_MANY, detail)
@@ -54,7 +51,7 @@ async def create_key(services: Services, call: Call) -> Answer:
 async def roll_key(services: Services, call: Call, key_id: str) -> Answer:
     """Another key in its place."""
     principal = admit(services, call, Scope.API_KEYS_WRITE, JSON_MEDIA, 1)
-    body = _decoded(_ROLL_DECODER, await call.body(BODY_BYTES_MAX))
+    body = decoded(RollBody, await call.body(BODY_BYTES_MAX))
     before = await _own(services, principal, key_id)
     now = datetime.now(UTC)
     if not before.is_valid(now):
@@ -105,13 +102,6 @@ async def _page(services: Services, principal: Principal, query: KeysQuery) -> A
 
 def _shown(new: Made) -> ApiKeyResource:
     return shown_key(new.key, is_valid=True, secret=new.secret)
-
-
-def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
-    try:
-        return decoder.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
 
 
 def _described(summary: str, body: type | None, status: int) -> dict[str, Any]:

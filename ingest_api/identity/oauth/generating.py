@@ -3,16 +3,15 @@ document has it. PUT answers the token that is still valid in the place of a new
 """
 
 from datetime import UTC, datetime
-from typing import Final, NamedTuple, TypeVar
-
-import msgspec
+from typing import NamedTuple, TypeVar
 
 from ingest_api.aliases.parties import USER
 from ingest_api.audit_log.witness import Witness
+from ingest_api.http.bodies import decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.resources import encode, rfc3339
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, require_media
-from ingest_api.identity.caller import credentials_invalid, decoded
+from ingest_api.identity.caller import credentials_invalid
 from ingest_api.identity.oauth.account_tokens import AccountToken
 from ingest_api.identity.oauth.logins import CheckedUser, Granted, LoginRefusal, PasswordLogin
 from ingest_api.identity.oauth.shown import AccountTokenResource, GenerateTokenBody, RefreshTokenResource
@@ -26,8 +25,6 @@ from runtime.personal_data.personal import Personal
 
 Success = TypeVar("Success", CheckedUser, Granted)
 
-_DECODER: Final = msgspec.json.Decoder(GenerateTokenBody)
-
 
 class _Generated(NamedTuple):
     """A token of a user, and the refresh token of its session where that is new."""
@@ -39,7 +36,7 @@ class _Generated(NamedTuple):
 async def generate_token(services: Services, call: Call, account_id: str, *, keep_valid: bool) -> Answer:
     """Raises Problem, DatabaseUnavailable."""
     require_media(call, JSON_MEDIA)
-    body = decoded(_DECODER, await call.body(BODY_BYTES_MAX))
+    body = decoded(GenerateTokenBody, await call.body(BODY_BYTES_MAX))
     if body.token is not None:
         generated = await _by_refresh_token(services, call, body, account_id, keep_valid=keep_valid)
     else:

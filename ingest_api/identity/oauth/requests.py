@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 
+from ingest_api.http.bodies import decoded
 from ingest_api.http.call import Call
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, require_media
-from ingest_api.identity.caller import decoded
 from ingest_api.identity.oauth.shown import TokenBody
 from ingest_api.identity.tokens import ALL_SCOPES
 from ingest_api.problems import Fault, Problem
@@ -20,7 +20,6 @@ from ingest_api.problems import Fault, Problem
 FORM_MEDIA: Final = "application/x-www-form-urlencoded"
 TOKEN_MEDIA: Final = JSON_MEDIA | {FORM_MEDIA}
 _FIELDS_MAX: Final = 32
-_DECODER: Final = msgspec.json.Decoder(TokenBody)
 _KNOWN: Final = frozenset(map(str, ALL_SCOPES))
 
 
@@ -28,7 +27,7 @@ async def read_request(call: Call) -> TokenBody:
     """Raises Problem."""
     media = require_media(call, TOKEN_MEDIA)
     body = await call.body(BODY_BYTES_MAX)
-    return _with_basic(_of_form(body) if media == FORM_MEDIA else decoded(_DECODER, body), call)
+    return _with_basic(_of_form(body) if media == FORM_MEDIA else decoded(TokenBody, body), call)
 
 
 def asked_scopes(text: str | None) -> frozenset[str] | None:

@@ -1,8 +1,7 @@
 """The user's own second factor: enrol, confirm, disable, fresh recovery codes; and the step-up of a session."""
 
-from typing import Any, Final
+from typing import Any
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 
 from ingest_api.http.call import Answer, Call
@@ -26,13 +25,10 @@ from ingest_api.services import Services
 
 router = APIRouter(tags=["login"])
 
-_ENROL: Final = msgspec.json.Decoder(EnrolBody)
-_CODE: Final = msgspec.json.Decoder(CodeBody)
-
 
 async def enrol(services: Services, call: Call) -> Answer:
     """A fresh secret."""
-    principal, user, body = await admit_user(services, call, _ENROL)
+    principal, user, body = await admit_user(services, call, EnrolBody)
     await require_password(services, call, user, body.password)
     username = (await services.identity.users.values(user.user, Field.USERNAME))[Field.USERNAME]
     made = await services.identity.factors.enrol(user.user, username, witness_of(services, call, principal))
@@ -43,7 +39,7 @@ async def enrol(services: Services, call: Call) -> Answer:
 
 async def confirm(services: Services, call: Call) -> Answer:
     """The app shows the right codes: from now on every login needs one."""
-    principal, user, body = await admit_user(services, call, _CODE)
+    principal, user, body = await admit_user(services, call, CodeBody)
     keys = services.identity.throttle.name("user", user.user.hex())
     await services.identity.throttle.count(keys)
     codes = await services.identity.factors.confirm(user.user, body.otp, witness_of(services, call, principal))
@@ -55,7 +51,7 @@ async def confirm(services: Services, call: Call) -> Answer:
 
 async def disable(services: Services, call: Call) -> Answer:
     """Logins need the password alone."""
-    principal, user, body = await admit_user(services, call, _CODE)
+    principal, user, body = await admit_user(services, call, CodeBody)
     await require_code(services, call, user, body.otp)
     await services.identity.factors.disable(user.user, witness_of(services, call, principal))
     return Answer(200, encode(SecondFactorState(enabled=False)))
@@ -63,7 +59,7 @@ async def disable(services: Services, call: Call) -> Answer:
 
 async def replace_recovery_codes(services: Services, call: Call) -> Answer:
     """Those of before are good for nothing."""
-    principal, user, body = await admit_user(services, call, _CODE)
+    principal, user, body = await admit_user(services, call, CodeBody)
     await require_code(services, call, user, body.otp)
     witness = witness_of(services, call, principal)
     return Answer(
@@ -73,7 +69,7 @@ async def replace_recovery_codes(services: Services, call: Call) -> Answer:
 
 async def step_up(services: Services, call: Call) -> Answer:
     """A token of the same session that has just given a second factor."""
-    principal, user, body = await admit_user(services, call, _CODE)
+    principal, user, body = await admit_user(services, call, CodeBody)
     session_id = session_behind(principal)
     await require_code(services, call, user, body.otp)
     session = await services.identity.sessions.give_second_factor(session_id, witness_of(services, call, principal))

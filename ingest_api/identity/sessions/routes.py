@@ -1,8 +1,5 @@
 """The user's own sessions and password. Another user's session is one that does not exist."""
 
-from typing import Final
-
-import msgspec
 from fastapi import APIRouter, Request, Response
 
 from ingest_api.http.call import Answer, Call
@@ -21,8 +18,6 @@ from payments.identifiers import parse_id
 from runtime.personal_data.personal import Personal
 
 router = APIRouter(tags=["login"])
-
-_DECODER: Final = msgspec.json.Decoder(PasswordChangeBody)
 
 
 async def list_sessions(services: Services, principal: Principal) -> SessionList:
@@ -64,7 +59,7 @@ async def end_all_sessions(services: Services, call: Call) -> Answer:
 
 async def change_password(services: Services, call: Call) -> Answer:
     """Needs the old one; every other login of the user is over."""
-    principal, user, body = await admit_user(services, call, _DECODER)
+    principal, user, body = await admit_user(services, call, PasswordChangeBody)
     await require_password(services, call, user, body.password)
     if user.password_hash is None:
         raise Problem(Fault.PASSWORD_REFUSED, "Your password is kept elsewhere, and changed there.")

@@ -3,13 +3,14 @@
 Providers are asked by `millrace recon internal run`, which has their keys; a run from here takes what they said last.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from psycopg import Connection
 from pydantic import BaseModel, Field
 
+from ingest_api.http.bodies import decoded
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, respond, show
@@ -30,11 +31,10 @@ from ingest_api.reconciliation.internal.shown import (
     shown_run,
 )
 from ingest_api.services import Services
-from ingest_api.transfers import decoded
 from reconciliation.internal.findings import Repair, Severity
 from reconciliation.internal.reads import LIST_MAX, Wanted, find_finding, page_of_findings
 from reconciliation.internal.repairing import By, Repaired, repair
-from reconciliation.internal.run import Asked, TooManyFindings, compute
+from reconciliation.internal.run import Asked, TooManyFindings, compute, since
 from reconciliation.internal.writing import write
 from reconciliation.matching.breaks import BreakType
 from reconciliation.runs.sides import BREAK
@@ -67,10 +67,9 @@ async def run(services: Services, call: Call) -> Answer:
     principal = admit(services, call, Scope.RECONCILIATION_WRITE, JSON_MEDIA, 1)
     body: InternalRunBody = decoded(InternalRunBody, await call.body(BODY_BYTES_MAX))
     now = datetime.now(UTC)
-    since = now - timedelta(days=body.days) if body.days else datetime.min.replace(tzinfo=UTC)
 
     def work(connection: Connection) -> InternalRun:
-        result = compute(connection, Asked(now, since, principal.subject))
+        result = compute(connection, Asked(now, since(now, body.days), principal.subject))
         return shown_run(result, write(connection, result)._asdict())
 
     try:

@@ -36,6 +36,7 @@ from reconciliation.matching.rules import RulesFault
 from reconciliation.nightly.nights import After, Nights, arrivals, is_ours, standing
 from reconciliation.nightly.plan import Night, ReadPlan, read_plan
 from reconciliation.runs.run import RUN
+from reconciliation.runs.writing import holds
 from runtime import migrate
 from runtime.exactly_once.crash import EXIT_CRASHED
 from runtime.postgres import connect, is_transient
@@ -52,7 +53,6 @@ LOOK_EVERY_S: Final = 10.0
 _FOLLOWS: Final = """
 SELECT rule_set AS rules, step, as_of, first_day AS "from", positions, files, internal_lines, external_lines,
     followed_at FROM recon_follows ORDER BY rule_set"""
-_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 
 
 def run_follow(plan: Path | None) -> int:
@@ -216,8 +216,7 @@ class Keeper:
         if self._connection is None:
             self._connection = connect(self._settings.database_url, "millrace recon follow")
             self._connection.autocommit = True
-        row = self._connection.execute(_LOCK, (f"recon follow {self._night.name}",)).fetchone()
-        if row is None or not row[0]:
+        if not holds(self._connection, f"recon follow {self._night.name}"):
             return None
         self._follower = Follower(
             self._connection, self._night.read, self._settings.shards, self._night.asked.look_back_days
