@@ -14,8 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from tests.faults.nightly.adding import added, seen_before
 from tests.faults.nightly.plan import SCENARIO, Job, Run, add_run, jobs, missing, read_runs, stretches
-from tests.faults.nightly.report import report_of, write
+from tests.faults.nightly.report import Report, report_of, write
 from tests.faults.nightly.runs import run_stretch
 from tests.faults.run import RATE_PER_S
 
@@ -29,20 +30,27 @@ def main() -> int:
     results = arguments.folder / "results.jsonl"
     if arguments.fresh:
         results.unlink(missing_ok=True)
+    before = msgspec.json.decode(arguments.add_to.read_bytes(), type=Report) if arguments.add_to else None
     rows = jobs(arguments.only.split(",") if arguments.only else ())
-    for _ in _night(rows, arguments, results):
-        write(report_of(read_runs(results), arguments.remark), arguments.docs)
+    for _ in _night(rows, arguments, results, before):
+        _write(arguments, results, before)
+    _write(arguments, results, before)
     runs = read_runs(results)
-    write(report_of(runs, arguments.remark), arguments.docs)
     return 0 if all(run.as_expected for run in runs if run.job in rows) else 1
 
 
-def _night(rows: Sequence[Job], arguments: argparse.Namespace, results: Path) -> Iterator[Run]:
+def _write(arguments: argparse.Namespace, results: Path, before: Report | None) -> None:
+    report = report_of(read_runs(results), arguments.remark)
+    write(added(before, report) if before else report, arguments.docs)
+
+
+def _night(rows: Sequence[Job], arguments: argparse.Namespace, results: Path, before: Report | None) -> Iterator[Run]:
     """Rows with the fewest runs first, so that a short night sees something of each."""
     started_s = time.monotonic()
     runs = read_runs(results)
-    waiting = sorted(rows, key=lambda job: sum(run.job == job for run in runs))
-    left = {job: missing(job, arguments.seeds, runs) for job in waiting}
+    seen = seen_before(before) if before else {}
+    waiting = sorted(rows, key=lambda job: sum(run.job == job for run in runs) + seen.get(job, 0))
+    left = {job: missing(job, arguments.seeds, runs, seen.get(job, 0)) for job in waiting}
     of = sum(map(len, left.values()))
     for done, ended in enumerate(_side_by_side(left, arguments), start=1):
         run = msgspec.structs.replace(ended, at_once=arguments.at_once)
@@ -98,6 +106,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=int, default=RATE_PER_S, help="payments per second")
     parser.add_argument("--remark", default="", help="for the report: what else went on meanwhile")
     parser.add_argument("--fresh", action="store_true", help="forget what has been run before")
+    parser.add_argument("--add-to", type=Path, help="reliability.json of nights elsewhere, whose runs count as well")
     parser.add_argument("--folder", type=Path, default=ROOT / ".nightly", help="results and logs")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where the report goes")
     return parser.parse_args()

@@ -70,10 +70,12 @@ def jobs(only: Collection[str] = ()) -> list[Job]:
     return [job for job in wanted if not only or job.name in only]
 
 
-def missing(job: Job, seeds: int, runs: Sequence[Run]) -> list[int]:
-    """Seeds of this row that have not been run. A mutant is deterministic enough for one."""
+def missing(job: Job, seeds: int, runs: Sequence[Run], seen_before: int = 0) -> list[int]:
+    """Seeds of this row that have not been run: here, or among the first of nights elsewhere. A mutant is deterministic
+    enough for one.
+    """
     done = {run.seed for run in runs if run.job == job}
-    return [seed for seed in range(1, (seeds if job.kind == SCENARIO else 1) + 1) if seed not in done]
+    return [seed for seed in range(seen_before + 1, (seeds if job.kind == SCENARIO else 1) + 1) if seed not in done]
 
 
 def stretches(seeds: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -12,6 +12,7 @@ import pytest
 from tests.faults.mutants.changes import CHANGES
 from tests.faults.mutants.matrix import MUTANTS
 from tests.faults.nightly import __main__ as night
+from tests.faults.nightly.adding import added, seen_before
 from tests.faults.nightly.plan import CONTROL, MUTANT, SCENARIO, Job, Run, add_run, jobs, missing, read_runs, stretches
 from tests.faults.nightly.report import Report, report_of, write
 from tests.faults.nightly.runs import run_stretch
@@ -104,3 +105,18 @@ def test_rows_run_side_by_side_and_each_says_so(tmp_path: Path, monkeypatch: pyt
     runs = read_runs(tmp_path / "results.jsonl")
     assert {(run.name, run.seed) for run in runs} == {(n, s) for n in ("worker_kill", "sink_kill") for s in (1, 2)}
     assert {run.at_once for run in runs} == {2}
+
+
+def test_nights_elsewhere_are_added_and_their_seeds_not_run_again() -> None:
+    before = report_of([ran(KILL, 1), ran(KILL, 2, stall_s=7), ran(Job(MUTANT, "keys"), 1, passed=False)])
+    seen = seen_before(before)
+    assert missing(KILL, 4, [ran(KILL, 3)], seen[KILL]) == [4]
+    assert missing(Job(MUTANT, "keys"), 4, [], seen[Job(MUTANT, "keys")]) == []
+    both = added(before, report_of([ran(KILL, 3, passed=False), ran(Job(SCENARIO, "sink_kill"), 1)]))
+    [kill, sink] = both.scenarios
+    assert (kill.seeds, kill.passed, kill.payments, kill.faults) == (3, 2, 3_000, 6)
+    assert (kill.recovery_p50_s, kill.recovery_max_s, kill.stall_max_s) == (round((1.0 * 4 + 2.0 * 2) / 6, 2), 3.0, 7.0)
+    assert kill.failed == {3: ["lost 3, duplicates 0, not final 0"]}
+    assert sink.seeds == 1
+    assert [row.mutant for row in both.mutants] == ["keys"]
+    assert not {"worker_kill", "sink_kill", "keys"} & set(both.not_run)
