@@ -14,6 +14,7 @@ from rich.text import Text
 from ingest_api.reconciliation.desk import MIGRATIONS
 from millrace.cli import EXIT_FAILED
 from millrace.commands.output import Shown, faults_shown, print_json, screen
+from millrace.commands.paths import files_of
 from millrace.environment import EnvironmentFault, connected
 from payments.identifiers import format_id
 from reconciliation.statements.providers.profile import load_profile
@@ -61,7 +62,7 @@ def run_import(paths: Sequence[Path], *, source: str, profile: Path | None, by: 
     brought = Brought(source, person(by), known, profile.name if profile is not None else "")
     found = []
     with faults_shown(as_json=as_json), books() as connection:
-        for path in _files(paths):
+        for path in files_of(paths):
             found.append(_one(connection, path, brought))
             if not as_json:
                 _print(found[-1])
@@ -80,15 +81,6 @@ def _one(connection: Connection, path: Path, brought: Brought) -> Imported:
             return import_file(connection, path, brought, advance)
     except (OSError, ValueError) as error:
         raise EnvironmentFault(f"{path}: {error}") from error
-
-
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files named, and those of the folders named."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(one for one in path.iterdir() if one.is_file())
-        else:
-            yield path
 
 
 def run_files(*, limit: int, source: str, as_json: bool) -> None:

@@ -17,7 +17,9 @@ def _group() -> None:
 
 @files.command()
 def parse(
-    paths: Annotated[list[Path], typer.Argument(help="Files, or folders of files.", show_default=False)],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files, or folders, with all that is in them.", show_default=False)
+    ],
     profile: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="What the columns of any other CSV or XLSX mean (YAML)."),

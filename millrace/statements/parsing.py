@@ -15,6 +15,7 @@ from rich.text import Text
 
 from millrace.cli import EXIT_FAILED
 from millrace.commands.output import Shown, screen
+from millrace.commands.paths import files_of
 from reconciliation.statements.parse import opened, read, reason_of
 from reconciliation.statements.providers.profile import Profile, load_profile
 from reconciliation.statements.refusals import Refused
@@ -31,22 +32,13 @@ def run_parse(paths: Sequence[Path], profile_file: Path | None, *, as_json: bool
     except Refused as refusal:
         raise typer.BadParameter(str(refusal), param_hint="--profile") from None
     refused = 0
-    for path in _files(paths):
+    for path in files_of(paths):
         with Spool() as spool:
             outcome = _spooled(path, profile, spool)
             refused += outcome["status"] == "refused"
             (_print_json if as_json else _print_row)(outcome, spool)
     if refused:
         raise typer.Exit(EXIT_FAILED)
-
-
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files named, and those of the folders named."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(one for one in path.iterdir() if one.is_file())
-        else:
-            yield path
 
 
 def _spooled(path: Path, profile: Profile | None, spool: Spool) -> dict[str, object]:

@@ -67,11 +67,15 @@ def test_many_mixed_lines_leave_memory_and_come_back_in_order(tmp_path: Path) ->
         assert [line["amount_minor"] for line in one["lines"]] == [number * 100 for number in range(2_000)]
 
 
-def test_a_folder_is_its_files(tmp_path: Path) -> None:
-    for name in ("b", "a"):
-        (tmp_path / name).write_text(MIXED)
-    _, results = run(tmp_path)
-    assert [Path(str(one["file"])).name for one in results] == ["a", "b"]
+def test_a_folder_is_all_the_files_in_it(tmp_path: Path) -> None:
+    (tmp_path / "b").write_text(MIXED)
+    (tmp_path / "a" / "october").mkdir(parents=True)
+    (tmp_path / "a" / "october" / "late").write_text(MIXED)
+    for hidden in (tmp_path / ".DS_Store", tmp_path / "a" / ".uploading"):
+        hidden.write_text("no statement")
+    code, results = run(tmp_path)
+    assert [result["file"] for result in results] == [str(tmp_path / "a" / "october" / "late"), str(tmp_path / "b")]
+    assert code == 0
 
 
 def test_a_profile_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
