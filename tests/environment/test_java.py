@@ -102,6 +102,20 @@ def test_a_torn_archive_is_removed_and_recorded_again(tmp_path: Path) -> None:
     assert not any("ArchiveClassesAtExit" in flag for flag in archives.flags(record=False))
 
 
+def test_two_that_start_at_once_adopt_one_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: the later of two starts side by side ended with FileNotFoundError."""
+    archives = ClassArchives(find_java(), "", tmp_path)
+    (tmp_path / "kafka-1.recording").touch()
+
+    def sound_and_adopted_meanwhile(_: ClassArchives, recording: Path) -> bool:
+        recording.rename(tmp_path / "kafka.jsa")
+        return True
+
+    monkeypatch.setattr(ClassArchives, "_is_sound", sound_and_adopted_meanwhile)
+    archives.prepare()
+    assert archives.flags(record=True)[-1].endswith("kafka.jsa")
+
+
 def test_the_flags_are_accepted_by_the_runtime_at_hand(tmp_path: Path) -> None:
     runtime = find_java()
     archives = ClassArchives(runtime, str(tmp_path), tmp_path / "archives")

@@ -98,7 +98,8 @@ class ClassArchives:
                 os.replace(fresh, self._base)  # noqa: PTH105 - the atomic step, spelled as what it is
         for recording in () if self._recorded.exists() else self.folder.glob("*.recording"):
             if self._is_sound(recording):
-                os.replace(recording, self._recorded)  # noqa: PTH105 - the atomic step, spelled as what it is
+                with contextlib.suppress(FileNotFoundError):  # another start looked at the same one, and was quicker
+                    os.replace(recording, self._recorded)  # noqa: PTH105 - the atomic step, spelled as what it is
                 return
 
     def flags(self, *, record: bool) -> list[str]:
