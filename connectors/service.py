@@ -22,6 +22,7 @@ from connectors.inbox import Inbox
 from connectors.inquiries import Inquiries
 from connectors.loop import Connectors, Route
 from connectors.psp.stripe import StripeProvider
+from connectors.questions import Questions
 from payments.errors import InvariantViolation
 from runtime.exactly_once.broker.broker_version import refuse_broken_broker
 from runtime.exactly_once.broker.start_gate import pass_start_gate
@@ -73,8 +74,10 @@ def run(settings: Settings, application: str = CONNECTORS, route: Route | None =
 async def _serve(settings: Settings, application: str, route: Route, stop: threading.Event) -> None:
     providers = providers_of(settings)
     hints = Hints(settings.database_url)
-    inquiries = Inquiries(settings, providers)
-    following = [asyncio.create_task(hints.follow(stop)), asyncio.create_task(inquiries.follow(stop))]
+    following = [
+        asyncio.create_task(each.follow(stop))
+        for each in (hints, Inquiries(settings, providers), Questions(settings, providers))
+    ]
     following += [
         asyncio.create_task(BankVerifications(settings.database_url, banks).follow(stop))
         for banks in providers.values()

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +21,7 @@ from millrace.supervisor.control import SupervisorStatus
 screen = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
 _ALARM = ("ALARM", "bold red")
+TABLE_WIDTH_MAX = 1_000
 
 
 def print_json(value: Any) -> None:
@@ -83,6 +85,12 @@ def services_table(status: SupervisorStatus) -> Table:
         uptime = f"{service.uptime_ms / 1000:.0f} s" if service.pid else ""
         table.add_row(service.name, state, str(service.pid or ""), uptime, str(service.restarts), alarm)
     return table
+
+
+def print_table(table: Table) -> None:
+    """As wide as it is, also on a narrow screen and in a pipe: an id that is cut short can't be copied."""
+    widest = Measurement.get(screen, screen.options.update(max_width=TABLE_WIDTH_MAX), table).maximum
+    Console(width=max(screen.width, widest), soft_wrap=True).print(table)
 
 
 class Shown:

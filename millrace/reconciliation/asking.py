@@ -15,12 +15,13 @@ from uuid import UUID
 from confluent_kafka import KafkaException
 
 from connectors.asked import LedgerPlace, LedgerRequests, NotAsked
-from connectors.attempt import CALL_TIMEOUT_S
 from connectors.contract import Answer, Provider, ProviderRefusesUs
+from connectors.questions import answer_of, look_up
 from connectors.service import NothingToServe, providers_of
 from millrace.environment import EnvironmentFault
-from payments.commerce.connector import ConnectorOperation, ConnectorRequest, Outcome
-from reconciliation.internal.views import AttemptView, Movement, ProviderView
+from payments.commerce.connector import ConnectorRequest
+from reconciliation.internal.questions import name_of
+from reconciliation.internal.views import Movement, ProviderView
 from runtime.kafka_client import AccessRefused, Brokers
 from runtime.personal_data.keyring import KeyringFault
 from runtime.settings import Settings
@@ -31,9 +32,6 @@ PER_SECOND: Final = 5
 
 SILENT_MAX: Final = 5
 """Look-ups in a row that a provider may leave unanswered; each takes up to 30 s, so it is asked no more by this run."""
-
-_NAMED: Final = frozenset({Outcome.SUCCEEDED, Outcome.PENDING, Outcome.REQUIRES_ACTION})
-"""Outcomes whose reference names the operation itself: of others it may be the payment that was to be refunded."""
 
 
 def ask(settings: Settings, asked: Sequence[Movement]) -> Mapping[UUID, ProviderView]:
@@ -67,15 +65,7 @@ def _request(ledger: LedgerRequests, movement: Movement) -> ConnectorRequest | N
         owned = ledger.at(LedgerPlace(*attempt.asked_in), movement.id.bytes)
     except NotAsked:
         return None
-    return look_up(owned.request._replace(first_asked_at_us=owned.asked_at_us), attempt)
-
-
-def look_up(request: ConnectorRequest, attempt: AttemptView) -> ConnectorRequest:
-    """A payout is found by its own name where that is known, all else by the id of the request."""
-    is_named = attempt.operation is ConnectorOperation.PAYOUT and attempt.outcome in _NAMED and attempt.reference
-    if not is_named:
-        return request
-    return request._replace(operation=ConnectorOperation.INQUIRE, provider_reference=attempt.reference)
+    return look_up(owned.request._replace(first_asked_at_us=owned.asked_at_us), name_of(attempt))
 
 
 async def _answers(
@@ -87,22 +77,12 @@ async def _answers(
         if provider is None or silent[provider.name] == SILENT_MAX:
             continue
         began_s = time.monotonic()
-        answer = await _answer(provider, request)
+        answer = await answer_of(provider, request)
         if answer is not None:
             found[id_] = view_of(answer, datetime.now(UTC))
         silent[provider.name] = 0 if answer is not None else silent[provider.name] + 1
         await asyncio.sleep(max(0, 1 / PER_SECOND - (time.monotonic() - began_s)))
     return found
-
-
-async def _answer(provider: Provider, request: ConnectorRequest) -> Answer | None:
-    """None where nothing was learnt."""
-    try:
-        async with asyncio.timeout(CALL_TIMEOUT_S):
-            answer = await provider.inquire(request)
-    except TimeoutError:
-        return None
-    return None if answer.outcome is Outcome.UNKNOWN and not answer.is_without_trace else answer
 
 
 def view_of(answer: Answer, at: datetime) -> ProviderView:

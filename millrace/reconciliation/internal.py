@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ingest_api.reconciliation.internal.shown import shown_finding, shown_in_full, shown_repair
-from millrace.commands.output import faults_shown, print_json, screen
+from millrace.commands.output import faults_shown, print_json, print_table, screen
 from millrace.environment import EnvironmentFault, connected
 from millrace.reconciliation.asking import ask
 from millrace.reconciliation.files import books, person
@@ -51,7 +51,8 @@ def run_run(*, days: int, day: str, asks: bool, ask_max: int, by: str, is_dry: b
         print_json(as_object(result, is_dry=is_dry) | {"changes": changes})
         return
     looked = f"{result.movements:,} movements and {result.wallets:,} wallets, {result.providers_asked:,} asked about"
-    screen.print(f"{looked}: {len(result.findings):,} findings")
+    silent = f" ({result.providers_silent:,} more without an answer)" if result.providers_silent else ""
+    screen.print(f"{looked}{silent}: {len(result.findings):,} findings")
     _show(result.findings)
 
 
@@ -62,6 +63,7 @@ def as_object(result: Result, *, is_dry: bool) -> dict[str, object]:
         "movements": result.movements,
         "wallets": result.wallets,
         "providers_asked": result.providers_asked,
+        "providers_silent": result.providers_silent,
         "result_hash": result.result_hash.hex(),
         "findings": [_object(one) for one in result.findings],
     }
@@ -87,7 +89,7 @@ def _show(found: list[Finding]) -> None:
         id_ = format_id(BREAK, id_of(one).bytes)
         table.add_row(id_, one.type, one.severity, money, one.repair, Text(one.reason))
     if found:
-        screen.print(table)
+        print_table(table)
 
 
 def run_findings(id_: str, wanted: Wanted, limit: int, *, as_json: bool) -> None:
@@ -115,7 +117,7 @@ def run_findings(id_: str, wanted: Wanted, limit: int, *, as_json: bool) -> None
     for one in shown:
         money = f"{one.difference} {one.currency}"
         table.add_row(one.id, one.type, one.status, one.severity, money, one.repair, Text(one.reason))
-    screen.print(table if shown else "Nothing.")
+    print_table(table) if shown else screen.print("Nothing.")
 
 
 def run_repair(ids: list[str], wanted: Wanted, *, by: str, is_dry: bool, as_json: bool) -> None:

@@ -1,7 +1,8 @@
 """An internal run: read all sides in one snapshot, ask providers about what looks wrong, and compare again.
 
 1 read      a snapshot in batches: what was asked of providers earlier is a side as long as nothing has changed since
-2 ask       providers, without a transaction, about what is suspicious (or all of a day), at most so many
+2 ask       providers, without a transaction, about what is suspicious (then all of a day), at most so many: those first
+            that were never asked about, then those asked about longest ago
 3 look again  at what was asked about, in a snapshot of its own; the answers are kept
 """
 
@@ -68,6 +69,8 @@ class Result(NamedTuple):
     movements: int
     wallets: int
     providers_asked: int
+    providers_silent: int
+    """What was to be asked about and has no answer."""
     findings: list[Finding]
     result_hash: bytes
 
@@ -89,7 +92,8 @@ def compute(connection: Connection, asked: Asked, ask: Ask | None = None) -> Res
         for wallet in wallets(connection, scope):
             sides.wallets += 1
             sides.add(compare_wallet(wallet))
-    answers = dict(ask(sides.suspicious[: asked.ask_max])) if ask is not None and sides.suspicious else {}
+    chosen = sides.to_ask(asked.ask_max) if ask is not None else []
+    answers = dict(ask(chosen)) if ask is not None and chosen else {}
     if answers:
         _keep(connection, answers)
         with connection.transaction():
@@ -99,7 +103,8 @@ def compute(connection: Connection, asked: Asked, ask: Ask | None = None) -> Res
     findings = sorted(sides.findings, key=lambda one: (one.subject.bytes, one.aspect))
     id_ = UUID(bytes=uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10)))
     digest = _digest(findings, sides.movements, sides.wallets)
-    return Result(id_, asked, sides.movements, sides.wallets, len(answers), findings, digest)
+    silent = len(chosen) - len(answers)
+    return Result(id_, asked, sides.movements, sides.wallets, len(answers), silent, findings, digest)
 
 
 class _Sides:
@@ -108,16 +113,25 @@ class _Sides:
     def __init__(self, day: date | None) -> None:
         self.movements = self.wallets = 0
         self.findings: list[Finding] = []
-        self.suspicious: list[Movement] = []
+        self._suspicious: list[Movement] = []
+        self._of_day: list[Movement] = []
         self._day = day
 
     def take(self, movement: Movement, found: Iterable[Finding]) -> None:
         found = list(found)
         self.movements += 1
         self.add(found)
-        is_of_day = movement.opened_at.astimezone(UTC).date() == self._day
-        if _was_asked(movement) and (is_of_day or any(one.type not in _UNASKED_TYPES for one in found)):
-            self.suspicious.append(movement)
+        if not _was_asked(movement):
+            return
+        if any(one.type not in _UNASKED_TYPES for one in found):
+            self._suspicious.append(movement)
+        elif movement.opened_at.astimezone(UTC).date() == self._day:
+            self._of_day.append(movement)
+
+    def to_ask(self, most: int) -> list[Movement]:
+        """Whoever asks about a few at a time comes to all of them in the end."""
+        by_age = [movement for some in (self._suspicious, self._of_day) for movement in sorted(some, key=_asked_at)]
+        return by_age[:most]
 
     def add(self, found: Iterable[Finding]) -> None:
         self.findings += found
@@ -130,6 +144,10 @@ class _Sides:
     def replace(self, subject: UUID, found: Iterable[Finding]) -> None:
         self.findings = [one for one in self.findings if one.subject != subject]
         self.add(found)
+
+
+def _asked_at(movement: Movement) -> datetime:
+    return movement.provider.asked_at if movement.provider is not None else datetime.min.replace(tzinfo=UTC)
 
 
 def _was_asked(movement: Movement) -> bool:

@@ -13,6 +13,7 @@ Schema, by example (docs/reconciliation.md explains each field):
         look_back_days: 40
         formats: [csv, xlsx]
         expected: [{source: stripe, name: "payouts-*.csv", by: "05:30"}]
+    internal: {at: "05:00", ask_max: 500}   # our own services against each other
 """
 
 from datetime import time
@@ -24,10 +25,11 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
+from reconciliation.internal.run import ASK_MAX
 from reconciliation.matching.calendars import Calendar
 from reconciliation.matching.rules import Days, RulesFault
 from reconciliation.runs.forgetting import Keep
-from reconciliation.runs.rules import ReadRules, read_rules
+from reconciliation.runs.rules import INTERNAL, ReadRules, read_rules
 from reconciliation.statements.providers.profile import Profile, load_profile
 from reconciliation.statements.refusals import Refused
 
@@ -58,24 +60,45 @@ class Nightly(Struct, forbid_unknown_fields=True, frozen=True):
     expected: list[Expected] = []
 
 
+class Internally(Struct, forbid_unknown_fields=True, frozen=True):
+    """Internal reconciliation. `look_back_days`: what has changed within so many days, beside all that is open; 0 is
+    all. `ask_max`: about so many movements at most are providers asked; `ask_day`: about all of the day before, too.
+    """
+
+    at: Clock
+    zone: str = "UTC"
+    calendar: Calendar = Calendar.EVERY_DAY
+    look_back_days: Days = 30
+    ask_max: Annotated[int, Meta(ge=0, le=ASK_MAX)] = ASK_MAX
+    ask_day: bool = False
+    formats: tuple[Literal["csv", "xlsx", "pdf"], ...] = ("csv",)
+
+
 class Plan(Struct, forbid_unknown_fields=True, frozen=True):
     """The file as it is written."""
 
     version: Literal[1]
     inbox: str
-    nightly: Annotated[list[Nightly], Meta(min_length=1)]
+    nightly: list[Nightly] = []
+    internal: Internally | None = None
     reports: str = ""
     profiles: dict[str, str] = {}
     keep: Keep = Keep()
+
+
+class Times(NamedTuple):
+    """When nights begin, and which days have one."""
+
+    at: time
+    zone: ZoneInfo
+    calendar: Calendar
 
 
 class Night(NamedTuple):
     """One rule set with its rules read."""
 
     read: ReadRules
-    at: time
-    zone: ZoneInfo
-    calendar: Calendar
+    times: Times
     asked: Nightly
 
     @property
@@ -89,15 +112,36 @@ class Night(NamedTuple):
         return self.asked.follow and bool(self.read.rules.books.accounts)
 
 
+class InternalNight(NamedTuple):
+    """Our own services against each other."""
+
+    times: Times
+    asked: Internally
+
+    @property
+    def name(self) -> str:
+        """Of the rule set."""
+        return INTERNAL
+
+
+AnyNight = Night | InternalNight
+
+
 class ReadPlan(NamedTuple):
     """A plan that can be carried out."""
 
     nights: list[Night]
+    internal: InternalNight | None
     inbox: Path
     reports: Path | None
     profiles: dict[str, tuple[Profile, str]]
     """By source: how its tables are read, and the name of that file."""
     keep: Keep
+
+    @property
+    def all(self) -> list[AnyNight]:
+        """Files first: who asks providers may take minutes."""
+        return [*self.nights, *([self.internal] if self.internal is not None else [])]
 
 
 def read_plan(path: Path) -> ReadPlan:
@@ -108,24 +152,33 @@ def read_plan(path: Path) -> ReadPlan:
         plan = msgspec.convert(yaml.safe_load(text), Plan)
         profiles = {source: (load_profile(folder / name), name) for source, name in plan.profiles.items()}
         nights = [_night(folder, asked) for asked in plan.nightly]
+        internal = _internal(plan.internal) if plan.internal is not None else None
     except (OSError, UnicodeDecodeError) as error:
         raise RulesFault(f"plan: {error}") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise RulesFault(f"plan: no YAML: {' '.join(str(error).split())}") from error
     except (msgspec.ValidationError, Refused) as error:
         raise RulesFault(f"plan: {error}") from error
+    if not nights and internal is None:
+        raise RulesFault("plan: nothing to run: name rules in `nightly`, or `internal`")
     names = [night.name for night in nights]
     if len(set(names)) < len(names):
         raise RulesFault(f"plan: nightly: each rule set once; there are {', '.join(sorted(names))}")
     reports = folder / plan.reports if plan.reports else None
-    return ReadPlan(nights, folder / plan.inbox, reports, profiles, plan.keep)
+    return ReadPlan(nights, internal, folder / plan.inbox, reports, profiles, plan.keep)
 
 
 def _night(folder: Path, asked: Nightly) -> Night:
     read = read_rules((folder / asked.rules).read_text(encoding="utf-8"))
+    return Night(read, _times(asked.at, asked.zone or read.rules.zone, asked.calendar or read.rules.calendar), asked)
+
+
+def _internal(asked: Internally) -> InternalNight:
+    return InternalNight(_times(asked.at, asked.zone, asked.calendar), asked)
+
+
+def _times(at: str, zone: str, calendar: Calendar) -> Times:
     try:
-        zone = ZoneInfo(asked.zone or read.rules.zone)
+        return Times(time.fromisoformat(at), ZoneInfo(zone), calendar)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise RulesFault(f"plan: zone: {asked.zone!r} is no zone of the tz database, such as Europe/Berlin") from error
-    calendar = asked.calendar or read.rules.calendar
-    return Night(read, time.fromisoformat(asked.at), zone, calendar, asked)
+        raise RulesFault(f"plan: zone: {zone!r} is no zone of the tz database, such as Europe/Berlin") from error

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 from reconciliation.matching.calendars import is_business_day, shifted
-from reconciliation.nightly.plan import Expected, Night
+from reconciliation.nightly.plan import Expected, Night, Times
 
 CATCH_UP_DAYS: Final = 366
 """A run says of every night that was missed that it has covered it; whoever was away for longer begins anew."""
@@ -33,44 +33,44 @@ class Missing(NamedTuple):
     due_at: datetime
 
 
-def due_at(night: Night, day: date, at: time | None = None) -> datetime:
+def due_at(times: Times, day: date, at: time | None = None) -> datetime:
     """When the night of a business day begins, or what is expected until a time of it."""
-    return datetime.combine(day, night.at if at is None else at, night.zone).astimezone(UTC)
+    return datetime.combine(day, times.at if at is None else at, times.zone).astimezone(UTC)
 
 
-def next_day(night: Night, after: date) -> date:
+def next_day(times: Times, after: date) -> date:
     """The business day after a day."""
-    return shifted(after, 1, night.calendar)
+    return shifted(after, 1, times.calendar)
 
 
-def newest_due(night: Night, now: datetime) -> date:
+def newest_due(times: Times, now: datetime) -> date:
     """The newest business day whose time has come."""
-    today = now.astimezone(night.zone).date()
-    if is_business_day(today, night.calendar) and due_at(night, today) <= now:
+    today = now.astimezone(times.zone).date()
+    if is_business_day(today, times.calendar) and due_at(times, today) <= now:
         return today
-    return shifted(today, -1, night.calendar)
+    return shifted(today, -1, times.calendar)
 
 
-def due_days(night: Night, done_until: date | None, now: datetime) -> list[date]:
+def due_days(times: Times, done_until: date | None, now: datetime) -> list[date]:
     """Nights that wait, the oldest first; of one that never ran, the newest."""
-    newest = newest_due(night, now)
+    newest = newest_due(times, now)
     if done_until is None:
         return [newest]
     days: list[date] = []
-    day = max(done_until, shifted(newest, -CATCH_UP_DAYS, night.calendar))
-    while (day := next_day(night, day)) <= newest:
+    day = max(done_until, shifted(newest, -CATCH_UP_DAYS, times.calendar))
+    while (day := next_day(times, day)) <= newest:
         days.append(day)
     return days
 
 
 def missing(night: Night, arrived: Iterable[Arrived], now: datetime) -> list[Missing]:
     """Of the business day whose deadline passed last: what has not come since the deadline before."""
-    files = list(arrived)
+    files, times = list(arrived), night.times
     found = []
     for one in night.asked.expected:
         by = time.fromisoformat(one.by)
-        day = newest_due(night._replace(at=by), now)
-        since, until = due_at(night, shifted(day, -1, night.calendar), by), due_at(night, day, by)
+        day = newest_due(times._replace(at=by), now)
+        since, until = due_at(times, shifted(day, -1, times.calendar), by), due_at(times, day, by)
         if not _came(one, [file for file in files if file.at > since]):
             found.append(Missing(one.source, one.name, day, until))
     return found

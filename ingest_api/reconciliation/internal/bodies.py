@@ -6,12 +6,17 @@ import msgspec
 
 REPAIRS_MAX: Final = 100
 DAYS_DEFAULT: Final = 30
+ASK_MAX: Final = 50
+"""At five a second they take ten seconds: a caller waits for them."""
 
 
 class InternalRunBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`days`: what has changed within so many is looked at, beside all that is open; 0 is everything."""
+    """`days`: what has changed within so many is looked at, beside all that is open; 0 is all. `ask_max`: about so many
+    suspicious movements at most are providers asked, those first that nobody has asked about; 0 is none.
+    """
 
     days: Annotated[int, msgspec.Meta(ge=0, le=3_650)] = DAYS_DEFAULT
+    ask_max: Annotated[int, msgspec.Meta(ge=0, le=ASK_MAX)] = 0
 
 
 class InternalRepairBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

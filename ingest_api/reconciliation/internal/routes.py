@@ -1,10 +1,13 @@
 """/reconciliation/internal: our own services against each other, what they disagree about, and repairs.
 
-Providers are asked by `millrace recon internal run`, which has their keys; a run from here takes what they said last.
+Providers are asked by the connectors, who alone have their keys: a run from here puts questions down for them and waits
+for some seconds. What they say later counts in the next run.
 """
 
+import threading
 from datetime import UTC, datetime
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from psycopg import Connection
@@ -32,6 +35,7 @@ from ingest_api.reconciliation.internal.shown import (
 )
 from ingest_api.services import Services
 from reconciliation.internal.findings import Repair, Severity
+from reconciliation.internal.questions import Wait, ask
 from reconciliation.internal.reads import LIST_MAX, Wanted, find_finding, page_of_findings
 from reconciliation.internal.repairing import By, Repaired, repair
 from reconciliation.internal.run import Asked, TooManyFindings, compute, since
@@ -40,6 +44,9 @@ from reconciliation.matching.breaks import BreakType
 from reconciliation.runs.sides import BREAK
 
 router = APIRouter(tags=["reconciliation"])
+
+ANSWERS_S: Final = 20.0
+"""50 questions at five a second are ten; a caller's patience ends at half a minute."""
 
 
 class FindingQuery(BaseModel, extra="forbid"):
@@ -69,7 +76,9 @@ async def run(services: Services, call: Call) -> Answer:
     now = datetime.now(UTC)
 
     def work(connection: Connection) -> InternalRun:
-        result = compute(connection, Asked(now, since(now, body.days), principal.subject))
+        asked = Asked(now, since(now, body.days), principal.subject, ask_max=body.ask_max)
+        wait = Wait(principal.subject, ANSWERS_S, threading.Event())
+        result = compute(connection, asked, partial(ask, connection, wait) if body.ask_max else None)
         return shown_run(result, write(connection, result)._asdict())
 
     try:
@@ -136,7 +145,7 @@ async def get_finding(request: Request, finding_id: str) -> Response:
     **described("Compare our own services", Scope.RECONCILIATION_WRITE, InternalRun, InternalRunBody, 201),
 )
 async def post_run(request: Request) -> Response:
-    """Answered when it is done. Providers are asked by the command; here counts what they said last."""
+    """Answered when it is done. With `ask_max` providers are asked, for up to 20 s; else what they said last counts."""
     return await respond(request, run)
 
 

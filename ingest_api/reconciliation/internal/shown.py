@@ -67,11 +67,15 @@ class InternalFindingDetail(InternalFinding, kw_only=True):
 
 
 class InternalRun(msgspec.Struct):
-    """An internal run. `changes`: what became of the breaks."""
+    """An internal run. `changes`: what became of the breaks. `providers_silent`: about so many movements a provider was
+    to be asked and has not answered in time; what it says later counts in the next run.
+    """
 
     id: str
     movements: int
     wallets: int
+    providers_asked: int
+    providers_silent: int
     findings: int
     result_hash: str
     changes: dict[str, int]
@@ -130,7 +134,8 @@ def _shown_inquiry(one: Inquiry) -> InternalInquiry:
 def shown_run(result: Result, changes: dict[str, int]) -> InternalRun:
     """What it looked at and found."""
     id_, digest = format_id(RUN, result.run_id.bytes), result.result_hash.hex()
-    return InternalRun(id_, result.movements, result.wallets, len(result.findings), digest, changes)
+    asked, silent = result.providers_asked, result.providers_silent
+    return InternalRun(id_, result.movements, result.wallets, asked, silent, len(result.findings), digest, changes)
 
 
 def shown_repair(one: Repaired) -> InternalRepair:

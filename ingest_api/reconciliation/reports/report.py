@@ -16,6 +16,7 @@ from payments.identifiers import format_id
 from payments.money import Money
 from reconciliation.breaks.ageing import BUCKETS, bucket_of
 from reconciliation.runs import reads, signing
+from reconciliation.runs.rules import INTERNAL
 from reconciliation.runs.run import RUN
 from reconciliation.runs.sides import BREAK
 from reconciliation.store.files import StoredLine, find_line
@@ -64,8 +65,7 @@ def _header(run: reads.Run, signed: Iterable[signing.SignOff]) -> Section:
         ("days", f"{run.first_day or 'all'} to {run.last_day}"),
         ("zone and calendar", f"{run.zone}, {run.calendar}"),
         ("cut-off", rfc3339(run.cut_off)),
-        ("lines of the ledger", run.internal_lines),
-        ("lines of files", run.external_lines),
+        *_counts(run),
         ("matches", run.matches),
         ("breaks", run.breaks),
         ("run by", run.run_by),
@@ -86,6 +86,12 @@ def _header(run: reads.Run, signed: Iterable[signing.SignOff]) -> Section:
     return Section("Run", ("what", "value"), rows)
 
 
+def _counts(run: reads.Run) -> list[Row]:
+    if run.rule_set == INTERNAL:
+        return [("movements and wallets", run.internal_lines), ("asked of providers", run.external_lines)]
+    return [("lines of the ledger", run.internal_lines), ("lines of files", run.external_lines)]
+
+
 def _ties(run: reads.Run) -> Section:
     columns = ("side", "party", "currency", "lines", "opening", "movements", "other", "closing", "unexplained", "kinds")
     rows: list[Row] = []
@@ -102,8 +108,8 @@ def _ties(run: reads.Run) -> Section:
 
 def _totals(run: reads.Run) -> Section:
     columns = (
-        *("currency", "ledger", "files", "difference", "of it breaks", "ledger lines", "matched", "file lines"),
-        *("matched", "rate by count", "rate by value"),
+        *("currency", "ledger", "files", "difference", "of it breaks", "ledger lines", "ledger lines matched"),
+        *("file lines", "file lines matched", "rate by count", "rate by value"),
     )
     rows: list[Row] = []
     for currency, one in run.totals.items():
@@ -153,7 +159,7 @@ def _breaks(breaks: Sequence[reads.RunBreak]) -> Section:
             one.due_on or "",
             "after sign-off" if one.after_sign_off else "",
             one.reason,
-            ", ".join(f"{name} {value}" for name, value in one.keys.items()),
+            ", ".join(f"{name} {value}" for name, value in one.keys.items() if value),
         )
         for one in breaks
     ]

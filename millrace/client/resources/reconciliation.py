@@ -107,9 +107,9 @@ class Reconciliation(Resource[C]):
         return Ask((finding_id,))
 
     @endpoint("POST /v1/reconciliation/internal/runs", Json)
-    def run_internally(self, *, days: int | None = None) -> Ask:
-        """Compare what has changed within so many days; 0 is everything."""
-        return Ask(body=given(days=days))
+    def run_internally(self, *, days: int | None = None, ask_max: int | None = None) -> Ask:
+        """Compare what has changed within so many days; 0 is everything. At most `ask_max` providers are asked."""
+        return Ask(body=given(days=days, ask_max=ask_max))
 
     @endpoint("POST /v1/reconciliation/internal/repairs", Json, repeats=True)
     def repair(self, findings: Sequence[str], *, is_dry_run: bool | None = None) -> Ask:

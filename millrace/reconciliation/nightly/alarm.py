@@ -17,7 +17,7 @@ from runtime.settings import Settings
 
 ASK_EVERY_S: Final = 60.0
 LATE: Final = timedelta(hours=1)
-"""A million lines a side take a minute or two; a runner that was restarted looks again at once."""
+"""A million lines a side take a minute or two, providers five; a runner that was restarted looks again at once."""
 
 
 class NightsAlarm(AskedAlarm):
@@ -42,9 +42,9 @@ class NightsAlarm(AskedAlarm):
         plan = read_plan(self._settings.recon_plan_file)
         with closing(open_session(self._settings.database_url, "millrace watch")) as connection:
             late = [
-                f"{night.name}: the night of {day} has not run (due at {due_at(night, day):%H:%MZ})"
-                for night in plan.nights
+                f"{night.name}: the night of {day} has not run (due at {due_at(night.times, day):%H:%MZ})"
+                for night in plan.all
                 for day in standing(connection, night, now, []).due
-                if now - due_at(night, day) > LATE
+                if now - due_at(night.times, day) > LATE
             ]
             return alarms(connection, plan, now) + late

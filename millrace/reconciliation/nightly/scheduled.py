@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -22,19 +23,22 @@ from psycopg.rows import dict_row
 from rich.table import Table
 
 from ingest_api.publisher import DeliveryUnknown
+from ingest_api.reconciliation.desk import MIGRATIONS
 from ingest_api.reconciliation.reports.formats import FORMATS
 from ingest_api.reconciliation.reports.report import report_of
 from ingest_api.reconciliation.sending import send_approved
-from millrace.commands.output import faults_shown, print_json, screen
+from millrace.commands.output import faults_shown, print_json, print_table
 from millrace.environment import EnvironmentFault, connected
 from millrace.reconciliation.files import books
 from payments.errors import Unavailable
 from payments.identifiers import format_id
 from reconciliation.breaks import posting
 from reconciliation.following.follower import Fenced, Follower
+from reconciliation.internal import questions
+from reconciliation.internal.questions import Stopped, Wait
 from reconciliation.matching.rules import RulesFault
-from reconciliation.nightly.nights import After, Nights, arrivals, is_ours, standing
-from reconciliation.nightly.plan import Night, ReadPlan, read_plan
+from reconciliation.nightly.nights import BY, After, Nights, arrivals, is_ours, standing
+from reconciliation.nightly.plan import AnyNight, Night, ReadPlan, read_plan
 from reconciliation.runs.run import RUN
 from reconciliation.runs.writing import holds
 from runtime import migrate
@@ -49,6 +53,9 @@ FOLLOW_EVERY_S: Final = 1.0
 
 LOOK_EVERY_S: Final = 10.0
 """A file is taken after two looks at it."""
+
+ANSWERS_S: Final = 300.0
+"""For answers of providers: 500 questions at five a second are 100 s, where the connectors have nothing else to ask."""
 
 _FOLLOWS: Final = """
 SELECT rule_set AS rules, step, as_of, first_day AS "from", positions, files, internal_lines, external_lines,
@@ -99,7 +106,7 @@ def run_schedule(plan: Path | None, *, as_json: bool) -> None:
             raise EnvironmentFault(str(fault)) from fault
         now = datetime.now(UTC)
         arrived = arrivals(connection, now)
-        nights = [_as_object(connection, night, now, arrived) for night in read.nights]
+        nights = [_as_object(connection, night, now, arrived) for night in read.all]
         follows = connection.cursor(row_factory=dict_row).execute(_FOLLOWS).fetchall()
     if as_json:
         print_json({"inbox": str(read.inbox), "nightly": nights, "following": follows})
@@ -107,7 +114,7 @@ def run_schedule(plan: Path | None, *, as_json: bool) -> None:
         _show(nights)
 
 
-def _as_object(connection: Connection, night: Night, now: datetime, arrived: list[Any]) -> dict[str, Any]:
+def _as_object(connection: Connection, night: AnyNight, now: datetime, arrived: list[Any]) -> dict[str, Any]:
     stands = standing(connection, night, now, arrived)
     last = None
     if stands.last_day is not None and stands.last_run is not None:
@@ -116,8 +123,8 @@ def _as_object(connection: Connection, night: Night, now: datetime, arrived: lis
     return {
         "rules": stands.rules,
         "at": night.asked.at,
-        "zone": night.zone.key,
-        "calendar": night.calendar,
+        "zone": night.times.zone.key,
+        "calendar": night.times.calendar,
         "next_at": stands.next_at,
         "last": last,
         "due": stands.due,
@@ -132,7 +139,7 @@ def _show(nights: list[dict[str, Any]]) -> None:
         last = f"{one['last']['day']}" if one["last"] else ""
         missing = ", ".join(f"{file['source']}/{file['name']}" for file in one["missing"])
         table.add_row(one["rules"], f"{one['next_at']:%Y-%m-%d %H:%M}Z", last, str(len(one["due"])), missing)
-    screen.print(table)
+    print_table(table)
 
 
 def _path(plan: Path | None, settings: Settings) -> Path:
@@ -148,7 +155,8 @@ def _served(plan: Path | None, serve: Callable[[Settings, ReadPlan, threading.Ev
         signal.signal(number, lambda _number, _frame: stop.set())
     try:
         read = read_plan(path)
-        migrate.up(settings.database_url, "reconciliation")
+        for package in MIGRATIONS:
+            migrate.up(settings.database_url, package)
         serve(settings, read, stop)
     except (RulesFault, migrate.MigrationRefused, TimeoutError, OSError, psycopg.Error) as error:
         sys.stderr.write(f"millrace: recon: {' '.join(str(error).split())}\n")
@@ -158,10 +166,13 @@ def _served(plan: Path | None, serve: Callable[[Settings, ReadPlan, threading.Ev
 
 def _look(connection: Connection, settings: Settings, read: ReadPlan, stop: threading.Event) -> None:
     """While the connection lasts; another runner's is waited for."""
-    nights = Nights(connection, read, After(report, lambda books_: _send(settings, books_)), settings.shards)
+    wait = Wait(BY, ANSWERS_S, stop)
+    after = After(report, partial(_send, settings), lambda books_, asked: questions.ask(books_, wait, asked))
+    nights = Nights(connection, read, after, settings.shards)
     while not stop.is_set():
         if is_ours(connection):
-            nights.look(datetime.now(UTC))
+            with suppress(Stopped):
+                nights.look(datetime.now(UTC))
         stop.wait(LOOK_EVERY_S)
 
 

@@ -6,6 +6,7 @@ Method: the app in memory with real Postgres; charges in the tables of the ledge
 from datetime import UTC, datetime, timedelta
 
 import psycopg
+import pytest
 
 from ingest_api.identity.tokens import Scope
 from payments.items.details import OrderStatus
@@ -25,6 +26,7 @@ async def test_a_finding_from_the_run_to_the_repair(world: World, fatima: Caller
         remove(books, "provider_requests", "request_id", charge(books, 3, at))
     run = done(await fatima("POST", f"{PATH}/runs", {}), 201)
     assert (run["movements"], run["wallets"], run["findings"], run["changes"]["opened"]) == (3, 1, 2, 2)
+    assert (run["providers_asked"], run["providers_silent"]) == (0, 0)
     page = done(await fatima("GET", f"{PATH}/findings?limit=1"))
     assert (page["items"][0]["type"], page["has_more"]) == ("ORDER_WITHOUT_ATTEMPT", True)
     [stuck] = done(await fatima("GET", f"{PATH}/findings?limit=1&cursor={page['next_cursor']}"))["items"]
@@ -55,3 +57,25 @@ async def test_readers_repair_nothing_and_what_is_not_there_is_said(world: World
     problem_of(missing, 404, "reconciliation_not_found")
     assert (await fatima("POST", f"{PATH}/repairs", {"findings": ["brk_0"]})).json()["code"] == "break_not_found"
     assert (await fatima("POST", f"{PATH}/repairs", {"findings": []})).status_code == 422
+
+
+async def test_providers_are_asked_by_the_connectors_and_not_waited_for_when_these_are_away(
+    world: World, fatima: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question stays for them; what they write down counts in the next run."""
+    monkeypatch.setattr("reconciliation.internal.questions.UNATTENDED_S", 0.1)
+    at = datetime.now(UTC) - timedelta(days=2)
+    with psycopg.connect(world.services.settings.database_url, autocommit=True) as books:
+        stuck = charge(books, 1, at, OrderStatus.EXECUTING)
+        run = done(await fatima("POST", f"{PATH}/runs", {"ask_max": 50}), 201)
+        assert (run["providers_asked"], run["providers_silent"], run["findings"]) == (0, 1, 1)
+        questions = books.execute("SELECT request_id, asked_by, answered_at FROM recon_questions").fetchall()
+        assert questions == [(stuck, "fatima", None)]
+        books.execute("UPDATE recon_questions SET answered_at = now()")
+        books.execute(
+            "INSERT INTO recon_provider_states VALUES (%s, now(), 'succeeded', true, 'pi_1', '', 1000, 'EUR')", (stuck,)
+        )
+    done(await fatima("POST", f"{PATH}/runs", {}), 201)
+    [found] = done(await fatima("GET", f"{PATH}/findings"))["items"]
+    assert (found["type"], found["repair"]) == ("CAPTURED_NOT_POSTED", "replay_result")
+    assert (await fatima("POST", f"{PATH}/runs", {"ask_max": 51})).status_code == 422

@@ -1,6 +1,7 @@
 """A charge that the provider has made and of which nobody tells, and what reconciliation says of it."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -15,6 +16,8 @@ from payments.commerce.connector import ConnectorRequest
 from payments.commerce.requests import requests_of
 from payments.items.details import OrderStatus
 from payments.movements.instructions import Order
+from reconciliation.internal import questions
+from reconciliation.internal.questions import Wait
 from reconciliation.internal.run import Asked, Result, compute
 from reconciliation.internal.writing import write
 from runtime import migrate
@@ -55,6 +58,29 @@ def look_at(shop: KeptShop, books: Connection, days: int) -> Result:
     result = compute(books, Asked(now, now - timedelta(days=30), "fatima"), partial(ask, shop.stage.settings))
     write(books, result)
     return result
+
+
+def look_through_the_connectors(shop: KeptShop, books: Connection) -> Result:
+    """An internal run without any provider's key, about ten movements of today."""
+    eventually(partial(_is_applied, shop, books), "rows of everything")
+    now = datetime.now(UTC)
+    asked = Asked(now + timedelta(days=3), now - timedelta(days=30), "fatima", now.date(), 10)
+    return compute(books, asked, partial(questions.ask, books, Wait("fatima", 60.0, threading.Event())))
+
+
+def forge_a_question(books: Connection) -> None:
+    """As `forge_an_inquiry`."""
+    books.execute(
+        """INSERT INTO recon_questions (request_id, ledger_shard, ledger_offset, entry_index, provider_reference,
+            asked_by)
+        SELECT gen_random_uuid(), ledger_shard, ledger_offset, entry_index, '', 'mallory'
+        FROM recon_inquiries LIMIT 1"""
+    )
+
+
+def refused_questions(books: Connection) -> list[str]:
+    """Why nothing was learnt."""
+    return [row[0] for row in books.execute("SELECT refusal FROM recon_questions WHERE refusal <> ''")]
 
 
 def _is_applied(shop: KeptShop, books: Connection) -> bool:

@@ -13,7 +13,15 @@ from reconciliation.breaks import reads
 from reconciliation.internal.repairing import By, Done, repair
 from reconciliation.internal.writing import id_of
 from reconciliation.matching.breaks import BreakType
-from tests.pipeline.commerce.losing import forge_an_inquiry, look_at, lose_the_answer, refusals
+from tests.pipeline.commerce.losing import (
+    forge_a_question,
+    forge_an_inquiry,
+    look_at,
+    look_through_the_connectors,
+    lose_the_answer,
+    refusals,
+    refused_questions,
+)
 from tests.pipeline.commerce.shop import DECLINED, KeptShop, order
 from tests.pipeline.slots import Slot, ended_afterwards
 from tests.support.side_by_side import sampled
@@ -94,8 +102,13 @@ def test_a_charge_whose_answer_is_lost_is_found_and_repaired_by_one_inquiry(shop
         with ended_afterwards(later):
             eventually(lambda: shop.order(one).status is OrderStatus.SUCCESS, "an inquiry that is answered")
             eventually(lambda: refusals(books), "an inquiry that is refused")
+            forge_a_question(books)
+            result = look_through_the_connectors(shop, books)
+            assert (result.providers_asked > 0, result.providers_silent, result.findings) == (True, 0, [])
+            eventually(lambda: refused_questions(books), "a question that is refused")
         assert not shop.sandbox.is_met(FaultKind.ERROR_BEFORE), "it was sent again"
         assert "does not ask a provider for" in refusals(books)[0]
+        assert "does not ask a provider for" in refused_questions(books)[0]
         shop.close_the_books()
         assert look_at(shop, books, days=3).findings == []
         assert repair(books, [id_of(found)], By("fatima", datetime.now(UTC)))[0].done is Done.ENDED

@@ -4,6 +4,7 @@ Method: a folder and real Postgres; nights pass by the clock that each look is g
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -12,9 +13,16 @@ import psycopg
 import pytest
 from psycopg import Connection
 
+from ingest_api.reconciliation.reports.report import report_of
 from millrace.reconciliation.nightly.alarm import NightsAlarm
-from reconciliation.nightly.nights import After, Nights, arrivals, is_ours, standing
+from payments.commerce.connector import Outcome
+from payments.items.details import OrderStatus
+from reconciliation.internal.questions import Stopped
+from reconciliation.internal.views import Movement, ProviderView
+from reconciliation.nightly.nights import AGAIN, After, AskThem, Nights, arrivals, is_ours, standing
+from runtime import migrate
 from runtime.settings import Settings
+from tests.reconciliation.internal import books as services
 from tests.reconciliation.ledger import RULES, charge, report
 from tests.reconciliation.nightly.plans import PLAN, plan_in
 
@@ -22,16 +30,22 @@ NOW = datetime.now(UTC).replace(hour=23)
 """Files are brought by the clock of Postgres; on every day of the calendar 23:00 is after the time of the night."""
 
 EVERY_DAY = RULES.replace("WEEKDAYS", "EVERY_DAY").replace("Europe/Berlin", "UTC")
+INTERNAL = """
+version: 1
+inbox: inbox
+reports: reports
+internal: {at: "02:30"}
+"""
 TOMORROW_S = PLAN.replace("formats: [csv]", "formats: [csv]\n    calendar: EVERY_DAY")
 
 
-def nights_of(books: Connection, folder: Path) -> Nights:
+def nights_of(books: Connection, folder: Path, plan: str = TOMORROW_S, ask: AskThem = lambda *_: {}) -> Nights:
     def send(_: Connection) -> None:
         sent.append(1)
 
     sent: list[int] = []
-    after = After(lambda _, run, format_: f"{run} {format_}".encode(), send)
-    return Nights(books, plan_in(folder, TOMORROW_S, EVERY_DAY), after, 1)
+    after = After(lambda _, run, format_: f"{run} {format_}".encode(), send, ask)
+    return Nights(books, plan_in(folder, plan, EVERY_DAY), after, 1)
 
 
 def put(folder: Path, name: str, text: str) -> None:
@@ -112,3 +126,73 @@ def test_one_runner_at_a_time(books: Connection, migrated: str) -> None:
     with psycopg.connect(migrated, autocommit=True) as other:
         assert not is_ours(other)
     assert arrivals(books, NOW) == []
+
+
+def test_our_own_services_are_compared_every_night_and_providers_asked(books: Connection, tmp_path: Path) -> None:
+    """The provider answers the first time, about one of the two; what it does not know is still found."""
+    migrate.up(books.info.dsn, "reconciliation.internal")
+    stuck = [services.charge(books, number, NOW - timedelta(days=2), OrderStatus.EXECUTING) for number in (1, 2)]
+    asked: list[list[UUID]] = []
+
+    def ask(_: Connection, some: Sequence[Movement]) -> dict[UUID, ProviderView]:
+        asked.append([one.id for one in some])
+        return {stuck[0]: ProviderView(Outcome.SUCCEEDED, True, "pi_1", "", 10_00, "EUR", NOW)}
+
+    [run] = nights_of(books, tmp_path, INTERNAL, ask).look(NOW).runs
+    rows = books.execute("SELECT type FROM recon_run_breaks WHERE run_id = %s ORDER BY type", (run,)).fetchall()
+    assert ([row[0] for row in rows], asked) == (["CAPTURED_NOT_POSTED", "STUCK_EXECUTING"], [stuck])
+    assert books.execute("SELECT rule_set, run_id FROM recon_nights").fetchall() == [("internal", run)]
+    day = NOW.date()
+    assert (tmp_path / "reports" / "internal" / f"{day}.csv").read_text() == f"{run} csv"
+    later = nights_of(books, tmp_path, INTERNAL, ask)
+    assert len(later.look(NOW + timedelta(days=3)).runs) == 1
+    assert later.look(NOW + timedelta(days=3, minutes=1)).runs == []
+    assert asked[1] == [stuck[1], stuck[0]], "who was never asked about comes first"
+    stands = standing(books, plan_in(tmp_path, INTERNAL).all[0], NOW + timedelta(days=3), [])
+    assert (stands.rules, stands.missed, stands.due) == ("internal", 2, [])
+
+
+def test_files_do_not_wait_for_providers(books: Connection, tmp_path: Path) -> None:
+    """The night of the files first: its run stands when the one that asks providers is broken off."""
+
+    def stop(*_: object) -> dict[UUID, ProviderView]:
+        raise Stopped
+
+    migrate.up(books.info.dsn, "reconciliation.internal")
+    services.charge(books, 1, NOW - timedelta(days=2), OrderStatus.EXECUTING)
+    with pytest.raises(Stopped):
+        nights_of(books, tmp_path, f'{TOMORROW_S}internal: {{at: "00:30"}}\n', stop).look(NOW)
+    assert books.execute("SELECT rule_set FROM recon_nights").fetchall() == [("stripe-daily",)]
+
+
+def test_too_many_findings_are_an_alarm_and_tried_again_an_hour_later(
+    books: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    migrate.up(books.info.dsn, "reconciliation.internal")
+    services.charge(books, 1, NOW - timedelta(days=2), OrderStatus.EXECUTING)
+    nights = nights_of(books, tmp_path, INTERNAL)
+    with monkeypatch.context() as patched, caplog.at_level(logging.ERROR):
+        patched.setattr("reconciliation.internal.run.FINDINGS_MAX", 0)
+        assert [nights.look(NOW + timedelta(seconds=ten)).runs for ten in (0, 10)] == [[], []]
+    assert sum("ALARM internal" in record.getMessage() for record in caplog.records) == 1
+    assert nights.look(NOW + AGAIN / 2).runs == []
+    assert len(nights.look(NOW + AGAIN).runs) == 1
+
+
+def test_the_report_of_our_own_services_speaks_of_them(books: Connection, tmp_path: Path) -> None:
+    """A run without files: the same sections, and no line of files is claimed."""
+    migrate.up(books.info.dsn, "reconciliation.internal")
+    services.charge(books, 1, NOW - timedelta(days=2), OrderStatus.EXECUTING)
+    [run] = nights_of(books, tmp_path, INTERNAL).look(NOW).runs
+    sections = report_of(books, run)
+    assert sections is not None
+    header = {row[0]: row[1] for row in sections[0].rows}
+    assert (header["movements and wallets"], header["asked of providers"]) == (1, 0)
+    assert "lines of files" not in header
+
+
+def test_the_watch_tells_of_a_night_of_our_own_services_that_nobody_has_run(migrated: str, tmp_path: Path) -> None:
+    plan_in(tmp_path, INTERNAL)
+    settings = Settings(home=tmp_path, database_url=migrated, recon_plan_file=tmp_path / "plan.yaml")
+    [night] = NightsAlarm(settings)._asked(NOW)
+    assert f"internal: the night of {NOW.date()} has not run (due at 02:30Z)" in night
