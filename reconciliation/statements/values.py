@@ -23,6 +23,7 @@ DIGITS_MAX = 18
 """A sum of nine lines of 10^18 still fits 64 bits; no statement on earth has such a line."""
 
 _PLAIN = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?", re.ASCII)
+_CENTS = re.compile(r"(-?\d{1,15})\.(\d\d)", re.ASCII)
 _GROUPED = re.compile(r"\d{1,3}(?:[ ,.'’]\d{2,3})*[ ,.'’]\d{3}|\d+", re.ASCII)
 _SIGNS = re.compile(r"^(\()?\s*([+-])?\s*(?:[A-Z]{3}|[$€£¥])?\s*([+-])?(.*?)\s*([+-]|CR|DR)?\s*(\))?$", re.DOTALL)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -74,6 +75,8 @@ def written_minor(text: str, currency: str, decimal: str = "", unit_exponent: in
     things ("1,234") is refused. `unit_exponent` 2 means hundredths whatever the currency has (PayPal), −1 that the
     source counts in minor units.
     """
+    if unit_exponent is None and decimal != "," and (cents := _CENTS.fullmatch(text)) and EXPONENTS.get(currency) == 2:
+        return int(cents[1] + cents[2])  # most amounts of most files, as the rest would read them
     sign, digits = _signed(text.strip())
     mark = decimal or _decimal_mark(digits, text)
     whole, _, fraction = digits.partition(mark) if mark else (digits, "", "")

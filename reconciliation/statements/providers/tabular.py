@@ -100,9 +100,21 @@ class _Group:
         self.moved += line.amount_minor
         if line.gross_minor is not None and line.fee_minor is not None:
             self.unequal += abs(line.gross_minor - line.fee_minor - line.amount_minor) > 1
-        if line.booking_date:
+        if line.booking_date and line.booking_date not in self.days:
             known = [*self.days, line.booking_date]
             self.days = [min(known), max(known)]
+
+
+class _Columns(dict[str, int]):
+    """Where a column stands, by its name as the profile writes it; behind the last one where there is none."""
+
+    def __init__(self, places: dict[str, int]) -> None:
+        super().__init__()
+        self._places, self.width = places, max(places.values()) + 1
+
+    def __missing__(self, name: str) -> int:
+        self[name] = place = self._places.get(normal(name), self.width)
+        return place
 
 
 class TableReader:
@@ -110,14 +122,20 @@ class TableReader:
 
     def __init__(self, profile: Profile, places: dict[str, int]) -> None:
         self._profile = profile
-        self._places = places
+        self._columns = _Columns(places)
+        self._fees = [fee for fee in profile.fees if self._has(fee)]
+        self._gross = profile.gross if profile.gross is not None and self._has(profile.gross) else None
         self._groups: dict[tuple[str, str], _Group] = {}
+        self._row: list[str] = []
         self._cells: list[str] = []
+        """Those of the row under the header, and an empty one for columns that it lacks."""
         self._unit = _UNIT_EXPONENTS[profile.unit]
 
     def events(self, rows: Iterator[Row]) -> Iterator[Event]:
+        width = self._columns.width
         for number, cells in rows:
-            self._cells = cells
+            self._row = cells
+            self._cells = cells[:width] + [""] * (width + 1 - min(len(cells), width))
             try:
                 line = self._line(Position(number))
             except Refused as refusal:
@@ -133,8 +151,8 @@ class TableReader:
         profile = self._profile
         if any(self._is(one) for one in profile.skip) or self._repeats_header():
             return None
-        if len(self._cells) > (width := max(self._places.values()) + 1) and any(self._cells[width:]):
-            raise Refused(Reason.STRUCTURE, f"the row has {len(self._cells)} cells, the header {width}")
+        if any(self._row[(width := self._columns.width) :]):
+            raise Refused(Reason.STRUCTURE, f"the row has {len(self._row)} cells, the header {width}")
         currency = self._first(profile.currency).upper()
         if not currency and not any(self._cell(column) for column in profile.amount.names()):
             return None  # a remark: it moves nothing
@@ -157,8 +175,7 @@ class TableReader:
     def _movement(self, group: _Group, amount: int, position: Position) -> Line:
         profile = self._profile
         booked = self._day(profile.booking_date)
-        fees = [self._amount(fee, group.currency) for fee in profile.fees if self._has(fee)]
-        gross = profile.gross if profile.gross is not None and self._has(profile.gross) else None
+        fees = [self._amount(fee, group.currency) for fee in self._fees]
         return Line(
             statement=group.number,
             amount_minor=amount,
@@ -170,7 +187,7 @@ class TableReader:
             position=position,
             type=self._first(profile.type),
             status=self._first(profile.status),
-            gross_minor=self._amount(gross, group.currency) if gross is not None else None,
+            gross_minor=self._amount(self._gross, group.currency) if self._gross is not None else None,
             fee_minor=sum(fees) if fees else None,
             counterparty=self._first(profile.counterparty),
             original_amount=" ".join(text for column in profile.original_amount if (text := self._cell(column))),
@@ -198,18 +215,20 @@ class TableReader:
         return group
 
     def _cell(self, column: str) -> str:
-        place = self._places.get(normal(column))
-        return self._cells[place] if place is not None and place < len(self._cells) else ""
+        return self._cells[self._columns[column]]
 
     def _first(self, cell: Cell) -> str:
-        return next((text for column in cell.names() if (text := self._cell(column))), cell.value)
+        for column in cell.names():
+            if text := self._cells[self._columns[column]]:
+                return text
+        return cell.value
 
     def _is(self, selection: Selection) -> bool:
         return normal(self._cell(selection.column)) in map(normal, selection.values)
 
     def _has(self, cell: AmountCell) -> bool:
         """Whether the report has a column of it: the columns are chosen when a report is asked for."""
-        return any(normal(name) in self._places for name in cell.names())
+        return any(self._columns[name] < self._columns.width for name in cell.names())
 
     def _amount(self, cell: AmountCell, currency: str) -> int:
         """Minor units of an amount; a blank cell is zero."""

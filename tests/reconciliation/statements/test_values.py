@@ -128,3 +128,19 @@ def test_dates() -> None:
 def test_a_withdrawn_currency_is_none_that_is_in_use() -> None:
     assert not set(WITHDRAWN) & set(EXPONENTS)
     assert exponent_of("ROL") == 2
+
+
+@given(
+    text=st.from_regex(r"-?[0-9]{0,16}[.,]?[0-9]{0,3}", fullmatch=True), currency=st.sampled_from(["EUR", "JPY", "KWD"])
+)
+def test_the_quick_way_reads_what_the_long_one_reads(text: str, currency: str) -> None:
+    """A sign before or behind it means the same, and is never read quickly."""
+    other = f"{text[1:]}-" if text.startswith("-") else f"+{text}"
+    assert _read(text, currency) == _read(other, currency)
+
+
+def _read(text: str, currency: str) -> int | None:
+    try:
+        return written_minor(text, currency)
+    except Refused:
+        return None
