@@ -1,6 +1,7 @@
 """CSV files and one side of a rule set → lines, by the names of the columns. A line that can't be read stops it all."""
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -13,6 +14,13 @@ from reconciliation.matching.lines import Line
 from reconciliation.matching.rules import Columns, RulesFault, Source
 
 ABSENT: Final = -1
+_INTEGER: Final = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_WRITTEN: Final = {
+    mark: re.compile(rf"[+-]?(\d{{1,3}}({other}\d{{2,3}})*{other}\d{{3}}|\d*)({own}\d*)?", re.ASCII)
+    for mark, own, other in ((".", r"\.", ","), (",", ",", r"\."))
+}
+"""A thousands' separator stands where thousands end: "12,50" is no 1,250, whatever the rules call the decimal mark."""
+
 _HUNDREDTHS: Final = 2
 
 
@@ -21,17 +29,21 @@ def read_lines(path: Path, source: Source, group_by: Sequence[str]) -> Iterator[
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, delimiter=source.delimiter)
-            header = next((row for row in reader if any(row)), [])
-            columns = {name.strip(): index for index, name in enumerate(header)}
-            yield from _Reader(path.name, source, group_by, columns).read(reader, lambda: reader.line_num)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RulesFault(f"{path.name}: {error}") from error
+            header = next((row for row in reader if any(row)), None)
+            if header is None:
+                raise RulesFault(f"{path.name} is empty: its first line names the columns")
+            names = [name.strip() for name in header]
+            yield from _Reader(path.name, source, group_by, names).read(reader, lambda: reader.line_num)
+    except UnicodeDecodeError as error:
+        raise RulesFault(f"{path.name} is no text in UTF-8; save it as CSV in UTF-8") from error
+    except (OSError, csv.Error) as error:
+        raise RulesFault(f"{path.name}: {getattr(error, 'strerror', None) or error}") from error
 
 
 class _Reader:
     """Columns resolved once: a value is then one index away. A column that is not there is the last, always empty."""
 
-    def __init__(self, file: str, source: Source, group_by: Sequence[str], columns: dict[str, int]) -> None:
+    def __init__(self, file: str, source: Source, group_by: Sequence[str], columns: Sequence[str]) -> None:
         self._file, self._source, self._columns = file, source, columns
         named = source.columns
         self._at = {name: self._index(getattr(named, name)) for name in Columns.__struct_fields__ if name != "keys"}
@@ -47,9 +59,15 @@ class _Reader:
     def _index(self, column: str) -> int:
         if not column:
             return ABSENT
-        if column not in self._columns:
-            raise RulesFault(f"{self._file}: there is no column {column!r}; it has {', '.join(self._columns)}")
-        return self._columns[column]
+        count = self._columns.count(column)
+        if count > 1:
+            raise RulesFault(f"{self._file}: {count} columns are called {column!r}")
+        if not count:
+            alone = self._columns[0] if len(self._columns) == 1 else ""
+            other = next((mark for mark in ";\t|," if mark in alone), "")
+            hint = f"; is its delimiter {other!r}? the rules say {self._source.delimiter!r}" if other else ""
+            raise RulesFault(f"{self._file}: there is no column {column!r}; it has {', '.join(self._columns)}{hint}")
+        return self._columns.index(column)
 
     def read(self, reader: Iterator[list[str]], position: Callable[[], int]) -> Iterator[Line]:
         """Lines that the filters keep; `position` is the number of the line read last. Raises RulesFault."""
@@ -59,6 +77,11 @@ class _Reader:
                 continue
             if len(row) == width:
                 row.append("")
+            elif any(row[width:]):
+                told = (
+                    f"{len(row)} cells, the header {width}; put quotes around a text with a {self._source.delimiter!r}"
+                )
+                raise RulesFault(f"{self._file}, line {position()}: {told}")
             else:
                 row += [""] * max(width + 1 - len(row), 1)
             if self._filters and not self._kept(row):
@@ -126,13 +149,17 @@ class _Reader:
         if exponent is None:
             raise ValueError(f"{currency!r} is no currency of ISO 4217")
         if self._source.amounts == "minor":
+            if not _INTEGER.fullmatch(text):
+                raise ValueError(f"{text!r} is no amount in minor units")
             return int(text)
         if self._source.amounts == "major" and text[-exponent - 1 : -exponent] == self._source.decimal_mark:
             plain = text[: -exponent - 1] + text[-exponent:]
             if plain.isdecimal():  # as nearly all amounts are written: four times as quick as a Decimal
                 return int(plain)
-        whole = text.replace("," if self._source.decimal_mark == "." else ".", "").replace(",", ".").strip()
-        number = Decimal(whole)
+        if not _WRITTEN[self._source.decimal_mark].fullmatch(text):
+            mark = f"; the rules say decimal_mark {self._source.decimal_mark!r}" if _INTEGER.search(text) else ""
+            raise ValueError(f"{text!r} is no amount{mark}")
+        number = Decimal(text.replace("," if self._source.decimal_mark == "." else ".", "").replace(",", "."))
         if self._source.amounts == "hundredths":
             number = number.scaleb(-_HUNDREDTHS)
         scaled = number.scaleb(exponent)
@@ -142,6 +169,8 @@ class _Reader:
 
     def _parsed_day(self, text: str) -> date:
         wanted = self._source.date_format
-        if wanted == "iso":
-            return datetime.fromisoformat(text).date()
-        return datetime.strptime(text, wanted).date()
+        try:
+            return (datetime.fromisoformat(text) if wanted == "iso" else datetime.strptime(text, wanted)).date()
+        except ValueError:
+            form = "as 2026-11-22; name its form in the rules (date_format)" if wanted == "iso" else f"as {wanted}"
+            raise ValueError(f"{text!r} is no date {form}") from None

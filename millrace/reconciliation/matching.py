@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import typer
 import yaml
 from rich.table import Table
+from rich.text import Text
 
-from millrace.cli import EXIT_FAILED
-from millrace.commands.output import print_failure, screen
+from millrace.commands.output import faults_shown, print_table, screen
+from millrace.environment import EnvironmentFault
+from payments.money import EXPONENTS, format_minor
 from reconciliation.charters.charter import CharterFault, is_charter, parse_charter
 from reconciliation.charters.run import run_charter
 from reconciliation.matching.cascade import match
@@ -22,6 +24,11 @@ from reconciliation.matching.lines import Line
 from reconciliation.matching.results import Outcome
 from reconciliation.matching.rules import FileRules, RulesFault, rules_of
 from reconciliation.tables import read_lines
+
+SHOWN_MAX: Final = 50
+"""Breaks of a table, which people read."""
+
+LINES_MAX: Final = 4
 
 
 def run_match(
@@ -36,21 +43,33 @@ def run_match(
 ) -> None:
     """Exit 1 for rules or files that can't be read; breaks are an answer."""
     gc.disable()  # a million lines make no cycles, and looking for some takes a quarter of the time
-    try:
-        sections = yaml.safe_load(rules.read_text(encoding="utf-8"))
-        outcome: Outcome[Any]
-        if is_charter(sections):
-            charter = parse_charter(rules.read_text(encoding="utf-8"))
-            outcome = run_charter(charter, internal, external, changes=changes, lookups=lookups)
-        else:
-            outcome = _by_rules(rules_of(sections), internal, external, as_of)
-    except (CharterFault, RulesFault, OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
-        print_failure(fault)
-        raise typer.Exit(EXIT_FAILED) from fault
+    with faults_shown(as_json=as_json):
+        outcome = _matched(rules, internal, external, as_of=as_of, changes=changes, lookups=lookups)
     if as_json:
         _print_parts(outcome)
     else:
         _show(outcome)
+
+
+def _matched(
+    rules: Path,
+    internal: Sequence[Path],
+    external: Sequence[Path],
+    *,
+    as_of: str,
+    changes: Sequence[Path],
+    lookups: Sequence[Path],
+) -> Outcome[Any]:
+    try:
+        sections = yaml.safe_load(rules.read_text(encoding="utf-8"))
+        if is_charter(sections):
+            charter = parse_charter(rules.read_text(encoding="utf-8"))
+            return run_charter(charter, internal, external, changes=changes, lookups=lookups)
+        return _by_rules(rules_of(sections), internal, external, as_of)
+    except yaml.YAMLError as fault:
+        raise EnvironmentFault(f"{rules.name} is no YAML: {' '.join(str(fault).split())}") from fault
+    except (CharterFault, RulesFault, OSError, UnicodeDecodeError) as fault:
+        raise EnvironmentFault(str(fault)) from fault
 
 
 def _by_rules(rules: FileRules, internal: Sequence[Path], external: Sequence[Path], as_of: str) -> Outcome[Line]:
@@ -79,8 +98,25 @@ def _print_parts(outcome: Outcome[Any]) -> None:
 
 def _show(outcome: Outcome[Any]) -> None:
     counts = Counter(one.type for one in outcome.breaks)
-    screen.print(f"{len(outcome.matches):,} matches, {len(outcome.breaks):,} breaks")
-    table = Table("break", "count", box=None)
-    for name, count in sorted(counts.items()):
-        table.add_row(name, f"{count:,}")
-    screen.print(table)
+    matched = Counter(one.pass_ for one in outcome.matches)
+    screen.print(_counted("matches", matched))
+    screen.print(_counted("breaks", counts))
+    table = Table("break", "difference", "keys", "where", "why", box=None)
+    for one in outcome.breaks[:SHOWN_MAX]:
+        difference = f"{one.difference}"
+        if isinstance(one.difference, int) and one.currency in EXPONENTS:
+            difference = f"{format_minor(one.difference, one.currency)} {one.currency}"
+        keys = ", ".join(f"{name} {value}" for name, value in one.keys.items() if value)
+        places = ", ".join(f"{line.file}:{line.line}" for line in (*one.internal, *one.external)[:LINES_MAX])
+        table.add_row(one.type, difference, Text(keys), Text(places), Text(one.reason))
+    if outcome.breaks:
+        print_table(table)
+    if len(outcome.breaks) > SHOWN_MAX:
+        screen.print(f"… and {len(outcome.breaks) - SHOWN_MAX:,} more: --json has all of them")
+    if outcome.suggestions:
+        screen.print(f"{len(outcome.suggestions):,} suggestions: --json has them")
+
+
+def _counted(what: str, by_name: Counter[str]) -> str:
+    told = ", ".join(f"{count:,} {name}" for name, count in sorted(by_name.items()))
+    return f"{by_name.total():,} {what}" + (f": {told}" if told else "")

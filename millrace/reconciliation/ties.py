@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import typer
 from rich.table import Table
 
-from millrace.cli import EXIT_FAILED
-from millrace.commands.output import print_failure, print_json, screen
+from millrace.commands.output import faults_shown, print_json, print_table, screen
+from millrace.environment import EnvironmentFault
 from payments.money import format_minor
 from reconciliation.matching.calendars import Calendar
 from reconciliation.ties.chains import chain_folder
@@ -17,11 +16,11 @@ from reconciliation.ties.reading import Unreadable
 
 def run_tie(reports: Path, details: Path, *, since: str, as_json: bool) -> None:
     """Exit 1 for a file that can't be read; a broken day is an answer."""
-    try:
-        days = tie_folders(reports, details, since)
-    except Unreadable as fault:
-        print_failure(fault)
-        raise typer.Exit(EXIT_FAILED) from fault
+    with faults_shown(as_json=as_json):
+        try:
+            days = tie_folders(reports, details, since)
+        except Unreadable as fault:
+            raise EnvironmentFault(str(fault)) from fault
     if as_json:
         print_json([_as_object(day) for day in days])
     else:
@@ -30,11 +29,11 @@ def run_tie(reports: Path, details: Path, *, since: str, as_json: bool) -> None:
 
 def run_chain(folder: Path, calendar: Calendar, *, as_json: bool) -> None:
     """Exit 1 for a file that can't be read; a gap is an answer."""
-    try:
-        found = chain_folder(folder, calendar)
-    except Unreadable as fault:
-        print_failure(fault)
-        raise typer.Exit(EXIT_FAILED) from fault
+    with faults_shown(as_json=as_json):
+        try:
+            found = chain_folder(folder, calendar)
+        except Unreadable as fault:
+            raise EnvironmentFault(str(fault)) from fault
     if as_json:
         print_json(found._asdict())
         return
@@ -60,4 +59,4 @@ def _show(days: list[Day]) -> None:
             for minor in (day.missing_debit_minor, day.missing_credit_minor)
         ]
         table.add_row(day.date, day.status, day.type, *missing, matched if day.participants else "")
-    screen.print(table)
+    print_table(table)

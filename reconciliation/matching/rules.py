@@ -148,7 +148,7 @@ def rules_of(sections: object) -> FileRules:
 
 def _check_source(side: str, source: Source, rules: FileRules) -> None:
     columns, at = source.columns, f"sources.{side}"
-    if bool(columns.amount) == bool(columns.credit and columns.debit):
+    if bool(columns.amount) == bool(columns.credit or columns.debit) or bool(columns.credit) != bool(columns.debit):
         raise RulesFault(f"{at}.columns: name either amount, or credit and debit")
     if bool(columns.currency) == bool(source.currency):
         raise RulesFault(f"{at}: name either columns.currency or one currency for all lines")

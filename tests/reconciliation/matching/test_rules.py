@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from millrace.cli import EXIT_FAILED, EXIT_USAGE, app
 from reconciliation.matching.lines import Line
-from reconciliation.matching.rules import RulesFault, Source, rules_of
+from reconciliation.matching.rules import Columns, RulesFault, Source, rules_of
 from reconciliation.tables import read_lines
 from tests.reconciliation.matching.builders import SIDE, rules
 
@@ -102,7 +102,13 @@ def test_a_sign_in_a_column_of_its_own(tmp_path: Path) -> None:
         ("Date,Amount\n20.11.2026,1\n", "line 2"),
         ("Date,Amount\n2026-11-20,NaN\n", "line 2"),
         ("Date,Amount\n2026-11-20,1e99999\n", "line 2"),
-        ("Date,Amount\n2026-11-20,one\n", "line 2"),
+        ("Date,Amount\n2026-11-20,one\n", "line 2: 'one' is no amount$"),
+        ('Date,Amount\n2026-11-20,"12,50"\n', "line 2: '12,50' is no amount; the rules say decimal_mark '.'"),
+        ("Date,Amount\n2026-11-20,12,50\n", "line 2: 3 cells, the header 2; put quotes"),
+        ("Date,Amount,Amount\n2026-11-20,1,2\n", "2 columns are called 'Amount'"),
+        ("Date;Amount\n2026-11-20;1\n", "is its delimiter ';'"),
+        ("Date,Amount\n20/11/2026,1\n", "'20/11/2026' is no date as 2026-11-22"),
+        ("", "is empty"),
     ],
 )
 def test_a_line_that_can_not_be_read_says_which(tmp_path: Path, text: str, reason: str) -> None:
@@ -145,7 +151,10 @@ def test_the_command_with_rules_of_its_own(tmp_path: Path) -> None:
         }
     ]
     assert [one["type"] for one in told["breaks"]] == ["MISSING_EXTERNAL", "MISSING_INTERNAL"]
-    assert "1 matches, 2 breaks" in command(tmp_path).stdout
+    shown = command(tmp_path).stdout
+    assert "1 matches: 1 exact_id" in shown
+    assert "own.csv:3" in shown
+    assert "-7.00 EUR" in shown
 
 
 def test_the_example_finds_a_wrong_fee_and_a_missing_payment(tmp_path: Path) -> None:
@@ -184,3 +193,16 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text("x\n")
     other = CliRunner().invoke(app, ["recon", "match", "--internal", "x.csv", "--rules", str(tmp_path / "none.yaml")])
     assert (other.exit_code, "none.yaml" in other.stderr) == (EXIT_FAILED, True)
+
+
+def test_what_is_wrong_is_json_where_json_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("version: 2")
+    path = str(tmp_path / "rules.yaml")
+    answer = CliRunner().invoke(
+        app, ["recon", "match", "--internal", path, "--external", path, "--rules", path, "--json"]
+    )
+    assert (answer.exit_code, list(json.loads(answer.stdout))) == (1, ["error"])
+    binary = tmp_path / "latin.csv"
+    binary.write_bytes(b"Date,Amount\n\xe4,1\n")
+    with pytest.raises(RulesFault, match="no text in UTF-8"):
+        list(read_lines(binary, Source(Columns("Date", "Amount"), currency="EUR"), ()))
