@@ -105,6 +105,8 @@ async def run(services: Services, call: Call) -> Answer:
         rules = read_rules(body.rules)
         at = cut_off_of(body.cut_off, rules.rules, datetime.now(UTC))
         first, last = (date.fromisoformat(day) if day else None for day in (body.first_day, body.last_day))
+        if first and last and first > last:
+            raise ValueError(f"first_day {first} lies after last_day {last}")
     except (RulesFault, ValueError) as fault:
         raise Problem(Fault.RECONCILIATION_RULES, f"{fault}.") from None
     asked = Asked(at, first, last, principal.subject)

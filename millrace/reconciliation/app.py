@@ -1,5 +1,6 @@
 """The sub-commands `millrace recon …`, as millrace.cli has the others."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +49,11 @@ def match(
     )
 
 
+FeeLines = Annotated[
+    bool, typer.Option("--fee-lines", help="The books have each fee as a line of its own, as the ledger posts it.")
+]
+
+
 @app.command()
 def generate(
     out: Annotated[Path, typer.Option(help="Folder for the files; made where it is missing.", file_okay=False)],
@@ -60,12 +66,13 @@ def generate(
     limit: Annotated[int, typer.Option(min=1, help="At most so many payments of the ledger, the newest.")] = 100_000,
     faults: Annotated[int, typer.Option(min=0, help="So many of each kind; 0 makes clean files.")] = 0,
     seed: Annotated[int, typer.Option(help="The same one gives the same files.")] = 1,
+    fee_lines: FeeLines = False,
     as_json: AsJson = False,
 ) -> None:
     """Write settlement files of payments in the shapes of Stripe, Adyen, PayPal, camt.053, BAI2 and MT940."""
     from millrace.reconciliation.generated import run_generate
 
-    run_generate(out, payments, limit=limit, faults=faults, seed=seed, as_json=as_json)
+    run_generate(out, payments, limit=limit, faults=faults, seed=seed, fee_lines=fee_lines, as_json=as_json)
 
 
 @app.command()
@@ -73,12 +80,13 @@ def prove(
     lines: Annotated[int, typer.Option(min=100, help="Payments that are made up.")] = 101_000,
     faults: Annotated[int, typer.Option(min=1, help="So many of each kind; files are cut once a shape.")] = 40,
     seed: Annotated[int, typer.Option(help="The same one gives the same files and faults.")] = 1,
+    fee_lines: FeeLines = False,
     as_json: AsJson = False,
 ) -> None:
     """Precision and recall of break detection on files with seeded faults. Exits 1 where one of them is below 1."""
     from millrace.reconciliation.generated import run_prove
 
-    run_prove(lines, faults, seed, as_json=as_json)
+    run_prove(lines, faults, seed, fee_lines=fee_lines, as_json=as_json)
 
 
 @app.command()
@@ -191,6 +199,8 @@ def propose(
 
     if kind not in {"adjust", "write_off", "explain"}:
         raise typer.BadParameter("adjust, write_off or explain", param_hint="--kind")
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,39}", reason_code):
+        raise typer.BadParameter("capitals, digits and _, such as PROVIDER_FEE", param_hint="--reason-code")
     asked = Asked("propose", by, because, kind=kind, reason_code=reason_code, legs=tuple(leg or ()))
     _resolve(Where(url, profile), id_, asked, as_json=as_json)
 
@@ -212,7 +222,8 @@ def resolve(
 
     needs = {"assign": (owner, "--owner"), "attach": (file, "--file")}
     if action not in {"assign", "comment", "attach", "approve", "reject", "withdraw", "reopen"}:
-        raise typer.BadParameter("none of the actions that --help names", param_hint="ACTION")
+        actions = "approve, reject, withdraw, reopen, assign, comment or attach"
+        raise typer.BadParameter(f"one of {actions}", param_hint="ACTION")
     if action in needs and not needs[action][0]:
         raise typer.BadParameter(f"{action} needs it", param_hint=needs[action][1])
     _resolve(Where(url, profile), id_, Asked(action, by, because, owner, attachment=file), as_json=as_json)
@@ -220,6 +231,9 @@ def resolve(
 
 def _resolve(where: Where, id_: str, asked: "Asked", *, as_json: bool) -> None:
     from millrace.reconciliation import desk, far
+
+    if not asked.because.strip():
+        raise typer.BadParameter("say why: it is kept with the break", param_hint="--because")
 
     if where.is_remote:
         far.run_resolve(where, id_, asked, as_json=as_json)

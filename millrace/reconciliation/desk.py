@@ -26,7 +26,7 @@ from ingest_api.reconciliation.shown_breaks import (
     shown_break,
     shown_in_full,
 )
-from millrace.commands.output import faults_shown, print_json, screen
+from millrace.commands.output import faults_shown, print_json, print_table, screen
 from millrace.environment import EnvironmentFault, connected
 from millrace.reconciliation.files import books, person
 from payments.errors import Unavailable
@@ -91,12 +91,13 @@ def print_breaks(shown: Sequence[ReconciliationBreak], *, as_json: bool) -> None
     if as_json:
         print_json(shown)
         return
-    table = Table("break", "type", "status", "difference", "age", "due", "owner", "", box=None)
+    names = ("break", "type", "status", "difference", "age", "due", "owner", "")
+    table = Table(*names, box=None)
     for one in shown:
         late = "[red]overdue[/]" if one.is_overdue else "after sign-off" if one.after_sign_off else ""
         money = f"{one.difference} {one.currency}"
         table.add_row(one.id, one.type, one.status, money, str(one.age_days), one.due_on, Text(one.owner), late)
-    screen.print(table if shown else "Nothing.")
+    print_table(table) if shown else screen.print("Nothing.")
 
 
 def _in_full(connection: Connection, id_: UUID) -> ReconciliationBreakDetail:
@@ -228,7 +229,11 @@ def format_of(out: Path) -> str:
 
 def write_report(out: Path, content: bytes, result_hash: str, *, as_json: bool) -> None:
     """A report into its file, and what it is of."""
-    out.write_bytes(content)
+    with faults_shown(as_json=as_json):
+        try:
+            out.write_bytes(content)
+        except OSError as fault:
+            raise EnvironmentFault(f"{out}: {fault.strerror}") from fault
     if as_json:
         print_json({"file": str(out), "bytes": len(content), "result_hash": result_hash})
     else:

@@ -15,7 +15,9 @@ from rich.progress import Progress
 from millrace.cli import EXIT_FAILED
 from millrace.commands.output import errors, faults_shown, print_failure, print_json, screen
 from millrace.environment import connected
+from payments.identifiers import system_account
 from payments.money import EXPONENTS
+from payments.postings import SystemAccount
 from reconciliation.generated.entries import Entry
 from reconciliation.generated.faults import Generated, generate
 from reconciliation.generated.proof import Proof, made_up, prove, write_files
@@ -23,17 +25,25 @@ from runtime.settings import Settings
 
 FIRST_DAY: Final = date(2026, 11, 2)
 FEE_BASIS_POINTS, FEE_FIXED_MINOR = 140, 25
-"""What a provider keeps of a payment of the ledger, which does not know it: 1.4 % and 25 minor units."""
+"""What a provider keeps of a payment for which the ledger has posted no fee: 1.4 % and 25 minor units."""
 
 _PAYMENTS = """
-SELECT right(replace(payment_id::text, '-', ''), 16), amount_minor, currency, (posted_at AT TIME ZONE 'UTC')::date
+SELECT right(replace(payment_id::text, '-', ''), 16), amount_minor, currency, (posted_at AT TIME ZONE 'UTC')::date, (
+    SELECT sum(CASE WHEN fee.debit_account = ANY(%s::uuid[]) THEN fee.amount_minor
+        ELSE -fee.amount_minor END)::bigint
+    FROM causes JOIN journal_entries AS fee ON fee.journal_id = causes.operation_id
+    WHERE causes.cause_id = first.payment_id AND causes.code = 'provider_fee' AND fee.currency = first.currency
+)
 FROM (SELECT DISTINCT ON (payment_id) * FROM journal_entries ORDER BY payment_id, posted_at, journal_id) AS first
+WHERE NOT EXISTS (SELECT FROM causes WHERE operation_id = journal_id AND code = 'provider_fee')
 ORDER BY posted_at DESC, payment_id
 LIMIT %s
 """
 
 
-def run_generate(out: Path, payments: Path | None, *, limit: int, faults: int, seed: int, as_json: bool) -> None:
+def run_generate(
+    out: Path, payments: Path | None, *, limit: int, faults: int, seed: int, fee_lines: bool, as_json: bool
+) -> None:
     """Files, `books.csv` with what the books say, and `faults.csv` with what is wrong and where."""
     try:
         with faults_shown(as_json=as_json):
@@ -43,19 +53,20 @@ def run_generate(out: Path, payments: Path | None, *, limit: int, faults: int, s
         print_failure(fault if isinstance(fault, ValueError) else f"Postgres: {fault}")
         raise typer.Exit(EXIT_FAILED) from fault
     write_files(generated, out)
-    _write_books(generated, out)
+    _write_books(generated, out, fee_lines=fee_lines)
     if as_json:
         print_json({"payments": len(entries), "files": [file.name for file in generated.files]})
     else:
         screen.print(f"{len(entries):,} payments in {len(generated.files):,} files in {out}")
 
 
-def run_prove(lines: int, faults: int, seed: int, *, as_json: bool) -> None:
+def run_prove(lines: int, faults: int, seed: int, *, fee_lines: bool, as_json: bool) -> None:
     """In a folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="millrace-proof-") as folder, Progress(console=errors) as bar:
         task = bar.add_task("files read", total=None)
         try:
-            found = prove(made_up(lines, seed, FIRST_DAY), Path(folder), seed, faults, lambda: bar.advance(task))
+            entries = made_up(lines, seed, FIRST_DAY)
+            found = prove(entries, Path(folder), seed, faults, lambda: bar.advance(task), fee_lines=fee_lines)
         except ValueError as fault:
             print_failure(fault)
             raise typer.Exit(EXIT_FAILED) from fault
@@ -76,9 +87,10 @@ def perfect(found: Proof) -> bool:
 
 def _of_ledger(limit: int) -> Iterator[Entry]:
     with psycopg.connect(connected(Settings()).database_url) as connection:
-        for reference, amount_minor, currency, day in connection.execute(_PAYMENTS, (limit,)):
-            fee = min(amount_minor * FEE_BASIS_POINTS // 10_000 + FEE_FIXED_MINOR, amount_minor)
-            yield Entry(reference.upper(), amount_minor, fee, currency, day)
+        fees = [system_account(SystemAccount.PROVIDER_FEES, currency).hex() for currency in EXPONENTS]
+        for reference, amount_minor, currency, day, posted in connection.execute(_PAYMENTS, (fees, limit)):
+            made_up_fee = min(amount_minor * FEE_BASIS_POINTS // 10_000 + FEE_FIXED_MINOR, amount_minor)
+            yield Entry(reference.upper(), amount_minor, made_up_fee if posted is None else posted, currency, day)
 
 
 def _of_file(path: Path) -> Iterator[Entry]:
@@ -101,13 +113,14 @@ class _Payment(msgspec.Struct):
     fee_minor: int = 0
 
 
-def _write_books(generated: Generated, out: Path) -> None:
+def _write_books(generated: Generated, out: Path, *, fee_lines: bool) -> None:
     with (out / "books.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["provider", "reference", "gross_minor", "fee_minor", "net_minor", "currency", "date"])
         for provider, entries in generated.books.items():
             for one in entries:
-                amounts = (one.gross_minor, one.fee_minor, one.net_minor)
-                writer.writerow([provider, one.reference, *amounts, one.currency, one.booked_on])
+                for net_minor, gross_minor, fee_minor in one.book_lines(fee_lines=fee_lines):
+                    amounts = (gross_minor, fee_minor, net_minor)
+                    writer.writerow([provider, one.reference, *amounts, one.currency, one.booked_on])
     with (out / "faults.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("fault", "place"), *generated.faults])

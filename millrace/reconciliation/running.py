@@ -11,9 +11,8 @@ from psycopg import Connection
 from rich.progress import Progress
 from rich.table import Table
 
-from millrace.cli import EXIT_FAILED
-from millrace.commands.output import errors, faults_shown, print_failure, print_json, screen
-from millrace.environment import connected
+from millrace.commands.output import errors, faults_shown, print_json, print_table, screen
+from millrace.environment import EnvironmentFault, connected
 from millrace.reconciliation.files import books, person
 from payments.identifiers import format_id
 from payments.money import format_minor
@@ -28,14 +27,14 @@ from runtime.settings import Settings
 def run_run(rules: Path, *, cut_off: str, first: str, last: str, by: str, as_json: bool) -> None:
     """Breaks are an answer; exits 1 where the rules can't be read."""
     try:
-        read = read_rules(rules.read_text(encoding="utf-8"))
+        with faults_shown(as_json=as_json):
+            read = _read(rules)
         at = cut_off_of(cut_off, read.rules, datetime.now(UTC))
         days = [date.fromisoformat(day) if day else None for day in (first, last)]
-    except (RulesFault, OSError, UnicodeDecodeError) as fault:
-        print_failure(fault)
-        raise typer.Exit(EXIT_FAILED) from fault
     except ValueError as fault:
         raise typer.BadParameter(f"{fault}; a time as 2026-11-22T06:00:00+01:00, a day as 2026-11-22") from fault
+    if days[0] and days[1] and days[0] > days[1]:
+        raise typer.BadParameter(f"it lies after {days[1]}, the last day", param_hint="--from")
     asked = Asked(at, days[0], days[1], person(by))
     with faults_shown(as_json=as_json), books() as connection:
         result, changes = _computed(connection, read, asked)
@@ -43,6 +42,13 @@ def run_run(rules: Path, *, cut_off: str, first: str, last: str, by: str, as_jso
         print_json(as_object(read, result, changes))
     else:
         _show(result, changes)
+
+
+def _read(rules: Path) -> ReadRules:
+    try:
+        return read_rules(rules.read_text(encoding="utf-8"))
+    except (RulesFault, OSError, UnicodeDecodeError) as fault:
+        raise EnvironmentFault(str(fault)) from fault
 
 
 def _computed(connection: Connection, read: ReadRules, asked: Asked) -> tuple[Result, Changes]:
@@ -95,6 +101,13 @@ def as_object(read: ReadRules, result: Result, changes: Changes) -> dict[str, ob
     }
 
 
+def _compared(difference_minor: int, currency: str) -> str:
+    if not difference_minor:
+        return "books and files come to the same"
+    word = "more" if difference_minor > 0 else "less"
+    return f"the books have {format_minor(abs(difference_minor), currency)} {word} than the files"
+
+
 def _show(result: Result, changes: Changes) -> None:
     screen.print(f"{len(result.outcome.matches):,} matches, {len(result.breaks):,} breaks")
     table = Table("side", "party", "currency", "opening", "movements", "other", "closing", "unexplained", box=None)
@@ -102,9 +115,8 @@ def _show(result: Result, changes: Changes) -> None:
         money = [one.opening_minor, one.movements_minor, one.adjusted_minor, one.closing_minor, one.unexplained_minor]
         shown = ["" if minor is None else format_minor(minor, one.currency) for minor in money]
         table.add_row(one.side, one.party, one.currency, *shown)
-    screen.print(table)
+    print_table(table)
     for currency, total in result.totals.items():
-        difference = format_minor(total.difference_minor, currency)
-        screen.print(f"{currency}: the books have {difference} more than the files")
+        screen.print(f"{currency}: {_compared(total.difference_minor, currency)}")
     told = ", ".join(f"{count:,} {word}" for word, count in changes._asdict().items())
     screen.print(f"breaks: {told}; result {result.result_hash.hex()[:16]}, run {format_id(RUN, result.run_id.bytes)}")

@@ -26,7 +26,7 @@ from reconciliation.matching.lines import Line
 from reconciliation.matching.results import Break
 from reconciliation.runs.rules import ReadRules
 from reconciliation.runs.run import Found, found_break, is_told, widened
-from reconciliation.runs.sides import Known, Span, read_new
+from reconciliation.runs.sides import Span, read_new
 from reconciliation.runs.tie_out import Stated, controls_of, statements_of, unproven_statements
 from reconciliation.runs.writing import lock
 from reconciliation.store.importing import json_text
@@ -131,7 +131,6 @@ class _Begun:
         self._statements: list[Stated] = []
         self._controls: list[Control] = []
         self._proof: list[Break[Line]] = []
-        self._known: dict[int, Known] = {}
         self._later: list[tuple[Line, bool]] = []
         self._lines = [0, 0]
 
@@ -141,7 +140,6 @@ class _Begun:
         named = (rules.statements.sources, list(self._files))
         files: list[UUID] = [row[0] for row in connection.execute(_FILES, named)]
         sides, self._positions = read_new(connection, rules, widened(self.span, rules).first, self._positions, files)
-        self._known |= sides.known
         self._files.update(files)
         if files:
             self._statements += (one for one in statements_of(connection, rules, files) if one.day)
@@ -211,4 +209,4 @@ class _Begun:
     def _found(self, breaks: Iterable[Break[Line]]) -> list[Found]:
         days = {control.file: control.day for control in self._controls}
         kept = (one for one in breaks if is_told(one, self.span.first))
-        return [found_break(one, self._known, self._rules.name, days) for one in kept]
+        return [found_break(one, self._rules.name, days) for one in kept]

@@ -18,6 +18,13 @@ class Entry(NamedTuple):
         """What is paid out."""
         return self.gross_minor - self.fee_minor
 
+    def book_lines(self, *, fee_lines: bool) -> list[tuple[int, int, int]]:
+        """Amount, gross and fee of each line of the books: one of what is paid out, or the payment and its fee."""
+        if not fee_lines:
+            return [(self.net_minor, self.gross_minor, self.fee_minor)]
+        fee = [(-self.fee_minor, 0, self.fee_minor)] if self.fee_minor else []
+        return [(self.gross_minor, self.gross_minor, 0), *fee]
+
 
 class Batch(NamedTuple):
     """One file: the entries that it tells, and those that its totals are made of (more, where it was cut)."""

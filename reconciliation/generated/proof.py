@@ -72,9 +72,17 @@ def write_files(generated: Generated, folder: Path) -> None:
 
 
 def prove(
-    entries: Sequence[Entry], folder: Path, seed: int, faults_each: int, advance: Callable[[], None] = lambda: None
+    entries: Sequence[Entry],
+    folder: Path,
+    seed: int,
+    faults_each: int,
+    advance: Callable[[], None] = lambda: None,
+    *,
+    fee_lines: bool = False,
 ) -> Proof:
-    """Generate into the folder, read back, match, compare. `advance` is called for each file read."""
+    """Generate into the folder, read back, match, compare. `advance` is called for each file read; `fee_lines`: the
+    books have each fee as a line of its own, as the ledger posts it.
+    """
     generated = generate(entries, seed, faults_each)
     write_files(generated, folder)
     external: list[Line] = []
@@ -85,28 +93,21 @@ def prove(
         controls += lacking
         advance()
     rules: Rules = rules_of(RULES)
-    outcome = match(_books(generated), external, rules, controls=controls)
+    outcome = match(_books(generated, fee_lines=fee_lines), external, rules, controls=controls)
     found = Counter(place for one in outcome.breaks for place in _places(one))
     wanted = Counter((CALLED[fault.kind].value, fault.place) for fault in generated.faults)
     return _compared(generated.faults, wanted, found, len(external), len(generated.files), len(outcome.matches))
 
 
-def _books(generated: Generated) -> list[Line]:
-    return [
-        Line(
-            "books",
-            number,
-            entry.net_minor,
-            entry.currency,
-            entry.booked_on,
-            entry.reference,
-            account=shape,
-            gross_minor=entry.gross_minor if shape in WITH_FEES else None,
-            fee_minor=entry.fee_minor if shape in WITH_FEES else None,
-        )
-        for shape in SHAPES
-        for number, entry in enumerate(generated.books[shape], 1)
-    ]
+def _books(generated: Generated, *, fee_lines: bool) -> list[Line]:
+    lines: list[Line] = []
+    for shape in SHAPES:
+        for entry in generated.books[shape]:
+            for amount_minor, gross_minor, fee_minor in entry.book_lines(fee_lines=fee_lines):
+                told = (gross_minor, fee_minor) if shape in WITH_FEES else (None, None)
+                place = ("books", len(lines) + 1, amount_minor, entry.currency, entry.booked_on, entry.reference)
+                lines.append(Line(*place, account=shape, gross_minor=told[0], fee_minor=told[1]))
+    return lines
 
 
 def _places(one: Break[Line]) -> Iterator[tuple[str, str]]:

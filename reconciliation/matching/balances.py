@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from reconciliation.matching.breaks import BreakType
 from reconciliation.matching.calendars import Calendar, business_days
-from reconciliation.matching.lines import Line
+from reconciliation.matching.lines import Line, shown
 from reconciliation.matching.results import Break, Outcome
 
 
@@ -37,12 +37,14 @@ def unproven(balances: Iterable[Balance], calendar: Calendar) -> list[Break[Line
     ordered = sorted(balances, key=lambda one: (one.account, one.currency, one.date))
     for one in ordered:
         if one.difference_minor:
-            reason = f"opening {one.opening_minor} + movements {one.movements_minor} is not closing {one.closing_minor}"
+            told = [shown(m, one.currency) for m in (one.opening_minor, one.movements_minor, one.closing_minor)]
+            reason = f"opening {told[0]} + movements {told[1]} is not closing {told[2]}"
             found.append(_break(BreakType.UNBALANCED_BATCH, reason, one, one.difference_minor))
     for one, after in pairwise(ordered):
         same = (one.account, one.currency) == (after.account, after.currency)
         if same and one.closing_minor != after.opening_minor and business_days(one.date, after.date, calendar) <= 1:
-            reason = f"opening {after.opening_minor}, but {one.date} closed with {one.closing_minor}"
+            opening, closing = shown(after.opening_minor, one.currency), shown(one.closing_minor, one.currency)
+            reason = f"opening {opening}, but {one.date} closed with {closing}"
             found.append(_break(BreakType.CHAIN_GAP, reason, after, one.closing_minor - after.opening_minor))
     return found
 

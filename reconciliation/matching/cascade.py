@@ -15,7 +15,7 @@ from reconciliation.matching.breaks import BreakType
 from reconciliation.matching.calendars import business_days
 from reconciliation.matching.comparing import Found, duplicate, same, settle
 from reconciliation.matching.controls import Control, cut_sources
-from reconciliation.matching.lines import Line
+from reconciliation.matching.lines import Line, total_minor
 from reconciliation.matching.passes.grouping import by_groups, unbalanced
 from reconciliation.matching.passes.pairing import Pair, by_amount_and_date, by_reference, by_similarity, by_tolerance
 from reconciliation.matching.passes.references import normalised
@@ -202,14 +202,15 @@ def _same_reference(internal: list[Line], external: list[Line], rules: Rules) ->
 
 
 def _missing(internal: list[Line], external: list[Line], rules: Rules, as_of: date) -> Breaks:
-    """What no pass found on the other side. A line of the books may wait for the days of settlement."""
+    """What no pass found on the other side. A line of the books may wait for the days of settlement, fee and all."""
     found: Breaks = []
-    for line in internal:
+    for lines in _with_fees(internal):
+        line = lines[0]
         days = business_days(line.date, as_of, rules.calendar)
         waits = days < rules.settlement_days
         reason = f"not settled after {days} business days"
         kind = BreakType.TIMING if waits else BreakType.MISSING_EXTERNAL
-        found.append(Break(kind, reason, {"id": line.id}, line.amount_minor, line.currency, (line,), ()))
+        found.append(Break(kind, reason, {"id": line.id}, total_minor(lines), line.currency, lines, ()))
     told: set[tuple[str, int, str]] = set()
     for line in external:
         again = bool(line.id) and (line.id, line.amount_minor, line.currency) in told
@@ -221,3 +222,13 @@ def _missing(internal: list[Line], external: list[Line], rules: Rules, as_of: da
         reason = "the books do not know it"
         found.append(Break(kind, reason, {"id": line.id}, -line.amount_minor, line.currency, (), (line,)))
     return found
+
+
+def _with_fees(lines: list[Line]) -> list[tuple[Line, ...]]:
+    """Each line, with its fees behind the first of its id."""
+    fees: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        if line.id and line.is_fee:
+            fees[line.id, line.currency].append(line)
+    found = [(line, *fees.pop((line.id, line.currency), [])) for line in lines if not (line.id and line.is_fee)]
+    return found + [(line,) for alone in fees.values() for line in alone]

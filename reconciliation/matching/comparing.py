@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from reconciliation.matching.breaks import BreakType
 from reconciliation.matching.calendars import business_days, shifted
-from reconciliation.matching.lines import Line, total_minor
+from reconciliation.matching.lines import Line, shown, total_minor
 from reconciliation.matching.results import Break, Match
 from reconciliation.matching.rules import Rules
 
@@ -58,9 +58,8 @@ def same(one: Line, other: Line, rules: Rules) -> bool:
     return (
         one.amount_minor == other.amount_minor
         and one.currency == other.currency
-        and one.fee_minor == other.fee_minor
-        and one.gross_minor == other.gross_minor
-        and one.status == other.status
+        and (one.fee_minor == other.fee_minor or one.fee_minor is None or other.fee_minor is None)
+        and (one.status == other.status or not rules.statuses)
         and (rules.date_window is None or one.date == other.date)
     )
 
@@ -105,9 +104,14 @@ def _other_amount(inner: Lines, outer: Lines, difference: int, fees: Compared, r
     if original is not None and original[0] == original[1]:
         return Compared(BreakType.FX_DIFFERENCE, "the original amount agrees, what it was settled as not", difference)
     own, other = total_minor(inner), total_minor(outer)
-    reason = f"{own} against {other} minor units"
-    part = len(inner) != len(outer) and own * other > 0
+    reason = f"{shown(own, inner[0].currency)} against {shown(other, outer[0].currency)}"
+    part = _movements(inner) != _movements(outer) and own * other > 0
     return Compared(BreakType.PARTIAL if part else BreakType.AMOUNT_MISMATCH, reason, difference)
+
+
+def _movements(lines: Lines) -> int:
+    """A payment and its fee, told in two lines, are one."""
+    return sum(not line.is_fee for line in lines)
 
 
 def _fees(inner: Lines, outer: Lines, rules: Rules) -> Compared:
@@ -115,9 +119,9 @@ def _fees(inner: Lines, outer: Lines, rules: Rules) -> Compared:
     if fees is None or fees[0] == fees[1]:
         return Compared(None)
     difference = fees[0] - fees[1]
-    reason = f"fees {fees[0]} against {fees[1]} minor units"
     if rules.tolerance is not None and abs(difference) <= rules.tolerance.fee_minor * max(len(inner), len(outer)):
-        return Compared(None, note=f"{reason}, within tolerance")
+        return Compared(None, note=f"fees {fees[0]} against {fees[1]} minor units, within tolerance")
+    reason = f"fees {shown(fees[0], inner[0].currency)} against {shown(fees[1], outer[0].currency)}"
     return Compared(BreakType.FEE_DIFFERENCE, reason, difference)
 
 

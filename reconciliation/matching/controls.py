@@ -9,7 +9,7 @@ from datetime import date
 from msgspec import Struct
 
 from reconciliation.matching.breaks import BreakType
-from reconciliation.matching.lines import Line, total_minor
+from reconciliation.matching.lines import Line, shown, total_minor
 from reconciliation.matching.results import Break
 
 
@@ -36,7 +36,7 @@ def _cut(control: Control, internal: list[Line]) -> Break[Line]:
     count = "" if control.missing_lines is None else f" in {control.missing_lines} lines"
     return Break(
         BreakType.TRUNCATED_SOURCE,
-        f"{control.file} lacks {control.missing_minor} minor units{count} of its own totals",
+        f"{control.file} lacks {shown(control.missing_minor, control.currency)}{count} of its own totals",
         {"file": control.file},
         control.missing_minor,
         control.currency,

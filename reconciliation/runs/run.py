@@ -25,7 +25,7 @@ from reconciliation.matching.cascade import match
 from reconciliation.matching.lines import Line
 from reconciliation.matching.results import Break, Match, Outcome
 from reconciliation.runs.rules import ReadRules, RunRules
-from reconciliation.runs.sides import Known, Sides, Span, read_sides
+from reconciliation.runs.sides import Sides, Span, read_sides
 from reconciliation.runs.tie_out import (
     Tie,
     Total,
@@ -110,9 +110,9 @@ def compute(connection: Connection, read: ReadRules, asked: Asked, tell: Tell = 
     outcome = _within(whole, span.first) if asked.first else whole
     tell("lines matched", lines)
     days = {control.file: control.day for control in controls}
-    breaks = [found_break(one, sides.known, rules.name, days) for one in outcome.breaks]
+    breaks = [found_break(one, rules.name, days) for one in outcome.breaks]
     totals = totals_of(outcome)
-    digest = _digest(read, span, asked, [sha256 for _, sha256, _ in files], outcome, sides, (ties, totals))
+    digest = _digest(read, span, asked, [sha256 for _, sha256, _ in files], outcome, (ties, totals))
     id_ = UUID(bytes=uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10)))
     return Result(id_, asked, span, as_of, files, sides, outcome, breaks, ties, totals, digest)
 
@@ -152,11 +152,11 @@ def _within(outcome: Outcome[Line], first: date) -> Outcome[Line]:
     )
 
 
-def found_break(one: Break[Line], known: Mapping[int, Known], rule_set: str, days: Mapping[str, date]) -> Found:
+def found_break(one: Break[Line], rule_set: str, days: Mapping[str, date]) -> Found:
     """`days`: of files that are cut, which no line tells."""
-    ours, theirs = ([known[id(line)] for line in lines] for lines in (one.internal, one.external))
+    ours, theirs = one.internal, one.external
     id_ = break_id(rule_set, one.type, one.keys, (line.key for line in ours), (line.key for line in theirs))
-    dates = [line.date for line in one.internal + one.external]
+    dates = [line.date for line in ours + theirs]
     day = min(dates) if dates else _day_of(one.keys, days)
     return Found(id_, one, day, [line.row for line in ours], [int(line.row) for line in theirs])
 
@@ -171,13 +171,12 @@ def _digest(
     asked: Asked,
     files: Iterable[bytes],
     outcome: Outcome[Line],
-    sides: Sides,
     sums: object,
 ) -> bytes:
     """Of everything that a run says but when it ran; the order of lines and files changes nothing."""
 
     def keys(lines: Iterable[Line]) -> list[str]:
-        return sorted(sides.known[id(line)].key for line in lines)
+        return sorted(line.key for line in lines)
 
     matches = (
         ["match", one.pass_, one.keys, one.score, one.note, keys(one.internal), keys(one.external)]

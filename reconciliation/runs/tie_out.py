@@ -31,7 +31,10 @@ SELECT account_id,
 FROM (
     SELECT leg.account_id, leg.amount_minor, (leg.posted_at AT TIME ZONE %(zone)s)::date AS day,
         EXISTS (SELECT FROM causes WHERE operation_id = leg.journal_id AND starts_with(code, 'brk_'))
-            OR EXISTS (SELECT FROM recon_proposals AS adjusts WHERE adjusts.journal_id = leg.journal_id) AS adjusts
+            OR EXISTS (SELECT FROM recon_proposals AS adjusts WHERE adjusts.journal_id = leg.journal_id)
+            OR (NOT %(net)s AND EXISTS (
+                SELECT FROM causes WHERE operation_id = leg.journal_id AND code = 'provider_fee'
+            )) AS adjusts
     FROM account_legs AS leg WHERE leg.account_id = ANY(%(accounts)s) AND leg.posted_at < %(cut_off)s
 ) AS leg WHERE day <= %(last)s GROUP BY account_id"""
 _STATEMENTS: Final = """
@@ -110,7 +113,7 @@ class Stated(Struct, frozen=True):
 
     @property
     def party(self) -> str:
-        """As `sides.Known` names it."""
+        """As lines name it."""
         return f"{self.source} {self.account}".strip()
 
     @property
@@ -194,7 +197,7 @@ def _moved(sides: Sides, span: Span) -> Parties:
     for side, lines in (("internal", sides.internal), ("external", sides.external)):
         for line in lines:
             if span.first <= line.date <= span.last:
-                key = side, sides.known[id(line)].party, line.currency
+                key = side, line.party, line.currency
                 moved = found.get(key)
                 if moved is None:
                     moved = found[key] = _Moved(0, 0, Counter())
@@ -206,7 +209,8 @@ def _moved(sides: Sides, span: Span) -> Parties:
 
 def _ledger(connection: Connection, rules: RunRules, span: Span, moved: Parties) -> list[Tie]:
     accounts = system_accounts(rules.books)
-    named = span._asdict() | {"zone": rules.zone, "accounts": [account.hex() for account in accounts]}
+    is_net = rules.statements.amount == "net"
+    named = span._asdict() | {"zone": rules.zone, "accounts": [account.hex() for account in accounts], "net": is_net}
     sums = {accounts[row[0].bytes]: row[1:] for row in connection.execute(_LEDGER, named)} if accounts else {}
     names = sums.keys() | {(party, currency) for side, party, currency in moved if side == "internal"}
     ties = []
@@ -259,9 +263,10 @@ def totals_of(outcome: Outcome[Line]) -> dict[str, Total]:
                     lines[line.currency][f"{side} {word}"] += 1
                     lines[line.currency][word] += abs(line.amount_minor)
     differences: Counter[str] = Counter()
-    for broken in outcome.breaks:
-        if broken.internal or broken.external:
-            differences[broken.currency] += int(broken.difference)
+    for broken in outcome.breaks:  # line by line: what came in another currency is missing in one and too much there
+        for sign, told in ((1, broken.internal), (-1, broken.external)):
+            for line in told:
+                differences[line.currency] += sign * line.amount_minor
     return {
         currency: _total(lines[currency], sums, differences[currency]) for currency, sums in accounted(outcome).items()
     }

@@ -60,12 +60,9 @@ def _header(read: ReadRules, result: Result) -> tuple[object, ...]:
 
 
 def _copy_matches(copy: Copy, result: Result) -> None:
-    known = result.sides.known
     for number, one in enumerate(result.outcome.matches):
         # Rows are digits, letters and a slash: written as they are, an array takes a fifth of what its dumper needs.
-        ours, theirs = (
-            f"{{{','.join([known[id(line)].row for line in lines])}}}" for lines in (one.internal, one.external)
-        )
+        ours, theirs = (f"{{{','.join([line.row for line in lines])}}}" for lines in (one.internal, one.external))
         amount_minor = sum(line.amount_minor for line in one.internal)
         keys = msgspec.json.encode(one.keys).decode()
         told = (one.pass_, keys, one.score, one.note, amount_minor, one.internal[0].currency)

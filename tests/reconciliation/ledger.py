@@ -9,6 +9,7 @@ from payments.identifiers import system_account
 from payments.postings import SystemAccount
 
 CLEARING = UUID(bytes=system_account(SystemAccount.STRIPE_CLEARING, "EUR"))
+PROVIDER_FEES = UUID(bytes=system_account(SystemAccount.PROVIDER_FEES, "EUR"))
 SELLER = UUID(int=0x7700_0000_0000_7000_8000_0000_0000_0001)
 NIL = UUID(int=0)
 
@@ -16,6 +17,7 @@ _ENTRY = "INSERT INTO journal_entries VALUES (%s, %s, %s, %s, %s, 'EUR', %s, %s,
 _REQUEST = """
 INSERT INTO provider_requests VALUES (%s, %s, 'stripe', 1, %s, %s, 'EUR', %s, 1, 'succeeded', false, '', %s, false,
     now(), now(), 0, %s, 0)"""
+_CAUSE = "INSERT INTO causes VALUES (%s, %s, 0, %s, 0, 4, %s, 'provider_fee', %s)"
 
 
 def charge(
@@ -30,6 +32,15 @@ def charge(
     request = (journal, SELLER, NIL, amount_minor, order or f"order-{number}", f"ch_{number}", number)
     books.execute(_REQUEST, request)
     return journal
+
+
+def fee(books: Connection, number: int, fee_minor: int, day: str, place: tuple[int, int] | None = None) -> None:
+    """What the provider keeps of that charge, as the ledger posts it: an entry of its own, caused by the request."""
+    journal, caused_by = (UUID(int=(kind << 112) + 0x7000_8000_0000_0000_0000 + number) for kind in (0x0191, 0x0190))
+    at = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=UTC)
+    shard, sequence = place or (0, 1_000 + number)
+    books.execute(_ENTRY, (journal, journal, PROVIDER_FEES, CLEARING, fee_minor, at, shard, sequence))
+    books.execute(_CAUSE, (shard, sequence, journal, caused_by, at))
 
 
 def report(*rows: tuple[str, str, str, str]) -> str:

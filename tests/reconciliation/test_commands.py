@@ -71,6 +71,28 @@ def test_legs_that_are_written_wrong_say_how_to_write_them(tmp_path: Path) -> No
     assert "account" in recon(*asked, "debit:fee:1.00:EUR", exits=1)["error"]
 
 
+def test_what_people_read_is_whole_and_what_they_forget_is_asked_for(tmp_path: Path) -> None:
+    """In a pipe, which is 80 letters wide: an id that is cut short can't be copied."""
+    rules = str(tmp_path / "rules.yaml")
+    recon("run", "--rules", rules)
+    [found] = recon("breaks")
+
+    def said(*arguments: str) -> str:
+        answer = CliRunner().invoke(app, ["recon", *arguments])
+        return " ".join(answer.output.replace("│", " ").split())
+
+    assert f"{found['id']} MISSING_EXTERNAL open 10.00 EUR" in said("breaks")
+    assert "EUR: the books have 10.00 more than the files" in said("run", "--rules", rules)
+    explain = ("propose", found["id"], "--kind", "explain")
+    assert "say why" in said(*explain, "--reason-code", "KNOWN", "--because", " ")
+    assert "capitals, digits" in said(*explain, "--reason-code", "", "--because", "x")
+    assert "one of approve, reject" in said("resolve", found["id"], "look", "--because", "x")
+    assert "lies after" in said("run", "--rules", rules, "--from", "2026-11-30", "--to", "2026-11-01")
+    assert "No such file" in said("report", "--out", str(tmp_path / "none" / "report.csv"))
+    (tmp_path / "wrong.yaml").write_text("version: 2")
+    assert "version" in recon("run", "--rules", str(tmp_path / "wrong.yaml"), exits=1)["error"]
+
+
 def test_the_schedule_shows_what_is_next_and_what_is_missing(tmp_path: Path) -> None:
     plan_in(tmp_path)
     found = recon("schedule", "--plan", str(tmp_path / "plan.yaml"))
@@ -92,3 +114,4 @@ def test_the_examples_of_the_documents_are_read() -> None:
     assert read_rules(EXAMPLE.read_text()).rules.statements.amount == "gross"
     [night] = read_plan(EXAMPLE.with_name("reconciliation_plan.yaml")).nights
     assert night.is_followed
+    assert read_plan(EXAMPLE.with_name("reconciliation_plan.yaml")).internal is not None

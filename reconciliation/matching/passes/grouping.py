@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from reconciliation.matching.breaks import BreakType
 from reconciliation.matching.comparing import Found, Lines, settle
-from reconciliation.matching.lines import Line, total_minor
+from reconciliation.matching.lines import Line, shown, total_minor
 from reconciliation.matching.results import Break
 from reconciliation.matching.rules import Pass, Rules
 
@@ -76,6 +76,6 @@ def _explained(group: Group, rules: Rules) -> Found:
             orphans,
         )
         return matches, [*breaks, fee]
-    reason = f"{total_minor(group.internal)} against {total_minor(group.external)} minor units"
     currency = group.internal[0].currency
+    reason = f"{shown(total_minor(group.internal), currency)} against {shown(total_minor(group.external), currency)}"
     return [], [Break(BreakType.UNBALANCED_BATCH, reason, keys, difference, currency, group.internal, group.external)]

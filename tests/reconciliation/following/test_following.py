@@ -49,6 +49,8 @@ def lines(draw: st.DrawFn) -> list[tuple[bool, Line]]:
                 (draw(st.sampled_from(["", "po_1"])),),
                 draw(st.sampled_from(["", "", "e1"])),
                 type=draw(st.sampled_from(["charge", "fee"])),
+                gross_minor=draw(st.sampled_from([None, None, 0, 100])),
+                fee_minor=draw(st.sampled_from([None, None, 0, 1])),
             ),
         )
         for number in range(count)

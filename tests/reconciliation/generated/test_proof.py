@@ -21,9 +21,10 @@ from reconciliation.generated.proof import made_up, prove
 FIRST = date(2026, 11, 2)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_every_seeded_fault_is_found_and_nothing_else(tmp_path: Path, seed: int) -> None:
-    found = prove(made_up(5_000, seed, FIRST), tmp_path, seed, 10)
+@pytest.mark.parametrize(("seed", "fee_lines"), [(1, False), (2, False), (3, False), (4, True), (5, True)])
+def test_every_seeded_fault_is_found_and_nothing_else(tmp_path: Path, seed: int, fee_lines: bool) -> None:
+    """Whether the books have what is paid out in one line, or the payment and its fee in two."""
+    found = prove(made_up(5_000, seed, FIRST), tmp_path, seed, 10, fee_lines=fee_lines)
     assert (found.unfound, found.invented) == ([], [])
     assert (found.precision, found.recall, found.faults, found.breaks) == ("1.0000", "1.0000", 66, 66)
     assert set(found.faults_by_kind) == set(FaultKind)
@@ -66,6 +67,13 @@ def test_files_of_payments_in_a_list(tmp_path: Path) -> None:
     )]  # fmt: skip
     with (out / "books.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 12
+    payments.write_text("reference,amount_minor,fee_minor,currency,date\nR1,1000,39,EUR,2026-11-18\n")
+    asked = ["recon", "generate", "--payments", str(payments), "--out", str(out), "--fee-lines"]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    assert (out / "books.csv").read_text().splitlines()[1:] == [
+        "stripe,R1,1000,0,1000,EUR,2026-11-18",
+        "stripe,R1,0,39,-39,EUR,2026-11-18",
+    ]
     payments.write_text("reference,amount_minor,currency,date\nR1,1.5,EUR,2026-11-18\n")
     wrong = CliRunner().invoke(app, ["recon", "generate", "--payments", str(payments), "--out", str(out)])
     assert (wrong.exit_code, "line 2" in wrong.stderr) == (EXIT_USAGE, True)

@@ -267,3 +267,58 @@ def test_a_cut_file_whose_lines_are_not_sure_names_none(missing_minor: int, miss
     control = Control("bank.csv", "", "EUR", MONDAY, missing_minor, missing_lines)
     found = match(books, [], rules(), as_of=LATER, controls=[control])
     assert [one[0] for one in broken(found)] == [B.MISSING_EXTERNAL, B.MISSING_EXTERNAL, B.TRUNCATED_SOURCE]
+
+
+FEE: dict[str, Any] = {"gross_minor": 0, "fee_minor": 39, "id": "a"}
+PAYMENT: dict[str, Any] = {"gross_minor": 1_000, "fee_minor": 0, "id": "a"}
+
+
+@pytest.mark.parametrize(
+    ("other", "kind", "difference"),
+    [
+        ({"gross_minor": 1_000, "fee_minor": 39}, None, 0),
+        ({"gross_minor": 1_000, "fee_minor": 41, "amount_minor": 959}, B.FEE_DIFFERENCE, 2),
+        ({"gross_minor": 1_100, "fee_minor": 39, "amount_minor": 1_061}, B.AMOUNT_MISMATCH, -100),
+        ({"currency": "USD"}, B.CURRENCY_MISMATCH, 961),
+        ({}, None, 0),
+    ],
+)
+def test_a_payment_and_its_fee_in_two_lines_are_one_of_the_other_side(
+    other: dict[str, Any], kind: B | None, difference: int
+) -> None:
+    """A line that the provider pays out without fee, whether it tells gross and fee or not."""
+    found = match(
+        [own(1, 1_000, **PAYMENT), own(2, -39, **FEE)], [theirs(1, **{"amount_minor": 961, "id": "a"} | other)], rules()
+    )
+    if kind is None:
+        assert matched(found) == [("exact_id", [1, 2], [1])]
+    else:
+        assert broken(found) == [(kind, difference, [1, 2], [1])]
+
+
+def test_a_payment_that_has_not_come_is_one_break_with_its_fee() -> None:
+    lines = [
+        own(1, 1_000, **PAYMENT),
+        own(2, -39, **FEE),
+        own(3, -7, **FEE | {"id": "b"}),
+        own(4, -5, gross_minor=0, fee_minor=5),
+    ]
+    found = match(lines, [], rules(settlement_days=0), as_of=LATER)
+    assert broken(found) == [
+        (B.MISSING_EXTERNAL, 961, [1, 2], []),
+        (B.MISSING_EXTERNAL, -7, [3], []),
+        (B.MISSING_EXTERNAL, -5, [4], []),
+    ]
+
+
+def test_payments_and_fees_of_a_payout_are_the_line_of_the_bank() -> None:
+    """Gross and fees of two payments, told in four lines, against one net line of a bank, which knows no fees."""
+    books = [
+        own(1, 1_000, keys=("po_1",), gross_minor=1_000, fee_minor=0, id="a"),
+        own(2, -39, keys=("po_1",), gross_minor=0, fee_minor=39, id="a"),
+        own(3, 500, keys=("po_1",), gross_minor=500, fee_minor=0, id="b"),
+        own(4, -32, keys=("po_1",), gross_minor=0, fee_minor=32, id="b"),
+    ]
+    found = match(books, [theirs(1, 1_429, keys=("po_1",), day=1)], rules(group_by=["payout"]))
+    assert matched(found) == [("groups:payout", [1, 2, 3, 4], [1])]
+    assert found.breaks == []

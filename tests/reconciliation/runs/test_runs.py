@@ -13,7 +13,7 @@ from reconciliation.runs.rules import ReadRules, read_rules
 from reconciliation.runs.run import Asked, Result, compute
 from reconciliation.runs.writing import write
 from tests.reconciliation.conftest import Bring
-from tests.reconciliation.ledger import RULES, charge, report
+from tests.reconciliation.ledger import RULES, charge, fee, report
 
 READ = read_rules(RULES)
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (f"2026-11-{day}" for day in range(16, 21))
@@ -126,3 +126,67 @@ def test_a_file_that_lacks_what_its_statement_states_is_one_break(books: Connect
         17_00,
         2_00,
     )
+
+
+def test_a_payment_and_the_fee_that_the_ledger_posts_for_it_are_what_the_provider_pays_out(
+    books: Connection, bring: Bring
+) -> None:
+    """One that ties, one whose fee is another, one without a fee in the books, and one that has not come."""
+    for number in range(1, 5):
+        charge(books, number, 10_00, MONDAY)
+        if number != 3:
+            fee(books, number, 39, MONDAY)
+    head = report().strip()
+    rows = [
+        f"txn_{number},{MONDAY} 12:00:00,eur,10.00,{kept},{net},charge,ch_{number},order-{number},po_1"
+        for number, kept, net in ((1, "0.39", "9.61"), (2, "0.41", "9.59"), (3, "0.39", "9.61"))
+    ]
+    bring("stripe.csv", "\n".join([head, *rows]) + "\n", "stripe")
+    result, _ = run_on(books, FRIDAY)
+    assert [(one.keys["id"], len(one.internal), len(one.external)) for one in result.outcome.matches] == [
+        ("order-1", 2, 1)
+    ]
+    found = {one.broken.keys["id"]: (one.broken.type, one.broken.difference) for one in result.breaks}
+    assert found == {
+        "order-2": ("FEE_DIFFERENCE", 2),
+        "order-3": ("FEE_DIFFERENCE", 39),
+        "order-4": ("MISSING_EXTERNAL", 9_61),
+    }
+    ledger = next(tie for tie in result.ties if tie.side == "internal")
+    assert (ledger.types, ledger.unexplained_minor) == ({"charge": 40_00, "provider_fee": -1_17}, 0)
+
+
+def test_rules_that_compare_gross_leave_the_fees_out_and_say_so(books: Connection, bring: Bring) -> None:
+    charge(books, 1, 10_00, MONDAY)
+    fee(books, 1, 39, MONDAY)
+    row = f"txn_1,{MONDAY} 12:00:00,eur,10.00,0.39,9.61,charge,ch_1,order-1,po_1"
+    bring("stripe.csv", f"{report().strip()}\n{row}\n", "stripe")
+    read = read_rules(RULES.replace("sources: [stripe]}", "sources: [stripe], amount: gross}"))
+    result, _ = run_on(books, FRIDAY, read)
+    assert (len(result.outcome.matches), result.breaks) == (1, [])
+    ledger = next(tie for tie in result.ties if tie.side == "internal")
+    shown = ledger.movements_minor, ledger.adjusted_minor, ledger.closing_minor, ledger.unexplained_minor
+    assert shown == (10_00, -39, 9_61, 0)
+
+
+def test_a_fee_is_no_payment_of_its_own(books: Connection, bring: Bring) -> None:
+    """Rules without accounts take each payment once."""
+    paid = charge(books, 1, 10_00, MONDAY)
+    fee(books, 1, 39, MONDAY)
+    row = f"txn_1,{MONDAY} 12:00:00,eur,10.00,0.39,9.61,charge,ch_1,{paid.hex[-16:].upper()},po_1"
+    bring("stripe.csv", f"{report().strip()}\n{row}\n", "stripe")
+    rules = RULES.replace(
+        "{accounts: [stripe_clearing], currencies: [EUR], id: order}", "{currencies: [EUR], id: short}"
+    )
+    result, _ = run_on(
+        books, FRIDAY, read_rules(rules.replace("sources: [stripe]}", "sources: [stripe], amount: gross}"))
+    )
+    assert (len(result.outcome.matches), result.breaks) == (1, [])
+
+
+def test_what_came_in_another_currency_explains_the_difference_of_both(books: Connection, bring: Bring) -> None:
+    charge(books, 1, 10_00, MONDAY)
+    bring("stripe.csv", report(("order-1", "11.00", MONDAY, "charge")).replace(",eur,", ",usd,"), "stripe")
+    result, _ = run_on(books, TUESDAY)
+    told = {currency: (one.difference_minor, one.breaks_minor) for currency, one in result.totals.items()}
+    assert told == {"EUR": (10_00, 10_00), "USD": (-11_00, -11_00)}
