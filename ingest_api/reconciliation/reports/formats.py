@@ -9,21 +9,14 @@ from decimal import Decimal
 from typing import Any, Final
 
 import xlsxwriter
-from reportlab.lib.pagesizes import A4, landscape
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfgen.canvas import Canvas
 
+from ingest_api.reconciliation.reports.paper import as_pdf
 from ingest_api.reconciliation.reports.report import Cell, Row, Section
 from ingest_api.statements.formats.cells import csv_rows, text_cell
-from ingest_api.statements.formats.scripts import BOLD, REGULAR, runs, wrapped
 from payments.money import EXPONENTS, Money, format_minor
-
-PDF_ROWS_MAX: Final = 2_000
-"""Of one section; nobody reads more on paper, and the other formats have all of them."""
 
 _SHEET_NAME_MAX: Final = 31
 _WIDE_COLUMN: Final = 40
-_MARGIN, _SIZE, _LEADING = 30, 6, 8
 
 
 def as_csv(sections: Sequence[Section]) -> bytes:
@@ -88,71 +81,6 @@ def _xlsx_row(sheet: Any, number: int, row: Row, styles: _Styles, *, is_total: b
             sheet.write_number(number, at, cell, styles.of("#,##0", is_total=is_total))
         else:
             sheet.write_string(number, at, cell, styles.of("@", is_total=is_total))
-
-
-def as_pdf(sections: Sequence[Section]) -> bytes:
-    """A4, sideways. Equal reports are equal bytes."""
-    page = _Page()
-    for section in sections:
-        page.section(section)
-    return page.finished()
-
-
-class _Page:
-    """Where the next line goes."""
-
-    def __init__(self) -> None:
-        self._written = io.BytesIO()
-        self._width, self._height = landscape(A4)
-        self._canvas = Canvas(self._written, pagesize=(self._width, self._height), invariant=1, pageCompression=1)
-        self._y = self._height - _MARGIN
-
-    def section(self, section: Section) -> None:
-        self._room_for(4)
-        self._write(_MARGIN, section.title, BOLD)
-        self._y -= _LEADING + 2
-        self._row(section.columns, BOLD)
-        for row in section.rows[:PDF_ROWS_MAX]:
-            if self._room_for(1):
-                self._row(section.columns, BOLD)
-            self._row([_pdf_cell(cell) for cell in row], REGULAR)
-        if len(section.rows) > PDF_ROWS_MAX:
-            self._row([f"… {len(section.rows) - PDF_ROWS_MAX:,} more: CSV and XLSX have them"], REGULAR)
-        for row in section.totals:
-            self._room_for(1)
-            self._row([_pdf_cell(cell) for cell in row], BOLD)
-        self._y -= _LEADING
-
-    def finished(self) -> bytes:
-        self._canvas.save()
-        return self._written.getvalue()
-
-    def _row(self, cells: Sequence[str], font: str) -> None:
-        width = (self._width - 2 * _MARGIN) / max(len(cells), 2)
-        for at, text in enumerate(cells):
-            shown = wrapped(text, _SIZE, width - 4, 1) if text else []
-            self._write(_MARGIN + at * width, shown[0] if shown else "", font)
-        self._y -= _LEADING
-
-    def _room_for(self, rows: int) -> bool:
-        """Begins a page where so many rows do not fit on this one."""
-        if self._y - rows * _LEADING > _MARGIN:
-            return False
-        self._canvas.showPage()
-        self._y = self._height - _MARGIN
-        return True
-
-    def _write(self, x: int | Any, text: str, font: str) -> None:
-        for run in runs(text, font):
-            self._canvas.setFont(run.font, _SIZE)
-            self._canvas.drawString(x, self._y, run.text)
-            x += pdfmetrics.stringWidth(run.text, run.font, _SIZE)
-
-
-def _pdf_cell(cell: Cell) -> str:
-    if isinstance(cell, Money):
-        return format_minor(*cell)
-    return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
 FORMATS: Final[dict[str, tuple[str, Callable[[Sequence[Section]], bytes]]]] = {
