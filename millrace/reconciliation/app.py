@@ -60,7 +60,9 @@ def generate(
     payments: Annotated[
         Path | None,
         typer.Option(
-            help="CSV: reference, amount_minor, fee_minor, currency, date; default the ledger.", dir_okay=False
+            help="CSV: reference, amount_minor, fee_minor, currency, date; default the ledger.",
+            exists=True,
+            dir_okay=False,
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many payments of the ledger, the newest.")] = 100_000,
@@ -122,6 +124,8 @@ def import_(
     """Take files in, each whole or not at all; the same file twice is refused. Exits 1 where one can't be read."""
     from millrace.reconciliation.files import run_import
 
+    if not source.strip():
+        raise typer.BadParameter("name who sent the files", param_hint="--source")
     run_import(paths, source=source, profile=profile, by=by, as_json=as_json)
 
 
@@ -169,10 +173,15 @@ def breaks(
 ) -> None:
     """List what does not tie, or look into one break."""
     from millrace.reconciliation.desk import run_breaks
+    from reconciliation.breaks.machine import Status
     from reconciliation.breaks.reads import Wanted
+    from reconciliation.matching.breaks import BreakType
 
     if order not in {"value", "age"}:
         raise typer.BadParameter("value or age", param_hint="--order")
+    for text, known, option in ((kind, BreakType, "--type"), (status, Status, "--status")):
+        if text and text not in set(known):
+            raise typer.BadParameter(f"one of {', '.join(known)}", param_hint=option)
     wanted, where = Wanted(order, rules, kind, status, owner), Where(url, profile)
     if where.is_remote:
         from millrace.reconciliation import far

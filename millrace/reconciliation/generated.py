@@ -1,6 +1,7 @@
 """What `millrace recon generate|prove` do: payments of the ledger or of a CSV file → settlement files; the proof."""
 
 import csv
+import io
 import tempfile
 from collections.abc import Iterator
 from datetime import date
@@ -48,6 +49,8 @@ def run_generate(
     try:
         with faults_shown(as_json=as_json):
             entries = list(_of_ledger(limit) if payments is None else _of_file(payments))
+        if not entries:
+            raise ValueError(f"there is no payment in {payments.name if payments is not None else 'the ledger'}")
         generated = generate(entries, seed, faults)
     except (ValueError, psycopg.Error) as fault:
         print_failure(fault if isinstance(fault, ValueError) else f"Postgres: {fault}")
@@ -94,15 +97,19 @@ def _of_ledger(limit: int) -> Iterator[Entry]:
 
 
 def _of_file(path: Path) -> Iterator[Entry]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            try:
-                entry = msgspec.convert(row, _Payment, strict=False)
-            except msgspec.ValidationError as error:
-                raise typer.BadParameter(f"{path.name}, line {number}: {error}", param_hint="--payments") from error
-            if entry.currency not in EXPONENTS:
-                raise typer.BadParameter(f"{path.name}, line {number}: {entry.currency!r}", param_hint="--payments")
-            yield Entry(entry.reference, entry.amount_minor, entry.fee_minor, entry.currency, entry.date)
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path.name} is no CSV in UTF-8: {error}", param_hint="--payments") from error
+    for number, row in enumerate(rows, 2):
+        try:
+            entry = msgspec.convert(row, _Payment, strict=False)
+        except msgspec.ValidationError as error:
+            raise typer.BadParameter(f"{path.name}, line {number}: {error}", param_hint="--payments") from error
+        if entry.currency not in EXPONENTS:
+            told = f"{path.name}, line {number}: {entry.currency!r} is no currency"
+            raise typer.BadParameter(told, param_hint="--payments")
+        yield Entry(entry.reference, entry.amount_minor, entry.fee_minor, entry.currency, entry.date)
 
 
 class _Payment(msgspec.Struct):

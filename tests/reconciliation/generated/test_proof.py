@@ -77,6 +77,12 @@ def test_files_of_payments_in_a_list(tmp_path: Path) -> None:
     payments.write_text("reference,amount_minor,currency,date\nR1,1.5,EUR,2026-11-18\n")
     wrong = CliRunner().invoke(app, ["recon", "generate", "--payments", str(payments), "--out", str(out)])
     assert (wrong.exit_code, "line 2" in wrong.stderr) == (EXIT_USAGE, True)
+    payments.write_text("reference,amount_minor,currency,date\n")
+    none = CliRunner().invoke(app, ["recon", "generate", "--payments", str(payments), "--out", str(out)])
+    assert (none.exit_code, "there is no payment in payments.csv" in none.stderr) == (EXIT_FAILED, True)
+    payments.write_bytes(b"reference\n\xe4\n")
+    latin = CliRunner().invoke(app, ["recon", "generate", "--payments", str(payments), "--out", str(out)])
+    assert (latin.exit_code, "no CSV in UTF-8" in latin.stderr) == (EXIT_USAGE, True)
 
 
 def test_files_of_payments_in_the_ledger(migrated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
