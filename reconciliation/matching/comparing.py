@@ -154,10 +154,9 @@ def _late(inner: Lines, outer: Lines, rules: Rules) -> Compared | None:
     )
     if first <= settled <= last:
         return None
-    days = business_days(booked, settled, rules.calendar)
-    return Compared(
-        BreakType.TIMING, f"{days} business days apart; the window is -{window.before_days} to {window.after_days}"
-    )
+    days = f"{business_days(booked, settled, rules.calendar)} business days apart"
+    told = f"{days} ({booked} and {settled}); allowed are {window.before_days} before and {window.after_days} after"
+    return Compared(BreakType.TIMING, told)
 
 
 def _once(lines: Lines) -> tuple[Lines, Lines]:
