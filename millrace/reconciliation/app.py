@@ -179,8 +179,9 @@ def breaks(
 
     if order not in {"value", "age"}:
         raise typer.BadParameter("value or age", param_hint="--order")
-    for text, known, option in ((kind, BreakType, "--type"), (status, Status, "--status")):
-        if text and text not in set(known):
+    types, statuses = [str(one) for one in BreakType], [str(one) for one in Status]
+    for text, known, option in ((kind, types, "--type"), (status, statuses, "--status")):
+        if text and text not in known:
             raise typer.BadParameter(f"one of {', '.join(known)}", param_hint=option)
     wanted, where = Wanted(order, rules, kind, status, owner), Where(url, profile)
     if where.is_remote:

@@ -97,7 +97,7 @@ def _print_parts(outcome: Outcome[Any]) -> None:
 
 
 def _show(outcome: Outcome[Any]) -> None:
-    counts = Counter(one.type for one in outcome.breaks)
+    counts = Counter(str(one.type) for one in outcome.breaks)
     matched = Counter(one.pass_ for one in outcome.matches)
     screen.print(_counted("matches", matched))
     screen.print(_counted("breaks", counts))

@@ -6,7 +6,7 @@ from datetime import date
 from pypdf import PdfReader
 
 from ingest_api.reconciliation.reports.paper import PDF_ROWS_MAX, as_pdf, widths
-from ingest_api.reconciliation.reports.report import Section
+from ingest_api.reconciliation.reports.report import Row, Section
 from payments.money import Money
 
 BREAK = "brk_4c4c6qw5nygbsbfczjv8nzp000"
@@ -20,7 +20,7 @@ def pages(*sections: Section) -> list[str]:
 def test_nothing_that_fits_on_four_lines_is_cut() -> None:
     """Twelve columns, of which one is longer than the page is wide."""
     columns = ("break", "type", "difference", *(f"column {number}" for number in range(8)), "as it was sent")
-    row = (BREAK, "CURRENCY_MISMATCH", Money(-1_234_50, "EUR"), date(2026, 11, 17), *[""] * 7, LINE)
+    row: Row = (BREAK, "CURRENCY_MISMATCH", Money(-1_234_50, "EUR"), date(2026, 11, 17), *[""] * 7, LINE)
     [page] = pages(Section("Breaks", columns, [row], [("total", "", Money(-1_234_50, "EUR"))]))
     assert BREAK in page
     assert "CURRENCY_MISMATCH" in page
@@ -29,7 +29,7 @@ def test_nothing_that_fits_on_four_lines_is_cut() -> None:
 
 
 def test_each_page_has_the_header_again_and_its_number() -> None:
-    rows = [(f"row {number}", number, "x") for number in range(PDF_ROWS_MAX + 5)]
+    rows: list[Row] = [(f"row {number}", number, "x") for number in range(PDF_ROWS_MAX + 5)]
     found = pages(Section("Many", ("name", "count", "what"), rows), Section("None", ("name", "value", "what"), []))
     assert all("count" in page and f"page {number}" in page for number, page in enumerate(found, 1))
     assert "5 more: CSV and XLSX have them" in found[-1]
