@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -102,7 +103,7 @@ def _show(outcome: Outcome[Any]) -> None:
     screen.print(_counted("matches", matched))
     screen.print(_counted("breaks", counts))
     table = Table("break", "difference", "keys", "where", "why", box=None)
-    for one in outcome.breaks[:SHOWN_MAX]:
+    for one in sorted(outcome.breaks, key=lambda broken: -abs(Decimal(broken.difference)))[:SHOWN_MAX]:
         difference = f"{one.difference}"
         if isinstance(one.difference, int) and one.currency in EXPONENTS:
             difference = f"{format_minor(one.difference, one.currency)} {one.currency}"
@@ -112,7 +113,7 @@ def _show(outcome: Outcome[Any]) -> None:
     if outcome.breaks:
         print_table(table)
     if len(outcome.breaks) > SHOWN_MAX:
-        screen.print(f"… and {len(outcome.breaks) - SHOWN_MAX:,} more: --json has all of them")
+        screen.print(f"… and {len(outcome.breaks) - SHOWN_MAX:,} smaller ones: --json has all of them")
     if outcome.suggestions:
         screen.print(f"{len(outcome.suggestions):,} suggestions: --json has them")
 
