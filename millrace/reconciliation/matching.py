@@ -22,7 +22,7 @@ from reconciliation.charters.charter import CharterFault, is_charter, parse_char
 from reconciliation.charters.run import run_charter
 from reconciliation.matching.cascade import match
 from reconciliation.matching.lines import Line
-from reconciliation.matching.results import Outcome
+from reconciliation.matching.results import Break, Outcome
 from reconciliation.matching.rules import FileRules, RulesFault, rules_of
 from reconciliation.tables import read_lines
 
@@ -103,7 +103,7 @@ def _show(outcome: Outcome[Any]) -> None:
     screen.print(_counted("matches", matched))
     screen.print(_counted("breaks", counts))
     table = Table("break", "difference", "keys", "where", "why", box=None)
-    for one in sorted(outcome.breaks, key=lambda broken: -abs(Decimal(broken.difference)))[:SHOWN_MAX]:
+    for one in sorted(outcome.breaks, key=_size, reverse=True)[:SHOWN_MAX]:
         difference = f"{one.difference}"
         if isinstance(one.difference, int) and one.currency in EXPONENTS:
             difference = f"{format_minor(one.difference, one.currency)} {one.currency}"
@@ -116,6 +116,11 @@ def _show(outcome: Outcome[Any]) -> None:
         screen.print(f"… and {len(outcome.breaks) - SHOWN_MAX:,} smaller ones: --json has all of them")
     if outcome.suggestions:
         screen.print(f"{len(outcome.suggestions):,} suggestions: --json has them")
+
+
+def _size(one: Break[Any]) -> Decimal:
+    """A charter's break may have no difference: there is nothing to sum."""
+    return abs(Decimal(one.difference or 0))
 
 
 def _counted(what: str, by_name: Counter[str]) -> str:

@@ -176,3 +176,11 @@ def test_a_charter_of_comments_is_refused() -> None:
     arguments = ["--internal", str(FILES / "05-invoices.csv"), "--rules", str(FILES / "06-Filtering.yaml")]
     answer = CliRunner().invoke(app, ["recon", "match", *arguments])
     assert (answer.exit_code, "matching.source_files" in answer.stderr) == (EXIT_FAILED, True)
+
+
+def test_breaks_without_a_difference_are_shown_to_people() -> None:
+    """They have no sum, and no amount to be sorted by."""
+    files = ("--internal", str(FILES / "09-invoices.csv"), "--external", str(FILES / "09-payments.csv"))
+    answer = CliRunner().invoke(app, ["recon", "match", *files, "--rules", str(FILES / "09-Changesets.yaml")])
+    assert answer.exit_code == 0, answer.output
+    assert "2 breaks: 1 AMOUNT_MISMATCH, 1 MISSING_EXTERNAL" in answer.stdout

@@ -287,9 +287,8 @@ def test_a_payment_and_its_fee_in_two_lines_are_one_of_the_other_side(
     other: dict[str, Any], kind: B | None, difference: int
 ) -> None:
     """A line that the provider pays out without fee, whether it tells gross and fee or not."""
-    found = match(
-        [own(1, 1_000, **PAYMENT), own(2, -39, **FEE)], [theirs(1, **{"amount_minor": 961, "id": "a"} | other)], rules()
-    )
+    settled: dict[str, Any] = {"amount_minor": 961, "id": "a"} | other
+    found = match([own(1, 1_000, **PAYMENT), own(2, -39, **FEE)], [theirs(1, **settled)], rules())
     if kind is None:
         assert matched(found) == [("exact_id", [1, 2], [1])]
     else:
