@@ -4,24 +4,22 @@ Imports nothing of payments, streams, sinks or the audit but the names of topics
 the schema files, balances are added up in plain dicts. Any difference is a sentence in `Verdict.findings`.
 """
 
-import io
-import json
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import fastavro
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
 from schemas import topics
+from tests.faults.inputs.decisions import Decisions
+from tests.faults.inputs.decoding import decoded
+from tests.faults.inputs.ranges import DecidedRanges
 from tests.faults.load import Load
 from tests.faults.tail import Tail
 
-SCHEMAS = Path(__file__).parents[2] / "schemas" / "avro"
 NOBODY = "0" * 32
 FINDINGS_MAX = 20
 READ_TIMEOUT_S = 60
@@ -31,12 +29,14 @@ Movement = tuple[str, str, int]
 
 TRANSACTIONAL = tuple(topic.name for topic in topics.CATALOGUE)
 CONSUMER_OFFSETS = "__consumer_offsets"
+COMMANDS = "commands"
 INPUTS = {
-    "commands": topics.COMMANDS.name,
+    COMMANDS: topics.COMMANDS.name,
     "credits": topics.CREDITS.name,
     "returns": topics.RETURNS.name,
     "connector_results": topics.CONNECTOR_RESULTS.name,
 }
+ARRIVED = frozenset({"posted", "received", "returned"})
 LEG_KINDS = frozenset({"leg_reserved", "leg_settled", "leg_released"})
 
 
@@ -69,10 +69,13 @@ class Verifier:
         self._sent: Counter[Movement] = Counter()
         self._unsure: Counter[Movement] = Counter()
         self._ledger: dict[int, list[tuple[int, bytes]]] = {shard: [] for shard in range(shards)}
-        self._next_offsets: dict[tuple[int, str], int] = {}
+        self._ranges = DecidedRanges()
         self._decided: Counter[str] = Counter()
         self._finals: Counter[str] = Counter()
         self._available: dict[str, int] = {}
+        self._decisions = Decisions(self._available, lambda text: self._verdict.finding(text))
+        self._reserved: dict[str, Movement] = {}
+        self._arrived: dict[str, Movement] = {}
         self._posted: Counter[str] = Counter()
         self._poisoned = 0
 
@@ -82,6 +85,8 @@ class Verifier:
         self._verdict = Verdict(payments=len(load.sent))
         self._check_nothing_open()
         ledger = self._read_all(topics.LEDGER.name)
+        for shard, commands in self._read_all(topics.COMMANDS.name, self._ends_of(COMMANDS)).items():
+            self._decisions.read(shard, commands)
         self._check_tail(ledger, tail)
         for shard, records in ledger.items():
             known = len(self._ledger[shard])
@@ -89,6 +94,8 @@ class Verifier:
                 self._verdict.finding(f"ledger shard {shard}: records of an earlier run have changed")
             self._fold_shard(shard, known, records[known:])
         self._ledger = ledger
+        self._check_lanes()
+        self._check_arrivals()
         self._check_payments(load)
         self._check_quarantine(load)
         self._check_conservation()
@@ -115,13 +122,18 @@ class Verifier:
         stable.close()
         end.close()
 
-    def _read_all(self, name: str) -> dict[int, list[tuple[int, bytes]]]:
-        """All committed records of every shard; a finding where some stay hidden behind an open transaction."""
+    def _ends_of(self, source: str) -> dict[int, int]:
+        return {shard: self._ranges.end((shard, source)) for shard in range(self._shards)}
+
+    def _read_all(self, name: str, since: Mapping[int, int] | None = None) -> dict[int, list[tuple[int, bytes]]]:
+        """All committed records of every shard, from these offsets on; a finding where some stay hidden behind an open
+        transaction."""
+        since = since or {}
         end = self._reader("read_uncommitted")
-        left = {shard: last for shard in range(self._shards) if (last := _end(end, name, shard))}
+        left = {s: last for s in range(self._shards) if (last := _end(end, name, s)) > since.get(s, 0)}
         end.close()
         reader = self._reader("read_committed")
-        reader.assign([TopicPartition(name, shard, 0) for shard in left])
+        reader.assign([TopicPartition(name, shard, since.get(shard, 0)) for shard in left])
         found: dict[int, list[tuple[int, bytes]]] = {shard: [] for shard in range(self._shards)}
         deadline_s = time.monotonic() + READ_TIMEOUT_S
         while left and time.monotonic() < deadline_s:
@@ -158,17 +170,20 @@ class Verifier:
 
     def _fold_shard(self, shard: int, known: int, records: list[tuple[int, bytes]]) -> None:
         for sequence, (offset, value) in enumerate(records, known):
-            record = _decoded(value)
+            record = decoded(value)
             if (record["shard"], record["sequence"]) != (shard, sequence):
                 self._verdict.finding(f"ledger shard {shard} offset {offset}: not record {sequence}")
             source, first = record["source"], record["first_offset"]
-            if first < self._next_offsets.get((shard, source), 0):
+            if not self._ranges.add((shard, source), first, record["next_offset"]):
                 self._verdict.finding(f"ledger shard {shard} record {sequence}: {source} {first} decided twice")
-            self._next_offsets[shard, source] = record["next_offset"]
             legs = _stated_legs(record)
             for index, entry in enumerate(record["entries"]):
+                if source == COMMANDS:
+                    self._decisions.judge(shard, entry)
                 self._fold(entry)
                 self._fold_journal(entry, legs.get(index, []))
+            if source == COMMANDS:
+                self._decisions.end(shard, record["next_offset"])
 
     def _fold(self, entry: dict[str, Any]) -> None:
         kind, payment, amount = entry["kind"], entry["operation_id"].hex(), int(entry["amount_minor"])
@@ -177,6 +192,10 @@ class Verifier:
             self._available[debit] = 0
         if kind in ("reserved", "rejected"):
             self._decided[payment] += 1
+        if kind == "reserved":
+            self._reserved[payment] = debit, credit, amount
+        if kind in ARRIVED:
+            self._arrived[payment] = debit, credit, amount
         if kind in ("posted", "returned") or (kind == "rejected" and credit != "0" * 32):
             self._finals[payment] += 1
         if kind == "posted":
@@ -206,6 +225,21 @@ class Verifier:
             self._verdict.overdrawn += 1
             self._verdict.finding(f"{account} is overdrawn")
 
+    def _check_lanes(self) -> None:
+        """Between workers: every record that can be read lies in a run of offsets that the ledger says is decided."""
+        for source, topic in INPUTS.items():
+            for shard, records in self._read_all(topic).items() if source != COMMANDS else ():
+                if passed_over := self._ranges.missing((shard, source), (offset for offset, _ in records)):
+                    self._verdict.finding(f"{topic}[{shard}]: {len(passed_over)} passed over, first {passed_over[0]}")
+
+    def _check_arrivals(self) -> None:
+        """What was reserved has arrived, or has come back: once, the same amount, between the same two."""
+        others = [payment for payment, taken in self._reserved.items() if self._arrived.get(payment) != taken]
+        if others:
+            found = self._arrived.get(others[0], "nothing")
+            taken = self._reserved[others[0]]
+            self._verdict.finding(f"{len(others)} reserved did not arrive as they were: {taken} became {found}")
+
     def _check_payments(self, load: Load) -> None:
         """Payments in = outcomes out. Ids are not derived again: the decisions in Postgres name payer and amount."""
         with psycopg.connect(self._database_url) as database:
@@ -229,7 +263,7 @@ class Verifier:
         self._poisoned += load.poisoned
         kept = [value for records in self._read_all(topics.QUARANTINE.name).values() for _, value in records]
         origins = {
-            (record["topic"], record["partition"], record["offset"], record["item"]) for record in map(_decoded, kept)
+            (record["topic"], record["partition"], record["offset"], record["item"]) for record in map(decoded, kept)
         }
         if not len(kept) == len(origins) == self._poisoned:
             self._verdict.finding(f"{self._poisoned} sent in vain, {len(kept)} in quarantine of {len(origins)} places")
@@ -245,7 +279,7 @@ class Verifier:
         for shard in range(self._shards):
             for source, topic in INPUTS.items():
                 committed = reader.committed([TopicPartition(topic, shard)], 20)[0].offset
-                decided = self._next_offsets.get((shard, source), 0)
+                decided = self._ranges.end((shard, source))
                 if max(committed, 0) != decided:
                     self._verdict.finding(f"{topic}[{shard}]: committed {committed}, decided {decided}")
         reader.close()
@@ -268,19 +302,6 @@ def _end(reader: Consumer, topic: str, shard: int) -> int:
     """The last stable offset for a committed reader, the end for the other."""
     end: int = reader.get_watermark_offsets(TopicPartition(topic, shard), timeout=20)[1]
     return end
-
-
-def _decoded(value: bytes) -> dict[str, Any]:
-    """By fastavro; behind a zero and the four bytes of the schema's id."""
-    record = fastavro.schemaless_reader(io.BytesIO(value[5:]), _schema(int.from_bytes(value[1:5])), None)
-    assert isinstance(record, dict)
-    return record
-
-
-@cache
-def _schema(schema_id: int) -> Any:
-    [row] = [row for row in json.loads((SCHEMAS / "lock.json").read_text()) if row["id"] == schema_id]
-    return fastavro.parse_schema(json.loads((SCHEMAS / row["record"] / f"{row['version']}.avsc").read_text()))
 
 
 def _stated_legs(record: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
