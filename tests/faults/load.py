@@ -73,6 +73,8 @@ class Load(threading.Thread):
         self.unacknowledged: set[str] = set()
         """Keys of payments of which Kafka acknowledged no copy: they may or may not be in the log."""
         self.poisoned = 0
+        self.large_batches = 0
+        """Acknowledged, like `poisoned`."""
 
     def open_accounts(self) -> None:
         """Before the load: open and fund every account."""
@@ -106,6 +108,14 @@ class Load(threading.Thread):
     def disagreements(self, database_url: str) -> list[str]:
         """What callers were told and can't be true. Kafka tells its producers nothing of outcomes."""
         return []
+
+    def missing(self) -> list[str]:
+        """What was to be sent beside the payments and of which Kafka took nothing."""
+        wanted = {
+            "poison": self._poison_per_mille and not self.poisoned,
+            "large batches": self._large_batch_every_s < math.inf and not self.large_batches,
+        }
+        return [f"no {what} reached the log" for what, is_missing in wanted.items() if is_missing]
 
     def _pay(self, number: int) -> None:
         command = self._payment(self._random.choice(self.accounts), number, "")
@@ -153,6 +163,7 @@ class Load(threading.Thread):
         def delivered(error: Any, _: Any) -> None:
             if error is None:
                 self.unacknowledged.difference_update(keys)
+                self.large_batches += len(keys) == MAX_ITEMS
 
         shard = shard_of(authority, self._shards)
         self._producer.produce(topics.COMMANDS.name, value, authority, shard, on_delivery=delivered)

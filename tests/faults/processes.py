@@ -59,6 +59,14 @@ class Kept:
             os.kill(pid, number)
         return pid
 
+    def kill(self) -> int:
+        """Kill -9 the process that runs, or the next one where it has just ended; how many exits there were before."""
+        while self._process.poll() is not None and not self._ending.is_set():
+            time.sleep(0.01)
+        exits = len(self.exits)
+        self.signal(signal.SIGKILL)
+        return exits
+
     def next_start_with(self, variables: Mapping[str, str]) -> None:
         """The next incarnation, and only that one, gets these variables (a failpoint)."""
         self._once = dict(variables)

@@ -115,10 +115,12 @@ class Bench:
         load.start()
         faults = self._broken(scenario, seed, started_s)
         ended_s = time.monotonic()
+        went_on = load.is_alive()
         load.finish()
         settled = self._installation.settle() and settled
         verdict = self._verifier.verify(load, self.tail)
         verdict.findings += load.disagreements(self._installation.database_url)
+        verdict.findings += load.missing() if went_on else ["the load ended before the faults did"]
         if not settled:
             verdict.findings.append("not everything was decided and applied in time")
         verdict.findings += [f"{fault.name}: {fault.missing}" for fault in faults if fault.missing]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Iterator
 
 from runtime.exactly_once.broker import transaction_admin
+from runtime.exactly_once.broker.transaction_admin import IncompleteView, Transaction
 from runtime.exactly_once.crash import EXIT_CRASHED
 from runtime.exactly_once.failpoints import CYCLE_NAMES
 from runtime.exactly_once.transaction import transactional_id
@@ -22,12 +23,14 @@ CYCLES_MAX cycles (50 ms; 2 s with that load)."""
 CYCLES_MAX = 10
 """The first cycles after a restore are the long ones; later ones are all alike."""
 
+KILLED_TIMEOUT_S = 5.0
 WOKEN_TIMEOUT_S = 15.0
 """Until a fenced worker has noticed: at its next commit or heartbeat, or 11 s after a call that does not come back."""
 
 EXPIRY_CHECK_S = 1.0
 """How often the coordinator looks for transactions that are too old."""
 
+EXTRA_SLOT = 2
 LONG_SESSION_MS = 20_000
 POLL_INTERVAL_MS = 6_000
 
@@ -36,9 +39,10 @@ def worker_kill(installation: Installation, rng: random.Random) -> Iterator[Faul
     """One or both; often while they still start, sometimes in peace."""
     time.sleep(rng.choice([rng.uniform(1, 3), rng.uniform(5, 7)]))
     victims = rng.sample(installation.workers, rng.choice([1, 1, 2]))
-    for worker in victims:
-        worker.signal(signal.SIGKILL)
-    yield fault_now(f"kill -9 {' '.join(worker.name for worker in victims)}")
+    exits = [worker.kill() for worker in victims]
+    fault = fault_now(f"kill -9 {' '.join(worker.name for worker in victims)}")
+    codes = [worker.exit_after(count, KILLED_TIMEOUT_S) for worker, count in zip(victims, exits, strict=True)]
+    yield fault._replace(missing="" if set(codes) == {-signal.SIGKILL} else f"they ended with {codes}")
 
 
 def worker_failpoint(installation: Installation, rng: random.Random) -> Iterator[Fault]:
@@ -141,10 +145,12 @@ def same_slot(installation: Installation, rng: random.Random) -> Iterator[Fault]
 
 
 def rebalance_storm(installation: Installation, rng: random.Random) -> Iterator[Fault]:
-    """A worker comes or goes every 3-7 s."""
-    extra = installation.worker(2)
-    yield fault_now("worker-2 joins")
+    """A worker comes or goes every 3-7 s; on a busy machine it stays until it has decided something."""
+    before = _transaction(installation, EXTRA_SLOT)
+    extra = installation.worker(EXTRA_SLOT)
+    joins = fault_now("worker-2 joins")
     time.sleep(rng.uniform(3, 7))
+    yield joins._replace(missing=_share_missing(installation, before))
     extra.end()
     yield fault_now("worker-2 leaves")
     time.sleep(rng.uniform(3, 7))
@@ -173,6 +179,26 @@ def _woken(worker: Kept, exits: int) -> Iterator[Fault]:
 
 
 def _transaction_state(installation: Installation, worker: Kept) -> str:
-    slot = installation.workers.index(worker)
+    found = _transaction(installation, installation.workers.index(worker))
+    return found.state if found else "none"
+
+
+def _transaction(installation: Installation, slot: int) -> Transaction | None:
+    """What its coordinator knows of a slot's transactions; None before the first."""
     view = transaction_admin.cluster(Brokers(installation.env.kafka_bootstrap))
-    return transaction_admin.transaction(view, transactional_id(APPLICATION, slot)).state
+    try:
+        return transaction_admin.transaction(view, transactional_id(APPLICATION, slot))
+    except IncompleteView:
+        return None
+
+
+def _share_missing(installation: Installation, before: Transaction | None) -> str:
+    """Empty once the slot has begun a transaction under a new epoch: it has its share of the shards then."""
+    deadline_s = time.monotonic() + REACHED_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        found = _transaction(installation, EXTRA_SLOT)
+        is_new = found is not None and (before is None or found.epoch != before.epoch)
+        if found is not None and is_new and found.state != "Empty":
+            return ""
+        time.sleep(0.2)
+    return "it was given nothing to decide"

@@ -9,11 +9,18 @@ from tests.faults.installation import Installation
 from tests.faults.scenario import Fault, fault_now
 
 SINK_STEPS = ("sink_before_commit", "sink_after_commit")
+BATCHES_MAX = 30
+REACHED_TIMEOUT_S = 60.0
+"""A start, and at most BATCHES_MAX batches."""
 
 
 def sink_kill(installation: Installation, rng: random.Random) -> Iterator[Fault]:
-    step = rng.choice(SINK_STEPS)
-    installation.sink.next_start_with({"MILLRACE_FAILPOINT": f"{step}:{rng.randrange(1, 30)}"})
-    installation.sink.signal(signal.SIGKILL)
-    yield fault_now(f"kill -9 sink, then at {step}")
+    """At once, and its next incarnation at a step of a batch: with the rows not yet, or already, in Postgres."""
+    sink, step = installation.sink, rng.choice(SINK_STEPS)
+    exits = len(sink.exits) + 1
+    sink.next_start_with({"MILLRACE_FAILPOINT": f"{step}:{rng.randrange(1, BATCHES_MAX)}"})
+    sink.signal(signal.SIGKILL)
+    yield fault_now("kill -9 sink")
+    code = sink.exit_after(exits, REACHED_TIMEOUT_S)
+    yield fault_now(f"sink killed at {step}", "" if code == -signal.SIGKILL else f"it ended with {code}")
     time.sleep(rng.uniform(2, 4))

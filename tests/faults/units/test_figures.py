@@ -7,6 +7,7 @@ import pytest
 
 from tests.faults.__main__ import seeds_of
 from tests.faults.kafka import cluster, stray_write
+from tests.faults.load import Load
 from tests.faults.run import recoveries
 from tests.faults.scenario import Fault
 from tests.faults.tail import STILL_ARRIVING_S, Tail
@@ -52,6 +53,19 @@ def test_a_fault_into_a_silence_starts_its_clock_again() -> None:
     assert second == pytest.approx(2.0)
     assert third <= STILL_ARRIVING_S + 0.1  # a shard that never paused
     assert recoveries([tail], []) == []
+
+
+@pytest.mark.parametrize(
+    ("poisoned", "large_batches", "missing"),
+    [(0, 0, ["no poison reached the log", "no large batches reached the log"]), (1, 1, [])],
+)
+def test_a_fault_of_the_load_that_did_not_take_place_is_missed(
+    poisoned: int, large_batches: int, missing: list[str]
+) -> None:
+    load = Load.__new__(Load)
+    load._poison_per_mille, load._large_batch_every_s = 10, 3.0
+    load.poisoned, load.large_batches = poisoned, large_batches
+    assert load.missing() == missing
 
 
 @pytest.mark.parametrize(("text", "seeds"), [("3", [3]), ("1-4", [1, 2, 3, 4])])
