@@ -7,12 +7,14 @@ password, foreign certificate, another protocol) and OSError for a broker that i
 import socket
 import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
 from scramp import ScramClient, ScramException
 
-from runtime.kafka_client import OPEN, AccessRefused, Brokers, Login
+from runtime.kafka_client import OPEN, AccessRefused, Brokers, Login, is_refusal
 
 TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
@@ -87,6 +89,21 @@ def refuse_wrong_login(brokers: Brokers) -> None:
         except OSError:
             if brokers.login.has_tls:
                 _refuse_plain_listener(host, port)
+
+
+def refuse_hidden_topics(brokers: Brokers, names: Sequence[str]) -> None:
+    """Raise AccessRefused where this principal may not see one of these topics: brokers leave it out of their lists
+    without a word, so an answer about all of them would be one about the rest. A topic that is not there is not hidden.
+    """
+    if not brokers.login.has_sasl:
+        return
+    client = AdminClient({**brokers.configuration(), "log_level": 2})
+    for name, future in client.describe_topics(TopicCollection(list(names)), request_timeout=TIMEOUT_S).items():
+        try:
+            future.result(2 * TIMEOUT_S)
+        except KafkaException as error:
+            if is_refusal(error.args[0]):
+                raise AccessRefused(brokers.explained(error.args[0], f"see {name}")) from error
 
 
 def _refuse_plain_listener(host: str, port: int) -> None:

@@ -10,8 +10,9 @@ from runtime.exactly_once.broker.hanging import Decision, Verdict, decide, find_
 from runtime.exactly_once.broker.transaction_admin import IncompleteView
 from runtime.exactly_once.broker.transaction_log import read_transaction_log
 from runtime.kafka_client import AccessRefused, Brokers
-from runtime.kafka_login import refuse_wrong_login
+from runtime.kafka_login import refuse_hidden_topics, refuse_wrong_login
 from runtime.settings import Settings
+from schemas import access, topics
 
 
 def run(*, finish: bool, as_json: bool) -> None:
@@ -35,6 +36,7 @@ def run(*, finish: bool, as_json: bool) -> None:
 def _verdicts(settings: Settings, *, finish: bool) -> list[Verdict]:
     brokers = Brokers.of(settings)
     refuse_wrong_login(brokers)
+    refuse_hidden_topics(brokers, [*(topic.name for topic in topics.CATALOGUE), access.CONSUMER_OFFSETS])
     hanging = find_hanging(brokers, settings.transaction_timeout_ms)
     if not hanging:
         return []

@@ -90,7 +90,7 @@ class Archiver:
     def _begin(self) -> dict[Partition, int]:
         """Go on behind what is archived; the last stable offset of every partition."""
         ends = {}
-        self._tail.require_login()
+        self._tail.require_login(sorted({topic for topic, _ in self._wanted}))
         for topic, partition in self._wanted:
             head = head_of(self._folder, topic, partition)
             first_kept, ends[topic, partition] = self._tail.kept((topic, partition), head.next_offset or 0)

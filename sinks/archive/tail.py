@@ -6,13 +6,13 @@ behind it.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from runtime.kafka_client import AccessRefused, Brokers, is_refusal
-from runtime.kafka_login import refuse_wrong_login
+from runtime.kafka_login import refuse_hidden_topics, refuse_wrong_login
 from runtime.kafka_reader import METADATA_DEADLINE_S, PositionLost
 
 Partition = tuple[str, int]
@@ -42,9 +42,12 @@ class LogTail:
             }
         )
 
-    def require_login(self) -> None:
-        """Raises AccessRefused, OSError; the client itself would knock for ever."""
+    def require_login(self, topics: Sequence[str]) -> None:
+        """Raises AccessRefused, OSError; the client itself would knock for ever, and not know a topic that is hidden
+        from it.
+        """
         refuse_wrong_login(self._brokers)
+        refuse_hidden_topics(self._brokers, topics)
 
     def kept(self, partition: Partition, at_least: int) -> tuple[int, int]:
         """The first offset kept and the last stable one, asked until that is `at_least` or the deadline passes: a

@@ -4,6 +4,7 @@ is kept out is told why in a sentence, with what to do.
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from runtime.exactly_once.broker.broker_version import metadata_level
 from runtime.kafka_client import AccessRefused, Brokers
 from runtime.kafka_login import refuse_wrong_login
 from schemas import access
+from schemas.access import Principal
 from tests.security.conftest import As
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -92,18 +94,41 @@ def test_a_command_with_a_wrong_password_ends_with_one_sentence(
 ) -> None:
     password = tmp_path / "password"
     password.write_text("wrong\n")
-    settings = secured.settings_of(access.SINK.name)
-    variables = settings.variables()
-    done = subprocess.run(
-        [sys.executable, "-m", "millrace", *arguments],
-        env={**os.environ, **variables, "MILLRACE_KAFKA_PASSWORD_FILE": str(password)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_as(access.SINK, secured, arguments, MILLRACE_KAFKA_PASSWORD_FILE=str(password))
     assert done.returncode == 1
     assert done.stdout == ""
     assert "millrace: the brokers refuse the login of millrace-sink" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 4, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["transactions", "hanging", "--json"], ["archive", "run", "--once"]], ids=" ".join
+)
+def test_who_does_not_see_every_topic_is_not_told_about_the_rest(
+    secured: LocalEnvironment, tmp_path: Path, arguments: list[str]
+) -> None:
+    """The brokers hide a topic without a word, so “nothing hangs” was said of those that the sink may read."""
+    done = run_as(access.SINK, secured, arguments, MILLRACE_ARCHIVE_DIR=str(tmp_path))
+    assert done.returncode != 0, done.stdout
+    assert done.stdout == ""
+    assert re.search(r"principal millrace-sink may not see [a-z]+\.[a-z]+ ", " ".join(done.stderr.split())), done.stderr
+
+
+def test_a_replay_says_nothing_of_connections_that_it_closed_again(secured: LocalEnvironment) -> None:
+    done = run_as(access.OPERATOR, secured, ["replay"])
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+def run_as(
+    principal: Principal, secured: LocalEnvironment, arguments: list[str], **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    """A command, with the login of a stage."""
+    return subprocess.run(
+        [sys.executable, "-m", "millrace", *arguments],
+        env={**os.environ, **secured.settings_of(principal.name).variables(), **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

@@ -271,6 +271,7 @@ def _consumer(brokers: Brokers, isolation_level: str) -> Consumer:
             "fetch.queue.backoff.ms": 5,
             "fetch.wait.max.ms": 10,
             "queued.max.messages.kbytes": 16_384,
+            "log_level": 2,  # errors come back as events; a connection that is closed while it logs in is none
         }
     )
 
