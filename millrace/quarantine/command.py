@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import msgspec
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from ingest_api.quarantine.cases import STATUSES
@@ -47,7 +47,9 @@ def run_list(where: Where, *, status: str, reason: str | None, limit: int, as_js
     if as_json:
         print_json(told(page))
         return
-    table = Table("case", "status", "reason", "received", "bytes", "by", box=None)
+    id_chars = max((len(one.id) for one in page.items), default=0)
+    columns = (Column(title, overflow="fold") for title in ("status", "reason", "received", "bytes", "by"))
+    table = Table(Column("case", no_wrap=True, min_width=id_chars), *columns, box=None)
     for one in page.items:
         who = _plain(one.resolved_by or "")
         table.add_row(one.id, one.status, one.reason, one.received_at, str(one.value_bytes), who)

@@ -17,15 +17,15 @@ from tests.remote.conftest import Run, Server
 
 FAR = ("--url", "http://far", "--profile", "default")
 CASE: dict[str, Any] = {
-    "id": "payments.commands-1-7-0",
+    "id": "payments.commands-1-1234567890-0",
     "status": "open",
     "reason": "malformed",
     "detail": "ends inside",
     "topic": "payments.commands",
     "partition": 1,
-    "offset": 7,
+    "offset": 1_234_567_890,
     "item": 0,
-    "received_at": "2026-11-22T10:00:00Z",
+    "received_at": "2026-11-22T10:00:00.123000Z",
     "value_bytes": 3,
 }
 IN_FULL = CASE | {"redrivable": True, "wrong": "[b]cut", "advice": "Look.", "value_base64": "YWJj", "commands": []}
@@ -54,7 +54,8 @@ def quarantine(asked: list[str]) -> Server:
 
 def test_cases_are_listed_and_looked_into(run: Run) -> None:
     asked: list[str] = []
-    assert CASE["id"] in run(quarantine(asked), "quarantine", "list", *FAR).output
+    listed_as_rows = run(quarantine(asked), "quarantine", "list", *FAR).output
+    assert CASE["id"] in listed_as_rows, "an id that was cut short can't be copied into the next command"
     listed = json.loads(run(quarantine(asked), "quarantine", "list", "--json", *FAR).output)
     assert listed == {"items": [CASE], "has_more": False}
     assert asked[0] == "GET /v1/quarantine status=open&limit=50 "
