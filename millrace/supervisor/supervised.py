@@ -17,7 +17,7 @@ from pathlib import Path
 from millrace.supervisor import child
 from millrace.supervisor.control import ServiceStatus, State
 from millrace.supervisor.probes import wait_until_ready
-from millrace.supervisor.restarts import ALARM_EXITS, WINDOW_S, RestartHistory
+from millrace.supervisor.restarts import RestartHistory
 from millrace.supervisor.service import Service
 
 _LOG = logging.getLogger("millrace.supervisor")
@@ -109,8 +109,8 @@ class Supervised:
         _LOG.warning("%s: exited (%s), starts again in %.1f s", self.service.name, _meaning(code), pause_s)
         if self._history.is_alarming(now_s):
             _LOG.error(
-                "ALARM %s exited %d times or more in %.0f s, last: %s; see %s",
-                *(self.service.name, ALARM_EXITS, WINDOW_S, _meaning(code), self._log),
+                "ALARM %s exited %s, last: %s; see %s",
+                *(self.service.name, self._history.said(now_s), _meaning(code), self._log),
             )
         self._pause = asyncio.get_running_loop().call_later(pause_s, self.start)
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millrace.supervisor.restarts import ALARM_EXITS, WINDOW_S, RestartHistory
+from millrace.supervisor.restarts import ALARM_EXITS, IN_A_ROW_S, WINDOW_S, RestartHistory
 
 
 def test_the_first_exit_is_followed_at_once() -> None:
@@ -30,7 +30,26 @@ def test_five_exits_within_the_window_are_an_alarm_and_it_ends() -> None:
     history.record_exit(4.0)
     assert history.is_alarming(4.0)
     assert history.is_alarming(29.9)
-    assert not history.is_alarming(30.0)
+    assert not history.is_alarming(4.0 + IN_A_ROW_S)
+
+
+def test_a_service_that_lives_ten_seconds_and_dies_again_and_again_is_an_alarm() -> None:
+    history = RestartHistory()
+    for exits in range(ALARM_EXITS):
+        now_s = 15.0 * exits
+        assert not history.is_alarming(now_s)
+        history.record_exit(now_s)
+    assert history.exits_recently(now_s) < ALARM_EXITS
+    assert history.is_alarming(now_s)
+    assert history.said(now_s) == "5 times in a row, each within 60 s of the last"
+    assert not history.is_alarming(now_s + IN_A_ROW_S), "it lives"
+
+
+def test_crashes_an_hour_apart_are_no_row() -> None:
+    history = RestartHistory()
+    for exits in range(2 * ALARM_EXITS):
+        history.record_exit(3_600.0 * exits)
+    assert not history.is_alarming(3_600.0 * (2 * ALARM_EXITS - 1))
 
 
 @given(st.lists(st.floats(min_value=0.0, max_value=60.0), max_size=50))
