@@ -78,6 +78,10 @@ class Home:
         return self.root / "metrics.prom"
 
     @property
+    def quarantine_metrics(self) -> Path:
+        return self.root / "quarantine.prom"
+
+    @property
     def passfile(self) -> Path:
         return self.root / "postgres.pgpass"
 
