@@ -22,7 +22,7 @@ from ingest_api.preferences.register import NoticeRegister
 from ingest_api.psp_webhooks.inbox import PspInbox
 from ingest_api.publisher import Publisher
 from ingest_api.reads.balances.balances import Balances
-from ingest_api.reads.database import Database
+from ingest_api.reads.database import Database, Share
 from ingest_api.reads.earlier_decisions import EarlierDecisions
 from ingest_api.replies import ReplyListener, WaitingCalls
 from ingest_api.risk.attributes import RiskKeys
@@ -71,15 +71,17 @@ class Services:
     def of(cls, settings: Settings) -> "Services":
         waiting = WaitingCalls(settings.api_process_id, settings.api_waiting_calls)
         publisher = Publisher(settings)
-        earlier = EarlierDecisions.of(settings)
-        database = Database(settings.database_url, settings.api_database_connections, settings.api_waiting_calls)
-        aliases = Aliases.of(settings)
+        reading, writing = Database.reading(settings), Database.writing(settings)
+        registers = Share(writing, settings.api_database_writing_connections)
+        earlier = EarlierDecisions.of(reading)
+        database = Share(reading, settings.api_database_connections)
+        aliases = Aliases.of(settings, registers)
         submission = Submission(publisher, waiting, earlier, settings.shards)
         tokens = TokenVerifier.of(settings)
-        audit = AuditLog.of(settings)
-        identity = Identity.of(settings, tokens)
+        audit = AuditLog.of(settings, writing)
+        identity = Identity.of(settings, tokens, registers)
         balances = Balances.of(settings, database)
-        registry = Registry.of(settings)
+        registry = Registry.of(settings, registers)
         return cls(
             settings,
             tokens,
@@ -91,16 +93,16 @@ class Services:
             earlier,
             aliases,
             identity,
-            Machines.of(settings, identity.users, audit),
-            People.of(settings),
-            OwnerRegister.of(settings, aliases.register),
+            Machines.of(settings, identity.users, audit, registers),
+            People.of(settings, registers),
+            OwnerRegister.of(aliases.register, registers),
             Access(database),
-            ScheduleRegister.of(settings),
-            Orders.of(settings),
-            Quotes.of(settings),
-            EndpointRegister.of(settings, audit),
-            NoticeRegister.of(settings, audit),
-            PspInbox.of(settings),
+            ScheduleRegister.of(registers),
+            Orders.of(registers),
+            Quotes.of(settings, registers),
+            EndpointRegister.of(settings, audit, registers),
+            NoticeRegister.of(settings, audit, registers),
+            PspInbox.of(settings, registers),
             registry,
             Presence.of(settings, registry),
             waiting,
@@ -108,7 +110,7 @@ class Services:
             publisher,
             submission,
             Figures(waiting, publisher, balances),
-            Screening.of(settings, submission),
+            Screening.of(settings, submission, registers),
             RiskKeys.of(settings),
         )
 

@@ -1,4 +1,4 @@
-"""Connections to Postgres with every wait bounded, and which of its errors mean "try again".
+"""Connections to Postgres with every wait bounded, which errors mean "try again", and how many there are at most.
 
 Reads a DSN, keeps nothing, writes nothing. A pause of the server or a cut connection never leaves a caller waiting for
 ever: connecting, waiting for a lock and an abandoned transaction each have their own limit.
@@ -6,8 +6,11 @@ ever: connecting, waiting for a lock and an abandoned transaction each have thei
 
 import logging
 import time
+from typing import Final
 
 import psycopg
+
+from runtime.settings import Settings
 
 log = logging.getLogger("millrace.postgres")
 
@@ -25,6 +28,31 @@ SESSION_OPTIONS = " ".join(
         "-c jit=off",  # compiling a plan costs more than any statement here runs
     )
 )
+
+EARLIER_DECISIONS: Final = 2
+"""Of the pool that reads, kept for looking up keys: one for single calls, one for batches. Whatever others read, a
+command is looked up at once."""
+
+AUDIT_LOG: Final = 2
+"""Of the pool that writes, kept for the audit log: one for what calls wait for, one that seals."""
+
+DOWNLOADS: Final = 2
+"""Statements that are being written, each over a connection of its own. Each writes as fast as a core allows, and the
+paying callers need that core, too."""
+
+SCREENINGS: Final = 2
+RECONCILIATION: Final = 3
+QUARANTINE: Final = 2
+_VERIFICATION_OF_AUDIT_LOG: Final = 1
+_MIGRATION: Final = 1
+_BESIDE_POOLS: Final = DOWNLOADS + SCREENINGS + RECONCILIATION + QUARANTINE + _VERIFICATION_OF_AUDIT_LOG + _MIGRATION
+"""Blocking work in threads, each with a connection while it lasts."""
+
+OTHER_PROCESSES: Final = 60
+"""Sinks, archive, connectors, dispatchers, scheduler, gateway and supervisor hold twenty; the rest is for commands of
+operators, psql, and the three that Postgres keeps for its superuser."""
+
+_FEWEST_CONNECTIONS: Final = 100
 
 
 def connect(dsn: str, application_name: str, deadline_s: float = CONNECT_DEADLINE_S) -> psycopg.Connection:
@@ -64,3 +92,23 @@ def open_session(dsn: str, application_name: str) -> psycopg.Connection:
 def is_transient(error: psycopg.Error, connection: psycopg.Connection) -> bool:
     """True where the same work may succeed on a new connection: restart, cut, lock time-out, deadlock, full disk."""
     return connection.closed or isinstance(error, psycopg.OperationalError)
+
+
+def reading_connections(settings: Settings) -> int:
+    """Size of the pool that reads."""
+    return settings.api_database_connections + EARLIER_DECISIONS
+
+
+def writing_connections(settings: Settings) -> int:
+    """Size of the pool that writes."""
+    return settings.api_database_writing_connections + AUDIT_LOG
+
+
+def connections_of_api_process(settings: Settings) -> int:
+    """The most that one API process has open at a time."""
+    return reading_connections(settings) + writing_connections(settings) + _BESIDE_POOLS
+
+
+def connections_needed(settings: Settings) -> int:
+    """Postgres' max_connections for an installation."""
+    return max(_FEWEST_CONNECTIONS, OTHER_PROCESSES + settings.api_processes * connections_of_api_process(settings))

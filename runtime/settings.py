@@ -227,6 +227,11 @@ class Settings(NoticeSettings):
     reads no ledger, and Postgres answers. 360 bytes each, and 16 MiB of the ledger's last records."""
 
     api_database_connections: int = Field(8, ge=1, le=1_000)
+    """Of one process, for reads. Two more look up keys, eleven at most do blocking work (runtime/postgres.py)."""
+
+    api_database_writing_connections: int = Field(10, ge=1, le=1_000)
+    """Of one process, for all registers together; each has four of them at most. Two more write the audit log."""
+
     api_drain_timeout_ms: int = Field(15_000, ge=1_000)
     """Longest graceful stop; longer than the delivery time-out, so that accepted calls get their answer."""
 

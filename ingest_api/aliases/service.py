@@ -16,7 +16,7 @@ from ingest_api.http.advice import ADVICE
 from ingest_api.http.bodies import TransferBody, parse_account
 from ingest_api.http.resources import account_text
 from ingest_api.problems import Fault, FieldError, Problem, field_problem
-from ingest_api.reads.database import WRITING, Database, DatabaseUnavailable
+from ingest_api.reads.database import Database, DatabaseUnavailable, Share
 from payments.identifiers import derive_consequence_id, format_id
 from payments.rejections import Reason
 from runtime.personal_data.keyring import Keyring
@@ -44,10 +44,9 @@ class Aliases:
         self.register = Register(database, self._personal)
 
     @classmethod
-    def of(cls, settings: Settings) -> "Aliases":
+    def of(cls, settings: Settings, writing: Database) -> "Aliases":
         """Raises KeyringFault."""
-        database = Database(settings.database_url, _CONNECTIONS, settings.api_waiting_calls, WRITING)
-        return cls(database, Keyring.of(settings))
+        return cls(Share(writing, _CONNECTIONS), Keyring.of(settings))
 
     async def open(self) -> None:
         """Does not wait for Postgres: calls that name accounts by id are taken without it."""

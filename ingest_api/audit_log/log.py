@@ -21,11 +21,12 @@ from ingest_api.audit_log.reads import Filters, page_of, page_query
 from ingest_api.audit_log.shown import AuditPage
 from ingest_api.audit_log.store import Head, insert, seal_waiting
 from ingest_api.reads.cursor import Cursor
-from ingest_api.reads.database import DatabaseUnavailable
+from ingest_api.reads.database import Database, DatabaseUnavailable
 from ingest_api.reads.migrated import MigratedDatabase
 from payments.errors import Unavailable
 from runtime import migrate
 from runtime.personal_data.rows import Connection
+from runtime.postgres import AUDIT_LOG
 from runtime.settings import Settings
 
 LOGGER: Final = logging.getLogger("millrace.audit_log")
@@ -43,9 +44,6 @@ KEPT_MAX: Final = 10_000
 """Entries that wait for Postgres, × about 1 kB = 10 MB; the oldest are then told to the process's log alone."""
 
 _NOTE_WAIT_S: Final = 2
-_CONNECTIONS: Final = 2
-"""One for what calls wait for, one that seals."""
-
 _HASH_AT: Final = "SELECT hash FROM audit_seals WHERE position = %s"
 _FAULTS: Final = (Unavailable, psycopg.Error, TimeoutError, migrate.MigrationRefused, OSError, HeadForged, JoseError)
 
@@ -63,8 +61,8 @@ class AuditLog:
         self._sealing: asyncio.Task[None] | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> "AuditLog":
-        return cls(MigratedDatabase(settings, MIGRATIONS, _CONNECTIONS), Heads(settings.home))
+    def of(cls, settings: Settings, writing: Database) -> "AuditLog":
+        return cls(MigratedDatabase(writing, settings.database_url, MIGRATIONS, AUDIT_LOG), Heads(settings.home))
 
     async def open(self) -> None:
         """Does not wait for Postgres."""
@@ -101,7 +99,7 @@ class AuditLog:
             actor, action, object_, request_id=request_id, before=before, after=after, credential=credential
         )
         if connection is not None:
-            await self._database.get_ready()
+            await self._database.migrate()  # without a look: that would wait for a second connection
             await insert(connection, [entry])
             return
         async with self._database.transaction() as own:

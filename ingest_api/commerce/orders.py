@@ -11,8 +11,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from ingest_api.commerce.bodies import Line
-from ingest_api.reads.database import WRITING, Database
-from runtime.settings import Settings
+from ingest_api.reads.database import Database, Share
 
 _CONNECTIONS: Final = 2
 """Every call takes one statement of a millisecond: a thousand orders a second."""
@@ -47,8 +46,8 @@ class Orders:
         self._database = database
 
     @classmethod
-    def of(cls, settings: Settings) -> "Orders":
-        return cls(Database(settings.database_url, _CONNECTIONS, settings.api_waiting_calls, WRITING))
+    def of(cls, writing: Database) -> "Orders":
+        return cls(Share(writing, _CONNECTIONS))
 
     async def open(self) -> None:
         """Does not wait for Postgres."""

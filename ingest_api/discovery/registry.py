@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from ingest_api.discovery.instance import Instance, InstanceStatus
 from ingest_api.problems import Fault, Problem
+from ingest_api.reads.database import Database
 from ingest_api.reads.migrated import MigratedDatabase
 from runtime.settings import Settings
 
@@ -86,8 +87,8 @@ class Registry:
         self._database = database
 
     @classmethod
-    def of(cls, settings: Settings) -> "Registry":
-        return cls(MigratedDatabase(settings, MIGRATIONS, _CONNECTIONS))
+    def of(cls, settings: Settings, writing: Database) -> "Registry":
+        return cls(MigratedDatabase(writing, settings.database_url, MIGRATIONS, _CONNECTIONS))
 
     async def open(self) -> None:
         await self._database.open()

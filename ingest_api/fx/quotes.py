@@ -65,8 +65,10 @@ class Quotes:
         self.terms = terms
 
     @classmethod
-    def of(cls, settings: Settings) -> "Quotes":
-        return cls(MigratedDatabase(settings, MIGRATIONS, _CONNECTIONS), TermsFile(settings.terms_file))
+    def of(cls, settings: Settings, writing: Database) -> "Quotes":
+        return cls(
+            MigratedDatabase(writing, settings.database_url, MIGRATIONS, _CONNECTIONS), TermsFile(settings.terms_file)
+        )
 
     async def open(self) -> None:
         """Does not wait for Postgres."""

@@ -24,7 +24,7 @@ from ingest_api.identity.sessions.register import SWEEPS, SessionRegister
 from ingest_api.identity.tokens import TokenVerifier
 from ingest_api.identity.users.register import UserRegister
 from ingest_api.identity.users.user import Field
-from ingest_api.reads.database import DatabaseUnavailable
+from ingest_api.reads.database import Database, DatabaseUnavailable
 from ingest_api.reads.migrated import MigratedDatabase
 from runtime import migrate
 from runtime.personal_data.keyring import Keyring, KeyringFault
@@ -48,9 +48,9 @@ _CONNECTIONS: Final = 4
 class Identity:
     """Who calls, beyond the token. Everything but hashing runs on the loop."""
 
-    def __init__(self, settings: Settings, keyring: Keyring, verifier: TokenVerifier) -> None:
+    def __init__(self, settings: Settings, keyring: Keyring, verifier: TokenVerifier, writing: Database) -> None:
         personal = PersonalData(keyring)
-        self._database = database = MigratedDatabase(settings, MIGRATIONS, _CONNECTIONS, personal)
+        self._database = database = MigratedDatabase(writing, settings.database_url, MIGRATIONS, _CONNECTIONS, personal)
         self._verifier = verifier
         self._token_life = timedelta(seconds=settings.auth_access_token_s)
         self._seen = datetime.now(UTC) - self._token_life
@@ -72,9 +72,9 @@ class Identity:
         self.logins = Logins(settings, self)
 
     @classmethod
-    def of(cls, settings: Settings, verifier: TokenVerifier) -> "Identity":
+    def of(cls, settings: Settings, verifier: TokenVerifier, writing: Database) -> "Identity":
         """Raises KeyringFault, SigningKeyFault."""
-        return cls(settings, Keyring.of(settings), verifier)
+        return cls(settings, Keyring.of(settings), verifier, writing)
 
     async def open(self) -> None:
         """Does not wait for Postgres."""

@@ -18,11 +18,10 @@ import psycopg
 from ingest_api.aliases.parties import USER
 from ingest_api.aliases.register import Register, Registration
 from ingest_api.owners.rights import Role, may_be_paid_by_name
-from ingest_api.reads.database import WRITING, Database
+from ingest_api.reads.database import Database, Share
 from ingest_api.schedules.register import pause_of
 from payments.identifiers import format_id
 from runtime.personal_data.rows import Connection
-from runtime.settings import Settings
 
 OWNERS_MAX: Final = 20
 """Users with a part in one account, at a time."""
@@ -97,8 +96,8 @@ class OwnerRegister:
         self._aliases = aliases
 
     @classmethod
-    def of(cls, settings: Settings, aliases: Register) -> "OwnerRegister":
-        return cls(Database(settings.database_url, _CONNECTIONS, settings.api_waiting_calls, WRITING), aliases)
+    def of(cls, aliases: Register, writing: Database) -> "OwnerRegister":
+        return cls(Share(writing, _CONNECTIONS), aliases)
 
     async def open(self) -> None:
         """Does not wait for Postgres."""

@@ -6,6 +6,7 @@ from ingest_api.external_banks.register import BankRegister
 from ingest_api.people.linked import LinkedBankAccounts
 from ingest_api.people.small_amounts import SmallAmounts
 from ingest_api.people.verifications import BankVerifications
+from ingest_api.reads.database import Database
 from ingest_api.reads.migrated import MigratedDatabase
 from runtime.personal_data.keyring import Keyring
 from runtime.personal_data.store import PersonalData
@@ -27,11 +28,11 @@ class People:
         self.small_amounts = small_amounts
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, writing: Database) -> Self:
         """Raises KeyringFault."""
         keyring = Keyring.of(settings)
         personal = PersonalData(keyring)
-        database = MigratedDatabase(settings, MIGRATIONS, _CONNECTIONS, personal)
+        database = MigratedDatabase(writing, settings.database_url, MIGRATIONS, _CONNECTIONS, personal)
         return cls(database, personal, SmallAmounts(keyring.index_key))
 
     async def open(self) -> None:

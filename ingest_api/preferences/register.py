@@ -16,7 +16,7 @@ from ingest_api.audit_log.log import AuditLog
 from ingest_api.owners.register import By
 from ingest_api.problems import Fault, Problem
 from ingest_api.reads.cursor import Cursor
-from ingest_api.reads.database import WRITING, Database
+from ingest_api.reads.database import Database, Share
 from payments.identifiers import USER, format_id, uuid7
 from runtime.personal_data.keyring import Keyring
 from runtime.personal_data.personal import Personal
@@ -67,10 +67,9 @@ class NoticeRegister:
         self._audit = audit
 
     @classmethod
-    def of(cls, settings: Settings, audit: AuditLog) -> "NoticeRegister":
+    def of(cls, settings: Settings, audit: AuditLog, writing: Database) -> "NoticeRegister":
         """Raises KeyringFault."""
-        database = Database(settings.database_url, _CONNECTIONS, settings.api_waiting_calls, WRITING)
-        return cls(database, Keyring.of(settings), audit)
+        return cls(Share(writing, _CONNECTIONS), Keyring.of(settings), audit)
 
     async def open(self) -> None:
         """Does not wait for Postgres."""

@@ -7,6 +7,7 @@ import msgspec
 import stripe
 
 from ingest_api.problems import Fault, Problem
+from ingest_api.reads.database import Database
 from ingest_api.reads.migrated import MigratedDatabase
 from runtime.settings import Settings
 from schemas.tables.psp_events import REQUEST_ID
@@ -74,9 +75,12 @@ class PspInbox:
         self._secrets = secrets
 
     @classmethod
-    def of(cls, settings: Settings) -> "PspInbox":
+    def of(cls, settings: Settings, writing: Database) -> "PspInbox":
         """Raises OSError where the file of secrets can't be read."""
-        return cls(MigratedDatabase(settings, PACKAGE, _CONNECTIONS), _secrets(settings.stripe_webhook_secret_file))
+        return cls(
+            MigratedDatabase(writing, settings.database_url, PACKAGE, _CONNECTIONS),
+            _secrets(settings.stripe_webhook_secret_file),
+        )
 
     async def open(self) -> None:
         """Does not wait for Postgres."""

@@ -30,13 +30,14 @@ from ingest_api.quarantine.shown import DiscardBody, QuarantineCase, QuarantineC
 from ingest_api.reads.database import DatabaseUnavailable
 from ingest_api.services import Services
 from payments.errors import Unavailable
+from runtime.postgres import QUARANTINE
 from runtime.settings import Settings
 from schemas.origin import Origin
 
 router = APIRouter(tags=["quarantine"])
 
 PAGE_DEFAULT: Final = 50
-_DESKS: Final = ThreadPoolExecutor(2, "quarantine")
+_DESKS: Final = ThreadPoolExecutor(QUARANTINE, "quarantine")
 
 T = TypeVar("T")
 

@@ -1,16 +1,27 @@
-"""Postgres for calls: a bounded pool, every query with a time-out, sessions that read alone unless told otherwise."""
+"""Postgres for calls: bounded pools, every query with a time-out, sessions that read alone unless told otherwise.
 
+A process has one pool that reads and one that writes; each register has a share of one of them. Guarantees: whoever
+waits for a connection has one after ACQUIRE_S or is refused; a register that is slow leaves the others the rest of the
+pool; no call waits for a second connection of a pool while it holds one, so calls never wait for each other in a ring.
+"""
+
+import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from payments.errors import Unavailable
+from runtime.postgres import reading_connections, writing_connections
+from runtime.settings import Settings
 
-_ACQUIRE_S = 2
+ACQUIRE_S: Final = 2
+"""A connection is held for milliseconds; whoever has none by then is told to come again."""
+
 _RECONNECT_S = 3
 """Tries of one connection, a second apart and more; then the next call begins anew. The pool's own five minutes double
 the pause each time: Postgres would be away from this pool for twice as long as it was away."""
@@ -44,28 +55,63 @@ class DatabaseUnavailable(Unavailable):
     """Postgres does not answer in time, or is not migrated yet."""
 
 
+Session = psycopg.AsyncConnection[DictRow]
+
+
 class Database:
     """Runs queries. Parameters are always bound, never formatted into the text."""
 
     def __init__(self, url: str, connections: int, waiting_calls: int, options: str = SESSION_OPTIONS) -> None:
         self._connections = connections
-        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
+        self._holders: set[asyncio.Task[Any] | None] = set()
+        self._users = 0
+        self.migrating = asyncio.Lock()
+        """Held by who makes tables, over a connection beside the pool."""
+        self._pool: AsyncConnectionPool[Session] = AsyncConnectionPool(
             url,
             min_size=1,  # made at the start: on a busy machine the first call would wait for it longer than it may
             max_size=connections,
-            timeout=_ACQUIRE_S,
+            timeout=ACQUIRE_S,
             reconnect_timeout=_RECONNECT_S,
             max_waiting=waiting_calls,
             open=False,
             kwargs={"autocommit": True, "row_factory": dict_row, "options": options, **_PATIENCE},
         )
 
+    @classmethod
+    def reading(cls, settings: Settings) -> "Database":
+        """The pool of a process that reads."""
+        return cls(settings.database_url, reading_connections(settings), settings.api_waiting_calls)
+
+    @classmethod
+    def writing(cls, settings: Settings) -> "Database":
+        """The pool of a process that writes."""
+        return cls(settings.database_url, writing_connections(settings), settings.api_waiting_calls, WRITING)
+
     async def open(self) -> None:
-        """Does not wait for Postgres: commands can be taken without it."""
-        await self._pool.open(wait=False)
+        """Does not wait for Postgres: commands can be taken without it. Who opens it closes it."""
+        self._users += 1
+        if self._users == 1:
+            await self._pool.open(wait=False)
 
     async def close(self) -> None:
-        await self._pool.close(timeout=_ACQUIRE_S)
+        """Whoever is the last to close it ends the connections."""
+        self._users -= 1
+        if self._users == 0:
+            await self._pool.close(timeout=ACQUIRE_S)
+
+    @asynccontextmanager
+    async def connection(self, within_s: float) -> AsyncIterator[Session]:
+        """One connection for the block. Raises PoolTimeout."""
+        task = asyncio.current_task()
+        if task in self._holders:
+            raise RuntimeError("a call that holds a connection asks for a second one of the same pool")
+        async with self._pool.connection(within_s) as connection:
+            self._holders.add(task)
+            try:
+                yield connection
+            finally:
+                self._holders.discard(task)
 
     async def page(self, query: str, parameters: Sequence[Any] | dict[str, Any]) -> list[dict[str, Any]]:
         """The rows of a page. Planned for its own values each time, in a millisecond: a plan for any limit and any
@@ -90,7 +136,7 @@ class Database:
         self, query: bytes, parameters: Sequence[Any] | dict[str, Any], prepare: bool | None
     ) -> list[dict[str, Any]] | None:
         """The rows, or None where the connection is broken: running it again harms nothing."""
-        async with self._pool.connection() as connection:
+        async with self.connection(ACQUIRE_S) as connection:
             try:
                 cursor = await connection.execute(query, parameters, prepare=prepare)
                 return await cursor.fetchall()
@@ -105,12 +151,12 @@ class Database:
         return rows[0] if rows else None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
+    async def transaction(self) -> AsyncIterator[Session]:
         """A connection whose statements commit together at the end of the block. Raises DatabaseUnavailable; whether
         they did commit is then not known.
         """
         try:
-            async with self._pool.connection() as connection, connection.transaction():
+            async with self.connection(ACQUIRE_S) as connection, connection.transaction():
                 yield connection
         except (psycopg.OperationalError, psycopg.errors.UndefinedTable, PoolTimeout) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
@@ -121,3 +167,44 @@ class Database:
             return await self.row("SELECT 1 AS one") is not None
         except DatabaseUnavailable:
             return False
+
+
+class Share(Database):
+    """So many connections of a pool at a time and no more. The pool is open as long as one of its shares is."""
+
+    def __init__(self, pool: Database, connections: int) -> None:
+        self._shared = pool
+        self.migrating = pool.migrating
+        self._places = asyncio.Semaphore(connections)
+        self._connections = pool._connections  # any of them may be broken
+        self._users = 0
+
+    async def open(self) -> None:
+        """Does not wait for Postgres. Who opens it closes it."""
+        self._users += 1
+        if self._users == 1:
+            await self._shared.open()
+
+    async def close(self) -> None:
+        """Whoever is the last to close it has no connection any more."""
+        self._users -= 1
+        if self._users == 0:
+            await self._shared.close()
+
+    @asynccontextmanager
+    async def connection(self, within_s: float) -> AsyncIterator[Session]:
+        """One connection for the block. Raises PoolTimeout, PoolClosed."""
+        if self._users <= 0:
+            raise PoolClosed("the share of the pool is closed")
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._places.acquire()
+        except TimeoutError:
+            raise PoolTimeout("the share of the pool was in use") from None
+        try:
+            left_s = within_s - (time.monotonic() - began)
+            async with self._shared.connection(max(0.01, left_s)) as connection:
+                yield connection
+        finally:
+            self._places.release()

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from ingest_api.reads.database import SESSION_OPTIONS, Database, DatabaseUnavailable
+from ingest_api.reads.database import Database, DatabaseUnavailable, Share
 from payments.book import IDEMPOTENCY_WINDOW_HOURS
 from payments.commands import Command, CommandKind
 from payments.entries import EntryKind
 from payments.identifiers import NIL
 from payments.lifecycle import DEEDS
 from payments.postings import MOVEMENTS
-from runtime.settings import Settings
+from runtime.postgres import EARLIER_DECISIONS
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +32,8 @@ REMEMBERED_HOURS = IDEMPOTENCY_WINDOW_HOURS - _MARGIN_HOURS
 """A repeat of a younger decision is the agents' to answer; an older one is answered from its row."""
 
 IDS_PER_QUERY_MAX = 1_000  # single calls that share one query; further ones wait for the next
-_CONNECTIONS = 2  # one for the single calls, one for batches: reads of many pages keep nobody waiting here
 _QUERY_WAITS_S = 5  # 500 ids take 3 ms, 10,000 on cold pages (0.1 ms each) a second; beyond it calls go on unchecked
 _PROBE_EVERY_S = 1
-
-# An index probe per id, whatever the plan was made for: a table that was empty then may have grown since.
-_OPTIONS = f"{SESSION_OPTIONS} -c enable_seqscan=off -c jit=off"
 
 # A transfer that a rule held for a review is one that was reserved; any other hold is no transfer.
 _KIND = f"""CASE WHEN kind = {EntryKind.HELD:d} AND EXISTS (SELECT FROM holds WHERE hold_id = payment_id AND is_review)
@@ -94,8 +90,8 @@ class EarlierDecisions:
         self._unchecked = 0
 
     @classmethod
-    def of(cls, settings: Settings) -> "EarlierDecisions":
-        return cls(Database(settings.database_url, _CONNECTIONS, settings.api_waiting_calls, _OPTIONS))
+    def of(cls, reading: Database) -> "EarlierDecisions":
+        return cls(Share(reading, EARLIER_DECISIONS))
 
     async def open(self) -> None:
         """Does not wait for Postgres: commands are taken without it."""

@@ -12,24 +12,24 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow
 
-from ingest_api.reads.database import WRITING, Database, DatabaseUnavailable
+from ingest_api.reads.database import Database, DatabaseUnavailable, Share
 from runtime import migrate
 from runtime.personal_data.store import PersonalData
-from runtime.settings import Settings
 
 
-class MigratedDatabase(Database):
-    """A pool of sessions that write. Every method raises DatabaseUnavailable, MigrationRefused, and with `personal`
-    KeyringFault.
+class MigratedDatabase(Share):
+    """A share of the sessions that write. Every method raises DatabaseUnavailable, MigrationRefused, and with
+    `personal` KeyringFault.
     """
 
     def __init__(
-        self, settings: Settings, package: str, connections: int, personal: PersonalData | None = None
+        self, pool: Database, url: str, package: str, connections: int, personal: PersonalData | None = None
     ) -> None:
-        super().__init__(settings.database_url, connections, settings.api_waiting_calls, WRITING)
-        self._url = settings.database_url
+        super().__init__(pool, connections)
+        self._url = url
         self._package = package
         self._personal = personal
+        self._has_tables = False
         self._is_ready = False
 
     async def rows(
@@ -51,11 +51,19 @@ class MigratedDatabase(Database):
         if self._is_ready:
             return
         await super().rows("SELECT 1")  # a Postgres that is away is noticed in 2 s, not in the 30 s of a migration
-        try:
-            await asyncio.to_thread(migrate.up, self._url, self._package)
-        except (psycopg.OperationalError, TimeoutError) as error:
-            raise DatabaseUnavailable(type(error).__name__) from error
+        await self.migrate()
         if self._personal is not None:
             async with super().transaction() as connection:
                 await self._personal.require_same_keys(connection)
         self._is_ready = True
+
+    async def migrate(self) -> None:
+        """The tables are there: all that who holds a connection may ask for."""
+        async with self.migrating:
+            if self._has_tables:
+                return
+            try:
+                await asyncio.to_thread(migrate.up, self._url, self._package)
+            except (psycopg.OperationalError, TimeoutError) as error:
+                raise DatabaseUnavailable(type(error).__name__) from error
+            self._has_tables = True

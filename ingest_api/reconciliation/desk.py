@@ -19,13 +19,13 @@ from reconciliation.breaks.desk import ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX
 from reconciliation.breaks.machine import Refusal
 from reconciliation.runs.signing import SignRefusal
 from runtime import migrate
-from runtime.postgres import open_session
+from runtime.postgres import RECONCILIATION, open_session
 from runtime.settings import Settings
 
 T = TypeVar("T")
 
 MIGRATIONS: Final = "reconciliation", "reconciliation.internal"
-_DESKS: Final = ThreadPoolExecutor(2, "reconciliation")
+_DESKS: Final = ThreadPoolExecutor(RECONCILIATION - 1, "reconciliation")
 _LONG: Final = ThreadPoolExecutor(1, "reconciliation-long")
 _migrated: Final[set[str]] = set()
 """Databases whose tables are there."""

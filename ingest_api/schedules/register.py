@@ -10,10 +10,9 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from ingest_api.reads.cursor import Cursor
-from ingest_api.reads.database import WRITING, Database
+from ingest_api.reads.database import Database, Share
 from ingest_api.schedules.rows import COLUMNS, FINISH, INSERT, UPDATE, ScheduledTransfer, Status, row_of, transfer_of
 from runtime.personal_data.rows import Connection
-from runtime.settings import Settings
 
 _CONNECTIONS: Final = 2
 """Two are 300 changes a second."""
@@ -55,8 +54,8 @@ class ScheduleRegister:
         self._database = database
 
     @classmethod
-    def of(cls, settings: Settings) -> "ScheduleRegister":
-        return cls(Database(settings.database_url, _CONNECTIONS, settings.api_waiting_calls, WRITING))
+    def of(cls, writing: Database) -> "ScheduleRegister":
+        return cls(Share(writing, _CONNECTIONS))
 
     async def open(self) -> None:
         """Does not wait for Postgres."""

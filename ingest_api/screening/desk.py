@@ -16,7 +16,7 @@ from psycopg import Connection
 
 from ingest_api.aliases.parties import USER
 from ingest_api.problems import Fault, Problem
-from ingest_api.reads.database import WRITING, Database, DatabaseUnavailable
+from ingest_api.reads.database import Database, DatabaseUnavailable, Share
 from ingest_api.screening.blocks import Blocks
 from ingest_api.submission import Submission
 from payments.errors import Unavailable
@@ -27,7 +27,7 @@ from runtime import migrate
 from runtime.personal_data.keyring import Keyring, KeyringFault
 from runtime.personal_data.sealing import Tampered
 from runtime.personal_data.store import PersonalData
-from runtime.postgres import connect
+from runtime.postgres import SCREENINGS, connect
 from runtime.settings import Settings
 from screening.hits import DecisionRefused, HitStatus, decide_hit, screen_subject
 from screening.kept_lists import KeptLists
@@ -61,13 +61,14 @@ class Screening:
         self._personal = PersonalData(keyring)
         self._lists = KeptLists()
         self._blocks = blocks
+        self._beside_at_once = asyncio.Semaphore(SCREENINGS)
         self._is_ready = False
         self._looking: asyncio.Task[None] | None = None
 
     @classmethod
-    def of(cls, settings: Settings, submission: Submission) -> "Screening":
+    def of(cls, settings: Settings, submission: Submission, writing: Database) -> "Screening":
         """Raises KeyringFault."""
-        database = Database(settings.database_url, _CONNECTIONS, settings.api_waiting_calls, WRITING)
+        database = Share(writing, _CONNECTIONS)
         return cls(settings, database, Keyring.of(settings), Blocks(database, submission))
 
     async def open(self) -> None:
@@ -145,7 +146,8 @@ class Screening:
             return
         if not await self._database.reachable():
             raise DatabaseUnavailable("not reachable")
-        await asyncio.to_thread(migrate.up, self._dsn, MIGRATIONS)
+        async with self._database.migrating:
+            await asyncio.to_thread(migrate.up, self._dsn, MIGRATIONS)
         async with self._database.transaction() as connection:
             await self._personal.require_same_keys(connection)
         self._is_ready = True
@@ -164,7 +166,8 @@ class Screening:
     async def _beside(self, work: Callable[[Connection], Found]) -> Found:
         """In a thread, with a connection of its own: comparing and building the index would hold up the loop."""
         try:
-            return await asyncio.to_thread(self._connected, work)
+            async with self._beside_at_once:
+                return await asyncio.to_thread(self._connected, work)
         except (psycopg.OperationalError, TimeoutError) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
 

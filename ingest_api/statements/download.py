@@ -20,6 +20,7 @@ from ingest_api.http.serving import answered, as_response
 from ingest_api.problems import Fault, retry_later
 from ingest_api.reads.database import Database
 from ingest_api.services import Services
+from runtime.postgres import DOWNLOADS
 from runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -32,13 +33,10 @@ READING: Final = (
 more than two million may reach the time-out, and its tax report is then refused as if Postgres were away.
 """
 
-_AT_ONCE: Final = 2
-"""Of one process: each writes as fast as a core allows, and the paying callers need that core, too."""
-
 READ_WITHIN_S: Final = 20
 """Who takes no byte for so long is cut off, as by Postgres: two of them would keep all others from their statements."""
 
-_writing = asyncio.Semaphore(_AT_ONCE)
+_writing = asyncio.Semaphore(DOWNLOADS)
 
 
 class Download(NamedTuple):
@@ -54,7 +52,7 @@ async def read_apart(
 ) -> AsyncGenerator[bytes, None]:
     """The parts, read over a connection of their own. Raises Problem where as many are being read as may be."""
     if _writing.locked():
-        raise retry_later(Fault.QUEUE_FULL, f"{_AT_ONCE} statements are being written. Ask again soon.", 5)
+        raise retry_later(Fault.QUEUE_FULL, f"{DOWNLOADS} statements are being written. Ask again soon.", 5)
     async with _writing:
         database = Database(settings.database_url, 1, 1, READING)
         await database.open()

@@ -17,7 +17,7 @@ from uuid import UUID
 from ingest_api.audit_log.log import AuditLog
 from ingest_api.audit_log.witness import Witness
 from ingest_api.problems import Fault, Problem
-from ingest_api.reads.database import WRITING, Database
+from ingest_api.reads.database import Database, Share
 from payments.identifiers import format_id, uuid7
 from runtime.personal_data.keyring import Keyring
 from runtime.personal_data.rows import Connection
@@ -90,10 +90,9 @@ class EndpointRegister:
         self._audit = audit
 
     @classmethod
-    def of(cls, settings: Settings, audit: AuditLog) -> "EndpointRegister":
+    def of(cls, settings: Settings, audit: AuditLog, writing: Database) -> "EndpointRegister":
         """Raises KeyringFault."""
-        database = Database(settings.database_url, _CONNECTIONS, settings.api_waiting_calls, WRITING)
-        return cls(database, Keyring.of(settings), audit)
+        return cls(Share(writing, _CONNECTIONS), Keyring.of(settings), audit)
 
     async def open(self) -> None:
         """Does not wait for Postgres."""

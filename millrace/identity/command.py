@@ -23,7 +23,7 @@ from ingest_api.identity.service import Identity
 from ingest_api.identity.sessions.session import EndReason
 from ingest_api.identity.tokens import ALL_SCOPES, Grant, Scope, TokenVerifier, issue_token, signed_token
 from ingest_api.identity.users.user import FOUND_BY, Field, Refused, User, UserFault
-from ingest_api.reads.database import DatabaseUnavailable
+from ingest_api.reads.database import Database, DatabaseUnavailable
 from millrace.commands.output import faults_shown
 from millrace.environment import EnvironmentFault, connected
 from payments.identifiers import format_id, uuid7
@@ -174,8 +174,9 @@ def _words(asked: list[str], known: list[str], option: str) -> list[str]:
 
 def _with_identity(settings: Settings, work: Callable[[Identity, Witness], Awaitable[T]]) -> T:
     async def run() -> T:
-        identity = Identity.of(settings, TokenVerifier.of(settings))
-        audit = AuditLog.of(settings)
+        writing = Database.writing(settings)
+        identity = Identity.of(settings, TokenVerifier.of(settings), writing)
+        audit = AuditLog.of(settings, writing)
         await audit.open()
         await identity.open()
         try:

@@ -66,6 +66,7 @@ CHANGED: dict[str, Any] = {
     "api_client_burst": 10_001,
     "api_balances_in_memory": 7,
     "api_database_connections": 9,
+    "api_database_writing_connections": 11,
     "api_drain_timeout_ms": 16_000,
     "api_drain_notice_ms": 1,
     "api_advertised_host": "api-0.example",
@@ -288,6 +289,7 @@ def test_the_last_value_before_a_refusal_is_taken(right: dict[str, Any]) -> None
         ("api_client_burst", 9_999),  # a whole batch has 10,000 lines
         ("api_queue_bytes", 16 * 1024 * 1024 - 1),
         ("api_database_connections", 0),
+        ("api_database_writing_connections", 0),
         ("group_protocol", "eager"),
         ("accept_broker_version", "perhaps"),
     ],

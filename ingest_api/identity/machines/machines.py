@@ -8,6 +8,7 @@ from ingest_api.identity.machines.known import KnownKeys
 from ingest_api.identity.machines.nonces import Nonces
 from ingest_api.identity.machines.register import ApiKeyRegister
 from ingest_api.identity.users.register import UserRegister
+from ingest_api.reads.database import Database
 from ingest_api.reads.migrated import MigratedDatabase
 from runtime.personal_data.keyring import Keyring
 from runtime.settings import Settings
@@ -28,9 +29,9 @@ class Machines:
         self.nonces = Nonces(database)
 
     @classmethod
-    def of(cls, settings: Settings, users: UserRegister, audit: AuditLog) -> "Machines":
+    def of(cls, settings: Settings, users: UserRegister, audit: AuditLog, writing: Database) -> "Machines":
         """Raises KeyringFault."""
-        database = MigratedDatabase(settings, MIGRATIONS, _CONNECTIONS)
+        database = MigratedDatabase(writing, settings.database_url, MIGRATIONS, _CONNECTIONS)
         return cls(database, Keyring.of(settings).index_key, users, audit)
 
     async def open(self) -> None:

@@ -20,12 +20,12 @@ from millrace.environment.faults import EnvironmentFault, StartFault
 from millrace.environment.layout import Home, cache_of
 from millrace.environment.ports import LOOPBACK
 from millrace.supervisor.service import Account, PostgresProbe, Service
+from runtime.postgres import connections_needed
 from runtime.settings import Settings, local_database_url
 
 SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
-    "max_connections": "100",
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
@@ -38,9 +38,6 @@ SETTINGS = {
     "log_min_duration_statement": "1000",
     "jit": "off",  # compiling takes longer than any statement of the sinks
 }
-_CONNECTIONS_PER_API_PROCESS = 50
-"""44 at most in its sixteen pools, and some to spare. The first one's are within `max_connections`."""
-
 _INITDB_TIMEOUT_S = 60
 _STOP_TIMEOUT_MS = 20_000
 _FAST_SHUTDOWN, _IMMEDIATE_SHUTDOWN = (
@@ -86,8 +83,7 @@ def postgres_service(settings: Settings, home: Home) -> Service:
 
 
 def _options(settings: Settings) -> dict[str, str]:
-    further = (settings.api_processes - 1) * _CONNECTIONS_PER_API_PROCESS
-    return SETTINGS | {"max_connections": str(int(SETTINGS["max_connections"]) + further)}
+    return SETTINGS | {"max_connections": str(connections_needed(settings))}
 
 
 def _folder(home: Home, account: Account | None) -> Path:

@@ -11,6 +11,7 @@ import pytest
 from ingest_api.aliases.parties import USER
 from ingest_api.aliases.service import Aliases
 from ingest_api.http.bodies import TransferBody
+from ingest_api.reads.database import Database
 from millrace.environment import LocalEnvironment
 from payments.identifiers import format_id, parse_id
 from runtime.settings import Settings
@@ -87,7 +88,7 @@ async def test_a_call_that_was_pinned_and_never_sent_pays_the_account_it_meant(
     first, second, payee = api.funded_account("10.00"), api.funded_account("10.00"), api.open_account()
     key = secrets.token_hex(8)
     person.has(first)
-    died = Aliases.of(settings)
+    died = Aliases.of(settings, Database.writing(settings))
     await died.open()
     await died.resolved("tester", key, TransferBody(person.party, payee, msgspec.Raw(b'"1.00"'), "EUR"))
     await died.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest_api.audit_log.log import AuditLog
+from ingest_api.reads.database import Database
 from runtime.settings import Settings
 
 
@@ -18,7 +19,7 @@ def settings(tmp_path: Path, migrated: str) -> Settings:
 async def log(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AuditLog]:
     """Seals when the test says so."""
     monkeypatch.setattr("ingest_api.audit_log.log.SEAL_EVERY_S", 3_600)
-    made = AuditLog.of(settings)
+    made = AuditLog.of(settings, Database.writing(settings))
     await made.open()
     yield made
     await made.close()

@@ -15,6 +15,7 @@ from ingest_api.audit_log.heads import HeadForged, Heads
 from ingest_api.audit_log.log import AuditLog
 from ingest_api.audit_log.store import Head
 from ingest_api.audit_log.verifying import Verification, verify
+from ingest_api.reads.database import Database
 from runtime.personal_data.personal import Personal
 from runtime.settings import Settings
 
@@ -193,7 +194,7 @@ async def test_what_a_process_left_unsealed_the_next_one_seals(log: AuditLog, se
     await log.record("usr_a", "key.made", "key_1", request_id="r-1")
     before = verification(settings)
     assert (before.ok, before.verified, before.unsealed) == (True, 0, 1)
-    successor = AuditLog.of(settings)
+    successor = AuditLog.of(settings, Database.writing(settings))
     await successor.open()
     await successor.seal()
     await successor.close()
@@ -201,7 +202,7 @@ async def test_what_a_process_left_unsealed_the_next_one_seals(log: AuditLog, se
 
 
 async def test_processes_that_seal_together_make_one_chain(log: AuditLog, settings: Settings) -> None:
-    others = [AuditLog.of(settings) for _ in range(3)]
+    others = [AuditLog.of(settings, Database.writing(settings)) for _ in range(3)]
     for other in others:
         await other.open()
 

@@ -10,6 +10,7 @@ import uvicorn
 
 from ingest_api.identity.service import Identity
 from ingest_api.identity.tokens import TokenVerifier
+from ingest_api.reads.database import Database
 from runtime.settings import Settings
 from tests.ingest_api.client import NO_TLS
 from tests.ingest_api.identity.people import Town
@@ -26,7 +27,7 @@ def settings(tmp_path: Path, migrated: str) -> Settings:
 @pytest.fixture
 async def identity(settings: Settings) -> AsyncIterator[Identity]:
     """As one API process has it."""
-    made = Identity.of(settings, TokenVerifier.of(settings))
+    made = Identity.of(settings, TokenVerifier.of(settings), Database.writing(settings))
     await made.open()
     yield made
     await made.close()

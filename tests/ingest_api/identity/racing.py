@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ingest_api.identity.service import Identity
 from ingest_api.identity.tokens import TokenVerifier
+from ingest_api.reads.database import Database
 from runtime.settings import Settings
 
 _WAIT_S: Final = 60
@@ -39,7 +40,7 @@ def _run(work: Work, settings: Settings, arguments: tuple[object, ...]) -> Any:
 
 
 async def _raced(work: Work, settings: Settings, arguments: tuple[object, ...]) -> Any:
-    identity = Identity.of(settings, TokenVerifier.of(settings))
+    identity = Identity.of(settings, TokenVerifier.of(settings), Database.writing(settings))
     await identity.open()
     try:
         await identity.users.find(bytes(16))  # tables and keys are looked at before the start

@@ -6,6 +6,7 @@ from ingest_api.identity.service import Identity
 from ingest_api.identity.sessions import register
 from ingest_api.identity.tokens import TokenVerifier
 from ingest_api.problems import Problem
+from ingest_api.reads.database import Database
 from payments.identifiers import format_id
 from runtime.settings import Settings
 from tests.ingest_api.client import problem_of
@@ -83,7 +84,7 @@ async def test_another_process_refuses_a_revoked_session_with_its_next_look(anna
     resident = await anna.logs_in()
     bearer = f"Bearer {resident.answer['access_token']}"
     verifier = TokenVerifier.of(settings)
-    other = Identity.of(settings, verifier)
+    other = Identity.of(settings, verifier, Database.writing(settings))
     await other._database.open()  # without the task that looks every second
     try:
         assert verifier.principal(bearer, None).session is not None

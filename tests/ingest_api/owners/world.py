@@ -18,6 +18,7 @@ from ingest_api.app import Pages, make_app, make_fastapi
 from ingest_api.http.serving import Application
 from ingest_api.identity.tokens import ALL_SCOPES, Scope, issue_token
 from ingest_api.publisher import Publisher, Record
+from ingest_api.reads.database import Database
 from ingest_api.replies import WaitingCalls
 from ingest_api.screening.desk import Screening
 from ingest_api.services import Services
@@ -219,7 +220,8 @@ async def running_world(settings: Settings, pages: Pages | None = None) -> Async
     made = Services.of(settings)
     partition = Partition(made.waiting, settings.database_url)
     submission = Submission(partition, made.waiting, made.earlier, settings.shards)
-    replaced = {"publisher": partition, "submission": submission, "screening": Screening.of(settings, submission)}
+    screening = Screening.of(settings, submission, Database.writing(settings))
+    replaced = {"publisher": partition, "submission": submission, "screening": screening}
     services = Services(**vars(made) | replaced)
     databases = (
         services.audit,

@@ -17,6 +17,7 @@ from ingest_api.identity.service import Identity
 from ingest_api.identity.tokens import TokenVerifier
 from ingest_api.identity.users.user import Field, User, UserStatus
 from ingest_api.problems import Fault, Problem
+from ingest_api.reads.database import Database
 from millrace.environment.layout import cache_of
 from millrace.environment.security.certificates import broker_pem, new_authority
 from runtime.personal_data.personal import Personal
@@ -73,7 +74,7 @@ def _fill(slapd: Slapd) -> None:
 @pytest.fixture
 async def identity(tmp_path: Path, migrated: str) -> AsyncIterator[Identity]:
     settings = Settings(home=tmp_path, database_url=migrated, shards=1)
-    made = Identity.of(settings, TokenVerifier.of(settings))
+    made = Identity.of(settings, TokenVerifier.of(settings), Database.writing(settings))
     await made.open()
     yield made
     await made.close()
