@@ -75,14 +75,15 @@ async def _accounts(services: Services, principal: Principal, query: AccountQuer
     return await list_accounts(services.database, wanted, after, query.limit)
 
 
-async def _balance(services: Services, call: Call, account_id: str, query: BalanceQuery) -> Balance:
+async def show_balance(services: Services, call: Call, account_id: str, at: datetime | None) -> Answer:
     """As it stood from Postgres, as it stands from memory where it is there."""
     principal = services.tokens.principal(call.header(b"authorization"), Scope.ACCOUNTS_READ)
     token = call.header(HEADER.lower().encode())
-    if query.at is None:
-        return await services.balances.find(await viewable(services, principal, account_id), token)
+    if at is None:
+        return Answer(200, encode(await services.balances.find(await viewable(services, principal, account_id), token)))
     await await_visible(services.database, token)
-    return await find_balance(services.database, await viewable(services, principal, account_id), past_utc(query.at))
+    account = await viewable(services, principal, account_id)
+    return Answer(200, encode(await find_balance(services.database, account, past_utc(at))))
 
 
 def _described_change() -> dict[str, Any]:
@@ -135,8 +136,4 @@ async def put_account(request: Request, account_id: str) -> Response:
 @router.get("/accounts/{account_id}/balance", **describe("What an account holds", Scope.ACCOUNTS_READ, Balance))
 async def get_balance(request: Request, account_id: str, query: Annotated[BalanceQuery, Query()]) -> Response:
     """Posted, available, held and incoming, as they stand or stood."""
-
-    async def operation(services: Services, call: Call) -> Answer:
-        return Answer(200, encode(await _balance(services, call, account_id, query)))
-
-    return await respond(request, operation)
+    return await respond(request, lambda services, call: show_balance(services, call, account_id, query.at))

@@ -9,12 +9,11 @@ from pydantic import BaseModel, Field
 from ingest_api.cash import deposits, moving
 from ingest_api.cash.bodies import ReturnBody, WalletBody
 from ingest_api.cash.shown import Deposit, WalletBalance
-from ingest_api.cash.wallet import wallet_balance
+from ingest_api.cash.wallet import show_wallet
 from ingest_api.http.bodies import DepositBody, WithdrawalBody
 from ingest_api.http.openapi import describe, describe_step
 from ingest_api.http.serving import respond, show
 from ingest_api.identity.tokens import Scope
-from ingest_api.statements.moments import past_utc
 
 router = APIRouter(tags=["cash"])
 
@@ -81,8 +80,6 @@ async def post_wallet_debit(request: Request) -> Response:
 @router.get("/wallet/balance", **describe("What a wallet holds", Scope.ACCOUNTS_READ, WalletBalance))
 async def get_wallet_balance(request: Request, query: Annotated[WalletQuery, Query()]) -> Response:
     """Of every currency in which the user's id stands for an account, or of one."""
-    return await show(
-        request,
-        Scope.ACCOUNTS_READ,
-        lambda services, who: wallet_balance(services, who, query.user, query.currency, past_utc(query.at)),
+    return await respond(
+        request, lambda services, call: show_wallet(services, call, query.user, query.currency, query.at)
     )

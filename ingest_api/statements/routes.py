@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from ingest_api.accounts import BalanceQuery, viewable
+from ingest_api.accounts import BalanceQuery, show_balance, viewable
 from ingest_api.http.call import Call
 from ingest_api.http.openapi import describe
 from ingest_api.http.resources import Balance
@@ -16,13 +16,12 @@ from ingest_api.http.serving import read, respond
 from ingest_api.identity.tokens import Principal, Scope
 from ingest_api.owners.access import user_named
 from ingest_api.problems import refused
-from ingest_api.reads.accounts import find_balance
 from ingest_api.reads.consistency import HEADER, await_visible
 from ingest_api.services import Services
 from ingest_api.statements.download import Download, read_apart, respond_with_download
 from ingest_api.statements.formats.files import FORMATS, StatementFormat
 from ingest_api.statements.history import Span, entries_page
-from ingest_api.statements.moments import TimesQuery, Year, named_period, past_utc
+from ingest_api.statements.moments import TimesQuery, Year, named_period
 from ingest_api.statements.month import rendered
 from ingest_api.statements.places import decode_place, encode_place
 from ingest_api.statements.shown import AccountEntryPage, Statement, shown_page
@@ -163,11 +162,4 @@ async def get_tax_report_of_user(request: Request, user_id: str, query: Annotate
 @router.get("/balance", **describe("What an account holds, by query", Scope.ACCOUNTS_READ, Balance))
 async def get_balance_by_query(request: Request, query: Annotated[AccountBalanceQuery, Query()]) -> Response:
     """The same as `/accounts/{id}/balance`."""
-
-    async def balance(services: Services, principal: Principal) -> Balance:
-        account = await viewable(services, principal, query.account)
-        return await find_balance(services.database, account, past_utc(query.at))
-
-    return await respond(
-        request, lambda services, call: read(services, call, Scope.ACCOUNTS_READ, lambda who: balance(services, who))
-    )
+    return await respond(request, lambda services, call: show_balance(services, call, query.account, query.at))

@@ -1,9 +1,14 @@
 """Goal: what was just written is in a balance from memory, and what was never committed is not."""
 
+import secrets
+
+import pytest
 from confluent_kafka import Producer
 
+from ingest_api.aliases.parties import USER
+from ingest_api.identity.tokens import Scope, issue_token
 from payments.entries import NO_FINGERPRINT, Entry, EntryKind
-from payments.identifiers import ACCOUNT, parse_id
+from payments.identifiers import ACCOUNT, format_id, parse_id
 from payments.rejections import Reason
 from runtime.settings import Settings
 from schemas.codec.ledger import GENESIS_HASH, LedgerHeader, SourceTopic, encode_ledger_record
@@ -11,6 +16,9 @@ from schemas.partitioning import shard_of
 from schemas.topics import LEDGER
 from tests.ingest_api.client import ApiClient
 from tests.support.waiting import eventually
+
+WAIT = "wait=20"
+WALLET = "/v1/wallet/balance"
 
 
 def from_memory(api: ApiClient) -> int:
@@ -44,6 +52,32 @@ class Payer:
 
 def test_what_was_just_written_is_in_a_balance_from_memory(api: ApiClient) -> None:
     eventually(Payer(api).pays_and_looks, "two balances from memory")
+
+
+@pytest.mark.parametrize("path", ["/v1/accounts/{account}/balance", "/v1/balance", WALLET])
+def test_every_balance_of_now_comes_from_memory(api: ApiClient, settings: Settings, api_url: str, path: str) -> None:
+    """Else one route would show less than another has shown already."""
+    user = format_id(USER, secrets.token_bytes(15) + b"\x01")
+    scopes = (Scope.ACCOUNTS_READ, Scope.ACCOUNTS_WRITE, Scope.PAYMENTS_WRITE)
+    anna = ApiClient(api_url, issue_token(settings, user, scopes, 600))
+    account = anna.open_account()
+    credited_minor = 0
+
+    def is_from_memory() -> bool:
+        nonlocal credited_minor
+        before = from_memory(api)
+        credited = api.post("/v1/wallet/credit", {"user": user, "amount": "1.00", "currency": "EUR"}, prefer=WAIT)
+        assert credited.status_code == 201, credited.text
+        credited_minor += 100
+        query = {"accountId": account} if path == "/v1/balance" else {}
+        answer = anna.get(path.format(account=account), credited, **query)
+        if answer.status_code == 503:
+            return False
+        [shown] = answer.json()["balances"] if path == WALLET else [answer.json()]
+        assert (shown["account"], shown["posted_minor"]) == (account, credited_minor)
+        return from_memory(api) == before + 1
+
+    eventually(is_from_memory, "a balance from memory")
 
 
 def test_what_was_never_committed_is_in_no_balance(api: ApiClient, settings: Settings) -> None:
