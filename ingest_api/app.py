@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from ingest_api import accounts, batches, health, transactions, transfers
 from ingest_api.aliases import routes as aliases
@@ -194,6 +195,7 @@ def freeze_heap() -> None:
     gc.set_threshold(*_GC_THRESHOLDS)
 
 
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _FRAMEWORK_FAULTS = {404: Fault.ROUTE_UNKNOWN, 405: Fault.METHOD_NOT_ALLOWED}
 
 
@@ -203,13 +205,26 @@ async def _framework_problem(request: Request, error: Exception) -> Response:
     if fault is None:
         return _as_problem(request, internal_error())
     detail = f"{request.method} {request.url.path} is not offered; /openapi.json lists what is."
-    return _as_problem(request, Problem(fault, detail, headers=error.headers))
+    headers = {"Allow": _allowed(request)} if fault is Fault.METHOD_NOT_ALLOWED else None
+    return _as_problem(request, Problem(fault, detail, headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the path; Starlette names those of the first route with it."""
+    routes = request.app.routes
+    offered = [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    return ", ".join(offered)
 
 
 async def _parameter_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [FieldError(f"?{e['loc'][-1]}", Fault.PARAMETER_INVALID, f"{e['msg']}.") for e in error.errors()]
-    return _as_problem(request, Problem(Fault.PARAMETER_INVALID, "A parameter is not valid.", errors=errors))
+    detail = " ".join(f"{error.pointer.removeprefix('?')}: {error.detail}" for error in errors)
+    return _as_problem(request, Problem(Fault.PARAMETER_INVALID, detail, errors=errors))
 
 
 async def _internal_problem(request: Request, error: Exception) -> Response:

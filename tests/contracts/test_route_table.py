@@ -86,11 +86,49 @@ def test_every_path_of_a_document_is_served(document: str, prefix: str) -> None:
     assert found == DOCUMENTS[document]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PATCH", "/v1/accounts/acc_1", "GET, PUT"),
+        ("PUT", "/order", "DELETE, POST"),
+        ("POST", "/v1/webhook-endpoints/whe_1", "DELETE, GET, PATCH"),
+        ("DELETE", "/v1/transfers:batch", "POST"),
+    ],
+)
+def test_a_method_that_is_not_offered_is_told_all_that_are(method: str, path: str, allowed: str) -> None:
+    """RFC 9110 §15.5.6: each method has a route of its own, and the first one alone was named."""
+    answer = TestClient(APP, raise_server_exceptions=False).request(method, path)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+
+
+def test_what_is_wrong_with_parameters_is_in_the_message() -> None:
+    """Some clients read `errorMessage` alone."""
+    client = TestClient(APP, raise_server_exceptions=False)
+    told = client.get("/v1/accounts?limit=0&currency=eur").json()
+    assert told["errorMessage"] == told["detail"]
+    assert (
+        told["detail"]
+        == "currency: String should match pattern '^[A-Z]{3}$'. limit: Input should be greater than or equal to 1."
+    )
+    assert [error["pointer"] for error in told["errors"]] == ["?currency", "?limit"]
+
+
 def test_the_table_of_routes_names_the_documents() -> None:
     table = {(row["method"], row["path"]): row["document"] for row in rows()}
     assert all(DOCUMENTS[name] <= table.keys() for name in DOCUMENTS)
     assert table["GET", "/v1/user/{user_id}"] == "wallet, microservices"
     assert documents_of(("GET", "/livez")) == []
+
+
+def test_the_table_has_the_routes_that_other_protocols_describe() -> None:
+    """Those of Eureka and of the schema registry are in no OpenAPI document, and are routes all the same."""
+    table = {(row["method"], row["path"]): row for row in rows()}
+    assert table["POST", "/eureka/apps/{app}"]["scope"] == "services:write"
+    assert table["GET", "/eureka/apps"]["scope"] == "services:read"
+    assert table["PUT", "/eureka/apps/{app}/{instance_id}"]["operation"] == "Keep alive"
+    assert table["GET", "/subjects/{subject}/versions"]["scope"] == ""
+    assert len(table) == len(list(rows()))
+    assert not [path for _, path in table if path == "/transfers" or path.startswith(("/docs", "/redoc", "/openapi"))]
 
 
 def test_every_status_has_a_word_in_every_document() -> None:

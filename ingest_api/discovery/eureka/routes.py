@@ -26,6 +26,10 @@ from ingest_api.services import Services
 router = APIRouter(include_in_schema=False, prefix="/eureka")
 _APP: Final = "/apps/{app}"
 _ONE: Final = f"{_APP}/{{instance_id}}"
+_READING: Final[dict[str, Any]] = {"openapi_extra": {"security": [{"bearer": [Scope.SERVICES_READ]}]}}
+_CHANGING: Final[dict[str, Any]] = {"openapi_extra": {"security": [{"bearer": [Scope.SERVICES_WRITE]}]}}
+"""For the table of routes. What somebody else has registered needs `services:operate`."""
+
 _OWN_PREFIX: Final = APP.partition("-")[0] + "-"
 """Apps of this installation, which nobody else may be taken for."""
 
@@ -67,8 +71,8 @@ def _require(principal: Principal, scope: Scope) -> None:
         raise scope_missing(scope)
 
 
-@router.get("/apps")
-@router.get("/apps/", name="apps_slash")
+@router.get("/apps", **_READING)
+@router.get("/apps/", name="apps_slash", **_READING)
 async def get_apps(request: Request) -> Response:
     """Everything that is there."""
 
@@ -79,7 +83,7 @@ async def get_apps(request: Request) -> Response:
     return await _read(request, find)
 
 
-@router.get("/apps/delta")
+@router.get("/apps/delta", **_READING)
 async def get_delta(request: Request) -> Response:
     """What came, changed or went in the last three minutes."""
 
@@ -89,13 +93,13 @@ async def get_delta(request: Request) -> Response:
     return await _read(request, find)
 
 
-@router.get("/vips/{vip}")
+@router.get("/vips/{vip}", **_READING)
 async def get_vip(request: Request, vip: str) -> Response:
     """Those that serve under a name."""
     return await _read(request, lambda services: _named(services, vip=vip))
 
 
-@router.get("/svips/{vip}")
+@router.get("/svips/{vip}", **_READING)
 async def get_secure_vip(request: Request, vip: str) -> Response:
     """The same over TLS."""
     return await _read(request, lambda services: _named(services, secure_vip=vip))
@@ -108,7 +112,7 @@ async def _named(services: Services, **vip: str) -> dict[str, Any]:
     return shown.applications(rows, rows)
 
 
-@router.get(_APP)
+@router.get(_APP, **_READING)
 async def get_app(request: Request, app: str) -> Response:
     """Its instances."""
 
@@ -121,13 +125,13 @@ async def get_app(request: Request, app: str) -> Response:
     return await _read(request, find)
 
 
-@router.get(_ONE)
+@router.get(_ONE, **_READING)
 async def get_app_instance(request: Request, app: str, instance_id: str) -> Response:
     """One of an app."""
     return await _read(request, lambda services: _instance(services, app=app.upper(), instance_id=instance_id))
 
 
-@router.get("/instances/{instance_id}")
+@router.get("/instances/{instance_id}", **_READING)
 async def get_instance(request: Request, instance_id: str) -> Response:
     """One by its id alone."""
     return await _read(request, lambda services: _instance(services, instance_id=instance_id))
@@ -140,7 +144,7 @@ async def _instance(services: Services, **name: str) -> dict[str, Any]:
     return shown.instance(rows[0])
 
 
-@router.post(_APP)
+@router.post(_APP, **_CHANGING)
 async def post_instance(request: Request, app: str) -> Response:
     """Register, or register again."""
 
@@ -156,7 +160,7 @@ async def post_instance(request: Request, app: str) -> Response:
     return await respond(request, operation)
 
 
-@router.put(_ONE)
+@router.put(_ONE, **_CHANGING)
 async def put_heartbeat(request: Request, app: str, instance_id: str) -> Response:
     """Keep alive. What the query says of the status is not looked at: a client that changes registers again."""
 
@@ -167,7 +171,7 @@ async def put_heartbeat(request: Request, app: str, instance_id: str) -> Respons
     return await _write(request, change)
 
 
-@router.delete(_ONE)
+@router.delete(_ONE, **_CHANGING)
 async def delete_instance(request: Request, app: str, instance_id: str) -> Response:
     """Deregister."""
 
@@ -178,13 +182,13 @@ async def delete_instance(request: Request, app: str, instance_id: str) -> Respo
     return await _write(request, change)
 
 
-@router.put(f"{_ONE}/status")
+@router.put(f"{_ONE}/status", **_CHANGING)
 async def put_status(request: Request, app: str, instance_id: str, value: str) -> Response:
     """Set a status over what the instance says."""
     return await _override(request, _name(app, instance_id), value)
 
 
-@router.delete(f"{_ONE}/status")
+@router.delete(f"{_ONE}/status", **_CHANGING)
 async def delete_status(request: Request, app: str, instance_id: str) -> Response:
     """What the instance says counts again."""
     return await _override(request, _name(app, instance_id), InstanceStatus.UNKNOWN)
@@ -206,7 +210,7 @@ async def _override(request: Request, name: Name, value: str) -> Response:
     return await _write(request, change)
 
 
-@router.put(f"{_ONE}/metadata")
+@router.put(f"{_ONE}/metadata", **_CHANGING)
 async def put_metadata(request: Request, app: str, instance_id: str) -> Response:
     """Each parameter of the query is one."""
 
