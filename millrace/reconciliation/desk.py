@@ -204,9 +204,9 @@ def print_signed(shown: ReconciliationSignOff, *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
     else:
-        screen.print(
-            Text(f"{shown.id}: {shown.rules} until {shown.last_day}, {shown.result_hash}, by {shown.signed_by}")
-        )
+        back = f", taken back by {shown.reopened_by}" if shown.reopened_by else ""
+        told = f"{shown.id}: {shown.rules} until {shown.last_day}, {shown.result_hash}, by {shown.signed_by}{back}"
+        screen.print(Text(told))
 
 
 def run_report(run: str, out: Path, *, as_json: bool) -> None:

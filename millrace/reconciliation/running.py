@@ -10,6 +10,7 @@ import typer
 from psycopg import Connection
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from millrace.commands.output import errors, faults_shown, print_json, print_table, screen
 from millrace.environment import EnvironmentFault, connected
@@ -21,6 +22,7 @@ from reconciliation.matching.rules import RulesFault
 from reconciliation.runs.rules import ReadRules, read_rules
 from reconciliation.runs.run import RUN, Asked, Result, compute, cut_off_of
 from reconciliation.runs.writing import write
+from reconciliation.store.files import sources
 from runtime.settings import Settings
 
 
@@ -38,10 +40,14 @@ def run_run(rules: Path, *, cut_off: str, first: str, last: str, by: str, as_jso
     asked = Asked(at, days[0], days[1], person(by))
     with faults_shown(as_json=as_json), books() as connection:
         result, changes = _computed(connection, read, asked)
+        known = {one.source for one in sources(connection) if one.files}
+    silent = [source for source in read.rules.statements.sources if source not in known]
     if as_json:
-        print_json(as_object(read, result, changes))
-    else:
-        _show(result, changes)
+        print_json(as_object(read, result, changes) | {"sources_without_files": silent})
+        return
+    _show(result, changes)
+    for source in silent:
+        screen.print(Text(f"no file of {source} has ever come: `millrace recon files` lists what was brought"))
 
 
 def _read(rules: Path) -> ReadRules:

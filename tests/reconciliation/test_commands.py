@@ -82,7 +82,11 @@ def test_what_people_read_is_whole_and_what_they_forget_is_asked_for(tmp_path: P
         return " ".join(answer.output.replace("│", " ").split())
 
     assert f"{found['id']} MISSING_EXTERNAL open 10.00 EUR" in said("breaks")
-    assert "EUR: the books have 10.00 more than the files" in said("run", "--rules", rules)
+    told = said("run", "--rules", rules)
+    assert "EUR: the books have 10.00 more than the files" in told
+    assert "no file of stripe has ever come" in told
+    assert recon("run", "--rules", rules)["sources_without_files"] == ["stripe"]
+    assert "taken back" in said("sign", "--reopen", recon("sign", "--by", "carla")["id"], "--because", "late file")
     explain = ("propose", found["id"], "--kind", "explain")
     assert "say why" in said(*explain, "--reason-code", "KNOWN", "--because", " ")
     assert "capitals, digits" in said(*explain, "--reason-code", "", "--because", "x")
