@@ -131,12 +131,8 @@ def prepare_session(connection: Connection) -> None:
     connection.commit()
 
 
-def apply_balances(connection: Connection, batch: LedgerBatch, restored: Mapping[int, int]) -> None:
-    """Add the batch to the balances. `restored`: what final captures give back, by index in the batch.
-
-    Raises InvariantViolation where a sum contradicts the ledger or overflows.
-    """
-    changes = changes_of(batch, effects(batch, restored))
+def apply_balances(connection: Connection, changes: Changes) -> None:
+    """Add a batch to the balances. Raises InvariantViolation where a sum contradicts the ledger or overflows."""
     if not len(changes.account):
         return
     BALANCE_CHANGES.send(connection, change_rows(changes))
@@ -148,8 +144,11 @@ def apply_balances(connection: Connection, batch: LedgerBatch, restored: Mapping
         )
 
 
-def changes_of(batch: LedgerBatch, by_details: Sequence[Effect]) -> Changes:
-    """Every change or statement of a balance, in ledger order."""
+def changes_of(batch: LedgerBatch, restored: Mapping[int, int]) -> Changes:
+    """Every change or statement of a balance, in ledger order. `restored`: what final captures give back, by index in
+    the batch.
+    """
+    by_details = effects(batch, restored)
     plain = _plain_changes(batch, {effect.at for effect in by_details})
     if not by_details:
         return plain

@@ -15,8 +15,9 @@ from psycopg import Connection
 from payments.errors import InvariantViolation
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.kafka_reader import AssignedReader
+from sinks.account_sums import add_late
 from sinks.accounts import apply_account_operations
-from sinks.balances import apply_balances
+from sinks.balances import apply_balances, changes_of
 from sinks.decisions import copy_decisions, copy_refusals, copy_returns
 from sinks.details.facts import copy_details
 from sinks.details.items import restored_by_captures, upsert_items
@@ -72,7 +73,9 @@ def flush_batch(connection: Connection, batch: LedgerBatch, commit_offsets: Comm
         # 4. Sums: lanes, counts and, last because their rows are the contended ones, balances.
         advance_lanes(connection, batch.lanes)
         count_outcomes(connection, batch.outcome_counts())
-        apply_balances(connection, batch, restored)
+        changes = changes_of(batch, restored)
+        apply_balances(connection, changes)
+        add_late(connection, changes, max(row.summed_until_us for row in batch.before.values()))
     except (psycopg.IntegrityError, psycopg.DataError) as error:
         raise InvariantViolation(refusal_of_row(error)) from error
     # 5. Wake readers that wait for a position; they hear of it with the commit.

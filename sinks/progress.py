@@ -19,11 +19,13 @@ INPUT_COLUMNS: Final = tuple(f"{source.name.lower()}_next_offset" for source in 
 """Of sink_progress, in the order of SourceTopic."""
 
 _COLUMNS: Final = ("shard", "ledger_next_offset", "ledger_sequence", *INPUT_COLUMNS, "last_hash")
-_LOAD: Final = f"SELECT {', '.join(_COLUMNS)} FROM sink_progress WHERE shard = ANY(%s) ORDER BY shard"
+_LOAD: Final = f"SELECT {', '.join(_COLUMNS)}, summed_until_us FROM sink_progress WHERE shard = ANY(%s) ORDER BY shard"
 _CLAIM: Final = (
     f"UPDATE sink_progress SET {', '.join(f'{column} = %s' for column in _COLUMNS[1:])}"
-    " WHERE shard = %s AND ledger_next_offset = %s"
+    " WHERE shard = %s AND ledger_next_offset = %s AND summed_until_us = %s"
 )
+_REACH_SUMS: Final = """
+UPDATE sink_progress SET summed_until_us = %s WHERE shard = %s AND ledger_next_offset = %s AND summed_until_us = %s"""
 
 
 class Fenced(MillraceError):
@@ -38,6 +40,8 @@ class ShardProgress(NamedTuple):
     ledger_sequence: int
     input_next_offsets: tuple[int, ...]
     last_hash: bytes
+    summed_until_us: int = 0
+    """A leg before this may belong to a span of account_sums."""
 
     def after(self, header: LedgerHeader, ledger_offset: int, record_hash: bytes) -> "ShardProgress":
         """The progress behind this record. Raises InvariantViolation where it does not continue the ledger."""
@@ -60,6 +64,7 @@ class ShardProgress(NamedTuple):
             header.sequence + 1,
             inputs_after(self.input_next_offsets, header),
             record_hash,
+            self.summed_until_us,
         )
 
 
@@ -76,8 +81,8 @@ def load_progress(connection: Connection, shards: Collection[int]) -> dict[int, 
     rows = connection.execute(_LOAD.encode(), (sorted(shards),)).fetchall()
     connection.commit()
     return {
-        shard: ShardProgress(shard, at, sequence, tuple(inputs), bytes(last_hash))
-        for shard, at, sequence, *inputs, last_hash in rows
+        shard: ShardProgress(shard, at, sequence, tuple(inputs), bytes(last_hash), summed_until_us)
+        for shard, at, sequence, *inputs, last_hash, summed_until_us in rows
     }
 
 
@@ -92,6 +97,31 @@ def claim(connection: Connection, before: Mapping[int, ShardProgress], after: Ma
             [_claim_row(before[shard], after[shard]) for shard in sorted(after)],
         )
         claimed = cursor.rowcount
+    _require_all(claimed, before, after)
+
+
+def reach_sums(
+    connection: Connection, progress: Mapping[int, ShardProgress], until_us: int
+) -> dict[int, ShardProgress]:
+    """The progress of all shards once spans of account_sums reach to here. Raises Fenced where another writer may have
+    brought something that is not in them.
+    """
+    reached = {
+        shard: row._replace(summed_until_us=max(until_us, row.summed_until_us)) for shard, row in progress.items()
+    }
+    rows = [(reached[shard].summed_until_us, shard, *_fence(progress[shard])) for shard in sorted(progress)]
+    with connection.cursor() as cursor:
+        cursor.executemany(_REACH_SUMS, rows)
+        claimed = cursor.rowcount
+    _require_all(claimed, progress, progress)
+    return reached
+
+
+def _fence(row: ShardProgress) -> tuple[int, int]:
+    return row.ledger_next_offset, row.summed_until_us
+
+
+def _require_all(claimed: int, before: Mapping[int, ShardProgress], after: Mapping[int, ShardProgress]) -> None:
     if claimed != len(after):
         expected = ", ".join(f"{shard}: {before[shard].ledger_next_offset}" for shard in sorted(after))
         raise Fenced(
@@ -106,7 +136,7 @@ def _claim_row(before: ShardProgress, after: ShardProgress) -> tuple[int | bytes
         *after.input_next_offsets,
         after.last_hash,
         after.shard,
-        before.ledger_next_offset,
+        *_fence(before),
     )
 
 

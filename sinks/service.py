@@ -12,6 +12,7 @@ from runtime.exactly_once.failpoints import Failpoints
 from runtime.settings import Settings
 from schemas.access import SINK_GROUP
 from schemas.topics import LEDGER
+from sinks.account_sums import AccountSums
 from sinks.balances import prepare_session
 from sinks.loop import Throughput, flush_batch, next_batch
 from sinks.progress import ShardProgress, load_progress
@@ -31,6 +32,7 @@ class Sink(TopicSink):
     def _follow(self, connection: Connection) -> None:
         progress = load_progress(connection, self._shards)
         prepare_session(connection)
+        sums = AccountSums(connection) if len(self._shards) == self._partitions else None
         self._reader.start({shard: row.ledger_next_offset for shard, row in progress.items()})
         self._log.info("applying from %s", {shard: row.ledger_next_offset for shard, row in progress.items()})
         while not self._stopping.is_set():
@@ -40,6 +42,10 @@ class Sink(TopicSink):
                 progress.update(batch.after)
                 self._throughput.count(batch)
                 self._applied()
+                if sums is not None:
+                    sums.look(batch)
+            if sums is not None:
+                progress.update(sums.go_on(progress, is_idle=not len(batch)))
             self._report(progress)
 
     def _report(self, progress: dict[int, ShardProgress]) -> None:

@@ -20,7 +20,7 @@ import uvloop
 
 from benchmarks.machine import machine
 from benchmarks.reads.plans import effort_of
-from benchmarks.reads.tables import ACCOUNT, PAYMENT, PAYMENTS, fill, id_of, time_of, without_indexes
+from benchmarks.reads.tables import ACCOUNT, PAYMENT, PAYMENTS, fill, id_of, sum_up, time_of, without_indexes
 from ingest_api.public_events import reads as events
 from ingest_api.reads.accounts import AccountFilter, find_balance, list_accounts
 from ingest_api.reads.cursor import Cursor
@@ -55,6 +55,9 @@ class Results(msgspec.Struct, frozen=True):
     payments: int
     fill_s: int
     database_gib: float
+    spans_s: float
+    """How long it took to sum up what was there, one account after the other."""
+
     reads: list[Timed]
     machine: dict[str, str]
 
@@ -118,16 +121,22 @@ def measure(url: str, rows: int, samples: int) -> Results:
         size = connection.execute("SELECT pg_database_size(current_database())").fetchone()
         assert size is not None, "one row"
     _say("reading")
-    reads = uvloop.run(_timed(url, rows, samples))
-    return Results(rows, fill_s, round(size[0] / 2**30, 1), reads, before)
+    deep = "its entries with balances, half-way down"
+    unsummed = uvloop.run(_timed(url, {f"{deep}, no spans yet": reads_of(rows)[deep]}, samples))
+    began = time.monotonic()
+    with psycopg.connect(url) as connection:
+        sum_up(connection)
+    spans_s = round(time.monotonic() - began, 1)
+    reads = uvloop.run(_timed(url, reads_of(rows), samples))
+    return Results(rows, fill_s, round(size[0] / 2**30, 1), spans_s, [*unsummed, *reads], before)
 
 
-async def _timed(url: str, rows: int, samples: int) -> list[Timed]:
+async def _timed(url: str, reads: Mapping[str, Read], samples: int) -> list[Timed]:
     database = Listening(url, 1, 1)
     await database.open()
     try:
         with psycopg.connect(url, options=SESSION_OPTIONS) as session:
-            return [await _one(database, session, name, read, samples) for name, read in reads_of(rows).items()]
+            return [await _one(database, session, name, read, samples) for name, read in reads.items()]
     finally:
         await database.close()
 
@@ -198,7 +207,7 @@ def table(results: Results) -> str:
     lines = [
         f"{about['date']}, {about['processor']}, {about['cores']} cores, {about['memory']}, load"
         f" {about['load_average']} before the start; {results.payments:,} payments, {results.database_gib} GiB,"
-        f" filled in {results.fill_s} s.",
+        f" filled in {results.fill_s} s, summed up in {results.spans_s} s.",
         "",
         "| read | p50, ms | p99, ms | rows read | plan |",
         "|---|---|---|---|---|",

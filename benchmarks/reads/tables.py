@@ -13,6 +13,9 @@ from uuid import UUID
 
 from psycopg import Connection
 
+from sinks.account_sums import SPAN_LEGS, AccountSums
+from sinks.progress import load_progress
+
 ACCOUNT, PAYMENT, EVENT = 1, 2, 3
 """Kinds of ids."""
 
@@ -124,6 +127,13 @@ def fill(connection: Connection, tables: Mapping[str, Columns], rows: int) -> No
         happened = f"WHERE {_HAPPENS[table]}" if table in _HAPPENS else ""
         connection.execute(f"INSERT INTO {table} ({names}) SELECT {values} FROM {made} {happened}".encode())
     connection.execute(f"ANALYZE {', '.join(tables)}".encode())
+
+
+def sum_up(connection: Connection, span_legs: int = SPAN_LEGS) -> None:
+    """Make the spans of every account that has many entries, as a sink that has nothing else to do."""
+    sums, progress = AccountSums(connection, span_legs), load_progress(connection, range(1))
+    while not sums.is_done:
+        progress.update(sums.go_on(progress, is_idle=True))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ stands in `balances` less every later leg. Nothing is remembered between pages, 
 shifts what follows it and contradicts nothing.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -26,24 +26,39 @@ from ingest_api.statements.line import (
     line_of,
 )
 
+_INSTANT: Final = timedelta(microseconds=1)
 SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
 _ACCOUNT: Final = """
 SELECT account.currency, coalesce(balance.posted_minor, 0) AS posted_minor
 FROM accounts AS account LEFT JOIN balances AS balance USING (account_id) WHERE account.account_id = %s"""
 
-_LATER: Final = f"""
-SELECT coalesce(sum(amount_minor), 0)::bigint AS amount_minor FROM (
-    SELECT amount_minor FROM account_legs WHERE account_id = %(account)s AND posted_at > %(posted_at)s
-    UNION ALL
-    SELECT amount_minor FROM account_legs WHERE account_id = %(account)s AND posted_at = %(posted_at)s
-        AND ({PLACE_COLUMNS}) > (%(posted_at)s, %(shard)s, %(ledger_sequence)s, %(entry_index)s, %(leg_index)s)
-) AS later"""
-"""What was posted behind a place. In two parts: the first is added up from the index alone."""
-
-_SINCE: Final = """
+_AT_ONCE: Final = f"""
 SELECT coalesce(sum(amount_minor), 0)::bigint AS amount_minor
-FROM account_legs WHERE account_id = %(account)s AND posted_at >= %(until)s"""
+FROM account_legs WHERE account_id = %(account)s AND posted_at = %(posted_at)s
+    AND ({PLACE_COLUMNS}) > (%(posted_at)s, %(shard)s, %(ledger_sequence)s, %(entry_index)s, %(leg_index)s)"""
+"""What was posted behind a place in its microsecond."""
+
+_SPANS: Final = """
+SELECT coalesce(first.until, 'infinity')::text AS begins,
+    coalesce(max(later.until), first.until, 'infinity')::text AS ends,
+    coalesce(sum(later.posted_minor), 0) AS posted_minor
+FROM (VALUES (1)) AS always (one)
+LEFT JOIN LATERAL (
+    SELECT until FROM account_sums WHERE account_id = %(account)s AND until > %(since)s ORDER BY until LIMIT 1
+) AS first ON true
+LEFT JOIN account_sums AS later ON later.account_id = %(account)s AND later.until > first.until
+GROUP BY first.until"""
+"""The sums of the spans behind the one that a time is in, from where and to where."""
+
+_BESIDE: Final = """
+SELECT coalesce(sum(amount_minor), 0)::bigint AS amount_minor FROM (
+    SELECT amount_minor FROM account_legs
+    WHERE account_id = %(account)s AND posted_at >= %(since)s AND posted_at < %(begins)s::timestamptz
+    UNION ALL
+    SELECT amount_minor FROM account_legs WHERE account_id = %(account)s AND posted_at >= %(ends)s::timestamptz
+) AS beside"""
+"""What was posted since that time before these spans, and behind them: added up from the indexes alone."""
 
 _KEYSET: Final = """posted_at {side}= %(posted_at)s
     AND (posted_at {side} %(posted_at)s OR (shard, ledger_sequence, entry_index, leg_index)
@@ -122,14 +137,21 @@ def page_query(span: Span, parameters: dict[str, Any]) -> tuple[str, dict[str, A
 async def _later(connection: AsyncConnection[DictRow], asked: dict[str, Any], latest: DictRow | None) -> int:
     """What was posted behind the page: behind its latest entry, or from the end of the span on where it is empty."""
     if latest is not None:
-        found = await _row(connection, _LATER, asked | {name: latest[name] for name in Place._fields})
-    elif asked["until"] is not None:
-        found = await _row(connection, _SINCE, asked)
-    else:
-        return 0
-    assert found is not None, "a sum has one row"
-    amount_minor: int = found["amount_minor"]
-    return amount_minor
+        at_once = await _row(connection, _AT_ONCE, asked | {name: latest[name] for name in Place._fields})
+        assert at_once is not None, "a sum has one row"
+        in_its_microsecond: int = at_once["amount_minor"]
+        return in_its_microsecond + await posted_since(connection, asked["account"], latest["posted_at"] + _INSTANT)
+    return await posted_since(connection, asked["account"], asked["until"]) if asked["until"] is not None else 0
+
+
+async def posted_since(connection: AsyncConnection[DictRow], account: UUID, since: datetime) -> int:
+    """What was posted to an account at this time or later. Inside one snapshot: the sink moves the spans' ends."""
+    asked = {"account": account, "since": since}
+    spans = await _row(connection, _SPANS, asked)
+    assert spans is not None, "there is always one"
+    beside = await _row(connection, _BESIDE, asked | {"begins": spans["begins"], "ends": spans["ends"]})
+    assert beside is not None, "a sum has one row"
+    return int(spans["posted_minor"]) + int(beside["amount_minor"])
 
 
 def lines_before(account: bytes, newest_first: list[DictRow], closing_minor: int) -> list[Line]:

@@ -112,6 +112,12 @@ CHANGED_ROWS = [
         r"status 2",
     ),
     Tampering(
+        "INSERT INTO account_sums SELECT account_id, now(), 12345678901 FROM balances ORDER BY account_id LIMIT 1",
+        r"table account_sums, account_id [0-9a-f-]{36}, until .*",
+        r"posted_minor -?\d+",
+        r"posted_minor 12345678901",
+    ),
+    Tampering(
         "UPDATE balances SET posted_minor = posted_minor + 1 WHERE account_id IN"
         " (SELECT account_id FROM balances LIMIT 1)",
         r"table balances, account_id .*",

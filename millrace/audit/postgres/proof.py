@@ -16,7 +16,7 @@ from millrace.audit.ledger.replay import decoded
 from millrace.audit.postgres.facts import FactTables
 from millrace.audit.postgres.item_tables import compare_items
 from millrace.audit.postgres.snapshot import PROGRESS, AppliedTo, DatabaseSnapshot
-from millrace.audit.postgres.sums import compare_keyed, compare_sums, selected
+from millrace.audit.postgres.sums import compare_keyed, compare_spans, compare_sums, selected
 from millrace.audit.report import AuditReport, Differs, Invariant
 from schemas.codec.ledger import GENESIS_HASH, LedgerHeader, SourceTopic, record_hash
 from sinks.progress import inputs_after
@@ -79,6 +79,7 @@ def prove_tables(reader: LogReader, snapshot: DatabaseSnapshot, report: AuditRep
         compared = facts.finish()
     with ExitStack() as stack:
         compare_sums(snapshot, applied.fold, applied.counts, report, stack)
+        compare_spans(snapshot, stack)
         compare_items(snapshot, applied.fold.items, stack)
         lanes = selected(snapshot, "sink_lanes", SINK_LANES, stack)
         compare_keyed("sink_lanes", SINK_LANES, applied.lanes, lanes, keys=3)

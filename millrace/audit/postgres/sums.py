@@ -1,4 +1,5 @@
-"""Tables that hold sums and positions, compared by key: accounts, balances, outcome_counts, sink_lanes, sink_progress.
+"""Tables that hold sums and positions, compared by key: accounts, balances, outcome_counts, sink_lanes, sink_progress;
+and account_sums, of which there may be any, compared with the legs of their time.
 
 Keeps the expected rows of one table at a time (an account is about a kilobyte while it is compared).
 """
@@ -17,6 +18,18 @@ from millrace.audit.report import AuditReport, Differs, Invariant
 ACCOUNTS = ("account_id", "currency", "type", "status", "overdraft_limit_minor", "opened_at", "changed_at")
 BALANCES = ("account_id", "currency", "posted_minor", "available_minor", "changed_at")
 OUTCOME_COUNTS = ("shard", "kind", "entries")
+
+_WRONG_SPANS = """
+SELECT span.account_id, span.until, span.posted_minor, legs.posted_minor FROM (
+    SELECT account_id, until, posted_minor,
+        lag(until, 1, '-infinity') OVER (PARTITION BY account_id ORDER BY until) AS since
+    FROM account_sums
+) AS span
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(amount_minor), 0) AS posted_minor FROM account_legs
+    WHERE account_id = span.account_id AND posted_at >= span.since AND posted_at < span.until
+) AS legs
+WHERE legs.posted_minor <> span.posted_minor ORDER BY 1, 2 LIMIT 1"""
 
 Rows = Iterator[tuple[Any, ...]]
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,6 +60,13 @@ def compare_sums(
     expected = {key: (count,) for key, count in counts.items()}
     rows = selected(snapshot, "outcome_counts", OUTCOME_COUNTS, stack)
     compare_keyed("outcome_counts", OUTCOME_COUNTS, expected, rows, keys=2)
+
+
+def compare_spans(snapshot: DatabaseSnapshot, stack: ExitStack) -> None:
+    """account_sums: every span with the legs of its time. Raises Differs at the first that has another sum."""
+    for account_id, until, posted_minor, summed_minor in snapshot.rows(_WRONG_SPANS, stack):
+        place = _place("account_sums", ("account_id", "until"), (account_id, until))
+        raise Differs(Invariant.TABLES, place, f"posted_minor {summed_minor}", f"posted_minor {posted_minor}")
 
 
 def compare_keyed(

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from benchmarks.reads.plans import effort_of
-from benchmarks.reads.tables import ACCOUNT, BEGINNING, PAYMENT, PAYMENTS, fill, id_of, time_of
+from benchmarks.reads.tables import ACCOUNT, BEGINNING, PAYMENT, PAYMENTS, fill, id_of, sum_up, time_of
 from ingest_api.audit_log.reads import Filters
 from ingest_api.cases.reads import open_cases
 from ingest_api.disputes.reads import list_disputes, list_receivables
@@ -29,8 +29,8 @@ from ingest_api.reads.lists.looking import LOOKED_MAX
 from ingest_api.reads.payments import PaymentFilter, PaymentType, find_timeline, list_payments
 from ingest_api.screening.reads import page_of_hits
 from ingest_api.services import Services
-from ingest_api.statements.history import Span, page_query
-from ingest_api.statements.line import Place, fees_account
+from ingest_api.statements.history import Span, entries_page
+from ingest_api.statements.line import Place
 from payments.accounts import AccountStatus
 from payments.identifiers import ACCOUNT as ACCOUNT_ID
 from payments.identifiers import format_id
@@ -99,6 +99,8 @@ def settings(postgres: str, migrated_once: str, tmp_path_factory: pytest.TempPat
             fill(connection, DESKS, ROWS)
             connection.execute("TRUNCATE audit_unsealed")
             connection.execute("UPDATE subject_keys SET wrapping_key = %s", (Keyring.of(made).current,))
+        with open_session(url, "test") as connection:
+            sum_up(connection, span_legs=32)
         yield made
 
 
@@ -147,7 +149,7 @@ async def _payments(services: Services, desk: psycopg.Connection, is_deep: bool)
         yield "events of accounts"
         place = Place(time_of(DEEP), DEEP % 4, DEEP, 0, 0) if is_deep else None
         span = Span(None, None, newest_first, place, PAGE)
-        await services.database.page(*page_query(span, {"account": UUID(bytes=PARTY), "fees": fees_account("EUR")}))
+        assert await entries_page(services.database, PARTY, span) is not None
         yield f"entries {span}"
     for account in (AccountFilter(), AccountFilter(status=AccountStatus.CLOSED), AccountFilter(id_of(USER, 1))):
         await list_accounts(services.database, account, id_of(ACCOUNT, LATE) if is_deep else None, PAGE)

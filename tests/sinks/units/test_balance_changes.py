@@ -62,7 +62,7 @@ def changes(entries: list[Entry], *cuts: int) -> list[tuple[bytes, Change]]:
     """The rows in their order; the entries may be spread over several records."""
     edges = [0, *sorted(cuts), len(entries)]
     records = [entries[low:high] for low, high in pairwise(edges)]
-    return [read(row) for row in change_rows(changes_of(batch_of(*records), []))]
+    return [read(row) for row in change_rows(changes_of(batch_of(*records), {}))]
 
 
 def read(row: Any) -> tuple[bytes, Change]:
@@ -127,7 +127,7 @@ def test_stated_balances_are_the_sums_of_the_changes_from_the_first_entry_on(ent
     ],
 )
 def test_entries_that_move_nothing_touch_no_balance(kind: EntryKind) -> None:
-    assert len(changes_of(batch_of([entry(kind, amount_minor=500)]), []).account) == 0
+    assert len(changes_of(batch_of([entry(kind, amount_minor=500)]), {}).account) == 0
 
 
 def test_an_account_opened_with_a_limit_has_a_row_and_no_money() -> None:

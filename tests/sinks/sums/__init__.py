@@ -1,0 +1,1 @@
+"""What the sink adds up beside balances."""
