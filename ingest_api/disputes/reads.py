@@ -16,12 +16,21 @@ from ingest_api.http.resources import rfc3339
 from ingest_api.reads.database import Database
 from ingest_api.reads.items import ItemQuery, item_page, page_query
 from payments.entries import EntryKind
+from payments.identifiers import system_account
 from payments.items.details import OPEN_ITEMS, CauseKind
 from payments.items.details import Receivable as ReceivableItem
+from payments.postings import SystemAccount
 
 _ENDED: Final = "('won', 'lost')"
+_PROVIDER_FEES: Final = " AND ".join(
+    f"'{UUID(bytes=system_account(SystemAccount.PROVIDER_FEES, letters))}'" for letters in ("AAA", "ZZZ")
+)
+"""Of every currency: the code is in the id, the currency behind it."""
+
 DISPUTES: Final = f"""
 SELECT item.*, placed.description, coalesce(placed.amount_minor - item.amount_minor, 0) AS fee_minor,
+    (SELECT -amount_minor FROM journal_legs
+        WHERE journal_id = item.dispute_id AND account_id BETWEEN {_PROVIDER_FEES}) AS provider_fee_minor,
     ended.code AS outcome, ended.decided_at AS resolved_at, debt.amount_minor AS owed_minor, bought.payment_order_id
 FROM disputes AS item
 LEFT JOIN decisions AS placed ON placed.payment_id = item.dispute_id

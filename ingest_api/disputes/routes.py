@@ -14,6 +14,7 @@ from ingest_api.disputes.shown import (
     ReceivablePage,
     RecoveryBody,
     ResolutionBody,
+    seen_by,
 )
 from ingest_api.http.openapi import describe, describe_later, describe_step
 from ingest_api.http.serving import respond, show
@@ -29,7 +30,9 @@ router = APIRouter(tags=["disputes"])
 async def _disputes(services: Services, principal: Principal, query: ItemQuery) -> DisputePage:
     account = known_account(query.account)
     await services.access.require(principal, account, Action.VIEW)
-    return await reads.list_disputes(services.database, account, query)
+    page = await reads.list_disputes(services.database, account, query)
+    page.items = [seen_by(principal, dispute) for dispute in page.items]
+    return page
 
 
 async def _receivables(services: Services, principal: Principal, query: ItemQuery) -> ReceivablePage:

@@ -7,6 +7,8 @@ import msgspec
 
 from ingest_api.http.bodies import AmountText, Description, LimitText
 from ingest_api.http.resources import account_text, rfc3339
+from ingest_api.identity.tokens import Principal
+from ingest_api.owners.rights import Action, by_scope
 from payments.entries import EntryKind
 from payments.identifiers import DISPUTE, PAYMENT, RECEIVABLE, format_id
 from payments.money import format_minor
@@ -14,12 +16,14 @@ from payments.money import format_minor
 
 class DisputeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Contest a payment, by its id or its payment_order_id; without `amount` the whole of it. What the network charges
-    the merchant for it (`fee`), and whether the customer is credited at once (`provisional`), is for operators to say.
+    the merchant for it (`fee`), what the provider through which it was paid keeps for it (`provider_fee`), and whether
+    the customer is credited at once (`provisional`), is for operators to say.
     """
 
     payment: str
     amount: AmountText = msgspec.field(default_factory=msgspec.Raw)
     fee: LimitText = msgspec.field(default_factory=lambda: msgspec.Raw(b"0"))
+    provider_fee: LimitText = msgspec.field(default_factory=lambda: msgspec.Raw(b"0"))
     provisional: bool = False
     description: Description = ""
 
@@ -51,7 +55,7 @@ class Evidence(msgspec.Struct):
 
 class Dispute(msgspec.Struct):
     """A payment that its payer contests. While it is `open` the amount lies with neither side. `won` and `lost` are the
-    merchant's; `owed` is what the merchant did not have, and owes.
+    merchant's; `owed` is what the merchant did not have, and owes. `provider_fee` is shown to operators alone.
     """
 
     id: str
@@ -72,6 +76,8 @@ class Dispute(msgspec.Struct):
     opened_at: str | None = None
     resolved_at: str | None = None
     evidence: list[Evidence] | None = None
+    provider_fee: str | None = None
+    provider_fee_minor: int | None = None
 
 
 class DisputePage(msgspec.Struct):
@@ -117,7 +123,7 @@ RESOURCES: tuple[type, ...] = (
 
 def shown_dispute(row: Mapping[str, Any], evidence: list[Evidence] | None = None) -> Dispute:
     """A dispute of a row of reads.DISPUTES."""
-    currency, owed_minor = row["currency"], row["owed_minor"]
+    currency, owed_minor, kept_minor = row["currency"], row["owed_minor"], row["provider_fee_minor"]
     return Dispute(
         id=format_id(DISPUTE, row["dispute_id"].bytes),
         status="open" if row["is_open"] else row["outcome"],
@@ -137,7 +143,16 @@ def shown_dispute(row: Mapping[str, Any], evidence: list[Evidence] | None = None
         opened_at=rfc3339(row["opened_at"]),
         resolved_at=rfc3339(row["resolved_at"]) if row["resolved_at"] else None,
         evidence=evidence,
+        provider_fee=format_minor(kept_minor, currency) if kept_minor else None,
+        provider_fee_minor=kept_minor or None,
     )
+
+
+def seen_by(principal: Principal, dispute: Dispute) -> Dispute:
+    """The dispute as the principal may see it: what a provider keeps is the operator's own cost."""
+    if by_scope(principal.scopes, Action.OPERATE):
+        return dispute
+    return msgspec.structs.replace(dispute, provider_fee=None, provider_fee_minor=None)
 
 
 def shown_receivable(row: Mapping[str, Any]) -> Receivable:

@@ -1,14 +1,14 @@
 """Open a dispute, hand in evidence, accept, resolve: one instruction each, to the partition of the merchant.
 
 The customer (who paid; within the limits of alone.py) or an operator opens one; the merchant or an operator hands in
-evidence and accepts; how it ended is an operator's to say, and so are a fee and a provisional credit.
+evidence and accepts; how it ended is an operator's to say, and so are the fees and a provisional credit.
 """
 
 from ingest_api.account_changes.asking import is_replay
 from ingest_api.account_changes.changing import key_of
 from ingest_api.disputes.alone import require_alone
 from ingest_api.disputes.reads import find_dispute
-from ingest_api.disputes.shown import Dispute, DisputeBody, EvidenceBody, ResolutionBody
+from ingest_api.disputes.shown import Dispute, DisputeBody, EvidenceBody, ResolutionBody, seen_by
 from ingest_api.http.bodies import description_fault, is_given, parse_amount, parse_limit
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import required_key
@@ -24,7 +24,7 @@ from ingest_api.reads.received import Received, find_bought, find_received
 from ingest_api.services import Services
 from ingest_api.submission import Outcome
 from ingest_api.transfers import read_body
-from payments.identifiers import ACCOUNT, DISPUTE, PAYMENT, format_id, parse_id
+from payments.identifiers import ACCOUNT, DISPUTE, PAYMENT, format_id, is_system, parse_id
 from payments.money import format_minor
 from payments.movements.instructions import Envelope, NoteEvidence, OpenDispute, ResolveDispute
 from payments.rejections import Reason
@@ -40,15 +40,18 @@ async def open_dispute(services: Services, call: Call) -> Answer:
     paid = await _paid(services, principal, body.payment)
     asked = _opening(body, key, paid)
     if not by_scope(principal.scopes, Action.OPERATE):
-        if asked.fee_minor or asked.is_provisional:
+        if asked.fee_minor or asked.provider_fee_minor or asked.is_provisional:
             raise scope_missing(Scope.ACCOUNTS_OPERATE)
         await require_alone(services, paid, asked.amount_minor)
     outcome, headers, _ = await taken(services, call, asked)
     found = await find_dispute(services.database, outcome.operation_id)
     dispute = found or _asked(body.payment, asked, outcome)
-    if (dispute.amount_minor, dispute.fee_minor) != (asked.amount_minor, asked.fee_minor):
+    kept_minor = dispute.provider_fee_minor or 0
+    before = (dispute.amount_minor, dispute.fee_minor, kept_minor)
+    if before != (asked.amount_minor, asked.fee_minor, asked.provider_fee_minor):
         raise reused()
     replayed = is_replay(outcome)
+    dispute = seen_by(principal, dispute)
     return answer(dispute, f"/v1/disputes/{dispute.id}", headers, done=found is not None, replayed=replayed)
 
 
@@ -69,11 +72,13 @@ def _opening(body: DisputeBody, key: str, paid: Received) -> OpenDispute:
     """Raises Problem."""
     amount_minor = parse_amount(body.amount, paid.currency) if is_given(body.amount) else paid.amount_minor
     fee_minor = parse_limit(body.fee, paid.currency, "/fee")
-    for minor in (amount_minor, fee_minor):
+    kept_minor = _kept(body, paid)
+    for minor in (amount_minor, fee_minor, kept_minor):
         if isinstance(minor, FieldError):
             raise field_problem(minor)
     assert isinstance(amount_minor, int)
     assert isinstance(fee_minor, int)
+    assert isinstance(kept_minor, int)
     return OpenDispute(
         envelope=Envelope(key_of(f"dispute {paid.payment_id.hex()}", key), description=body.description),
         merchant=paid.payee,
@@ -84,7 +89,17 @@ def _opening(body: DisputeBody, key: str, paid: Received) -> OpenDispute:
         currency=paid.currency,
         fee_minor=fee_minor,
         is_provisional=body.provisional,
+        provider_fee_minor=kept_minor,
     )
+
+
+def _kept(body: DisputeBody, paid: Received) -> int | FieldError:
+    """What the provider keeps: only who has passed the money on keeps anything."""
+    kept_minor = parse_limit(body.provider_fee, paid.currency, "/provider_fee")
+    if kept_minor and isinstance(kept_minor, int) and not is_system(paid.payer):
+        why = "The payment came through no provider that could keep a fee; leave it out."
+        return FieldError("/provider_fee", Fault.FIELD_INVALID, why)
+    return kept_minor
 
 
 def _asked(payment: str, asked: OpenDispute, outcome: Outcome) -> Dispute:
@@ -102,6 +117,8 @@ def _asked(payment: str, asked: OpenDispute, outcome: Outcome) -> Dispute:
         currency=asked.currency,
         provisional=asked.is_provisional,
         description=asked.envelope.description,
+        provider_fee=format_minor(asked.provider_fee_minor, asked.currency) if asked.provider_fee_minor else None,
+        provider_fee_minor=asked.provider_fee_minor or None,
     )
 
 
@@ -112,7 +129,7 @@ async def hand_in(services: Services, call: Call, dispute_id: str) -> Answer:
     merchant, parsed = await _of_merchant(services, call, principal, dispute_id)
     envelope = Envelope(key_of(f"evidence {dispute_id}", key))
     asked = NoteEvidence(envelope=envelope, merchant=merchant, dispute_id=parsed, evidence_hash=evidence_hash)
-    return await _stepped(services, call, asked)
+    return await _stepped(services, call, principal, asked)
 
 
 async def accept(services: Services, call: Call, dispute_id: str) -> Answer:
@@ -122,7 +139,7 @@ async def accept(services: Services, call: Call, dispute_id: str) -> Answer:
     merchant, parsed = await _of_merchant(services, call, principal, dispute_id)
     envelope = Envelope(key_of(f"accept {dispute_id}", key))
     asked = ResolveDispute(envelope=envelope, merchant=merchant, dispute_id=parsed, is_won=False)
-    return await _stepped(services, call, asked)
+    return await _stepped(services, call, principal, asked)
 
 
 async def resolve(services: Services, call: Call, dispute_id: str) -> Answer:
@@ -135,14 +152,16 @@ async def resolve(services: Services, call: Call, dispute_id: str) -> Answer:
     envelope = Envelope(key_of(f"resolve {dispute_id}", key))
     is_won = body.outcome == "won"
     asked = ResolveDispute(envelope=envelope, merchant=merchant, dispute_id=parsed, is_won=is_won)
-    return await _stepped(services, call, asked)
+    return await _stepped(services, call, principal, asked)
 
 
-async def _stepped(services: Services, call: Call, asked: NoteEvidence | ResolveDispute) -> Answer:
+async def _stepped(
+    services: Services, call: Call, principal: Principal, asked: NoteEvidence | ResolveDispute
+) -> Answer:
     outcome, headers, done = await taken(services, call, asked)
     dispute = await find_dispute(services.database, asked.dispute_id)
     assert dispute is not None, "a dispute that was there before"
-    return step_answer(dispute, f"/v1/disputes/{dispute.id}", headers, outcome, done=done)
+    return step_answer(seen_by(principal, dispute), f"/v1/disputes/{dispute.id}", headers, outcome, done=done)
 
 
 async def _of_merchant(services: Services, call: Call, principal: Principal, dispute_id: str) -> tuple[bytes, bytes]:
@@ -164,7 +183,7 @@ async def known_dispute(services: Services, principal: Principal, dispute_id: st
     sides = (parse_id(ACCOUNT, dispute.merchant_account), parse_id(ACCOUNT, dispute.customer_account))
     if not await services.access.may_view_any(principal, [side for side in sides if side is not None]):
         raise refused(Reason.DISPUTE_NOT_FOUND)
-    return dispute
+    return seen_by(principal, dispute)
 
 
 def _ids(dispute: Dispute) -> tuple[bytes, bytes]:

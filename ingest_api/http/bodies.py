@@ -199,7 +199,7 @@ def parse_limit(raw: msgspec.Raw, currency: str, pointer: str = "/overdraft_limi
         return 0
     limit_minor = parse_amount(raw, currency, pointer)
     if isinstance(limit_minor, FieldError) and limit_minor.code is AmountProblem.NOT_POSITIVE:
-        return limit_minor._replace(detail="The limit must be zero or more.")
+        return limit_minor._replace(detail="Send zero or more.")
     return limit_minor
 
 

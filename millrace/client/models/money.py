@@ -229,6 +229,8 @@ class Dispute(Model, kw_only=True):
     opened_at: str | None = None
     resolved_at: str | None = None
     evidence: list[Evidence] | None = None
+    provider_fee: str | None = None
+    provider_fee_minor: int | None = None
 
 
 class Receivable(Model, kw_only=True):

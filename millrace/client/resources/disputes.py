@@ -15,6 +15,7 @@ class Disputes(Resource[C]):
         *,
         amount: Amount | None = None,
         fee: Amount | None = None,
+        provider_fee: Amount | None = None,
         provisional: bool | None = None,
         description: str | None = None,
         idempotency_key: str | None = None,
@@ -25,6 +26,7 @@ class Disputes(Resource[C]):
             payment=payment,
             amount=amount_text(amount) if amount is not None else None,
             fee=amount_text(fee) if fee is not None else None,
+            provider_fee=amount_text(provider_fee) if provider_fee is not None else None,
             provisional=provisional,
             description=description,
         )
