@@ -93,8 +93,19 @@ def readable_fields(body: bytes) -> ReadableFields | None:
     return ReadableFields(_KINDS[kind >> 1], payer, payee, amount_minor, code, *texts)
 
 
+class BatchTooLarge(UndecodableRecord):
+    """More commands than MAX_ITEMS: none of them is looked at."""
+
+
+def reason_of(error: UndecodableRecord) -> Reason:
+    """Why a record that does not decode goes to quarantine."""
+    return Reason.BATCH_TOO_LARGE if isinstance(error, BatchTooLarge) else Reason.MALFORMED
+
+
 def items(value: bytes) -> Iterator[bytes]:
-    """The command bodies of a record, one or many. Raises UndecodableRecord where the record itself is broken."""
+    """The command bodies of a record, one or many. Raises UndecodableRecord where the record itself is broken,
+    BatchTooLarge.
+    """
     schema_id = wire.schema_id_of(value)
     if schema_id == _COMMAND:
         yield value[wire.FRAME_BYTES :]
@@ -107,7 +118,7 @@ def items(value: bytes) -> Iterator[bytes]:
 def _split(value: bytes) -> list[bytes]:
     count, at = wire.read_count(value, wire.FRAME_BYTES)
     if count > MAX_ITEMS:
-        raise UndecodableRecord(f"a batch holds at most {MAX_ITEMS} commands in one block")
+        raise BatchTooLarge(f"a batch holds at most {MAX_ITEMS} commands in one block")
     bodies = []
     for _ in range(count):
         body, at = wire.read_bytes(value, at)

@@ -17,7 +17,7 @@ from payments.movements import deciding
 from payments.movements.instructions import Instruction, SetRules
 from payments.rejections import Reason
 from runtime.exactly_once.contract import Chunk
-from schemas.codec.commands import decode_body, form_refusal, items
+from schemas.codec.commands import decode_body, form_refusal, items, reason_of
 from schemas.codec.instructions import (
     decode_instruction,
     decode_tick,
@@ -56,7 +56,7 @@ def _authorise_record(shard: Shard, outbox: Outbox, message: Message) -> None:
         for item, body in enumerate(items(value)):
             _authorise_item(shard, outbox, message, source._replace(item=item), body)
     except UndecodableRecord as error:
-        quarantine(outbox, message, source, value, Reason.MALFORMED, str(error))
+        quarantine(outbox, message, source, value, reason_of(error), str(error))
 
 
 def _expire(shard: Shard, outbox: Outbox, message: Message, source: Source, value: bytes) -> None:

@@ -144,7 +144,7 @@ def test_a_reply_of_unknown_kind_is_refused(kind: int) -> None:
 
 def test_a_batch_that_says_more_than_it_holds_is_refused_without_reading_on() -> None:
     head = framed_as("CommandBatch", wire.write_long(commands.MAX_ITEMS + 1))
-    with pytest.raises(UndecodableRecord, match="at most"):
+    with pytest.raises(commands.BatchTooLarge, match="at most"):
         list(commands.items(head + b"\0" * 2_000))
     with pytest.raises(UndecodableRecord):
         credits.decode_credits(framed_as("CreditBatch", b"\0\0" + wire.write_long(2**62)))

@@ -7,7 +7,7 @@ import pytest
 from payments.entries import EntryKind
 from payments.errors import InvariantViolation, UndecodableRecord
 from payments.identifiers import NIL
-from payments.rejections import Reason
+from payments.rejections import QUARANTINED, Reason
 from schemas import topics
 from schemas.codec import reference
 from schemas.codec.commands import MAX_ITEMS, encode_batch, encode_body, encode_command
@@ -107,8 +107,13 @@ BROKEN = {
     "nobody is paid": (encode_command(transfer(PAYER, NIL, 5, "k")), Reason.MALFORMED),
     "an operation with a payee": (encode_command(freeze(PAYER)._replace(payee=STRANGER)), Reason.MALFORMED),
     "wrong partition": (encode_command(open_account(STRANGER)), Reason.WRONG_PARTITION),
-    "batch too large": (encode_batch([encode_body(open_account(PAYER))] * (MAX_ITEMS + 1)), Reason.MALFORMED),
+    "batch too large": (encode_batch([encode_body(open_account(PAYER))] * (MAX_ITEMS + 1)), Reason.BATCH_TOO_LARGE),
 }
+
+
+def test_every_reason_of_quarantine_is_met_by_a_record() -> None:
+    """All other reasons are met by the model (tests/payments/movements/test_model.py): so each has a test."""
+    assert {reason for _, reason in BROKEN.values()} == QUARANTINED
 
 
 @pytest.mark.parametrize(("value", "reason"), BROKEN.values(), ids=BROKEN)

@@ -20,7 +20,7 @@ from payments.lifecycle import decide
 from payments.movements import deciding
 from payments.movements.instructions import Instruction, SetRules
 from payments.rejections import Reason
-from schemas.codec.commands import decode_body, form_refusal, items
+from schemas.codec.commands import decode_body, form_refusal, items, reason_of
 from schemas.codec.connectors import decode_result
 from schemas.codec.instructions import decode_instruction, decode_tick, instruction_refusal, is_instruction, is_tick
 from schemas.codec.quarantine import kept_key, kept_value
@@ -64,8 +64,8 @@ class Decisions:
             else:
                 for item, body in enumerate(list(items(value))):
                     self._command_body(message, source._replace(item=item), body)
-        except UndecodableRecord:
-            self._set_aside(Reason.MALFORMED, message, source, value)
+        except UndecodableRecord as error:
+            self._set_aside(reason_of(error), message, source, value)
 
     def credit_record(self, message: Message, credits: list[Credit]) -> None:
         """Every message of one packed record between two shards."""
