@@ -3,61 +3,22 @@ operators alone. The provider's answer to the charge is written by hand.
 """
 
 import secrets
-import time
 from uuid import UUID
 
 import httpx
 import psycopg
 import pytest
-from confluent_kafka import Producer
-from psycopg.rows import dict_row
 
 from ingest_api.aliases.parties import USER
 from ingest_api.identity.tokens import issue_token
-from payments.commerce.connector import ConnectorOperation, ConnectorResult, Decline, Outcome
 from payments.identifiers import DISPUTE, format_id, parse_id, system_account
 from payments.postings import SystemAccount
 from runtime.settings import Settings
-from schemas import topics
-from schemas.codec.connectors import encode_result
-from schemas.partitioning import shard_of
 from tests.ingest_api.client import ApiClient, problem_of
 from tests.ingest_api.disputes.test_disputes import CUSTOMER, WAIT, contest, resolve, sale
-from tests.support.waiting import eventually
+from tests.ingest_api.provider import bought
 
 FEES = {"fee": "15.00", "provider_fee": "12.00"}
-
-
-def bought(api: ApiClient, settings: Settings, shop: str, amount: str = "60.00") -> str:
-    """The name of a payment order that its provider has charged."""
-    name = f"order-{secrets.token_hex(6)}"
-    order = {"seller_account": shop, "amount": amount, "currency": "EUR", "payment_order_id": name}
-    body = {
-        "buyer_info": {"reference": "customer-7"},
-        "checkout_id": f"cart of {name}",
-        "credit_card_info": {"token": "pm_card_visa"},
-        "payment_orders": [order],
-    }
-    placed = api.post("/v1/payments", body)
-    assert placed.status_code in {201, 202}, placed.text
-    with psycopg.connect(settings.database_url, row_factory=dict_row) as tables:
-        eventually(lambda: _asked(tables, name), "the provider is asked")
-        request, owner = _asked(tables, name)[0].values()
-    said = ConnectorResult(
-        *(request.bytes, 1, "stripe", ConnectorOperation.CHARGE, name, Outcome.SUCCEEDED, "pi_1", Decline.NONE),
-        *("", None, "", time.time_ns() // 1_000, False),
-    )
-    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap})
-    shard = shard_of(owner.bytes, settings.shards)
-    producer.produce(topics.CONNECTOR_RESULTS.name, encode_result(said), owner.bytes, shard)
-    assert producer.flush(20) == 0
-    eventually(lambda: api.get(f"/v1/payments/{name}").json()["wallet_updated"], "the order is paid")
-    return name
-
-
-def _asked(tables: psycopg.Connection[dict[str, UUID]], name: str) -> list[dict[str, UUID]]:
-    query = "SELECT request_id, owner FROM provider_requests JOIN payment_orders USING (order_id)"
-    return tables.execute(f"{query} WHERE payment_order_id = %s", [name]).fetchall()
 
 
 def contest_order(api: ApiClient, name: str, key: str | None = None, **fields: object) -> httpx.Response:
@@ -115,7 +76,7 @@ def test_the_same_key_with_another_provider_s_fee_is_another_request(api: ApiCli
 
 def test_a_provider_s_fee_is_a_decimal_of_the_payment_s_currency(api: ApiClient, settings: Settings) -> None:
     name = bought(api, settings, api.open_account(type="merchant"))
-    wrong = {"-1": "amount_not_positive", "0.001": "amount_too_precise", "x": "field_invalid"}
+    wrong = {"-1": "amount_not_positive", "0.001": "amount_too_many_decimals", "x": "field_invalid"}
     for text, code in wrong.items():
         refused = problem_of(contest_order(api, name, provider_fee=text), 422, code)
         assert refused["errors"][0]["pointer"] == "/provider_fee"
