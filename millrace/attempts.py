@@ -6,11 +6,12 @@ from typing import Final
 from millrace.asked_alarm import AskedAlarm
 from runtime.postgres import open_session
 from runtime.settings import Settings
+from schemas.tables.provider_requests import WAITS_FOR_PEOPLE
 
 ASK_EVERY_S: Final = 10.0
-"""An index has those that wait alone."""
+"""An index has those that are open alone."""
 
-_COUNT: Final = "SELECT count(*) FROM provider_requests WHERE is_open AND NOT attempt_follows"
+_COUNT: Final = f"SELECT count(*) FROM provider_requests AS request WHERE {WAITS_FOR_PEOPLE}"
 
 
 class AttemptsAlarm(AskedAlarm):

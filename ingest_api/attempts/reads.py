@@ -11,16 +11,17 @@ from ingest_api.reads.database import Database
 from payments.commerce.connector import ConnectorOperation, Outcome
 from payments.identifiers import format_id
 from payments.money import format_minor
+from schemas.tables.provider_requests import IS_LOST, WAITS_FOR_PEOPLE
 
-_REQUESTS: Final = """
+_REQUESTS: Final = f"""
 SELECT request.*, placed.payment_order_id, coalesce(placed.seller, request.owner) AS account, settlement.is_succeeded,
     settlement.provider_reference AS found_reference, settlement.contradiction,
-    jsonb_array_length(settlement.settled_by) AS settled_by
+    jsonb_array_length(settlement.settled_by) AS settled_by, {IS_LOST} AS is_lost
 FROM provider_requests AS request
 LEFT JOIN payment_orders AS placed USING (order_id)
 LEFT JOIN attempt_settlements AS settlement USING (request_id)"""
 _ONE: Final = f"{_REQUESTS} WHERE request_id = %s"
-_UNKNOWN: Final = "WHERE request.is_open AND NOT request.attempt_follows"
+_UNKNOWN: Final = f"WHERE {WAITS_FOR_PEOPLE}"
 _AFTER: Final = "AND (request.changed_at, request.request_id) > (%(at)s, %(after)s)"
 _ORDER: Final = "ORDER BY request.changed_at, request.request_id LIMIT %(rows)s"
 
@@ -53,7 +54,7 @@ async def unknown_attempts(database: Database, after: Cursor | None, limit: int)
 def _attempt(row: Mapping[str, Any]) -> ProviderAttempt:
     return ProviderAttempt(
         id=format_id(ATTEMPT, row["request_id"].bytes),
-        status="ended" if not row["is_open"] else "executing" if row["attempt_follows"] else "unknown",
+        status=_status(row),
         operation=ConnectorOperation(row["operation"]).name.lower(),
         provider=row["provider"],
         outcome=row["outcome"],
@@ -68,6 +69,14 @@ def _attempt(row: Mapping[str, Any]) -> ProviderAttempt:
         provider_reference=row["provider_reference"] or None,
         settlement=_proposed(row) if row["settled_by"] is not None else None,
     )
+
+
+def _status(row: Mapping[str, Any]) -> str:
+    if not row["is_open"]:
+        return "ended"
+    if row["is_lost"]:
+        return "lost"
+    return "executing" if row["attempt_follows"] else "unknown"
 
 
 def _proposed(row: Mapping[str, Any]) -> ProposedEnd:

@@ -62,6 +62,7 @@ async def settle_attempt(services: Services, call: Call, attempt_id: str) -> Ans
         is_succeeded=body.outcome == "succeeded",
         provider_reference=body.provider_reference,
         operator=services.risk_keys.analyst(principal.subject),
+        lost_attempt=found.shown.attempts + 1 if found.shown.status == "lost" else 0,
     )
     (outcome,), headers = await ask(services, call, [asked])
     await require_taken(services, outcome, headers)
@@ -138,7 +139,9 @@ def _described_settlement() -> dict[str, Any]:
 
 @router.get("/attempts", **describe("What a provider leaves open", Scope.RECONCILIATION_READ, ProviderAttemptPage))
 async def get_attempts(request: Request, query: Annotated[AttemptQuery, Query()]) -> Response:
-    """Charges, refunds and payouts of which nothing certain is known and that nobody asks about, the oldest first."""
+    """Charges, refunds and payouts of which nothing certain is known and that nobody asks about, or of which nothing
+    was heard for 7 days; the oldest first.
+    """
     return await respond(
         request,
         lambda services, call: read(services, call, Scope.RECONCILIATION_READ, lambda _: _page(services, query)),
@@ -159,6 +162,6 @@ async def get_attempt(request: Request, attempt_id: str) -> Response:
 @router.post("/attempts/{attempt_id}/settle", **_described_settlement())
 async def post_settlement(request: Request, attempt_id: str) -> Response:
     """Two people have to say the same; then it goes on as if the provider had said so. Each counts once, and nobody
-    settles what is their own account's.
+    settles what is their own account's. While its provider is asked about it, nobody does (`order_executing`).
     """
     return await respond(request, lambda services, call: settle_attempt(services, call, attempt_id))

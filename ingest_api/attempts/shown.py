@@ -34,7 +34,8 @@ class ProposedEnd(msgspec.Struct, omit_defaults=True):
 
 class ProviderAttempt(msgspec.Struct, omit_defaults=True):
     """A request to a provider. `status`: `executing` while it is asked about; `unknown` when nobody asks any more and
-    people have to; `ended`. `outcome`: the provider's last word. `account`: the seller's, or the one that is paid out.
+    people have to; `lost` when nothing was heard of it for 7 days, and people may; `ended`. `outcome`: the provider's
+    last word. `account`: the seller's, or the one that is paid out.
     """
 
     id: str

@@ -1,7 +1,13 @@
 """What a provider is asked to do and what it answers, as values: the deciding stage and the connectors share them."""
 
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+LOST_AFTER_DAYS: Final = 7
+"""When nothing was heard of a request for so long, the attempt that was to follow is lost: the longest wait between two
+is 72 hours, and no operation is sent for longer than the 23 hours of its key. What comes of it after all has moved
+nothing since.
+"""
 
 
 class ConnectorOperation(IntEnum):

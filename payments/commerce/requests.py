@@ -91,21 +91,30 @@ def provider_fees(entry: Entry) -> list[Credit]:
     """What the provider keeps for a request that has ended with this entry: Dr provider fees, Cr its clearing account;
     the other way round where it gives back.
     """
-    return [_fee(request) for request in entry.details if isinstance(request, ProviderRequest) and request.fee_minor]
+    return [
+        fee_posting(
+            request.item_id,
+            *fee_parties(request.provider, request.fee_minor, request.fee_currency),
+            abs(request.fee_minor),
+            request.fee_currency,
+        )
+        for request in entry.details
+        if isinstance(request, ProviderRequest) and request.fee_minor
+    ]
 
 
-def _fee(request: ProviderRequest) -> Credit:
-    clearing = clearing_of(request.provider, request.fee_currency)
+def fee_parties(provider: str, fee_minor: int, currency: str) -> tuple[bytes, bytes]:
+    """Debit and credit of what the provider keeps (above 0) or gives back."""
+    clearing = clearing_of(provider, currency)
     assert isinstance(clearing, bytes), "a provider was asked that there is none of"
-    parties = system_account(SystemAccount.PROVIDER_FEES, request.fee_currency), clearing
-    return Credit(
-        derive_consequence_id(request.item_id, PROVIDER_FEE),
-        *(parties if request.fee_minor > 0 else parties[::-1]),
-        abs(request.fee_minor),
-        request.fee_currency,
-        NO_REPLY,
-        details=(Cause(CauseKind.JOURNAL, request.item_id, PROVIDER_FEE),),
-    )
+    parties = system_account(SystemAccount.PROVIDER_FEES, currency), clearing
+    return parties if fee_minor > 0 else parties[::-1]
+
+
+def fee_posting(request_id: bytes, debit: bytes, credit: bytes, amount_minor: int, currency: str) -> Credit:
+    """The message that posts it: an entry of its own, under an id that the request has one of."""
+    fee_id, cause = derive_consequence_id(request_id, PROVIDER_FEE), Cause(CauseKind.JOURNAL, request_id, PROVIDER_FEE)
+    return Credit(fee_id, debit, credit, amount_minor, currency, NO_REPLY, details=(cause,))
 
 
 def requests_of(entry: Entry) -> list[tuple[bytes, ConnectorRequest]]:

@@ -2,12 +2,16 @@
 
 Guarantees: only a certain answer moves money, `succeeded` by posting the journal and `failed` by cancelling it; each
 attempt counts once, and none after a later one. What people have settled is never done twice: an answer that comes
-after them and says otherwise is noted for reconciliation.
+after them and says otherwise is noted for reconciliation; of one that says the same, what the provider keeps is posted,
+once, and with that nobody waits for more.
 """
+
+from typing import Final
 
 from payments.book import Book
 from payments.commands import NO_REPLY
 from payments.commerce.connector import ConnectorResult, Outcome
+from payments.commerce.requests import fee_parties
 from payments.entries import Entry, EntryKind, Source
 from payments.errors import InvariantViolation
 from payments.items.details import AttemptSettlement, Journal, ProviderRequest
@@ -15,6 +19,8 @@ from payments.money import EXPONENTS, MAX_MINOR
 from payments.movements import journals
 from payments.movements.deeds import Deed
 from payments.rejections import Reason
+
+_CERTAIN: Final = (Outcome.SUCCEEDED, Outcome.FAILED)
 
 
 def conclude(book: Book, owner: bytes, result: ConnectorResult, source: Source) -> tuple[Entry, bytes]:
@@ -52,19 +58,41 @@ def _with_answer(request: ProviderRequest, result: ConnectorResult) -> ProviderR
         decline=result.decline,
         provider_reference=result.provider_reference or request.provider_reference,
     )
+    fee_minor, fee_currency = _fee_told(result)
+    return known._replace(fee_minor=fee_minor, fee_currency=fee_currency) if fee_currency else known
+
+
+def _fee_told(result: ConnectorResult) -> tuple[int, str]:
+    """What the provider keeps. (0, "") where that is not told, of an operation that has not ended (its end tells it,
+    and each fee is posted once), or in nothing that we have an account of: the provider's file will show it.
+    """
     fee_minor = result.fee_minor or 0
-    if result.fee_currency not in EXPONENTS or abs(fee_minor) > MAX_MINOR:
-        return known  # not told, or in nothing that we have an account of: the provider's file will show it
-    return known._replace(fee_minor=fee_minor, fee_currency=result.fee_currency)
+    if result.outcome not in _CERTAIN or result.fee_currency not in EXPONENTS or abs(fee_minor) > MAX_MINOR:
+        return 0, ""
+    return fee_minor, result.fee_currency
 
 
 def _after_the_end(book: Book, owner: bytes, result: ConnectorResult) -> Deed:
     """Said once, or by people: it moves nothing more."""
     settlement = book.items.find(AttemptSettlement, owner, result.request_id)
-    if settlement is None or settlement.contradiction or not _contradicts(settlement, result):
+    if settlement is None or settlement.contradiction:
         return Deed(EntryKind.REPLAYED, owner)
+    if not _contradicts(settlement, result):
+        return _confirmed(settlement, result)
     noted = settlement._replace(contradiction=f"{result.outcome} {result.provider_reference}".strip())
     return Deed(EntryKind.NOTED, owner, details=(noted,), reason=Reason.SETTLEMENT_CONTRADICTED)
+
+
+def _confirmed(settlement: AttemptSettlement, result: ConnectorResult) -> Deed:
+    """The provider says what people have settled. What it keeps is posted (settling.following) and the settlement ends
+    with that, as the request would have: no later answer is paid for again.
+    """
+    fee_minor, currency = _fee_told(result)
+    if fee_minor == 0:
+        return Deed(EntryKind.REPLAYED, settlement.owner)
+    parties = fee_parties(result.provider, fee_minor, currency)
+    details = (settlement._replace(is_open=False),)
+    return Deed(EntryKind.NOTED, *parties, abs(fee_minor), currency, details=details)
 
 
 def _contradicts(settlement: AttemptSettlement, result: ConnectorResult) -> bool:

@@ -1,4 +1,4 @@
-"""Attempts that people settle: the provider has said nothing certain, and no attempt is to follow.
+"""Attempts that people settle: the provider has said nothing certain, and no attempt is to follow, or that one is lost.
 
 One person proposes what became of it, another says the same; from there it goes on as if the provider had said so
 (payments.commerce.results). A provider that answers after all, while it is only proposed, is believed.
@@ -7,9 +7,10 @@ One person proposes what became of it, another says the same; from there it goes
 from payments.book import Book
 from payments.commands import NO_REPLY
 from payments.commerce.connector import ConnectorResult, Decline, Outcome
+from payments.commerce.requests import fee_posting
 from payments.commerce.results import conclude
 from payments.entries import NO_FINGERPRINT, Credit, Entry, EntryKind, Source, Step
-from payments.items.details import AttemptSettlement, ProviderRequest
+from payments.items.details import AttemptSettlement, Journal, ProviderRequest
 from payments.items.endings import kept_until_us
 from payments.movements.deeds import Deed
 from payments.movements.instructions import SettleAttempt
@@ -21,7 +22,7 @@ def settle_attempt(book: Book, _operation_id: bytes, asked: SettleAttempt, sourc
     request = book.items.find(ProviderRequest, asked.owner, asked.request_id)
     if request is None:
         return Reason.ATTEMPT_NOT_FOUND
-    if request.attempt_follows:
+    if request.attempt_follows and not _is_lost(book, request, asked):
         return Reason.ORDER_EXECUTING
     reference = (asked.provider_reference or request.provider_reference) if asked.is_succeeded else ""
     before = book.items.find(AttemptSettlement, asked.owner, asked.request_id)
@@ -38,10 +39,18 @@ def settle_attempt(book: Book, _operation_id: bytes, asked: SettleAttempt, sourc
     )
 
 
+def _is_lost(book: Book, request: ProviderRequest, asked: SettleAttempt) -> bool:
+    """Whether people mean the very attempt that is to follow, of a provider that was asked: any answer since, even one
+    that is not certain, makes it another.
+    """
+    journal = book.items.find(Journal, request.owner, request.item_id)
+    return journal is not None and not journal.awaited and asked.lost_attempt == request.attempt + 1
+
+
 def following(entry: Entry) -> list[Credit]:
-    """What is settled is concluded, in the same shard."""
+    """What is settled is concluded, in the same shard; what the provider has told since that it keeps is posted."""
     if entry.fingerprint == NO_FINGERPRINT:
-        return []
+        return _fee_told_late(entry)
     return [
         Credit(
             settlement.item_id,
@@ -55,6 +64,15 @@ def following(entry: Entry) -> list[Credit]:
         )
         for settlement in entry.details
         if isinstance(settlement, AttemptSettlement) and settlement.is_settled
+    ]
+
+
+def _fee_told_late(entry: Entry) -> list[Credit]:
+    """Of an answer that says what people have settled (results.conclude): no other such entry has an amount."""
+    return [
+        fee_posting(settlement.item_id, entry.debit_account, entry.credit_account, entry.amount_minor, entry.currency)
+        for settlement in entry.details
+        if isinstance(settlement, AttemptSettlement) and entry.amount_minor and entry.reason is Reason.NONE
     ]
 
 

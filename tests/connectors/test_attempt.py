@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 
 from connectors import attempt as attempts
 from connectors.attempt import ATTEMPT_DELAYS_US, SENDINGS_MAX, attempt, next_attempt, result_of, sent_until_us
+from connectors.banks.rest import RestBanks
 from connectors.contract import Answer, failed, unanswered, without_trace
+from connectors.psp.stripe import StripeProvider
+from payments.commerce.connector import LOST_AFTER_DAYS
 from schemas.codec.connectors import MAX_REFERENCE_CHARS, ConnectorOperation, ConnectorRequest, Decline, Outcome
 from tests.connectors.requests import HOUR_US, about, charge, request_of
 
@@ -111,6 +114,15 @@ def test_a_call_that_never_ends_is_unknown(monkeypatch: pytest.MonkeyPatch) -> N
 
     answer = outcome_of(Hanging([]), charge())
     assert (answer.outcome, answer.provider_code) == (Outcome.UNKNOWN, "timeout")
+
+
+def test_what_people_may_call_lost_is_neither_late_nor_sent_any_more() -> None:
+    """Whatever comes of it after all has moved nothing since."""
+    lost_us = LOST_AFTER_DAYS * 24 * HOUR_US
+    calls_us = SENDINGS_MAX * 60_000_000
+    assert lost_us > max(ATTEMPT_DELAYS_US) + calls_us
+    for provider in (StripeProvider, RestBanks, Script):
+        assert lost_us > provider.key_lifetime_us + provider.lookup_lag_us + calls_us
 
 
 @pytest.mark.parametrize("late_us", [0, 1, 23 * HOUR_US])

@@ -105,11 +105,11 @@ CHECK, PAYROLL = method_account(Method.CHECK, "EUR"), method_account(Method.PAYR
 
 def answers_of_provider(request: ConnectorRequest) -> list[ConnectorResult]:
     """What the provider of the script says, told by the last two digits of the amount: 66 is declined, 77 takes a while
-    and is done, of 88 nobody knows, all else is done.
+    and is done, of 88 nobody knows, of 99 nothing is heard, all else is done.
     """
     declined, done = (Outcome.FAILED, Decline.CARD_DECLINED), (Outcome.SUCCEEDED, Decline.NONE)
     open_ = (Outcome.PENDING, Decline.NONE), (Outcome.UNKNOWN, Decline.NONE)
-    by_digits = {66: [declined], 77: [open_[0], done, done], 88: [open_[1]]}
+    by_digits = {66: [declined], 77: [open_[0], done, done], 88: [open_[1]], 99: []}
     told = enumerate(by_digits.get(request.amount_minor % 100, [done]), 1)
     return [_result(request, attempt, outcome, decline) for attempt, (outcome, decline) in told]
 

@@ -85,9 +85,11 @@ class PayOut(Instruction):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleAttempt(Instruction):
-    """Say what became of a request of which its provider has said nothing certain, and no attempt is to follow. Two
-    people have to say the same.
+    """Say what became of a request of which its provider has said nothing certain, and no attempt is to follow, or the
+    one that was to follow is lost. Two people have to say the same.
     """
+
+    LATER = frozenset({"lost_attempt"})
 
     owner: bytes
     """Who waits for the result: the checkout, or the account that pays out."""
@@ -99,6 +101,8 @@ class SettleAttempt(Instruction):
     """The provider's id of what it has made; empty where it has failed, or was told before."""
     operator: bytes
     """Who says so."""
+    lost_attempt: int = 0
+    """The attempt that was to follow and of which nothing was heard for LOST_AFTER_DAYS; 0 where none was to follow."""
 
     @property
     def authority(self) -> bytes:

@@ -50,6 +50,9 @@ class Headline(NamedTuple):
 class Instruction:
     """One instruction to one account."""
 
+    LATER = frozenset[str]()
+    """Fields that a later version has added: at their defaults the fingerprint is that of before."""
+
     envelope: Envelope
 
     @property
@@ -67,7 +70,12 @@ class Instruction:
         """Eight bytes over everything that the same key must repeat: as of `Command.fingerprint`."""
         facts = (
             type(self).__name__,
-            *(getattr(self, field.name) for field in fields(self) if field.name != "envelope"),
+            *(
+                value
+                for field in fields(self)
+                if field.name != "envelope"
+                and ((value := getattr(self, field.name)) != field.default or field.name not in self.LATER)
+            ),
         )
         return hashlib.blake2b(canonical((*facts, self.envelope.description)), digest_size=8).digest()
 

@@ -7,7 +7,8 @@ import secrets
 import time
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 import httpx
 from psycopg import Connection
@@ -25,18 +26,34 @@ from ingest_api.risk.attributes import RiskKeys
 from ingest_api.submission import Submission
 from payments.accounts import AccountType
 from payments.commands import NO_REPLY, Command, CommandKind
-from payments.commerce.connector import ConnectorOperation, ConnectorRequest
-from payments.identifiers import ACCOUNT, derive_account_id, format_id, parse_id
+from payments.commerce.connector import ConnectorOperation, ConnectorRequest, ConnectorResult, Decline, Outcome
+from payments.identifiers import ACCOUNT, NIL, derive_account_id, format_id, parse_id, system_account
 from payments.movements.instructions import Envelope, OpenAccount
-from payments.postings import clearing_account
+from payments.postings import SystemAccount, clearing_account
 from runtime.settings import Settings
 from schemas import topics
-from schemas.codec.connectors import decode_request
+from schemas.codec.connectors import decode_request, encode_result
 from schemas.codec.replies import decode_replies
 from schemas.topics import REPLY_PARTITIONS
 from tests.sinks.every_kind import SHARDS
 from tests.sinks.shards_in_memory import ShardsInMemory
 from tests.sinks.test_every_kind import apply
+
+RESULT: Final = ConnectorResult(
+    NIL,
+    1,
+    "",
+    ConnectorOperation.CHARGE,
+    "",
+    Outcome.SUCCEEDED,
+    "",
+    Decline.NONE,
+    "",
+    None,
+    "",
+    0,
+    attempt_follows=False,
+)
 
 
 class _Delivered:
@@ -86,6 +103,7 @@ class Market:
 
     def __init__(self, settings: Settings, tables: Connection) -> None:
         self._settings = settings
+        self._tables = tables
         waiting = WaitingCalls(3, 100)
         self.shards = ShardsInMemory(SHARDS, now_ms=time.time_ns() // 1_000_000)
         self.publisher = DecidingPublisher(self.shards, tables, waiting)
@@ -140,6 +158,29 @@ class Market:
         id_ = parse_id(ACCOUNT, account)
         assert id_ is not None
         return next(found.available_minor for s in self.shards.shards if (found := s.book.accounts.get(id_)))
+
+    def tell(self, request_id: bytes, **said: Any) -> None:
+        """What the provider says of a charge: done, unless something else is said."""
+        requests = topics.CONNECTOR_REQUESTS.name
+        for shard, record in ((s, record) for s in range(SHARDS) for record in self.shards.logs[requests, s]):
+            request = decode_request(record.value() or b"")
+            if request.request_id == request_id:
+                result = RESULT._replace(
+                    request_id=request_id, provider=request.provider, payment_order_id=request.payment_order_id, **said
+                )
+                self.shards.produce(
+                    topics.CONNECTOR_RESULTS.name, encode_result(result), key=record.key(), partition=shard
+                )
+        self.publisher.settle()
+
+    def posted(self, code: SystemAccount, currency: str, cause: bytes) -> int:
+        """What Postgres has posted on an account of the operator because of a request."""
+        [[minor]] = self._tables.execute(
+            "SELECT coalesce(sum(amount_minor), 0)::bigint FROM postings WHERE account_id = %s AND journal_id IN"
+            " (SELECT operation_id FROM causes WHERE cause_id = %s)",
+            [UUID(bytes=system_account(code, currency)), UUID(bytes=cause)],
+        ).fetchall()
+        return int(minor)
 
     def charges(self) -> list[ConnectorRequest]:
         """What the provider was asked to charge."""

@@ -64,7 +64,9 @@ class Checkouts(Parts):
     def _settle_attempt(self) -> SettleAttempt:
         """Mostly as was proposed before, of what nobody asks about any more."""
         requests = self._state.requests
-        left = [id_ for id_, request in requests.items() if request.attempt and not request.follows]
+        left = [
+            id_ for id_, request in requests.items() if (request.attempt and not request.follows) or self._one_in(9)
+        ]
         id_ = self._rng.choice(left) if left and not self._one_in(20) else self._some(requests)
         known, proposed = requests.get(id_), self._state.settlements.get(id_)
         is_succeeded, reference = self._one_in(2), self._rng.choice(("", "found 1"))
@@ -79,6 +81,7 @@ class Checkouts(Parts):
             is_succeeded=is_succeeded,
             provider_reference=reference,
             operator=self._rng.choice(operators or [bytes(16)]),
+            lost_attempt=known.attempt + self._rng.choice((0, 1, 1, 1)) if known is not None and known.follows else 0,
         )
 
     def _pay_out(self) -> PayOut:

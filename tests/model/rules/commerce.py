@@ -201,7 +201,7 @@ def concluded(state: State, owner: bytes, result: ConnectorResult, time_us: int)
     request.attempt, request.outcome, request.follows = result.attempt, result.outcome, result.attempt_follows
     request.decline = result.decline
     request.reference = result.provider_reference or request.reference
-    if result.fee_currency in EXPONENTS:
+    if result.fee_currency in EXPONENTS and result.outcome in (Outcome.SUCCEEDED, Outcome.FAILED):
         request.fee, request.fee_currency = result.fee_minor or 0, result.fee_currency
     if result.outcome not in (Outcome.SUCCEEDED, Outcome.FAILED):
         item = request_item(result.request_id, request)
@@ -211,7 +211,10 @@ def concluded(state: State, owner: bytes, result: ConnectorResult, time_us: int)
     if proposed is not None and len(proposed.by) < 2:
         del state.settlements[result.request_id]
         effect = effect._replace(details=(*effect.details, settlement_item(result.request_id, proposed, is_open=False)))
-    return effect._replace(messages=(*effect.messages, *_fee(result.request_id, request)))
+    if request.fee == 0:
+        return effect
+    fee = _fee(result.request_id, request.provider, request.fee, request.fee_currency)
+    return effect._replace(messages=(*effect.messages, fee))
 
 
 def settle(state: State, _: bytes, asked: SettleAttempt, time_us: int) -> Effect | Reason:
@@ -219,7 +222,8 @@ def settle(state: State, _: bytes, asked: SettleAttempt, time_us: int) -> Effect
     request = state.requests.get(asked.request_id)
     if request is None or request.owner != asked.owner:
         return Reason.ATTEMPT_NOT_FOUND
-    if request.attempt == 0 or request.follows:
+    is_lost = state.journals[asked.request_id].awaited == 0 and asked.lost_attempt == request.attempt + 1
+    if (request.attempt == 0 or request.follows) and not is_lost:
         return Reason.ORDER_EXECUTING
     reference = ""
     if asked.is_succeeded:
@@ -269,10 +273,22 @@ def _too_late(state: State, owner: bytes, result: ConnectorResult) -> Effect:
     else:
         agrees = result.outcome is not Outcome.FAILED or not settlement.succeeded
     if agrees:
-        return Effect(EntryKind.REPLAYED, Parties(owner))
+        return _told_late(state, owner, result)
     settlement.contradiction = " ".join(filter(None, (result.outcome, result.provider_reference)))
     item = settlement_item(result.request_id, settlement)
     return Effect(EntryKind.NOTED, Parties(owner), details=(item,), reason=Reason.SETTLEMENT_CONTRADICTED)
+
+
+def _told_late(state: State, owner: bytes, result: ConnectorResult) -> Effect:
+    """The provider says the same as people have, and what it keeps: that is posted, and nothing is waited for."""
+    certain = result.outcome in (Outcome.SUCCEEDED, Outcome.FAILED)
+    if not certain or not result.fee_minor or result.fee_currency not in EXPONENTS:
+        return Effect(EntryKind.REPLAYED, Parties(owner))
+    settlement = state.settlements.pop(result.request_id)
+    fee = _fee(result.request_id, result.provider, result.fee_minor, result.fee_currency)
+    parties = Parties(fee.payer, fee.payee, fee.amount_minor, fee.currency)
+    item = settlement_item(result.request_id, settlement, is_open=False)
+    return Effect(EntryKind.NOTED, parties, details=(item,), messages=(fee,))
 
 
 def _ended(state: State, result: ConnectorResult, time_us: int) -> Effect:
@@ -290,16 +306,14 @@ def _ended(state: State, result: ConnectorResult, time_us: int) -> Effect:
     return effect
 
 
-def _fee(request_id: bytes, request: Request) -> tuple[Credit, ...]:
+def _fee(request_id: bytes, provider: str, fee: int, currency: str) -> Credit:
     """An expense of the operator's, kept by the provider out of what it holds for us."""
-    if request.fee == 0:
-        return ()
-    expense = system_account(SystemAccount.PROVIDER_FEES, request.fee_currency)
-    clearing = _clearing(request.provider, request.fee_currency)
-    sides = (expense, clearing) if request.fee > 0 else (clearing, expense)
+    expense = system_account(SystemAccount.PROVIDER_FEES, currency)
+    clearing = _clearing(provider, currency)
+    sides = (expense, clearing) if fee > 0 else (clearing, expense)
     cause = Cause(CauseKind.JOURNAL, request_id, "provider_fee")
     fee_id = derive_consequence_id(request_id, "provider_fee")
-    return (Credit(fee_id, *sides, abs(request.fee), request.fee_currency, bytes(8), details=(cause,)),)
+    return Credit(fee_id, *sides, abs(fee), currency, bytes(8), details=(cause,))
 
 
 def _cannot_place(state: State, asked: PlaceCheckout, order: Order) -> Reason | None:

@@ -77,7 +77,9 @@ class Shop:
         for _ in range(ATTEMPTS):
             self.provider(Outcome.UNKNOWN)
 
-    def settle(self, operator: int, is_succeeded: bool = True, reference: str = "pi_1", of: bytes = b"") -> Entry:
+    def settle(
+        self, operator: int, is_succeeded: bool = True, reference: str = "pi_1", of: bytes = b"", lost_attempt: int = 0
+    ) -> Entry:
         """A person says what became of the charge, or of another request of the checkout."""
         asked = SettleAttempt(
             envelope=self.key(),
@@ -86,6 +88,7 @@ class Shop:
             is_succeeded=is_succeeded,
             provider_reference=reference if is_succeeded else "",
             operator=bytes([operator]) * 16,
+            lost_attempt=lost_attempt,
         )
         entry = self.ask(asked)
         self.deliver()

@@ -11,11 +11,11 @@ import pytest
 from payments import book, expiry, lifecycle, refusals
 from payments.book import Book
 from payments.commands import CommandKind
-from payments.commerce import orders, requests, results, shares
+from payments.commerce import orders, requests, results, settling, shares
 from payments.commerce.connector import ConnectorResult, Outcome
 from payments.entries import Credit, Entry, EntryKind, Source
 from payments.items import outside, profiles
-from payments.items.details import GivenBack, Hold, Journal, JournalLeg, Legs, Receivable
+from payments.items.details import AttemptSettlement, GivenBack, Hold, Journal, JournalLeg, Legs, Receivable
 from payments.movements import (
     assessing,
     deciding,
@@ -289,7 +289,28 @@ def a_fee_of_the_provider_is_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(deciding, "provider_fees", lambda _: [])
 
 
+def a_fee_told_after_people_is_lost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(settling, "_fee_told_late", lambda _: [])
+
+
+def a_fee_told_after_people_is_posted_each_time(patch: pytest.MonkeyPatch) -> None:
+    real = results._confirmed
+
+    def confirmed(settlement: AttemptSettlement, result: ConnectorResult) -> Deed:
+        deed = real(settlement, result)
+        return deed._replace(details=(settlement,)) if deed.details else deed
+
+    patch.setattr(results, "_confirmed", confirmed)
+
+
+def what_may_still_come_is_settled(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(settling, "_is_lost", lambda *_: True)
+
+
 FAULTS: list[Plant] = [
+    a_fee_told_after_people_is_lost,
+    a_fee_told_after_people_is_posted_each_time,
+    what_may_still_come_is_settled,
     one_person_settles,
     what_is_settled_is_believed_of_the_provider_again,
     what_was_given_back_is_forgotten_before_the_receipt,

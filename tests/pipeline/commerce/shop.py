@@ -21,10 +21,19 @@ from millrace.replay.decide import decide_again
 from millrace.replay.drift import DriftWatch
 from payments.commands import NO_REPLY, Command, CommandKind
 from payments.commerce.connector import Outcome
+from payments.commerce.requests import PROVIDER_FEE
 from payments.entries import EntryKind
 from payments.identifiers import NIL, uuid7
-from payments.items.details import OrderStatus, PaymentOrder, ProviderRequest
-from payments.movements.instructions import Envelope, Instruction, Order, PayOut, PlaceCheckout, RefundOrder
+from payments.items.details import Cause, CauseKind, OrderStatus, PaymentOrder, ProviderRequest
+from payments.movements.instructions import (
+    Envelope,
+    Instruction,
+    Order,
+    PayOut,
+    PlaceCheckout,
+    RefundOrder,
+    SettleAttempt,
+)
 from payments.postings import clearing_account
 from runtime.kafka_client import Brokers
 from schemas import topics
@@ -116,6 +125,30 @@ class Shop:
                 currency=CURRENCY,
             )
         )
+
+    def settle(self, one: Order, operator: int, reference: str, lost_attempt: int) -> None:
+        """A person says that it was charged, and that the attempt which was to follow is lost."""
+        found = self.order(one)
+        self.ask(
+            SettleAttempt(
+                envelope=Envelope(secrets.token_hex(8)),
+                owner=found.owner,
+                request_id=found.item_id,
+                is_succeeded=True,
+                provider_reference=reference,
+                operator=bytes([operator]) * 16,
+                lost_attempt=lost_attempt,
+            )
+        )
+
+    def fees_posted(self, one: Order) -> list[int]:
+        """What its provider keeps of it, entry by entry."""
+        caused = Cause(CauseKind.JOURNAL, self.order(one).item_id, PROVIDER_FEE)
+        return [
+            entry.amount_minor
+            for entry in self.ledger.entries()
+            if entry.kind is EntryKind.POSTED and caused in entry.details
+        ]
 
     def ask(self, *asked: Instruction) -> None:
         for one in asked:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
+from connectors.psp.stripe import ORDER_ID
 from connectors.sandbox.faults import FaultKind
 from payments.commerce.connector import Outcome
 from payments.items.details import OrderStatus
@@ -85,6 +86,25 @@ def test_a_refund_and_a_payout_go_out_once_when_both_sides_are_killed(shop: Kept
     assert (shop.refunded(one), shop.transferred(one.seller)) == ([2_500], [1_500])
     shop.close_the_books()
     assert shop.balance_minor(one.seller) == 5_000
+
+
+def test_an_attempt_that_is_there_after_all_pays_nothing_twice_and_tells_its_fee_once(shop: KeptShop) -> None:
+    """Charged, and nothing heard of it: people settle it, the worker is killed, and the connectors ask after all."""
+    one = order(shop.seller(), 4_200)
+    lose_the_answer(shop, one)
+    [intent] = [i for i in shop.sandbox.all("payment_intents") if i["metadata"][ORDER_ID] == one.payment_order_id]
+    for operator in (1, 2):
+        shop.settle(one, operator, intent["id"], lost_attempt=1)
+    shop.worker.kill()
+    shop.worker.tend()
+    eventually(lambda: shop.order(one).status is OrderStatus.SUCCESS, "a settlement")
+    assert shop.fees_posted(one) == [], "nobody has told it"
+    shop.connectors.restart("after_commit")
+    eventually(lambda: shop.fees_posted(one), "what the provider keeps")
+    shop.await_asked(one)
+    shop.close_the_books()
+    assert shop.fees_posted(one) == [152], "2.9 % and 0.30"
+    assert (shop.charged(one), shop.postings_of(one)) == (1, 1)
 
 
 def test_a_charge_whose_answer_is_lost_is_found_and_repaired_by_one_inquiry(shop: KeptShop) -> None:
