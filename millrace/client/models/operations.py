@@ -150,8 +150,8 @@ class ProposedEnd(Model, kw_only=True):
 
 
 class ProviderAttempt(Model, kw_only=True):
-    """A request to a provider. `status`: `executing`, `unknown` (people have to find out) or `ended`. `outcome`: the
-    provider's last word. `account`: the seller's, or the one that is paid out.
+    """A request to a provider. `status`: `executing`, `unknown` or `lost` (people have to find out), or `ended`.
+    `outcome`: the provider's last word. `account`: the seller's, or the one that is paid out.
     """
 
     id: str
