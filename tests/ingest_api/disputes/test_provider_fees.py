@@ -76,7 +76,7 @@ def test_the_same_key_with_another_provider_s_fee_is_another_request(api: ApiCli
 
 def test_a_provider_s_fee_is_a_decimal_of_the_payment_s_currency(api: ApiClient, settings: Settings) -> None:
     name = bought(api, settings, api.open_account(type="merchant"))
-    wrong = {"-1": "amount_not_positive", "0.001": "amount_too_many_decimals", "x": "field_invalid"}
+    wrong = {"-1": "amount_not_positive", "0.001": "amount_too_many_decimals", "x": "amount_invalid"}
     for text, code in wrong.items():
         refused = problem_of(contest_order(api, name, provider_fee=text), 422, code)
         assert refused["errors"][0]["pointer"] == "/provider_fee"
