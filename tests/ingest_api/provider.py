@@ -45,9 +45,11 @@ def told(settings: Settings, name: str, outcome: Outcome, **said: Any) -> bytes:
 
         eventually(asked, "a request to the provider")
         request_id, owner = asked()[0]["request_id"].bytes, asked()[0]["owner"].bytes
+    reference = "pi_1" if outcome is Outcome.SUCCEEDED else ""
+    now_us = time.time_ns() // 1_000
+    operation = ConnectorOperation.CHARGE
     result = ConnectorResult(
-        *(request_id, 1, "stripe", ConnectorOperation.CHARGE, name, outcome),
-        *("pi_1" if outcome is Outcome.SUCCEEDED else "", Decline.NONE, "", None, "", time.time_ns() // 1_000, False),
+        request_id, 1, "stripe", operation, name, outcome, reference, Decline.NONE, "", None, "", now_us, False
     )._replace(**said)
     producer = Producer({"bootstrap.servers": settings.kafka_bootstrap})
     shard = shard_of(owner, settings.shards)
