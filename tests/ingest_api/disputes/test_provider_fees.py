@@ -14,9 +14,9 @@ from ingest_api.identity.tokens import issue_token
 from payments.identifiers import DISPUTE, format_id, parse_id, system_account
 from payments.postings import SystemAccount
 from runtime.settings import Settings
+from tests.ingest_api.attempts.provider import bought
 from tests.ingest_api.client import ApiClient, problem_of
 from tests.ingest_api.disputes.test_disputes import CUSTOMER, WAIT, contest, resolve, sale
-from tests.ingest_api.provider import bought
 
 FEES = {"fee": "15.00", "provider_fee": "12.00"}
 

@@ -20,8 +20,8 @@ from millrace.quarantine.alarm import QuarantineAlarm
 from payments.commerce.connector import Outcome
 from payments.identifiers import format_id
 from runtime.settings import Settings
+from tests.ingest_api.attempts.provider import placed, told
 from tests.ingest_api.client import ApiClient
-from tests.ingest_api.provider import placed, told
 from tests.support.waiting import eventually
 
 EXIT_ALARM = 4

@@ -1,0 +1,1 @@
+"""Disputes and receivables through a whole installation."""
