@@ -41,7 +41,9 @@ def test_60_and_60_of_100_at_once_are_not_both_given_back(api: ApiClient, kinds:
 def test_two_bodies_at_once_under_one_key_move_the_money_of_one(api: ApiClient) -> None:
     for _ in range(PAIRS):
         payer, payee, key = api.funded_account("100.00"), api.open_account(), secrets.token_hex(8)
-        calls = [partial(api.transfer, payer, payee, amount, key=key) for amount in ("10.00", "20.00")]
+        calls: list[Callable[[], httpx.Response]] = [
+            partial(api.transfer, payer, payee, amount, key=key) for amount in ("10.00", "20.00")
+        ]
         posted, refused = sorted(at_once(calls), key=lambda answer: answer.status_code)
         assert (posted.status_code, posted.json()["status"]) == (201, PaymentStatus.POSTED), posted.text
         problem_of(refused, 422, "idempotency_key_reused")

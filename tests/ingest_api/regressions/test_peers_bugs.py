@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -13,7 +13,7 @@ from tests.ingest_api.client import ApiClient, problem_of
 WRITERS = 50
 
 
-def at_once(calls: Sequence[Callable[[], httpx.Response]]) -> list[httpx.Response]:
+def at_once(calls: list[Callable[[], httpx.Response]]) -> list[httpx.Response]:
     """Every call in a thread of its own, let go together."""
     answers: list[httpx.Response] = []
     gate = threading.Barrier(len(calls))
