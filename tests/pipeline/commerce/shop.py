@@ -141,6 +141,10 @@ class Shop:
             )
         )
 
+    def await_fee(self, one: Order) -> None:
+        """Until something of what its provider keeps is posted."""
+        self._await(lambda: self.fees_posted(one), "what the provider keeps")
+
     def fees_posted(self, one: Order) -> list[int]:
         """What its provider keeps of it, entry by entry."""
         caused = Cause(CauseKind.JOURNAL, self.order(one).item_id, PROVIDER_FEE)

@@ -100,8 +100,7 @@ def test_an_attempt_that_is_there_after_all_pays_nothing_twice_and_tells_its_fee
     eventually(lambda: shop.order(one).status is OrderStatus.SUCCESS, "a settlement")
     assert shop.fees_posted(one) == [], "nobody has told it"
     shop.connectors.restart("after_commit")
-    eventually(lambda: shop.fees_posted(one), "what the provider keeps")
-    shop.await_asked(one)
+    shop.await_fee(one)
     shop.close_the_books()
     assert shop.fees_posted(one) == [152], "2.9 % and 0.30"
     assert (shop.charged(one), shop.postings_of(one)) == (1, 1)
