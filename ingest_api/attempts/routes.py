@@ -20,7 +20,7 @@ from ingest_api.http.preferences import required_key
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond
 from ingest_api.identity.tokens import Principal, Scope
-from ingest_api.instructions.asking import REPLAYED, ask, require_taken, required, see_writes
+from ingest_api.instructions.asking import REPLAYED, ask, require_taken, required, sought
 from ingest_api.problems import Fault, FieldError, Problem, field_problem, refused
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.reads.settled import look_until
@@ -50,9 +50,8 @@ async def settle_attempt(services: Services, call: Call, attempt_id: str) -> Ans
     body = decoded(AttemptSettlementBody, await call.body(BODY_BYTES_MAX))
     _require_sound(body)
     key = required_key(call.header(b"idempotency-key"))
-    await see_writes(services, call)
     request_id = _request(attempt_id)
-    found = await _found(services, request_id)
+    found = await sought(services, call, lambda: _found(services, request_id))
     require_match(call, encode(found.shown))
     await _require_stranger(services, principal, found)
     asked = SettleAttempt(

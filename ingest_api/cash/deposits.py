@@ -11,7 +11,7 @@ from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import required_key
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, admit_bare
 from ingest_api.identity.tokens import Principal, Scope
-from ingest_api.instructions.asking import see_writes, step_answer, taken
+from ingest_api.instructions.asking import sought, step_answer, taken
 from ingest_api.owners.rights import Action
 from ingest_api.problems import field_problem, refused
 from ingest_api.reads.database import Database
@@ -55,8 +55,7 @@ async def clear(services: Services, call: Call, deposit_id: str) -> Answer:
     """The drawee has paid: the amount is available."""
     principal = await admit_bare(services, call, Scope.PAYMENTS_WRITE)
     key = required_key(call.header(b"idempotency-key"))
-    await see_writes(services, call)
-    found = await _found(services, principal, deposit_id, Action.OPERATE)
+    found = await sought(services, call, lambda: _found(services, principal, deposit_id, Action.OPERATE))
     envelope = Envelope(key_of(f"clear {deposit_id}", key))
     return await _ended(
         services, call, ClearDeposit(envelope=envelope, account=found.account, deposit_id=found.deposit_id)
@@ -71,8 +70,7 @@ async def send_back(services: Services, call: Call, deposit_id: str) -> Answer:
     fault = text_fault(body.code, MAX_CODE_CHARS, "/code")
     if fault is not None:
         raise field_problem(fault)
-    await see_writes(services, call)
-    found = await _found(services, principal, deposit_id, Action.OPERATE)
+    found = await sought(services, call, lambda: _found(services, principal, deposit_id, Action.OPERATE))
     asked = ReturnDeposit(
         envelope=Envelope(key_of(f"return {deposit_id}", key)),
         account=found.account,

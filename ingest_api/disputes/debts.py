@@ -8,7 +8,7 @@ from ingest_api.http.call import Answer, Call
 from ingest_api.http.preferences import required_key
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, admit_bare
 from ingest_api.identity.tokens import Principal, Scope
-from ingest_api.instructions.asking import see_writes, step_answer, taken
+from ingest_api.instructions.asking import sought, step_answer, taken
 from ingest_api.owners.rights import Action
 from ingest_api.problems import FieldError, field_problem, refused
 from ingest_api.services import Services
@@ -49,7 +49,10 @@ async def _stepped(services: Services, call: Call, asked: RecoverReceivable | Wr
 
 
 async def _seen(services: Services, call: Call, receivable_id: str) -> Receivable:
-    await see_writes(services, call)
+    return await sought(services, call, lambda: _there(services, receivable_id))
+
+
+async def _there(services: Services, receivable_id: str) -> Receivable:
     parsed = parse_id(RECEIVABLE, receivable_id)
     debt = await find_receivable(services.database, parsed) if parsed is not None else None
     if debt is None:

@@ -15,7 +15,7 @@ from ingest_api.http.preferences import required_key
 from ingest_api.http.resources import account_text
 from ingest_api.http.serving import admit_bare
 from ingest_api.identity.tokens import Principal, Scope, scope_missing
-from ingest_api.instructions.asking import answer, required, reused, see_writes, step_answer, taken
+from ingest_api.instructions.asking import answer, required, reused, sought, step_answer, taken
 from ingest_api.owners.access import denial
 from ingest_api.owners.rights import Action, Verdict, by_scope
 from ingest_api.problems import Fault, FieldError, field_problem, refused
@@ -36,8 +36,7 @@ async def open_dispute(services: Services, call: Call) -> Answer:
     """Contest a payment: what the merchant has of it lies with neither side until it is resolved."""
     principal, body, key = await read_body(services, call, DisputeBody)
     required(description_fault(body.description))
-    await see_writes(services, call)
-    paid = await _paid(services, principal, body.payment)
+    paid = await sought(services, call, lambda: _paid(services, principal, body.payment))
     asked = _opening(body, key, paid)
     if not by_scope(principal.scopes, Action.OPERATE):
         if asked.fee_minor or asked.provider_fee_minor or asked.is_provisional:
@@ -145,8 +144,7 @@ async def accept(services: Services, call: Call, dispute_id: str) -> Answer:
 async def resolve(services: Services, call: Call, dispute_id: str) -> Answer:
     """How it ended, as the network says."""
     principal, body, key = await read_body(services, call, ResolutionBody)
-    await see_writes(services, call)
-    found = await known_dispute(services, principal, dispute_id)
+    found = await sought(services, call, lambda: known_dispute(services, principal, dispute_id))
     merchant, parsed = _ids(found)
     await services.access.require(principal, merchant, Action.OPERATE)
     envelope = Envelope(key_of(f"resolve {dispute_id}", key))
@@ -166,8 +164,7 @@ async def _stepped(
 
 async def _of_merchant(services: Services, call: Call, principal: Principal, dispute_id: str) -> tuple[bytes, bytes]:
     """Merchant and id of a dispute, where the principal speaks for the merchant, or operates. Raises Problem."""
-    await see_writes(services, call)
-    merchant, parsed = _ids(await known_dispute(services, principal, dispute_id))
+    merchant, parsed = _ids(await sought(services, call, lambda: known_dispute(services, principal, dispute_id)))
     is_operator = by_scope(principal.scopes, Action.OPERATE)
     if not is_operator and await services.access.denials(principal, [merchant], Action.MOVE_MONEY):
         raise denial(Verdict.FORBIDDEN, Action.MOVE_MONEY)

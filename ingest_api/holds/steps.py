@@ -26,7 +26,7 @@ from ingest_api.instructions.asking import (
     require_taken,
     required,
     reused,
-    see_writes,
+    sought,
     step_answer,
     taken,
 )
@@ -142,8 +142,7 @@ async def capture(services: Services, call: Call, hold_id: str) -> Answer:
 async def increase(services: Services, call: Call, hold_id: str) -> Answer:
     """Add to a hold."""
     principal, body, key = await read_body(services, call, IncrementBody)
-    await see_writes(services, call)
-    hold = await known_hold(services, principal, hold_id)
+    hold = await sought(services, call, lambda: known_hold(services, principal, hold_id))
     await _require(services, principal, hold.from_account)
     added_minor = _amount_minor(body, hold)
     if is_system(_account(hold.to_account)):
@@ -176,8 +175,7 @@ async def _changed(services: Services, call: Call, asked: RaiseHold | VoidHold) 
 
 async def _promised(services: Services, call: Call, principal: Principal, hold_id: str) -> Hold:
     """The hold, where the principal may take or give up what it promises. Raises Problem."""
-    await see_writes(services, call)
-    hold = await known_hold(services, principal, hold_id)
+    hold = await sought(services, call, lambda: known_hold(services, principal, hold_id))
     await _require(services, principal, hold.to_account)
     return hold
 

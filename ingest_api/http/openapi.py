@@ -92,7 +92,8 @@ account that pays, and posted at the one that receives. Each path works with and
 * **Idempotency-Key** is needed to move money: the same key and body answer the first outcome again
   (`Idempotency-Replayed: true`), the same key with another body is refused.
 * **Prefer: wait=N** (0 to 30 s, 2 by default, none for batches) waits for the final outcome; else 202 + `Location`.
-* **Consistency-Token** of a write, sent with a read, makes the read show at least that write.
+* **Consistency-Token** of a write, sent with a read, makes the read show at least that write; sent with a step (a
+  capture, a refund …), that what it is about is found. A step without one looks again for 0.6 s before it answers 404.
 * **Errors** are `application/problem+json` (RFC 9457) with a stable `code`."""
 
 _NEVER_ANSWERED = frozenset({"HTTPValidationError", "ValidationError"})  # FastAPI's own shape of a 422

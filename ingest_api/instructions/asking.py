@@ -5,7 +5,8 @@ of it.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from ingest_api.account_changes.asking import is_replay
 from ingest_api.http.call import Answer, Call
@@ -22,7 +23,10 @@ from payments.commands import Command, CommandKind
 from payments.movements.instructions import Headline, Instruction
 from payments.rejections import Reason
 
+Found = TypeVar("Found")
 REPLAYED = {"Idempotency-Replayed": "true"}
+_LOOK_AGAIN_AFTER_S: Final = (0.02, 0.04, 0.08, 0.16, 0.32)
+"""0.62 s in all, for what is not the caller's as for what is not there."""
 
 
 async def ask(
@@ -42,9 +46,22 @@ async def ask(
     return [outcome for outcomes in told for outcome in outcomes], answer_headers(positions, asked_s)
 
 
-async def see_writes(services: Services, call: Call) -> None:
-    """Before something is looked for that the caller has written. Raises Problem 503, DatabaseUnavailable."""
-    await await_visible(services.database, call.header(HEADER.lower().encode()))
+async def sought(services: Services, call: Call, look: Callable[[], Awaitable[Found]]) -> Found:
+    """What a step is about, which the caller may have made just now. With a Consistency-Token it is looked for once
+    Postgres shows that write; without one, again for a moment while it is not found: the sink is milliseconds behind.
+    Raises what `look` raises, Problem 503, DatabaseUnavailable.
+    """
+    token = call.header(HEADER.lower().encode())
+    await await_visible(services.database, token)
+    pauses_s = () if token is not None else _LOOK_AGAIN_AFTER_S
+    for pause_s in pauses_s:
+        try:
+            return await look()
+        except Problem as problem:
+            if problem.status != 404:
+                raise
+        await asyncio.sleep(pause_s)
+    return await look()
 
 
 def _by_authority(instructions: Sequence[Instruction]) -> dict[bytes, list[Instruction]]:

@@ -5,7 +5,7 @@ from ingest_api.commerce.bodies import RefundBody
 from ingest_api.http.bodies import description_fault, is_given, parse_amount
 from ingest_api.http.call import Answer, Call
 from ingest_api.identity.tokens import Principal
-from ingest_api.instructions.asking import move, required, see_writes
+from ingest_api.instructions.asking import move, required, sought
 from ingest_api.owners.access import denial
 from ingest_api.owners.rights import Action, Verdict
 from ingest_api.problems import FieldError, field_problem
@@ -21,8 +21,7 @@ async def refund_payment(services: Services, call: Call, payment_id: str) -> Ans
     """Give part or all of a payment back; without an amount the whole of it."""
     principal, body, key = await read_body(services, call, RefundBody)
     required(description_fault(body.description))
-    await see_writes(services, call)
-    paid = await _received(services, principal, payment_id)
+    paid = await sought(services, call, lambda: _received(services, principal, payment_id))
     amount_minor = parse_amount(body.amount, paid.currency) if is_given(body.amount) else paid.amount_minor
     if isinstance(amount_minor, FieldError):
         raise field_problem(amount_minor)

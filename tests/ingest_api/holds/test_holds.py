@@ -65,6 +65,15 @@ def test_a_hold_is_captured_in_parts_until_the_final_one(api: ApiClient) -> None
     problem_of(step(api, hold, "capture", amount="1.00"), 404, "hold_not_found")
 
 
+def test_a_hold_is_captured_right_after_it_was_placed(api: ApiClient) -> None:
+    """Postgres is milliseconds behind; who sends no Consistency-Token was told that the hold was never placed."""
+    payer, payee = api.funded_account("100.00"), api.open_account()
+    for _ in range(5):
+        hold = place(api, payer, payee, "20.00").json()["id"]
+        captured = api.post(f"/v1/holds/{hold}/capture", {"amount": "20.00"}, prefer=WAIT)
+        assert (captured.status_code, captured.json()["status"]) == (201, "posted"), captured.text
+
+
 def test_a_hold_is_raised_then_voided(api: ApiClient) -> None:
     payer, payee = api.funded_account("100.00"), api.open_account()
     hold = place(api, payer, payee, "60.00")
