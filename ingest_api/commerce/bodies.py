@@ -175,7 +175,7 @@ def decoded(kind: type, body: bytes) -> Any:
         if fault is None:
             return _DECODERS[kind].decode(body)
     except (ValueError, RecursionError) as error:
-        fault = decode_fault(error)
+        fault = decode_fault(error, kind)
     raise field_problem(fault)
 
 

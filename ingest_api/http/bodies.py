@@ -157,12 +157,14 @@ def decoded(kind: type[Body], body: bytes) -> Body:
     try:
         found: Body = decoder_of(kind).decode(body)
     except (ValueError, RecursionError) as error:
-        raise field_problem(decode_fault(error)) from None
+        raise field_problem(decode_fault(error, kind)) from None
     return found
 
 
-def decode_fault(error: Exception) -> FieldError:
-    """What a decoder's exception says to the caller, with a pointer to the place."""
+def decode_fault(error: Exception, kind: type | None = None) -> FieldError:
+    """What a decoder's exception says to the caller, with a pointer to the place, and what a body of the kind may have
+    there.
+    """
     text = str(error)
     if not isinstance(error, msgspec.ValidationError):
         detail = (
@@ -174,12 +176,58 @@ def decode_fault(error: Exception) -> FieldError:
     pointer = at.group(1).replace("]", "").replace("[", "/").replace(".", "/") if at else ""
     named = _NAMED.match(said)
     if named:
-        code = Fault.FIELD_MISSING if named.group(1) == "missing required" else Fault.FIELD_UNKNOWN
-        return FieldError(redacted(f"{pointer}/{named.group(2)}"), code, redacted(f"{said}."))
+        if named.group(1) == "missing required":
+            return FieldError(redacted(f"{pointer}/{named.group(2)}"), Fault.FIELD_MISSING, redacted(f"{said}."))
+        detail = f"{redacted(said)}. {_advice(kind, pointer)}"
+        return FieldError(redacted(f"{pointer}/{named.group(2)}"), Fault.FIELD_UNKNOWN, detail)
     for start, code in _QUOTES_INPUT.items():
         if said.startswith(start):
-            return FieldError(pointer, code, f"{start}. Send what the API's description lists.")
+            return FieldError(pointer, code, f"{start}. {_advice(kind, pointer)}")
     return FieldError(pointer, Fault.FIELD_INVALID, f"{said}.")
+
+
+def _advice(kind: type | None, pointer: str) -> str:
+    """The fields or words that a body of this kind may have at a place."""
+    places = [] if kind is None else _alternatives(_described(kind))
+    for step in pointer.split("/")[1:]:
+        places = [each for place in places for inside in _inside(place, step) for each in _alternatives(inside)]
+    words = [str(word) for place in places for word in _words(place)]
+    return f"Known here: {', '.join(words)}." if words else "Send what the API's description lists."
+
+
+_described = cache(msgspec.inspect.type_info)
+
+
+def _alternatives(place: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
+    match place:
+        case msgspec.inspect.UnionType(types=types):
+            return [each for type_ in types for each in _alternatives(type_)]
+        case msgspec.inspect.Metadata(type=type_):
+            return _alternatives(type_)
+        case _:
+            return [place]
+
+
+def _inside(place: msgspec.inspect.Type, step: str) -> list[msgspec.inspect.Type]:
+    match place:
+        case msgspec.inspect.StructType(fields=fields):
+            return [field.type for field in fields if field.encode_name == step]
+        case msgspec.inspect.ListType(item_type=type_) | msgspec.inspect.VarTupleType(item_type=type_):
+            return [type_]
+        case _:
+            return []
+
+
+def _words(place: msgspec.inspect.Type) -> list[object]:
+    match place:
+        case msgspec.inspect.StructType(fields=fields):
+            return [field.encode_name for field in fields]
+        case msgspec.inspect.LiteralType(values=values):
+            return list(values)
+        case msgspec.inspect.EnumType(cls=cls):
+            return [member.value for member in cls]
+        case _:
+            return []
 
 
 def parse_amount(raw: msgspec.Raw, currency: str, pointer: str = "/amount") -> int | FieldError:

@@ -294,6 +294,23 @@ def test_a_field_whose_name_is_no_name_is_unknown_without_a_pointer(name: str) -
     assert fault(TransferBody, **{name: 1}) == ("", Fault.FIELD_UNKNOWN)
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes", "known"),
+    [
+        (DepositBody, {"memo": "rent"}, "amount, currency, method, description"),
+        (DepositBody, {"method": "wires"}, "cash, check, payroll, paypal, zelle, direct_debit, wire, pre_authorised"),
+        (AccountChangeBody, {"status": "gone"}, "closed, debits_frozen, dormant, frozen, open"),
+        (AccountChangeBody, {"limits": {"yearly": "1"}}, "tier, per_transaction, daily, monthly"),
+        (NewAccountBody, {"owners": [{"user_id": "x"}]}, "user, role"),
+    ],
+)
+def test_a_refusal_says_what_is_known_at_the_place(kind: type, changes: dict[str, Any], known: str) -> None:
+    """Whoever writes `memo` for `description` reads the right name in the answer, not in a description elsewhere."""
+    with pytest.raises(msgspec.ValidationError) as refused:
+        decoder_of(kind).decode(document(kind, **changes))
+    assert f"Known here: {known}" in decode_fault(refused.value, kind).detail
+
+
 @pytest.mark.parametrize("value", ["credit", "x' - at `$.amount", "CASH"])
 def test_a_word_that_is_not_of_the_list_is_refused_at_its_field(value: str) -> None:
     assert fault(DepositBody, method=value) == ("/method", Fault.FIELD_INVALID)
