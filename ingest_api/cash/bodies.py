@@ -14,6 +14,8 @@ class WalletBody(WithdrawalBody, forbid_unknown_fields=True, frozen=True):
 
 
 class ReturnBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Say that a deposit came back. `code` is the one with which its method's network returns it: R01, AC04, A …"""
+    """Say that a deposit or a withdrawal came back. `code` is the one with which its method's network returns it: R01,
+    AC04, A …
+    """
 
     code: str

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from ingest_api.cash import deposits, moving
+from ingest_api.cash import deposits, moving, withdrawals
 from ingest_api.cash.bodies import ReturnBody, WalletBody
-from ingest_api.cash.shown import Deposit, WalletBalance
+from ingest_api.cash.shown import Deposit, WalletBalance, Withdrawal
 from ingest_api.cash.wallet import show_wallet
 from ingest_api.http.bodies import DepositBody, WithdrawalBody
 from ingest_api.http.openapi import describe, describe_step
@@ -63,6 +63,23 @@ async def post_clearance(request: Request, deposit_id: str) -> Response:
 async def post_return(request: Request, deposit_id: str) -> Response:
     """For operators. Whole; what the account no longer has, it owes (a receivable)."""
     return await respond(request, lambda services, call: deposits.send_back(services, call, deposit_id))
+
+
+@router.get("/withdrawals/{withdrawal_id}", **describe("A withdrawal", Scope.PAYMENTS_READ, Withdrawal))
+async def get_withdrawal(request: Request, withdrawal_id: str) -> Response:
+    """By which method, and whether it was returned and why."""
+    return await show(
+        request, Scope.PAYMENTS_READ, lambda services, who: withdrawals.find_withdrawal(services, who, withdrawal_id)
+    )
+
+
+@router.post(
+    "/withdrawals/{withdrawal_id}/return",
+    **describe_step("Say that a withdrawal came back", Scope.PAYMENTS_WRITE, Withdrawal, ReturnBody),
+)
+async def post_withdrawal_return(request: Request, withdrawal_id: str) -> Response:
+    """For operators. Whole and once, by a journal: told again, it is answered as it stands."""
+    return await respond(request, lambda services, call: withdrawals.take_back(services, call, withdrawal_id))
 
 
 @router.post("/wallet/credit", **describe("Pay into a wallet", Scope.PAYMENTS_WRITE, body=WalletBody))

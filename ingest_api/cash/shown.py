@@ -8,7 +8,8 @@ import msgspec
 from ingest_api.cash.bodies import ReturnBody, WalletBody
 from ingest_api.http.bodies import WithdrawalBody
 from ingest_api.http.resources import Balance, account_text, rfc3339
-from payments.identifiers import PAYMENT, format_id
+from ingest_api.journals.reads import FoundJournal
+from payments.identifiers import JOURNAL, PAYMENT, format_id
 from payments.money import format_minor
 from payments.terms.methods import METHOD_OF
 
@@ -29,6 +30,23 @@ class Deposit(msgspec.Struct):
     changed_at: str
 
 
+class Withdrawal(msgspec.Struct):
+    """Money that went out by a method. `return_journal_id` is the journal by which it came back."""
+
+    id: str
+    status: Literal["posted", "returned"]
+    account: str
+    method: str
+    amount: str
+    amount_minor: int
+    currency: str
+    description: str
+    return_code: str | None
+    return_journal_id: str | None
+    posted_at: str
+    changed_at: str
+
+
 class WalletBalance(msgspec.Struct):
     """What a user has, currency by currency."""
 
@@ -36,7 +54,7 @@ class WalletBalance(msgspec.Struct):
     balances: list[Balance]
 
 
-RESOURCES: tuple[type, ...] = (WithdrawalBody, WalletBody, ReturnBody, Deposit, WalletBalance)
+RESOURCES: tuple[type, ...] = (WithdrawalBody, WalletBody, ReturnBody, Deposit, Withdrawal, WalletBalance)
 
 
 def shown_deposit(row: Mapping[str, Any]) -> Deposit:
@@ -54,4 +72,24 @@ def shown_deposit(row: Mapping[str, Any]) -> Deposit:
         return_code=row["return_code"],
         deposited_at=rfc3339(row["decided_at"]),
         changed_at=rfc3339(row["changed_at"]),
+    )
+
+
+def shown_withdrawal(row: Mapping[str, Any], return_id: bytes, back: FoundJournal | None) -> Withdrawal:
+    """A withdrawal of a row, and what came back of it."""
+    returned_at = back.posted_at if back is not None else None
+    is_back = back is not None and returned_at is not None
+    return Withdrawal(
+        id=format_id(PAYMENT, row["payment_id"].bytes),
+        status="returned" if is_back else "posted",
+        account=account_text(row["payer"].bytes),
+        method=METHOD_OF[row["payee"].bytes],
+        amount=format_minor(row["amount_minor"], row["currency"]),
+        amount_minor=row["amount_minor"],
+        currency=row["currency"],
+        description=row["description"] or "",
+        return_code=back.reason if back is not None and is_back else None,
+        return_journal_id=format_id(JOURNAL, return_id) if is_back else None,
+        posted_at=rfc3339(row["posted_at"]),
+        changed_at=rfc3339(returned_at or row["posted_at"]),
     )

@@ -56,6 +56,14 @@ def _payments() -> Iterator[Example]:
     shown.pay("Anna withdraws 40.00 in cash", CommandKind.TRANSFER, ANNA, method_account(Method.CASH, "EUR"), 4_000)
     yield shown
     shown = Example(
+        "Withdrawal that comes back", "The network returns it: a journal with its code, once for each withdrawal."
+    ).funded()
+    wire = method_account(Method.WIRE, "EUR")
+    shown.pay("Anna withdraws 40.00 by wire", CommandKind.TRANSFER, ANNA, wire, 4_000)
+    legs = Posting(ANNA, 4_000, "EUR"), Posting(wire, -4_000, "EUR")
+    shown.ask("the bank returns it (AC04)", PostJournal(legs=legs, code="AC04", envelope=shown.envelope()))
+    yield shown
+    shown = Example(
         "Transfer with a fee", "The fee is on top, or out of the amount; schedules: [fees.md](fees.md)."
     ).funded(minor=20_000)
     shown.ask("Anna pays Bert 50.00, fee 1 % on top", _with_fee(shown, ChargeBearer.PAYER))

@@ -178,6 +178,23 @@ class Deposit(Model, kw_only=True):
     changed_at: str
 
 
+class Withdrawal(Model, kw_only=True):
+    """Money that went out by a method. `return_journal_id` is the journal by which it came back."""
+
+    id: str
+    status: str
+    account: str
+    method: str
+    amount: str
+    amount_minor: int
+    currency: str
+    description: str
+    return_code: str | None = None
+    return_journal_id: str | None = None
+    posted_at: str
+    changed_at: str
+
+
 class Hold(Model, kw_only=True):
     """An amount set aside. `amount` is all that was authorised, `remaining` what may still be captured."""
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from millrace.client.endpoints import C, Resource, endpoint
-from millrace.client.models.money import Deposit, Payment, WalletBalance
+from millrace.client.models.money import Deposit, Payment, WalletBalance, Withdrawal
 from millrace.client.requests import Amount, Ask, Moment, amount_text, given
 
 
@@ -62,6 +62,18 @@ class Withdrawals(Resource[C]):
         """Pay money out. Of users above a limit it needs a fresh second factor."""
         body = _moved(amount, currency, method, description)
         return Ask((account_id,), body=body, key=idempotency_key, wait_s=wait_s)
+
+    @endpoint("GET /v1/withdrawals/{withdrawal_id}", Withdrawal)
+    def get(self, withdrawal_id: str) -> Ask:
+        """A withdrawal that may come back, by the id of its payment."""
+        return Ask((withdrawal_id,))
+
+    @endpoint("POST /v1/withdrawals/{withdrawal_id}/return", Withdrawal, keyed=True)
+    def reverse(
+        self, withdrawal_id: str, code: str, *, idempotency_key: str | None = None, wait_s: int | None = None
+    ) -> Ask:
+        """It came back: the account has it again, once. `code`: one of the method's."""
+        return Ask((withdrawal_id,), body={"code": code}, key=idempotency_key, wait_s=wait_s)
 
 
 class Wallets(Resource[C]):

@@ -1,6 +1,7 @@
 """Goal: money comes in and goes out by every method, and is available when the method's rule says."""
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -91,6 +92,72 @@ def test_a_withdrawal_is_a_transfer_to_its_methods_clearing_account(api: ApiClie
     assert held(api, account, again) == ("60.00", "0.00")
     problem_of(pay_out(api, account, method, "40.01", key), 422, "idempotency_key_reused")
     problem_of(pay_out(api, account, method, "60.01"), 422, "insufficient_funds")
+
+
+CODES = {
+    "check": "A",
+    "payroll": "R03",
+    "direct_debit": "AC04",
+    "wire": "AC04",
+    "pre_authorised": "R10",
+    "money_order": "B",
+}
+"""Of all others: a word of the provider's own; cash does not come back."""
+
+
+def back(api: ApiClient, paid_out: httpx.Response, code: str, key: str | None = None) -> httpx.Response:
+    token = paid_out.headers["Consistency-Token"]
+    path = f"/v1/withdrawals/{paid_out.json()['id']}/return"
+    return api.post(path, {"code": code}, key, prefer=WAIT, consistency_token=token)
+
+
+@pytest.mark.parametrize("method", [method.value for method in Method if method is not Method.CASH])
+def test_a_withdrawal_that_comes_back_is_the_accounts_again(api: ApiClient, method: str) -> None:
+    """Nothing could take it back: the route for deposits knew no such payment."""
+    account, code = api.funded_account("100.00"), CODES.get(method, "account_closed")
+    paid_out = pay_out(api, account, method, "40.00")
+    problem_of(back(api, paid_out, "Z99"), 422, "return_code_unknown")
+    returned = back(api, paid_out, code)
+    shown = returned.json()
+    assert (returned.status_code, shown["status"], shown["return_code"]) == (200, "returned", code), returned.text
+    assert held(api, account, returned) == ("100.00", "0.00")
+    assert api.get(f"/v1/withdrawals/{shown['id']}").json() == shown
+    journal = api.get(f"/v1/journals/{shown['return_journal_id']}").json()
+    clearing = format_id(ACCOUNT, method_account(Method(method), "EUR"))
+    legs = {(leg["account"], leg["side"], leg["amount"]) for leg in journal["legs"]}
+    assert (legs, journal["reason"]) == ({(account, "credit", "40.00"), (clearing, "debit", "40.00")}, code)
+
+
+def test_a_withdrawal_comes_back_once(api: ApiClient) -> None:
+    """By whatever key, and by many at a time."""
+    account = api.funded_account("100.00")
+    paid_out = pay_out(api, account, "wire", "40.00")
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(lambda _: back(api, paid_out, "AC04"), range(8)))
+    assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "returned")}
+    again = back(api, paid_out, "AC04")
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (200, "true")
+    problem_of(back(api, paid_out, "AC06"), 422, "refund_exceeds_payment")
+    assert held(api, account, answers[0]) == ("100.00", "0.00")
+
+
+def test_a_return_that_the_account_could_not_take_may_be_told_again(api: ApiClient) -> None:
+    account = api.funded_account("100.00")
+    paid_out = pay_out(api, account, "wire", "40.00")
+    frozen = api.http.put(f"/v1/accounts/{account}", json={"status": "frozen"}, headers={"Prefer": WAIT})
+    assert frozen.status_code == 200, frozen.text
+    for _ in range(2):
+        problem_of(back(api, paid_out, "AC04"), 422, "payee_frozen")
+    assert api.get(f"/v1/withdrawals/{paid_out.json()['id']}").json()["status"] == "posted"
+    api.http.put(f"/v1/accounts/{account}", json={"status": "open"}, headers={"Prefer": WAIT})
+    assert back(api, paid_out, "AC04").json()["status"] == "returned"
+
+
+def test_only_what_was_withdrawn_comes_back(api: ApiClient) -> None:
+    account = api.funded_account("100.00")
+    problem_of(back(api, pay_out(api, account, "cash", "1.00"), "R01"), 422, "return_code_unknown")
+    problem_of(back(api, api.transfer(account, api.open_account(), "1.00"), "AC04"), 404, "payment_not_found")
+    problem_of(back(api, pay_in(api, account, "wire"), "AC04"), 404, "payment_not_found")
 
 
 def test_a_deposit_nobody_made_can_not_be_cleared(api: ApiClient) -> None:

@@ -16,11 +16,15 @@ _KINDS = {
     "receivable_id": RECEIVABLE,
     "journal_id": JOURNAL,
     "quote_id": QUOTE,
+    "withdrawal_id": PAYMENT,
 }
 NOBODYS: dict[str, str] = {name: format_id(kind, b"\x7e" * 16) for name, kind in _KINDS.items()}
 """By the name that each has in a path."""
 
 _PAID_IN = "INSERT INTO decisions VALUES (%s, 17, 0, %s, %s, 100, 'EUR', now(), 0, 0, 0, 0, 0, '') RETURNING 1"
+_PAID_OUT = "INSERT INTO decisions VALUES (%s, 0, 0, %s, %s, 100, 'EUR', now(), 0, 0, 0, 0, 0, '') RETURNING 1"
+_POSTED = """
+INSERT INTO journal_entries VALUES (%s, %s, %s, %s, 100, 'EUR', now(), 0, 0, 0, 0, 0, 0, 0) RETURNING 1"""
 _HELD = (
     "INSERT INTO holds VALUES (%s, %s, %s, 100, 0, 'EUR', '2099-01-01', true, false, now(), now(), 0, 0, 0) RETURNING 1"
 )
@@ -41,6 +45,9 @@ def stored_of(world: World, account: str, other: str) -> dict[str, str]:
     ids = {name: bytes([0x61 + place]) * 16 for place, name in enumerate(_KINDS)}
     own, others = raw(account).hex(), raw(other).hex()
     world.rows(_PAID_IN, ids["deposit_id"].hex(), method_account(Method.CHECK, "EUR").hex(), own)
+    paid_out, wire = ids["withdrawal_id"].hex(), method_account(Method.WIRE, "EUR").hex()
+    world.rows(_PAID_OUT, paid_out, own, wire)
+    world.rows(_POSTED, paid_out, paid_out, own, wire)
     world.rows(_HELD, ids["hold_id"].hex(), own, others)
     world.rows(_EVENT, ids["hold_id"].hex(), own, ids["hold_id"].hex())
     world.rows(_CONTESTED, ids["dispute_id"].hex(), own, ids["deposit_id"].hex(), others)

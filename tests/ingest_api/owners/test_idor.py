@@ -41,6 +41,7 @@ class Things(NamedTuple):
     payment_order_id: str
     payout_id: str
     deposit_id: str = stored.NOBODYS["deposit_id"]
+    withdrawal_id: str = stored.NOBODYS["withdrawal_id"]
     hold_id: str = stored.NOBODYS["hold_id"]
     dispute_id: str = stored.NOBODYS["dispute_id"]
     receivable_id: str = stored.NOBODYS["receivable_id"]
@@ -83,6 +84,7 @@ BODIES: dict[Route, Callable[[Things], Any]] = {
     ("POST", "/v1/accounts/{account_id}/deposit"): lambda its: PARTIES,
     ("POST", "/v1/accounts/{account_id}/withdraw"): lambda its: PARTIES,
     ("POST", "/v1/deposits/{deposit_id}/return"): lambda its: {"code": "A"},
+    ("POST", "/v1/withdrawals/{withdrawal_id}/return"): lambda its: {"code": "AC04"},
     ("POST", "/v1/holds"): lambda its: (
         PARTIES | {"from_account": its.account_id, "to_account": PAYEE, "expires_at": "2099-01-01T00:00:00Z"}
     ),
