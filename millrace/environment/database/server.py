@@ -26,6 +26,7 @@ from runtime.settings import Settings, local_database_url
 SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
+    "max_connections": "100",  # of one API process; of more see _options
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
