@@ -10,6 +10,7 @@ is one of its few attempts.
 import asyncio
 import logging
 import threading
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
@@ -47,6 +48,7 @@ class Hints:
         self._url = url
         self._acted: list[bytes] = []
         self._actions: dict[UUID, str] = {}
+        self._told = asyncio.Event()
         self.request_ids: frozenset[bytes] = frozenset()
 
     def acted_on(self, request_id: bytes) -> None:
@@ -55,8 +57,11 @@ class Hints:
         self._acted.append(request_id)
 
     def payer_acts(self, request_id: bytes, url: str) -> None:
-        """Where its payer acts; empty: there is nothing to act at any more."""
+        """Where its payer acts, written at once: the world is told so, too, and then looks for the page. Empty: there
+        is nothing to act at any more.
+        """
         self._actions[UUID(bytes=request_id)] = url
+        self._told.set()
         if len(self._actions) > _TOLD_MAX:
             del self._actions[next(iter(self._actions))]
 
@@ -69,10 +74,15 @@ class Hints:
                 ) as found:
                     while not stop.is_set():
                         await self.look(found)
-                        await asyncio.sleep(LOOK_S)
+                        await self._rest()
             except psycopg.Error as error:
                 log.info("no hints from providers: %s", type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
+
+    async def _rest(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._told.wait(), LOOK_S)
+        self._told.clear()
 
     async def look(self, connection: psycopg.AsyncConnection) -> None:
         """Note what was acted on, then see what is new. Raises psycopg.Error."""

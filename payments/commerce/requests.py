@@ -9,7 +9,7 @@ from typing import Final
 
 from payments.book import Book
 from payments.commands import NO_REPLY
-from payments.commerce.connector import ConnectorOperation, ConnectorRequest
+from payments.commerce.connector import ConnectorOperation, ConnectorRequest, Outcome
 from payments.entries import Credit, Entry, EntryKind
 from payments.identifiers import NIL, derive_consequence_id, system_account
 from payments.items.details import (
@@ -85,6 +85,15 @@ def failed(book: Book, request: ProviderRequest, reason: Reason) -> Outside:
     elif order is not None:
         order = order._replace(refunded_minor=order.refunded_minor - request.amount_minor)
     return _stated(order, request._replace(is_open=False))
+
+
+def noted(book: Book, so_far: Outcome, request: ProviderRequest) -> Outside:
+    """The request while it stays open. A charge whose payer has to act, and had not to before, with its order: the
+    world is told so, once.
+    """
+    acts = request.outcome is Outcome.REQUIRES_ACTION and so_far is not Outcome.REQUIRES_ACTION
+    is_told = acts and request.operation is ConnectorOperation.CHARGE
+    return _stated(_order(book, request) if is_told else None, request)
 
 
 def provider_fees(entry: Entry) -> list[Credit]:

@@ -11,7 +11,7 @@ from typing import Final
 from payments.book import Book
 from payments.commands import NO_REPLY
 from payments.commerce.connector import ConnectorResult, Outcome
-from payments.commerce.requests import fee_parties
+from payments.commerce.requests import fee_parties, noted
 from payments.entries import Entry, EntryKind, Source
 from payments.errors import InvariantViolation
 from payments.items.details import AttemptSettlement, Journal, ProviderRequest
@@ -42,8 +42,9 @@ def conclude(book: Book, owner: bytes, result: ConnectorResult, source: Source) 
     elif result.outcome is Outcome.FAILED:
         decided = journals.cancelled(book, journal, known, Reason.PROVIDER_DECLINED)
     else:
-        decided = Deed(EntryKind.NOTED, owner, amount_minor=known.amount_minor, currency=known.currency)
-        return decided._replace(details=(known,)).entry(known.item_id, source), NO_REPLY
+        stated = noted(book, request.outcome, known)
+        decided = Deed(EntryKind.NOTED, owner, amount_minor=known.amount_minor, currency=known.currency, details=stated)
+        return decided.entry(known.item_id, source), NO_REPLY
     settlement = book.items.find(AttemptSettlement, owner, result.request_id)
     if settlement is not None and not settlement.is_settled:  # proposed by one, and no longer needed
         decided = decided._replace(details=(*decided.details, settlement._replace(is_open=False)))

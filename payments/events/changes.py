@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final, TypeVar
 
 from payments.accounts import AccountStatus
-from payments.commerce.connector import ConnectorOperation
+from payments.commerce.connector import ConnectorOperation, Outcome
 from payments.entries import Entry, EntryKind
 from payments.events.event import Event, EventType
 from payments.identifiers import (
@@ -115,7 +115,10 @@ def _debited(entry: Entry) -> Events:
 
 
 def _noted(entry: Entry) -> Events:
-    """Of what was noted only disputes are of interest."""
+    """Of what was noted disputes are of interest, and charges that wait for their payer."""
+    request, order = _find(entry, ProviderRequest), _find(entry, PaymentOrder)
+    if request is not None and order is not None and request.outcome is Outcome.REQUIRES_ACTION:
+        return (_of_order(EventType.ORDER_REQUIRES_ACTION, order, entry),)
     dispute = _find(entry, Dispute)
     if dispute is None:
         return ()

@@ -56,6 +56,8 @@ class EventType(StrEnum):
     """Its seller is asked whether it can take it."""
     ORDER_EXECUTING = "order.executing"
     """The provider is asked."""
+    ORDER_REQUIRES_ACTION = "order.requires_action"
+    """Its payer has to act (3-D Secure) at the page that `GET /v1/payments/{payment_order_id}` shows as next_action."""
     ORDER_SUCCEEDED = "order.succeeded"
     """The provider has charged it, and the seller is credited."""
     ORDER_FAILED = "order.failed"

@@ -31,6 +31,14 @@ def examples() -> Iterator[Example]:
     shown.answer("the provider has charged the shoes, and keeps 2.04", Outcome.SUCCEEDED, fee_minor=204)
     shown.answer("… and declines the hat", Outcome.FAILED)
     yield shown
+    shown = Example(
+        "Checkout whose payer has to act", "At the page that the provider names (3-D Secure); nothing moves meanwhile."
+    )
+    _place(shown, Order("shoes", SHOP, 6_000, "EUR", False))
+    shown.answer("the payer's bank asks for the payer", Outcome.REQUIRES_ACTION)
+    shown.answer("… who has not come yet", Outcome.REQUIRES_ACTION)
+    shown.answer("… and has; the provider has charged", Outcome.SUCCEEDED)
+    yield shown
     shown = Example("Checkout on delivery", "Posted when the provider has charged, available when it is released.")
     _place(shown, Order("shoes", SHOP, 6_000, "EUR", True))
     shown.answer("the provider has charged", Outcome.SUCCEEDED)

@@ -105,11 +105,12 @@ CHECK, PAYROLL = method_account(Method.CHECK, "EUR"), method_account(Method.PAYR
 
 def answers_of_provider(request: ConnectorRequest) -> list[ConnectorResult]:
     """What the provider of the script says, told by the last two digits of the amount: 66 is declined, 77 takes a while
-    and is done, of 88 nobody knows, of 99 nothing is heard, all else is done.
+    (a charge also waits for its payer) and is done, of 88 nobody knows, of 99 nothing is heard, all else is done.
     """
     declined, done = (Outcome.FAILED, Decline.CARD_DECLINED), (Outcome.SUCCEEDED, Decline.NONE)
     open_ = (Outcome.PENDING, Decline.NONE), (Outcome.UNKNOWN, Decline.NONE)
-    by_digits = {66: [declined], 77: [open_[0], done, done], 88: [open_[1]], 99: []}
+    acts = [(Outcome.REQUIRES_ACTION, Decline.NONE)] * 2 if request.operation is ConnectorOperation.CHARGE else []
+    by_digits = {66: [declined], 77: [open_[0], *acts, done, done], 88: [open_[1]], 99: []}
     told = enumerate(by_digits.get(request.amount_minor % 100, [done]), 1)
     return [_result(request, attempt, outcome, decline) for attempt, (outcome, decline) in told]
 
@@ -129,7 +130,7 @@ def _result(request: ConnectorRequest, attempt: int, outcome: Outcome, decline: 
         3 if is_paid_out else None,
         "EUR" if is_paid_out else "",
         0,
-        attempt_follows=outcome is Outcome.PENDING,
+        attempt_follows=outcome in (Outcome.PENDING, Outcome.REQUIRES_ACTION),
     )
 
 

@@ -198,6 +198,7 @@ def concluded(state: State, owner: bytes, result: ConnectorResult, time_us: int)
         return _too_late(state, owner, result)
     if request.attempt >= result.attempt:
         return Effect(EntryKind.REPLAYED, Parties(owner))
+    has_to_act = result.outcome is Outcome.REQUIRES_ACTION and request.outcome is not Outcome.REQUIRES_ACTION
     request.attempt, request.outcome, request.follows = result.attempt, result.outcome, result.attempt_follows
     request.decline = result.decline
     request.reference = result.provider_reference or request.reference
@@ -205,7 +206,9 @@ def concluded(state: State, owner: bytes, result: ConnectorResult, time_us: int)
         request.fee, request.fee_currency = result.fee_minor or 0, result.fee_currency
     if result.outcome not in (Outcome.SUCCEEDED, Outcome.FAILED):
         item = request_item(result.request_id, request)
-        return Effect(EntryKind.NOTED, Parties(owner, NIL, request.amount, request.currency), details=(item,))
+        is_told = has_to_act and request.operation is ConnectorOperation.CHARGE
+        items = _stated(state, result.request_id) if is_told else (item,)
+        return Effect(EntryKind.NOTED, Parties(owner, NIL, request.amount, request.currency), details=items)
     effect = _ended(state, result, time_us)
     proposed = state.settlements.get(result.request_id)
     if proposed is not None and len(proposed.by) < 2:

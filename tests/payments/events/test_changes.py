@@ -5,12 +5,15 @@ from functools import cache
 import pytest
 
 from payments.accounts import AccountStatus
+from payments.commerce.connector import Outcome
 from payments.entries import NO_FINGERPRINT, Entry, EntryKind
 from payments.events.changes import events_of
 from payments.events.event import Event, EventType
 from payments.identifiers import ACCOUNT, CHECKOUT, DISPUTE, HOLD, NIL, PAYMENT, format_id, parse_id
 from payments.items.details import Cause, CauseKind
+from payments.movements.instructions import Order, PlaceCheckout, RefundOrder
 from payments.rejections import Reason
+from schemas.ledger_page.commerce import CHECKOUT as PLACED
 from schemas.ledger_page.example import ANNA, BERT, DORA, SHOP, Example
 from schemas.ledger_page.examples import examples
 from tests.sinks.every_kind import SHARDS, EveryKind
@@ -33,6 +36,7 @@ TOLD = {
     " payment.posted journal.posted",
     "Journal": "journal.posted",
     "Checkout": "order.placed order.placed order.executing order.executing order.succeeded order.failed",
+    "Checkout whose payer has to act": "order.placed order.executing order.requires_action order.succeeded",
     "Checkout on delivery": "order.placed order.executing order.succeeded payment.collected",
     "Refund through the provider": "order.placed order.executing order.succeeded"
     " refund.opened refund.posted order.refunded",
@@ -134,6 +138,41 @@ def test_an_order_names_its_checkout_and_not_its_buyer() -> None:
     assert failed.reason == Reason.PROVIDER_DECLINED.value
     assert parse_id(CHECKOUT, placed.cause or "") is not None
     assert placed.payer is None
+
+
+def test_an_order_whose_payer_has_to_act_is_told_of_like_any_other_step() -> None:
+    """Where the payer acts stands in no event: whoever has the page acts as the payer."""
+    placed, _, acts, _ = told("Checkout whose payer has to act")
+    assert acts == placed._replace(type=EventType.ORDER_REQUIRES_ACTION, occurred_at_us=acts.occurred_at_us)
+    assert acts.payee == format_id(ACCOUNT, SHOP)
+
+
+def test_a_refund_that_waits_at_its_provider_is_no_business_of_the_payers() -> None:
+    shown = Example("Refund", "").funded(SHOP)
+    shown.ask(
+        "an order",
+        PlaceCheckout(
+            checkout=PLACED,
+            provider="stripe",
+            token="pm",
+            buyer="Anna",
+            orders=(Order("shoes", SHOP, 6_000, "EUR", False),),
+            envelope=shown.envelope(),
+        ),
+    )
+    shown.answer("charged", Outcome.SUCCEEDED)
+    shown.ask(
+        "a refund",
+        RefundOrder(
+            checkout=PLACED,
+            payment_order_id="shoes",
+            amount_minor=100,
+            currency="EUR",
+            envelope=shown.envelope(),
+        ),
+    )
+    (entry,) = shown.answer("waits", Outcome.REQUIRES_ACTION)
+    assert (entry.kind, events_of(entry)) == (EntryKind.NOTED, ())
 
 
 def an_entry(kind: EntryKind, **fields: object) -> Entry:

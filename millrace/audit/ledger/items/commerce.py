@@ -59,6 +59,8 @@ def _moved(entry: Entry, order: PaymentOrder, request: ProviderRequest | None) -
         match entry.kind:
             case EntryKind.PROVIDER_ASKED:
                 return order._replace(status=OrderStatus.EXECUTING)
+            case EntryKind.NOTED:  # its payer has to act
+                return order
             case EntryKind.JOURNAL_POSTED:
                 reference, ends_at_us = request.provider_reference, kept_from(entry)
                 return order._replace(status=OrderStatus.SUCCESS, provider_reference=reference, ends_at_us=ends_at_us)
