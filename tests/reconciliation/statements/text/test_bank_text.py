@@ -1,4 +1,4 @@
-"""MT940/942, BAI2 and OFX: what each dialect says, and the totals that a change of one figure breaks."""
+"""MT940/942 and BAI2: what each dialect says, and the totals that a change of one figure breaks."""
 
 from pathlib import Path
 
@@ -117,34 +117,6 @@ def test_codes_of_nine_digits_and_summaries_over_several_lines(tmp_path: Path) -
     )
     statement, (_, debit) = only(parse_text(tmp_path, text))
     assert (debit.amount_minor, debit.type, statement.control_totals_ok) == (-100, "475000123", True)
-
-
-OFX = """OFXHEADER:100
-DATA:OFXSGML
-
-<OFX><BANKMSGSRSV1><STMTTRNRS><STMTRS><CURDEF>EUR<BANKACCTFROM><BANKID>1<ACCTID>4711</BANKACCTFROM>
-<BANKTRANLIST><DTSTART>20261001<DTEND>20261031
-<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>20261002120000[-5:EST]<TRNAMT>-12,50<FITID>f1<NAME>Shop &amp; Co<MEMO>thing</STMTTRN>
-</BANKTRANLIST><LEDGERBAL><BALAMT>87.50<DTASOF>20261031</LEDGERBAL></STMTRS></STMTTRNRS></BANKMSGSRSV1></OFX>
-"""
-
-
-def as_xml(text: str) -> str:
-    """The same statement in OFX 2: every leaf has its end."""
-    import re
-
-    body = text.partition("<OFX>")
-    closed = re.sub(r"<(\w+)>([^<\n]+)", r"<\1>\2</\1>", "".join(body[1:]))
-    return f'<?xml version="1.0"?><?OFX OFXHEADER="200" VERSION="211"?>{closed}'
-
-
-@pytest.mark.parametrize("text", [OFX, as_xml(OFX)], ids=["sgml", "xml"])
-def test_ofx_of_both_kinds(text: str, tmp_path: Path) -> None:
-    result = parse_text(tmp_path, text)
-    statement, (line,) = only(result)
-    assert (result.format, statement.account, statement.closing_minor) == ("ofx", "4711", 8750)
-    assert (line.amount_minor, line.booking_date, line.counterparty) == (-1250, "2026-10-02", "Shop & Co")
-    assert line.references == {"fitid": "f1"}
 
 
 def test_the_sums_of_pain001_are_compared(tmp_path: Path) -> None:
