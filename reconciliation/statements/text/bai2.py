@@ -29,7 +29,12 @@ from reconciliation.statements.values import exponent_of, short_day
 CONTINUATIONS_MAX = 10_000
 """Of one record; a memo of a thousand lines is already none."""
 
-_PADDED = re.compile(r"/\s{2,}(?=(?:01|02|03|16|49|88|98|99),)")
+_PADDED = re.compile(
+    r"/\s{2,}(?=(?:01|02|03|16|49|88|98|99),)"
+    r"|/\s(?=03,[^,/]+,[A-Z]{0,3},|16,\d{3,9},[+-]?\d*,|49,[+-]?\d*,\d+/|9[89],[+-]?\d*,\d+,\d+/)"
+)
+"""Records side by side. One blank is also text ("NO. 3/ 16 MAY"), so behind it a record has to show more of itself."""
+_BEGINS = re.compile(r"\d\d\s*[,/]")
 _OPENING, _CLOSING = "010", "015"
 
 
@@ -86,11 +91,18 @@ class _Reader:
     def _records(self) -> Iterator[_Record]:
         """Logical records: a physical one and the continuations (88) behind it."""
         record: _Record | None = None
+        open_text = False
         for number, text in text_lines(self._source):
-            for physical in _PADDED.split(text):
-                if not physical.strip():
+            pieces = [piece.strip() for piece in _PADDED.split(text)]
+            for place, physical in enumerate(pieces, start=1):
+                if not physical:
                     continue
-                code, _, content = physical.strip().partition(",")
+                if open_text and record is not None and not _BEGINS.match(physical):
+                    record.parts[-1] += f" {physical.removesuffix('/')}"  # text that its bank broke without an 88
+                    open_text = not physical.endswith("/")
+                    continue
+                code, _, content = physical.partition(",")
+                open_text = code.strip() in {"16", "88"} and place == len(pieces) and not content.endswith("/")
                 content = content.removesuffix("/")
                 if code.strip() == "88" and record is not None:
                     record.parts.append(content)

@@ -108,6 +108,28 @@ def test_bai2_records_that_stand_side_by_side_are_taken_apart(tmp_path: Path) ->
     assert only(parse_text(tmp_path, text))[0].control_totals_ok
 
 
+def test_bai2_records_behind_a_single_blank_are_taken_apart(tmp_path: Path) -> None:
+    """Only where the record shows itself: "2/ 3" and "2/ 16 MAY" are text."""
+    text = BAI2.format(currency="EUR").replace("NO. 2/3", "NO. 2/ 16 MAY, 3")
+    one_line = text.replace("/\n49", "/ 49").replace("/\n98", "/ 98").replace("/\n16,475", "/ 16,475")
+    assert only(parse_text(tmp_path, one_line))[0].control_totals_ok
+    assert [line.description for line in only(parse_text(tmp_path, one_line))[1]] == [
+        "LOCKBOX 1, NO. 2/ 16 MAY, 3 AND MORE",
+        "",
+    ]
+
+
+def test_bai2_text_that_was_broken_without_a_continuation_stays_with_its_transaction(tmp_path: Path) -> None:
+    text = BAI2.format(currency="EUR").replace("88,AND MORE", "88:AND MORE\n4711    /\n88,AND MORE")
+    statement, (credit, _) = only(parse_text(tmp_path, text))
+    assert (statement.control_totals_ok, credit.description) == (True, "LOCKBOX 1, NO. 2/3 88:AND MORE 4711 AND MORE")
+
+
+def test_bai2_with_a_stray_line_behind_a_closed_record_is_refused(tmp_path: Path) -> None:
+    result = parse_text(tmp_path, BAI2.format(currency="EUR").replace("CUST/", "CUST/\nstray"))
+    assert str(result.reason).startswith("structure: line 7: 'stray' is no record of BAI2")
+
+
 def test_codes_of_nine_digits_and_summaries_over_several_lines(tmp_path: Path) -> None:
     text = BAI2.format(currency="EUR").replace("16,475,", "16,475000123,").replace("1500,,/", "1500,,\n88,100,600,1,/")
     text = (
