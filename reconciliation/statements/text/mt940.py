@@ -39,9 +39,13 @@ MESSAGE_CHARS_MAX = 64 << 20
 
 _TAG = re.compile(r"^\s?:(\d\d[A-Z]?|NS):")
 _END = re.compile(r"-\}|-\s*$|\{5:")
-_MOVEMENT, _BALANCE = "61", ("60", "62", "64")
+_BLANK_TYPE = re.compile(r"(:61:\d{6}(?:\d{4})?R?[DC][A-Z]?[\d,]+) (?=[A-Z])")
+"""A blank between the amount and the type, which the library takes for the beginning of a reference."""
+_MOVEMENT, _WORDS_TAG = "61", "86"
+_OF_A_MOVEMENT = ("61", "86", "NS")
 _OPENING = ("final_opening_balance", "intermediate_opening_balance", "opening_balance")
 _CLOSING = ("final_closing_balance", "intermediate_closing_balance", "closing_balance")
+_FLOOR_LIMITS = ("d_floor_limit", "c_floor_limit")
 _OTHERS = ("available_balance", "forward_available_balance")
 _REFERENCES = {
     "customer_reference": "customer_reference",
@@ -52,6 +56,7 @@ _REFERENCES = {
     "applicant_iban": "counterparty_account",
     "applicant_bin": "counterparty_bank",
 }
+_TYPES = ("id", "transaction_code", "posting_text")
 _WORDS = ("purpose", "additional_purpose", "transaction_details", "extra_details")
 
 
@@ -61,7 +66,45 @@ class _AnyNumber(StatementNumber):
     pattern: ClassVar[str] = r"(?P<statement_number>[^/]*)/?(?P<sequence_number>.*)$"
 
 
-class _LooseLine(StatementLine):
+_NO_TYPE = " "
+
+
+class _EachIsOne(StatementLine):
+    """:61: where one without a type is a movement, too: the library takes the next one for its continuation.
+
+    The names of the classes below matter: the library makes "statement" of them and by it finds what mends February 30.
+    """
+
+    def __call__(self, transactions: Transactions, value: dict[str, Any]) -> dict[str, object]:
+        """The fields of the movement."""
+        fields = super().__call__(transactions, value)
+        fields["id"] = fields.get("id") or _NO_TYPE
+        return fields
+
+
+class _Statement61(_EachIsOne):
+    """:61: of the standard. References may be longer: up to the "//" between them, and to the end of the line."""
+
+    pattern: ClassVar[str] = r"""^
+    (?P<year>\d{2})(?P<month>\d{2})(?P<day>\d{2})
+    (?P<entry_month>\d{2}|\s{2})?(?P<entry_day>\d{2}|\s{2})?
+    (?P<status>R?[DC])(?P<funds_code>[A-Z])?[\n ]?
+    (?P<amount>[\d,]{1,15})
+    (?P<id>[A-Z][A-Z0-9 ]{3})?
+    (?P<customer_reference>(?:(?!//)[^\n]){0,35}(?=//)|(?:(?!//)[^\n]){0,16})
+    (?://(?P<bank_reference>[^\n]{0,35}))?
+    (?:\n?(?P<extra_details>.*))?$"""
+
+
+class _Statement61ASNB(_EachIsOne, StatementASNB):
+    """:61: with an IBAN as the reference."""
+
+
+class _Statement61GLS(_EachIsOne, StatementGLS):
+    """:61: with a reference of any length."""
+
+
+class _Statement61LOOSE(_EachIsOne):
     """:61: of banks that leave out the type or write longer references than the standard allows."""
 
     pattern: ClassVar[str] = r"""^
@@ -77,7 +120,7 @@ class _LooseLine(StatementLine):
 
 _DIALECTS: tuple[dict[int | str, Tag], ...] = tuple(
     {StatementNumber.id: _AnyNumber(), StatementLine.id: line()}
-    for line in (StatementLine, StatementASNB, StatementGLS, _LooseLine)
+    for line in (_Statement61, _Statement61ASNB, _Statement61GLS, _Statement61LOOSE)
 )
 
 
@@ -110,7 +153,7 @@ def parse_mt940(source: Source) -> Iterator[Event]:
 def _messages(source: Source) -> Iterator[_Message]:
     """The file cut before each :20: and each basic header block."""
     kept: list[str] = []
-    start, size, movements, has_reference, ended = 1, 0, list[int](), False, False
+    start, size, movements, has_reference, ended, last = 1, 0, list[int](), False, False, ""
     for number, text in text_lines(source):
         new_block = text.startswith("{1:")
         line = text.partition("{4:")[2] if new_block else text
@@ -122,12 +165,16 @@ def _messages(source: Source) -> Iterator[_Message]:
         has_reference = has_reference or begins
         if tag and tag[1] == _MOVEMENT:
             movements.append(number)
+            line = _BLANK_TYPE.sub(r"\1", line.lstrip())
         size += len(line) + 1
         if size > MESSAGE_CHARS_MAX:
             raise Refused(
                 Reason.TOO_LARGE, f"the message from line {start} on has more than {MESSAGE_CHARS_MAX:,} characters"
             )
-        ended = bool(_END.match(line)) or (ended and not tag)
+        if tag and not (tag[1] == _WORDS_TAG and last not in _OF_A_MOVEMENT):
+            last, ended = tag[1], False
+        elif tag or _END.match(line):  # :86: behind a balance is about the statement, not the last movement
+            ended = True
         if not ended:  # between messages some banks write their name and "940"
             kept.append(line.lstrip() if tag else line)
     yield _Message("\n".join(kept), start, movements)
@@ -141,10 +188,18 @@ def _read(message: _Message) -> Transactions:
         try:
             transactions.parse(message.text)
         except (RuntimeError, ValueError, ArithmeticError, TypeError, KeyError, AttributeError) as error:
-            fault = fault or (str(error).splitlines() or [type(error).__name__])[0]
+            fault = fault or _fault(error)
         else:
             return transactions
     raise Refused(Reason.FIELD, f"the message from line {message.line} on can't be read: {fault[:200]}")
+
+
+def _fault(error: Exception) -> str:
+    """What the library can't read: the tag and what it has."""
+    match error.args:
+        case (str(), Tag() as tag, str() as value):
+            return f":{tag.id}: has {value.splitlines()[0] if value else 'nothing'!r}"
+    return str(error) or type(error).__name__
 
 
 def _is_statement(transactions: Transactions) -> bool:
@@ -186,7 +241,7 @@ def _line(fields: dict[str, Any], currency: str, statement: int, position: Posit
         references=stated_references({name: fields.get(key) for key, name in _REFERENCES.items()}),
         description=" ".join(words.split()),
         position=position,
-        type=" ".join(str(fields[name]) for name in ("id", "transaction_code", "posting_text") if fields.get(name)),
+        type=" ".join(words for name in _TYPES if (words := str(fields.get(name) or "").strip())),
         counterparty=str(fields.get("applicant_name") or ""),
         reversal=str(fields.get("status", "")).upper() in {"RC", "RD"},
     )
@@ -203,7 +258,8 @@ def _statement(
         *_sums(fields, "sum_credit_entries", sides[0], currency),
         *_sums(fields, "sum_debit_entries", sides[1], currency),
     ]
-    cut = closing is None and not sums
+    intraday = opening is None and any(name in fields for name in _FLOOR_LIMITS)  # MT942, whose sums are optional
+    cut = closing is None and not sums and not intraday
     if cut:
         totals = [ControlTotal("closing_balance_present", 1, 0)]
     balances = [one for name in (*_OPENING, *_CLOSING, *_OTHERS) if (one := _balance(fields, (name,)))]

@@ -48,8 +48,11 @@ def test_an_mt940_statement_that_was_changed_does_not_tie(old: str, new: str, tm
     assert not statement.control_totals_ok
 
 
-def test_february_30_is_the_last_day_of_the_month(tmp_path: Path) -> None:
-    _, (line,) = only(parse_text(tmp_path, MT940.replace("2601020102D", "2602300228D")))
+@pytest.mark.parametrize("reference", ["KREF+//BANK1", "K" * 30 + "//B", "K" * 30 + "//" + "B" * 30])
+def test_february_30_is_the_last_day_of_the_month(reference: str, tmp_path: Path) -> None:
+    """In each dialect: the references are those of the standard, of GLS, and of none."""
+    text = MT940.replace("2601020102D", "2602300228D").replace("KREF+//BANK1", reference)
+    _, (line,) = only(parse_text(tmp_path, text))
     assert (line.value_date, line.booking_date) == ("2026-02-28", "2026-02-28")
 
 
@@ -67,12 +70,59 @@ def test_mt942_states_its_sums(tmp_path: Path) -> None:
     assert result.format == "mt942"
     assert only(result)[0].control_totals_ok
     assert not only(parse_text(tmp_path, text.replace("1EUR12,50", "2EUR12,50")))[0].control_totals_ok
+    bare, _ = only(parse_text(tmp_path, text.replace(":90D:1EUR12,50\n:90C:0EUR0,00\n", "")))
+    assert (bare.control_totals, bare.warnings) == ([], [])  # they are optional, and there is no closing balance
 
 
 def test_a_movement_that_no_dialect_reads_refuses_the_file(tmp_path: Path) -> None:
     result = parse_text(tmp_path, MT940.replace("D12,50NTRF", "X12,50NTRF"))
     assert result.status == "refused"
     assert "can't be read" in str(result.reason)
+
+
+def test_movements_without_a_type_are_a_line_each(tmp_path: Path) -> None:
+    """The library takes a :61: behind one without a type code for the same movement."""
+    text = MT940.replace("D12,50NTRFKREF+//BANK1", "DR5,00//1").replace(
+        ":86:Rent\n", ":86:Rent\n:61:2601030103DR7,50//2\n:86:Wages\n"
+    )
+    statement, lines = only(parse_text(tmp_path, text))
+    assert [(line.amount_minor, line.references, line.description, line.type) for line in lines] == [
+        (-500, {"bank_reference": "1"}, "Rent", ""),
+        (-750, {"bank_reference": "2"}, "Wages", ""),
+    ]
+    assert statement.control_totals_ok
+
+
+def test_references_that_are_longer_than_the_standard_are_kept_whole(tmp_path: Path) -> None:
+    """GLS writes 29 characters before the //, BIL 25 behind it; without a // the standard's 16 are the reference."""
+    text = MT940.replace("KREF+//BANK1", "BIPI-dvT1FzfMqvzF5HaU4oetlH7//CIOB220117990193/IACC/D3/\nMORE")
+    _, (line,) = only(parse_text(tmp_path, text))
+    assert line.references == {
+        "customer_reference": "BIPI-dvT1FzfMqvzF5HaU4oetlH7",
+        "bank_reference": "CIOB220117990193/IACC/D3/",
+    }
+    assert line.description == "Rent MORE"
+    _, (line,) = only(parse_text(tmp_path, MT940.replace("KREF+//BANK1", "1234567890123456NAME OF PAYER")))
+    assert (line.references, line.description) == ({"customer_reference": "1234567890123456"}, "Rent NAME OF PAYER")
+
+
+def test_a_blank_behind_the_amount_is_no_part_of_the_reference(tmp_path: Path) -> None:
+    _, (line,) = only(parse_text(tmp_path, MT940.replace("D12,50NTRF", "D12,50 NTRF")))
+    assert (line.type, line.references["customer_reference"]) == ("NTRF", "KREF+")
+
+
+@pytest.mark.parametrize("tag", [":62F:C260131EUR87,50\n", ":60F:C260101EUR100,00\n", ":64:C260131EUR87,50\n"])
+def test_words_behind_a_balance_are_about_the_statement(tag: str, tmp_path: Path) -> None:
+    text = MT940 if tag in MT940 else MT940.replace("-\n", tag + "-\n")
+    told = text.replace(tag, tag + ":86:Deposits are insured\nas the law says\n:86:IBAN DE12\n")
+    assert only(parse_text(tmp_path, told))[1][0].description == "Rent"
+    twice = parse_text(tmp_path, told + MT940)
+    assert [line.description for _, (line,) in twice.statements] == ["Rent", "Rent"]
+
+
+def test_a_field_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    result = parse_text(tmp_path, MT940.replace("-\n", ":65:Dnullnull7414,3\n"))
+    assert str(result.reason).endswith("can't be read: :65: has 'Dnullnull7414,3'")
 
 
 @pytest.mark.parametrize(("currency", "minor"), [("USD", 600), ("JPY", 600), ("", 600)])
