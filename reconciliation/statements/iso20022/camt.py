@@ -137,9 +137,20 @@ class _Reader:
     def _opens(self, entry: _Entry, head: EntryHead) -> bool:
         """Whether a batch is listed transaction by transaction."""
         amounts = [detail.amount_minor for detail in entry.kept]
-        if len(amounts) < 2 or None in amounts:
+        if len(amounts) < 2:
             return False
+        if None in amounts:
+            return _opens_by_orders(entry, head)
         return self._message == "camt054" or sum(filter(None, amounts)) == head.amount_minor
+
+
+def _opens_by_orders(entry: _Entry, head: EntryHead) -> bool:
+    """What was ordered stands for transactions without an amount, only where it adds up: charges may lie between."""
+    amounts = [one.instructed_minor if one.amount_minor is None else one.amount_minor for one in entry.kept]
+    if None in amounts or sum(filter(None, amounts)) != head.amount_minor:
+        return False
+    entry.kept = [one._replace(amount_minor=minor) for one, minor in zip(entry.kept, amounts, strict=True)]
+    return True
 
 
 def is_page(record: Record, folder: str) -> bool:

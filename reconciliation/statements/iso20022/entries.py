@@ -18,6 +18,7 @@ from reconciliation.statements.iso20022.parts import (
     references,
     remittance,
     sign,
+    unsigned_minor,
 )
 from reconciliation.statements.iso20022.stream import Record
 from reconciliation.statements.lines import Line, Position, stated_references
@@ -37,6 +38,8 @@ class Detail(NamedTuple):
     type: str = ""
     fee_minor: int | None = None
     original_amount: str = ""
+    instructed_minor: int | None = None
+    """What was ordered, in the entry's currency: stands for the amount where that is all that a batch says."""
 
 
 class EntryHead:
@@ -57,6 +60,7 @@ class EntryHead:
         self.reversal = entry.first("RvslInd") in {"true", "1"}
         self.type = bank_code(entry)
         self.fee_minor = _charges(entry, self.currency)
+        self.original_amount = _own_amount(entry, self.currency)[1]
         self.references = stated_references(
             {
                 "entry_reference": entry.first("NtryRef"),
@@ -96,7 +100,8 @@ def read_detail(record: Record, head: EntryHead, position: Position) -> Detail:
     """The parts of a <TxDtls> that a line keeps."""
     fields = record.fields
     indicator = fields.get("CdtDbtInd") or head.indicator
-    own, other = _own_amount(record, head.currency)
+    own, other, instructed = _own_amount(record, head.currency)
+    side = sign(indicator)
     found = references(record, _SLOTS, "Refs")
     debtor, creditor = found.pop("debtor", ""), found.pop("creditor", "")
     creditor_reference, words = remittance(record)
@@ -104,7 +109,7 @@ def read_detail(record: Record, head: EntryHead, position: Position) -> Detail:
         found["creditor_reference"] = creditor_reference
     return Detail(
         position,
-        None if own is None else own * sign(indicator),
+        None if own is None else own * side,
         found,
         words or fields.get("AddtlTxInf", "")[:DESCRIPTION_CHARS_MAX],
         (debtor or found.get("debtor_account", ""))
@@ -114,6 +119,7 @@ def read_detail(record: Record, head: EntryHead, position: Position) -> Detail:
         bank_code(record),
         _charges(record, head.currency),
         other,
+        None if instructed is None else instructed * side,
     )
 
 
@@ -121,9 +127,9 @@ _AMOUNTS = tuple((path, f"{path}@Ccy") for path in ("Amt", "AmtDtls/TxAmt/Amt", 
 _INSTRUCTED = _AMOUNTS[-1][0]
 
 
-def _own_amount(record: Record, currency: str) -> tuple[int | None, str]:
-    """Minor units in the entry's currency, and the amount as written in another one."""
-    own, other = None, ""
+def _own_amount(record: Record, currency: str) -> tuple[int | None, str, int | None]:
+    """Minor units in the entry's currency, the amount as written in another one, and what was ordered without them."""
+    own, other, instructed = None, "", None
     for path, attribute in _AMOUNTS:
         written = record.fields.get(path)
         if written is None:
@@ -132,8 +138,10 @@ def _own_amount(record: Record, currency: str) -> tuple[int | None, str]:
         if code != currency:
             other = other or f"{written} {code}"
         elif own is None and path != _INSTRUCTED:
-            own = minor(written, currency)
-    return own, other
+            own = unsigned_minor(written, currency)
+        elif own is None:
+            instructed = unsigned_minor(written, currency)
+    return own, other, instructed
 
 
 def _charges(record: Record, currency: str) -> int | None:
@@ -165,5 +173,5 @@ def entry_line(head: EntryHead, detail: Detail, statement: int, amount_minor: in
         fee_minor=head.fee_minor if detail.fee_minor is None else detail.fee_minor,
         counterparty=detail.counterparty,
         reversal=head.reversal,
-        original_amount=detail.original_amount,
+        original_amount=detail.original_amount or head.original_amount,
     )

@@ -45,7 +45,15 @@ def amount(record: Record, path: str, currency: str = "") -> tuple[int, str] | N
     if written is None:
         return None
     code = record.fields.get(path + "@Ccy") or currency
-    return minor(written, code), code
+    return unsigned_minor(written, code), code
+
+
+def unsigned_minor(written: str, currency: str) -> int:
+    """Minor units of an amount whose side is told by CdtDbtInd: with a minus it would have two. Raises Refused."""
+    magnitude = minor(written, currency)
+    if magnitude < 0:
+        raise Refused(Reason.AMOUNT, f"{written[:40]!r} is negative; CdtDbtInd alone says the side")
+    return magnitude
 
 
 def sign(indicator: str) -> int:

@@ -40,6 +40,32 @@ def test_a_reversal_keeps_the_sign_of_its_indicator(tmp_path: Path) -> None:
     assert (line.amount_minor, line.reversal) == (500, True)
 
 
+@pytest.mark.parametrize("container", ["Stmt", "Ntfctn"])
+@pytest.mark.parametrize(("total", "lines"), [("5.00", [200, 300]), ("4.90", [490])])
+def test_a_batch_of_orders_is_opened_only_where_they_add_up(
+    container: str, total: str, lines: list[int], tmp_path: Path
+) -> None:
+    """Some banks write InstdAmt and nothing else into the transactions of a batch."""
+    one = '<TxDtls><AmtDtls><InstdAmt><Amt Ccy="EUR">{}</Amt></InstdAmt></AmtDtls></TxDtls>'
+    batch = entry(total).replace("<NtryDtls></NtryDtls>", f"<NtryDtls>{one.format(2)}{one.format(3)}</NtryDtls>")
+    statement, found = only(parse_text(tmp_path, camt(batch, container)))
+    assert ([line.amount_minor for line in found], statement.control_totals_ok) == (lines, True)
+
+
+def test_an_entry_without_transactions_tells_what_it_was_in_another_currency(tmp_path: Path) -> None:
+    exchanged = '<AmtDtls><TxAmt><Amt Ccy="CZK">32.17</Amt></TxAmt></AmtDtls>'
+    _, (line,) = only(parse_text(tmp_path, camt(entry("1.29", "DBIT", more=exchanged))))
+    assert (line.amount_minor, line.currency, line.original_amount) == (-129, "EUR", "32.17 CZK")
+
+
+@pytest.mark.parametrize(
+    "content", [entry("-5.00", "DBIT"), entry("5.00", "DBIT", ("-2", "7")), BALANCE.format("OPBD", "-5.00")]
+)
+def test_an_amount_with_a_minus_has_two_sides_and_is_refused(content: str, tmp_path: Path) -> None:
+    """ISO 20022 has no negative amount: a debit of −5.00 would come out as a credit."""
+    assert "is negative; CdtDbtInd alone says the side" in str(parse_text(tmp_path, camt(content)).reason)
+
+
 def test_a_batch_that_adds_up_is_its_transactions(tmp_path: Path) -> None:
     statement, lines = only(parse_text(tmp_path, camt(entry("5.00", "DBIT", ("2", "3.00")))))
     assert [(line.amount_minor, line.references["transaction_id"]) for line in lines] == [(-200, "t0"), (-300, "t1")]
