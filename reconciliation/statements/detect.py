@@ -46,7 +46,8 @@ def _markup(text: str) -> str:
     if names == ["Document"]:
         raise Refused(Reason.NO_STATEMENT, "the document is empty: it has no message in it")
     known = ", ".join(sorted(set(_MESSAGES.values())))
-    raise Refused(Reason.MESSAGE_UNKNOWN, f"no message that is read here ({known}) is in <{names[0]}>")
+    inside = names[names.index("Document") + 1 :] if "Document" in names else names
+    raise Refused(Reason.MESSAGE_UNKNOWN, f"<{inside[0]}> is no message that is read here ({known})")
 
 
 def _plain(text: str) -> str:

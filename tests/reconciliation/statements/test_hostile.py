@@ -63,6 +63,11 @@ def test_harm_is_refused_by_name(content: str | bytes, reason: str, tmp_path: Pa
     result = parse_text(tmp_path, content)
     assert result.status == "refused"
     assert str(result.reason).partition(":")[0] == reason
+
+
+def test_a_message_that_is_not_read_is_named_and_not_its_envelope(tmp_path: Path) -> None:
+    result = parse_text(tmp_path, "<Envelope><AppHdr/><Document><FIToFIPmtStsRpt/></Document></Envelope>")
+    assert str(result.reason).startswith("message_unknown: <FIToFIPmtStsRpt> is no message that is read here")
     assert result.statements == []
 
 
