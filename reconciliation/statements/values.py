@@ -77,6 +77,36 @@ def written_minor(text: str, currency: str, decimal: str = "", unit_exponent: in
     """
     if unit_exponent is None and decimal != "," and (cents := _CENTS.fullmatch(text)) and EXPONENTS.get(currency) == 2:
         return int(cents[1] + cents[2])  # most amounts of most files, as the rest would read them
+    sign, whole, fraction = _written(text, decimal)
+    exponent = exponent_of(currency)
+    if unit_exponent is None:
+        return scaled(sign, whole, fraction, exponent)
+    unit_exponent = exponent if unit_exponent < 0 else unit_exponent
+    return scaled(sign, *_shifted(whole, fraction, unit_exponent), exponent)
+
+
+FRACTION_PLACES = 12
+"""Decimals of a minor unit that a provider may count in; Checkout.com writes up to eight."""
+
+
+def written_fractions(text: str, currency: str, decimal: str = "") -> int:
+    """10^-12 minor units of an amount that may have more decimals than its currency. Raises Refused; never rounds."""
+    sign, whole, fraction = _written(text, decimal)
+    places = exponent_of(currency) + FRACTION_PLACES
+    if len(whole) > DIGITS_MAX or len(fraction) > places:
+        raise Refused(Reason.AMOUNT, f"{text[:40]!r} has more digits than an amount")
+    return int(f"{sign}{whole}{fraction.ljust(places, '0')}")
+
+
+def nearest_minor(fractions: int) -> int:
+    """Minor units nearest to 10^-12 of them; the half goes to the even one."""
+    unit = 10**FRACTION_PLACES
+    whole, rest = divmod(fractions, unit)
+    return whole + (2 * rest > unit or (2 * rest == unit and whole % 2 == 1))
+
+
+def _written(text: str, decimal: str) -> tuple[str, str, str]:
+    """Sign, whole and decimals of a written amount. Raises Refused."""
     sign, digits = _signed(text.strip())
     mark = decimal or _decimal_mark(digits, text)
     whole, _, fraction = digits.partition(mark) if mark else (digits, "", "")
@@ -85,11 +115,7 @@ def written_minor(text: str, currency: str, decimal: str = "", unit_exponent: in
     whole = re.sub(r"[^0-9]", "", whole)
     if not (whole or fraction) or not re.fullmatch(r"\d*", fraction, re.ASCII):
         raise Refused(Reason.AMOUNT, f"{text[:40]!r} is no amount")
-    exponent = exponent_of(currency)
-    if unit_exponent is None:
-        return scaled(sign, whole, fraction, exponent)
-    unit_exponent = exponent if unit_exponent < 0 else unit_exponent
-    return scaled(sign, *_shifted(whole, fraction, unit_exponent), exponent)
+    return sign, whole, fraction
 
 
 def _shifted(whole: str, fraction: str, places: int) -> tuple[str, str]:

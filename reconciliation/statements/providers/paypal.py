@@ -90,7 +90,9 @@ class PayPalReader:
         """Rows of the section, of the file, and the file's number in its report."""
         self._loose: list[ControlTotal] = []
         self._waiting: list[Statement] = []
-        self._footed = False
+        self._period: tuple[str | None, str | None] = (None, None)
+        self._headed = self._footed = False
+        self._section_footed = False
 
     def events(self, rows: Iterator[Row]) -> Iterator[Event]:
         for number, cells in rows:
@@ -99,7 +101,7 @@ class PayPalReader:
                 yield from self._take(cells[0].upper(), Position(number))
             except Refused as refusal:
                 yield BadLine(Position(number), str(refusal))
-        if not self._footed:
+        if self._headed and not self._footed:
             raise Refused(Reason.CUT_OFF, "the file footer (FF) is missing: the file was cut off")
         yield from self._close_section()
 
@@ -108,10 +110,12 @@ class PayPalReader:
             case "RH":
                 pass
             case "FH":
+                self._headed = True
                 self._rows[2] = self._number(1)
             case "SH":
                 yield from self._close_section()
                 self._account = self._cell(3)
+                self._period = self._date(self._cell(1)), self._date(self._cell(2))
                 self._rows[0] = 0
             case "CH":
                 self._places = {normal(name): place for place, name in reversed(list(enumerate(self._cells))) if name}
@@ -143,7 +147,9 @@ class PayPalReader:
         return self._cell(place) if place is not None else ""
 
     def _day(self, column: str) -> str | None:
-        text = self._named(column)
+        return self._date(self._named(column))
+
+    def _date(self, text: str) -> str | None:
         return day_of(text, _DATE_FORMATS) if text else None
 
     def _line(self, position: Position) -> Line:
@@ -193,6 +199,7 @@ class PayPalReader:
 
     def _section_footer(self) -> None:
         """Totals of a currency, and its balances: sign and amount, at the beginning and at the end."""
+        self._section_footed = True
         currency = self._cell(1).upper()
         part = self._part(currency)
         part.totals += part.sums.totals(self._cells, currency)
@@ -210,6 +217,8 @@ class PayPalReader:
     def _count(self, tag: str) -> None:
         if tag == "FF":
             self._footed = True
+        elif tag == "SC":
+            self._section_footed = True
         stated = self._number(1)
         if tag == "SC":
             self._loose.append(ControlTotal("SC rows", stated, self._rows[0]))
@@ -217,8 +226,14 @@ class PayPalReader:
             self._loose.append(ControlTotal(f"{tag} rows", stated, self._rows[1]))
 
     def _close_section(self) -> Iterator[Statement]:
-        """The statements of a section. Counts of rows are of no currency: they go with the last one."""
+        """The statements of a section. Counts of rows are of no currency: they go with the last one.
+
+        An excerpt without the file's header is read, too; without any footer nothing says that it is whole.
+        """
         parts = list(self._parts.values())
+        footed, self._section_footed = self._section_footed, False
+        if parts and not footed:
+            self._loose.append(ControlTotal("section_footer_present", 1, 0))
         for part in parts:
             opening = next((one.amount_minor for one in part.balances if one.code == "opening"), None)
             closing = next((one.amount_minor for one in part.balances if one.code == "closing"), None)
@@ -230,7 +245,10 @@ class PayPalReader:
                 opening_minor=opening,
                 closing_minor=closing,
                 control_totals=[*balance_proof(opening, closing, part.sums.moved()), *part.totals, *loose],
+                from_date=self._period[0],
+                to_date=self._period[1],
                 balances=part.balances,
+                warnings=[] if footed else ["the footers of the section (SF, SC) are missing"],
             )
         if parts:
             self._parts, self._loose = {}, []

@@ -88,6 +88,8 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     fees: tuple[AmountCell, ...] = ()
     decimal: Literal["", ".", ","] = ""
     unit: Literal["major", "minor", "hundredths"] = "major"
+    fractions: Literal["refuse", "carry"] = "refuse"
+    """What becomes of parts of a minor unit: carried to the next row, so that the sum of the rows stays true."""
     booking_date: DateCell | None = None
     value_date: DateCell | None = None
     references: dict[str, str] = {}
@@ -105,6 +107,8 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     """Rows that state the sum of the others."""
     payout: Selection | None = None
     """Rows that pay out the sum of the others, so that all of them come to zero."""
+    payout_id: str = ""
+    """Column of the payout that a row belongs to: each payout is the sum of its own rows, not of all."""
     balances: Balances | None = None
 
 

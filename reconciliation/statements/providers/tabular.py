@@ -22,7 +22,14 @@ from reconciliation.statements.lines import (
 from reconciliation.statements.providers.profile import AmountCell, Cell, DateCell, Profile, Selection
 from reconciliation.statements.providers.tables import Row
 from reconciliation.statements.refusals import Reason, Refused
-from reconciliation.statements.values import day, day_of, written_minor
+from reconciliation.statements.values import (
+    FRACTION_PLACES,
+    day,
+    day_of,
+    nearest_minor,
+    written_fractions,
+    written_minor,
+)
 
 HEADER_ROWS_MAX = 50
 STATEMENTS_MAX = 10_000
@@ -68,7 +75,11 @@ class _Group:
         self.currency = currency
         self.moved = 0
         self.total: int | None = None
-        self.paid_out: int | None = None
+        self.paid_out: dict[str, int] = {}
+        self.earned: dict[str, int] = {}
+        """By payout: what it pays, and what its rows add up to."""
+        self.fractions = 0
+        self.fractional_rows = 0
         self.unequal = 0
         self.balances: list[Balance] = []
         self.days: list[str] = []
@@ -79,9 +90,10 @@ class _Group:
         totals = balance_proof(opening, closing, self.moved)
         if self.total is not None:
             totals.append(ControlTotal("total", self.total, self.moved))
-        if self.paid_out is not None:
-            totals.append(ControlTotal("payout", -self.paid_out, self.moved - self.paid_out))
-        unequal = [f"{self.unequal} rows whose gross less fees is not their amount"] if self.unequal else []
+        totals += [
+            ControlTotal(f"payout {payout}".strip(), -paid, self.earned.get(payout, 0))
+            for payout, paid in self.paid_out.items()
+        ]
         return Statement(
             number=self.number,
             account=self.account,
@@ -92,12 +104,32 @@ class _Group:
             from_date=self.days[0] if self.days else None,
             to_date=self.days[-1] if self.days else None,
             balances=self.balances,
-            warnings=unequal,
+            warnings=self._warnings(),
         )
 
-    def note(self, line: Line) -> None:
-        """One more line."""
+    def _warnings(self) -> list[str]:
+        found = []
+        if self.unequal:
+            found.append(f"{self.unequal} rows whose gross less fees is not their amount")
+        if self.fractional_rows:
+            found.append(
+                f"{self.fractional_rows} rows have parts of a minor unit: what is left of one goes to the next"
+            )
+        return found
+
+    def carried(self, fractions: int) -> int:
+        """Minor units of a row, so that all rows so far add up to the nearest of what they exactly are."""
+        before = nearest_minor(self.fractions)
+        self.fractions += fractions
+        self.fractional_rows += bool(fractions % 10**FRACTION_PLACES)
+        return nearest_minor(self.fractions) - before
+
+    def note(self, line: Line, payout: str, *, pays: bool) -> None:
+        """One more line: of the rows of a payout, or the payout itself."""
         self.moved += line.amount_minor
+        sums = self.paid_out if pays else self.earned
+        if payout in sums or len(sums) < STATEMENTS_MAX:
+            sums[payout] = sums.get(payout, 0) + line.amount_minor
         if line.gross_minor is not None and line.fee_minor is not None:
             self.unequal += abs(line.gross_minor - line.fee_minor - line.amount_minor) > 1
         if line.booking_date and line.booking_date not in self.days:
@@ -156,10 +188,10 @@ class TableReader:
         currency = self._first(profile.currency).upper()
         if not currency and not any(self._cell(column) for column in profile.amount.names()):
             return None  # a remark: it moves nothing
-        amount = self._amount(profile.amount, currency)
+        group = self._group(self._first(profile.account), currency)
+        amount = self._own_amount(group)
         if profile.negative is not None and self._is(profile.negative):
             amount = -abs(amount)
-        group = self._group(self._first(profile.account), currency)
         if profile.total is not None and self._is(profile.total):
             group.total = amount
             return None
@@ -167,15 +199,26 @@ class TableReader:
             group.balances.append(balance)
             return None
         line = self._movement(group, amount, position)
-        if profile.payout is not None and self._is(profile.payout):
-            group.paid_out = (group.paid_out or 0) + amount
-        group.note(line)
+        pays = profile.payout is not None and self._is(profile.payout)
+        group.note(line, self._cell(profile.payout_id) if profile.payout_id else "", pays=pays)
         return line
+
+    def _own_amount(self, group: _Group) -> int:
+        """What a row moves; parts of a minor unit where the report has such."""
+        cell = self._profile.amount
+        if self._profile.fractions == "refuse":
+            return self._amount(cell, group.currency)
+        text = self._cell(cell.column)
+        exact = written_fractions(text, group.currency, self._profile.decimal) if text else 0
+        return group.carried(-exact if cell.negate else exact)
 
     def _movement(self, group: _Group, amount: int, position: Position) -> Line:
         profile = self._profile
         booked = self._day(profile.booking_date)
         fees = [self._amount(fee, group.currency) for fee in self._fees]
+        gross = self._amount(self._gross, group.currency) if self._gross is not None else None
+        if gross and profile.negative is not None and self._is(profile.negative):
+            gross = -abs(gross)
         return Line(
             statement=group.number,
             amount_minor=amount,
@@ -187,11 +230,16 @@ class TableReader:
             position=position,
             type=self._first(profile.type),
             status=self._first(profile.status),
-            gross_minor=self._amount(self._gross, group.currency) if self._gross is not None else None,
+            gross_minor=gross,
             fee_minor=sum(fees) if fees else None,
             counterparty=self._first(profile.counterparty),
-            original_amount=" ".join(text for column in profile.original_amount if (text := self._cell(column))),
+            original_amount=self._original_amount(),
         )
+
+    def _original_amount(self) -> str:
+        """The amount in another currency; a currency alone is none."""
+        words = [self._cell(column) for column in self._profile.original_amount]
+        return " ".join(filter(None, words)) if any(words[:-1]) else ""
 
     def _repeats_header(self) -> bool:
         """Files that were joined have the header again in the middle."""
@@ -241,6 +289,8 @@ class TableReader:
     def _minor(self, text: str, currency: str) -> int:
         if not text:
             return 0
+        if self._profile.fractions == "carry":
+            return nearest_minor(written_fractions(text, currency, self._profile.decimal))
         return written_minor(text, currency, self._profile.decimal, self._unit)
 
     def _day(self, cell: DateCell | None) -> str | None:

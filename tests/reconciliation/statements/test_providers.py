@@ -32,6 +32,19 @@ def test_a_stripe_payout_is_the_sum_of_its_rows(tmp_path: Path) -> None:
     assert not only(parse_text(tmp_path, STRIPE.replace("-950.70", "-950.07")))[0].control_totals_ok
 
 
+def test_each_stripe_payout_is_the_sum_of_its_own_rows(tmp_path: Path) -> None:
+    """A row of no payout waits for the next one, and a payout leaves the balance however its row is written."""
+    waiting = "txn_4,2026-10-01 11:00:00,2026-10-03 00:00:00,USD,3.35,0,3.35,dispute_reversal,\n"
+    second = "txn_5,2026-10-04,2026-10-05,usd,7,0,7,charge,po_2\ntxn_6,2026-10-05,2026-10-05,usd,7,0,7,payout,po_2\n"
+    statement, lines = only(parse_text(tmp_path, STRIPE.rstrip() + "\n" + waiting + second))
+    assert [(one.name, one.stated, one.actual) for one in statement.control_totals] == [
+        ("payout po_1", 95070, 95070),
+        ("payout po_2", 700, 700),
+    ]
+    assert (lines[-1].type, lines[-1].amount_minor, lines[-1].gross_minor) == ("payout", -700, -700)
+    assert statement.warnings == []
+
+
 def test_columns_may_stand_in_any_order(tmp_path: Path) -> None:
     rows = [list(reversed(row)) for row in csv.reader(STRIPE.splitlines())]
     with (tmp_path / "turned").open("w", newline="") as stream:
@@ -92,6 +105,7 @@ def test_paypal_counts_in_hundredths_and_is_proven_by_its_footers(tmp_path: Path
     assert (first.amount_minor, first.gross_minor, first.fee_minor, yen.closing_minor) == (95, 100, 5, 95)
     assert (second.amount_minor, third.amount_minor, third.fee_minor) == (941, -191, -9)
     assert (dollars.opening_minor, dollars.closing_minor, dollars.control_totals_ok) == (100, 850, True)
+    assert (dollars.from_date, dollars.to_date) == ("2026-10-01", "2026-10-01")
     assert len(dollars.control_totals) == 1 + 2 * 4 + 4 + 3  # balance, SF and RF, RF of the yen, SC RC FF
 
 
@@ -107,6 +121,61 @@ def test_paypal_that_was_changed_does_not_tie(old: str, new: str, tmp_path: Path
 
 def test_paypal_without_its_footer_was_cut_off(tmp_path: Path) -> None:
     assert str(parse_text(tmp_path, PAYPAL.partition('"FF"')[0]).reason).startswith("cut_off")
+
+
+def test_a_paypal_section_without_the_file_around_it_is_read(tmp_path: Path) -> None:
+    """Excerpts begin with the section (SH) and end with its footers."""
+    section = "".join(line for line in PAYPAL.splitlines(True) if line[1:3] not in {"RH", "FH", "RF", "RC", "FF"})
+    whole, cut = parse_text(tmp_path, PAYPAL), parse_text(tmp_path, section)
+    assert [[line.amount_minor for line in lines] for _, lines in cut.statements] == [[95], [941, -191]]
+    assert [frame.closing_minor for frame, _ in cut.statements] == [
+        frame.closing_minor for frame, _ in whole.statements
+    ]
+    assert all(statement.control_totals_ok for statement, _ in cut.statements)
+    bare = "".join(line for line in section.splitlines(True) if line[1:3] not in {"SF", "SC"})
+    statement, _ = parse_text(tmp_path, bare).statements[-1]
+    assert [total.name for total in statement.control_totals] == ["section_footer_present"]
+    assert (statement.control_totals_ok, statement.warnings) == (
+        False,
+        ["the footers of the section (SF, SC) are missing"],
+    )
+
+
+CHECKOUT = """Client Entity ID,Type,Payment ID,Reference,Processed On,Holding Currency,Payout ID,\
+Gross In Holding Currency,Deduction In Holding Currency,Net In Holding Currency
+ent_1,Charge,pay_1,o1,2026-07-01T10:00:00.000,USD,P1,50,-1.49625,48.50375
+ent_1,Charge,pay_2,o2,2026-07-01T11:00:00.000,USD,P1,25,-0.75125,24.24875
+ent_1,Network Token Update,tok_1,,2026-07-01T12:00:00.000,USD,P1,0,-0.0025,-0.0025
+ent_1,Merchant Payout,,,2026-07-02T00:00:00.000,USD,P1,0,-2,-2
+"""
+
+
+def test_parts_of_a_cent_are_carried_so_that_the_sum_stays_true(tmp_path: Path) -> None:
+    """48.50375 + 24.24875 − 0.0025 − 2 = 70.75: Checkout.com rounds the payout, not its rows."""
+    result = parse_text(tmp_path, CHECKOUT)
+    statement, lines = only(result)
+    assert (result.format, statement.account) == ("checkout.settlement_breakdown", "ent_1")
+    assert [(line.amount_minor, line.gross_minor, line.fee_minor) for line in lines] == [
+        (4850, 5000, 150),
+        (2425, 2500, 75),
+        (0, 0, 0),
+        (-200, 0, 200),
+    ]
+    assert statement.warnings == ["3 rows have parts of a minor unit: what is left of one goes to the next"]
+    many = CHECKOUT + "ent_1,Charge,p,,2026-07-01,USD,P1,0,-0.004,-0.004\n" * 1_000
+    assert sum(line.amount_minor for line in only(parse_text(tmp_path, many))[1]) == 7075 - 400
+
+
+@pytest.mark.parametrize("text", ["1.2.3", "0." + "0" * 20 + "1", "12x"])
+def test_what_is_no_amount_is_refused_there_too(text: str, tmp_path: Path) -> None:
+    assert str(parse_text(tmp_path, CHECKOUT.replace("-0.0025\n", f"{text}\n")).reason).startswith("amount: line 4")
+
+
+def test_checkout_payouts_leave_the_balance(tmp_path: Path) -> None:
+    header = "Client Entity ID,Holding Currency,Payout ID,Payout Date,Payout Amount,Merchant Payout Fees\n"
+    result = parse_text(tmp_path, header + "ent_1,USD,P1,2026-07-02T02:00:00.000,79.5,-2\n")
+    _, (line,) = only(result)
+    assert (result.format, line.amount_minor, line.references["payout_id"]) == ("checkout.payouts", -7950, "P1")
 
 
 SQUARE_ENTRY = {

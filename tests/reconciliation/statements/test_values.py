@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from payments.money import EXPONENTS, format_minor
 from reconciliation.statements.refusals import Refused
 from reconciliation.statements.values import (
+    FRACTION_PLACES,
     WITHDRAWN,
     day,
     day_of,
     exponent_of,
     implied_minor,
     minor,
+    nearest_minor,
     short_day,
     written_minor,
 )
@@ -144,3 +146,11 @@ def _read(text: str, currency: str) -> int | None:
         return written_minor(text, currency)
     except Refused:
         return None
+
+
+@pytest.mark.parametrize(
+    ("fractions", "minor"), [(0, 0), (5, 0), (5_000, 0), (-5_000, 0), (15_000, 2), (-15_000, -2), (15_001, 2), (-1, 0)]
+)
+def test_the_nearest_minor_unit(fractions: int, minor: int) -> None:
+    """Ten-thousandths here; the half goes to the even one, on both sides of zero."""
+    assert nearest_minor(fractions * 10 ** (FRACTION_PLACES - 4)) == minor
