@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import typer
 from rich.table import Table
 
+from millrace.cli import EXIT_FAILED
 from millrace.commands.output import faults_shown, print_json, print_table, screen
 from millrace.environment import EnvironmentFault
 from payments.money import format_minor
@@ -15,7 +17,7 @@ from reconciliation.ties.reading import Unreadable
 
 
 def run_tie(reports: Path, details: Path, *, since: str, as_json: bool) -> None:
-    """Exit 1 for a file that can't be read; a broken day is an answer."""
+    """Exit 1 when a file can't be read, behind the answers of all days; a broken day is an answer."""
     with faults_shown(as_json=as_json):
         try:
             days = tie_folders(reports, details, since)
@@ -25,6 +27,8 @@ def run_tie(reports: Path, details: Path, *, since: str, as_json: bool) -> None:
         print_json([_as_object(day) for day in days])
     else:
         _show(days)
+    if any(day.reason for day in days):
+        raise typer.Exit(EXIT_FAILED)
 
 
 def run_chain(folder: Path, calendar: Calendar, *, as_json: bool) -> None:
@@ -46,6 +50,7 @@ def _as_object(day: Day) -> dict[str, object]:
     return {
         **day._asdict(),
         "type": day.type or None,
+        "reason": day.reason or None,
         "participants": [participant._asdict() for participant in day.participants],
     }
 
@@ -60,3 +65,6 @@ def _show(days: list[Day]) -> None:
         ]
         table.add_row(day.date, day.status, day.type, *missing, matched if day.participants else "")
     print_table(table)
+    for day in days:
+        if day.reason:
+            screen.print(day.reason)

@@ -43,6 +43,15 @@ class Day(NamedTuple):
     currency: str = ""
     details: int = 0
     participants: tuple[Participant, ...] = ()
+    reason: str = ""
+    """Why a file of the day can't be read."""
+
+
+def unread(date: str, report: Report | None, reason: str) -> Day:
+    """A day with a file that can't be read: nothing of it counts, so all is missing that its report counts."""
+    debit, credit = (report.total_minor(debit=debit) if report else 0 for debit in (True, False))
+    currency = report.currency if report else ""
+    return Day(date, Status.BROKEN, BreakType.TRUNCATED_SOURCE, debit, credit, currency, reason=reason)
 
 
 def tie(date: str, report: Report | None, notification: Notification | None) -> Day:

@@ -129,6 +129,27 @@ def test_a_file_that_can_not_be_read_says_why(tmp_path: Path, text: str, reason:
         read_report(file)
 
 
+def test_a_file_that_can_not_be_read_breaks_its_own_day(centrolink: Path, tmp_path: Path) -> None:
+    """A day's file that was cut in its XML has nothing that counts; the other days keep their answers."""
+    for folder in ("camt052", "camt054"):
+        (tmp_path / folder).mkdir()
+        for date in ("2024-03-11", "2024-03-13", "2024-03-14"):
+            text = (centrolink / folder / f"{date}.xml").read_bytes()
+            cut = (folder, date) in {("camt054", "2024-03-13"), ("camt052", "2024-03-14")}
+            (tmp_path / folder / f"{date}.xml").write_bytes(text[: len(text) // 2] if cut else text)
+    whole = read_report(centrolink / "camt052" / "2024-03-13.xml")
+    folders = ["--reports", str(tmp_path / "camt052"), "--details", str(tmp_path / "camt054")]
+    answer = CliRunner().invoke(app, ["recon", "tie", *folders, "--json"])
+    tied, cut_details, cut_report = json.loads(answer.stdout)
+    assert (answer.exit_code, tied["status"], tied["reason"]) == (EXIT_FAILED, "tied", None)
+    assert [(day["status"], day["type"]) for day in (cut_details, cut_report)] == [("broken", "TRUNCATED_SOURCE")] * 2
+    assert (cut_details["missing_debit_minor"], cut_details["missing_credit_minor"]) == (
+        whole.total_minor(debit=True),
+        whole.total_minor(debit=False),
+    )
+    assert cut_details["reason"].startswith("2024-03-13.xml: xml_invalid")
+
+
 def test_the_command(centrolink: Path, tmp_path: Path) -> None:
     folders = ["--reports", str(centrolink / "camt052"), "--details", str(centrolink / "camt054")]
     answer = CliRunner().invoke(app, ["recon", "tie", *folders, "--json"])
@@ -144,6 +165,7 @@ def test_the_command(centrolink: Path, tmp_path: Path) -> None:
         "currency": "EUR",
         "details": 28,
         "participants": 4,
+        "reason": None,
     }
     empty = CliRunner().invoke(app, ["recon", "tie", "--reports", str(tmp_path), "--details", str(tmp_path)])
     assert (empty.exit_code, "no file *.xml" in empty.stderr) == (EXIT_FAILED, True)
