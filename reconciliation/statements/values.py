@@ -100,7 +100,7 @@ def written_fractions(text: str, currency: str, decimal: str = "") -> int:
 
 def nearest_minor(fractions: int) -> int:
     """Minor units nearest to 10^-12 of them; the half goes to the even one."""
-    unit = 10**FRACTION_PLACES
+    unit: int = 10**FRACTION_PLACES
     whole, rest = divmod(fractions, unit)
     return whole + (2 * rest > unit or (2 * rest == unit and whole % 2 == 1))
 
