@@ -23,7 +23,7 @@ from payments.commands import NO_REPLY, Command, CommandKind
 from payments.commerce.connector import Outcome
 from payments.commerce.requests import PROVIDER_FEE
 from payments.entries import EntryKind
-from payments.identifiers import NIL, uuid7
+from payments.identifiers import NIL, ORDER, format_id, uuid7
 from payments.items.details import Cause, CauseKind, OrderStatus, PaymentOrder, ProviderRequest
 from payments.movements.instructions import (
     Envelope,
@@ -238,6 +238,19 @@ class Shop:
             query = "SELECT url FROM payer_actions WHERE request_id = %s"
             row = database.execute(query, [self.order(order).item_id.hex()]).fetchone()
         return str(row[0]) if row is not None else ""
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """With the publisher and the sink of public events."""
+        with ended_afterwards(Slot(self.stage, "publisher"), Slot(self.stage, "events-sink")):
+            yield
+
+    def told_of(self, order: Order) -> list[str]:
+        """Types of the public events of it, as webhooks get them and `GET /v1/events` shows them."""
+        subject = format_id(ORDER, self.order(order).item_id)
+        with psycopg.connect(self.stage.database_url) as database:
+            query = "SELECT type FROM public_events WHERE object = %s ORDER BY position"
+            return [type_ for (type_,) in database.execute(query, [subject]).fetchall()]
 
     def charged(self, order: Order) -> int:
         """How often the provider took money for it."""

@@ -56,6 +56,20 @@ def test_a_payer_who_acts_at_the_provider_is_charged_and_posted_once(shop: KeptS
     shop.close_the_books()
 
 
+def test_the_world_is_told_once_that_a_payer_has_to_act_and_finds_the_page(shop: KeptShop) -> None:
+    """The page is asked for until it is there; without it nobody could send the payer anywhere."""
+    one = order(shop.seller(), 4_200)
+    with shop.telling():
+        shop.check_out(one, token=ACTS)
+        shop.await_outcome(one, Outcome.REQUIRES_ACTION)
+        eventually(lambda: "order.requires_action" in shop.told_of(one), "the event")
+        eventually(lambda: shop.page_of(one), "a page to act at")
+        assert shop.told_of(one) == ["order.placed", "order.executing", "order.requires_action"]
+        httpx.post(shop.page_of(one), data={"success": "true"})
+        eventually(lambda: "order.succeeded" in shop.told_of(one), "the end of it")
+        assert shop.told_of(one).count("order.requires_action") == 1
+
+
 @pytest.mark.parametrize("on_delivery", [False, True], ids=["at once", "on delivery"])
 def test_refunds_go_out_until_the_order_is_used_up(shop: KeptShop, on_delivery: bool) -> None:
     one = order(shop.seller(), 5_000, on_delivery=on_delivery)
