@@ -20,7 +20,9 @@ def local_database_url(home: Path, port: int) -> str:
 class Settings(NoticeSettings):
     """Frozen; each field can be set by `MILLRACE_<FIELD>`. Times are milliseconds where the name says so."""
 
-    model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MILLRACE_", env_ignore_empty=True, frozen=True, extra="ignore", populate_by_name=True
+    )
 
     home: Path = Path(".millrace")
     """Where a local environment keeps all of its state (logs, data, keys, pids)."""

@@ -51,6 +51,8 @@ class Calls:
         *,
         reads_own_writes: bool = True,
     ) -> None:
+        if isinstance(credentials, str):  # by callers without types
+            raise TypeError("credentials is a text: say what it is, Bearer(token) or ApiKey(key)")
         self._base_url = base_url.rstrip("/")
         self._policy = policy
         self._chance = chance

@@ -287,3 +287,9 @@ def test_the_client_loads_nothing_of_the_services() -> None:
     code = f"import sys, millrace.client; print(sorted({heavy!r} & {{name.partition('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_bare_text_is_no_credentials(kind: Callable[..., object]) -> None:
+    with pytest.raises(TypeError, match=r"say what it is, Bearer\(token\) or ApiKey\(key\)"):
+        kind("https://pay.example", "mk_a_key")

@@ -216,6 +216,13 @@ def test_unknown_variables_are_no_concern_of_ours(monkeypatch: pytest.MonkeyPatc
     assert Settings().shards == 4
 
 
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: as compose files write `${VARIABLE:-}`, an empty path was the folder one stands in."""
+    monkeypatch.setenv("MILLRACE_PERSONAL_KEYS_FILE", "")
+    monkeypatch.setenv("MILLRACE_KAFKA_PORT", "")
+    assert (Settings().personal_keys_file, Settings().kafka_port) == (None, 19_092)
+
+
 def test_without_servers_of_their_own_the_local_ones_follow_the_ports() -> None:
     settings = Settings(home=Path("here"), kafka_port=30_000, postgres_port=30_001)
     assert settings.kafka_bootstrap == "127.0.0.1:30000"
