@@ -18,6 +18,7 @@ from payments.movements.instructions import (
     CaptureHold,
     Envelope,
     Instruction,
+    OpenDispute,
     Order,
     PlaceCheckout,
     PlaceHold,
@@ -31,7 +32,7 @@ from schemas.codec import instructions
 from schemas.codec.commands import encode_command
 from schemas.codec.connectors import MAX_REFERENCE_CHARS
 from schemas.codec.instructions import MAX_CODE_CHARS, MAX_NUMBER, MAX_RULES_BYTES
-from schemas.registry import latest
+from schemas.registry import latest, registered
 from tests.schemas import records
 
 INSTRUCTIONS = {kind.__name__: kind for kind in KINDS}
@@ -168,3 +169,28 @@ def test_equal_bodies_have_equal_fingerprints_and_others_have_not(data: st.DataO
 def test_a_capture_is_not_taken_for_the_raise_that_it_extends() -> None:
     capture = CaptureHold(payer=b"A" * 16, hold_id=b"H" * 16, amount_minor=5, is_final=False, envelope=ENVELOPE)
     assert instructions.decode_instruction(instructions.encode_instruction(capture)) == capture
+
+
+def test_fields_of_later_versions_leave_the_fingerprints_of_the_first_alone() -> None:
+    """Regression: a dispute of before the upgrade, sent again after it, was `idempotency_key_reused`."""
+    first = {schema.record: schema for schema in reversed(registered()) if schema.version == 1}
+    newest = {name: latest(name) for name in INSTRUCTIONS}
+    for name, kind in INSTRUCTIONS.items():
+        names = [{field["name"] for field in schema.parsed["fields"]} for schema in (first[name], newest[name])]
+        assert names[1] - names[0] == kind.LATER, name
+
+
+def test_a_dispute_without_a_provider_s_fee_has_the_fingerprint_of_the_first_version() -> None:
+    dispute = OpenDispute(
+        merchant=b"m" * 16,
+        customer=b"c" * 16,
+        payment_id=b"p" * 16,
+        payment_amount_minor=1_000,
+        amount_minor=500,
+        currency="EUR",
+        fee_minor=15,
+        is_provisional=True,
+        envelope=Envelope("k"),
+    )
+    assert dispute.fingerprint.hex() == "d71958c9ffe7c957", "as released with version 1"
+    assert replace(dispute, provider_fee_minor=1).fingerprint != dispute.fingerprint

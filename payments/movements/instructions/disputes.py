@@ -33,6 +33,8 @@ class Refund(Instruction):
 class OpenDispute(Refund):
     """A chargeback: the payment's payer contests it. Debits the merchant whatever is there; the rest becomes a debt."""
 
+    LATER = frozenset({"provider_fee_minor"})
+
     fee_minor: int
     is_provisional: bool
     """Credit the customer at once; owed again if the merchant wins."""
