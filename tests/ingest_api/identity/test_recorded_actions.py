@@ -72,7 +72,8 @@ _ROWS: Final = "its rows say who changed what and when, and are never changed or
 EXCUSED: Final = {
     r"/v1/accounts/\{account_id\}/owners.*": "account_owner_changes, written by a trigger",
     r"/v1/accounts(/.*)?": _LEDGER,
-    r"/v1/(transfers|holds|deposits|wallet|disputes|receivables|ledger|payments|payment|refunds|payouts)\b.*": _LEDGER,
+    r"/v1/(transfers|holds|deposits|withdrawals|wallet|disputes|receivables|ledger|payments|payment)\b.*": _LEDGER,
+    r"/v1/(refunds|payouts)\b.*": _LEDGER,
     r"/v1/(order|orders|transaction)\b.*": _LEDGER,
     r"/v1/(external-banks/\{bank_id\}/transfers|cases/.*|attempts/.*)": _LEDGER,
     r"/v1/(aliases|scheduled-transfers|screening|parties|quarantine)\b.*": _ROWS,
