@@ -19,6 +19,12 @@ from schemas.codec.connectors import ConnectorRequest
 from schemas.codec.ledger import decode_ledger_record
 from schemas.topics import LEDGER
 
+LOOK_S: Final = 1.0
+AT_ONCE: Final = 5
+"""Of what reconciliation asks for, a look: five a second, of the 20 searches and 100 reads a second that Stripe allows
+an account, which payers need more.
+"""
+
 ANSWER_S: Final = 10.0
 """A record is read in some ms; a broker that restarts answers within seconds."""
 

@@ -8,7 +8,6 @@ is one of its few attempts.
 """
 
 import asyncio
-import logging
 import threading
 from contextlib import suppress
 from typing import Final
@@ -16,14 +15,10 @@ from uuid import UUID
 
 import psycopg
 
+from connectors.rounds import rounds
 from schemas.tables.psp_events import HINT_LIFE
 
-log = logging.getLogger("millrace.connectors")
-
 LOOK_S: Final = 1.0
-AGAIN_S: Final = 5.0
-"""After trouble with Postgres."""
-
 _NEWS: Final = """
 SELECT request_id FROM psp_events AS news
 WHERE acted_at IS NULL AND request_id IS NOT NULL AND received_at > now() - %s AND NOT EXISTS (
@@ -67,19 +62,10 @@ class Hints:
 
     async def follow(self, stop: threading.Event) -> None:
         """Keep `request_ids` fresh. Never raises: money does not wait for hints."""
-        while not stop.is_set():
-            try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=5
-                ) as found:
-                    while not stop.is_set():
-                        await self.look(found)
-                        await self._rest()
-            except psycopg.Error as error:
-                log.info("no hints from providers: %s", type(error).__name__)
-                await asyncio.sleep(AGAIN_S)
+        await rounds(self._url, stop, self._look_and_rest, "no hints from providers")
 
-    async def _rest(self) -> None:
+    async def _look_and_rest(self, connection: psycopg.AsyncConnection) -> None:
+        await self.look(connection)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._told.wait(), LOOK_S)
         self._told.clear()

@@ -14,9 +14,10 @@ from typing import Any, Final
 import psycopg
 from confluent_kafka import KafkaException, Producer
 
-from connectors.asked import LedgerPlace, LedgerRequests, NotAsked, OwnedRequest
+from connectors.asked import AT_ONCE, LOOK_S, LedgerPlace, LedgerRequests, NotAsked, OwnedRequest
 from connectors.attempt import sent_until_us
 from connectors.contract import Provider
+from connectors.rounds import AGAIN_S
 from runtime.kafka_client import AccessRefused, Brokers
 from runtime.settings import Settings
 from schemas.access import CONNECTORS
@@ -24,13 +25,6 @@ from schemas.codec.connectors import ConnectorRequest, encode_request
 from schemas.topics import CONNECTOR_REQUESTS
 
 log = logging.getLogger("millrace.connectors")
-
-LOOK_S: Final = 1.0
-AGAIN_S: Final = 5.0
-"""After trouble with Postgres or Kafka, and until the tables of reconciliation are made."""
-
-AT_ONCE: Final = 5
-"""A look: five a second, of the 20 searches and 100 reads a second that Stripe allows an account."""
 
 FLUSH_S: Final = 30.0
 """Longer than a broker's restart."""

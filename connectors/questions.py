@@ -6,7 +6,6 @@ is taken again two minutes later; one that nobody has carried out in 15 minutes 
 """
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,22 +16,17 @@ from uuid import UUID
 import psycopg
 from confluent_kafka import KafkaException
 
-from connectors.asked import LedgerPlace, LedgerRequests, NotAsked
+from connectors.asked import AT_ONCE, LOOK_S, LedgerPlace, LedgerRequests, NotAsked
 from connectors.attempt import CALL_TIMEOUT_S
 from connectors.contract import Answer, Provider, ProviderRefusesUs
+from connectors.rounds import rounds
 from payments.commerce.connector import ConnectorOperation, ConnectorRequest, Outcome
 from runtime.kafka_client import AccessRefused, Brokers
 from runtime.settings import Settings
 from schemas.access import CONNECTORS
+from schemas.tables.provider_states import KEEP
 
-log = logging.getLogger("millrace.connectors")
-
-LOOK_S: Final = 1.0
-AGAIN_S: Final = 5.0
-"""After trouble with Postgres or Kafka, and until the tables of reconciliation are made."""
-
-AT_ONCE: Final = 5
-"""A look: five a second, of the 20 searches and 100 reads a second that Stripe allows an account."""
+_TROUBLES: Final = (psycopg.Error, KafkaException, AccessRefused, TimeoutError)
 
 _TAKE: Final = """
 UPDATE recon_questions SET taken_at = now() WHERE request_id IN (
@@ -41,14 +35,6 @@ UPDATE recon_questions SET taken_at = now() WHERE request_id IN (
         AND (taken_at IS NULL OR taken_at < now() - interval '2 minutes')
     ORDER BY asked_at, request_id LIMIT %s FOR UPDATE SKIP LOCKED
 ) RETURNING request_id, ledger_shard, ledger_offset, entry_index, provider_reference"""
-_KEEP: Final = """
-INSERT INTO recon_provider_states (request_id, asked_at, outcome, has_trace, provider_reference, provider_code,
-    moved_minor, moved_currency)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (request_id) DO UPDATE SET asked_at = EXCLUDED.asked_at, outcome = EXCLUDED.outcome,
-    has_trace = EXCLUDED.has_trace, provider_reference = EXCLUDED.provider_reference,
-    provider_code = EXCLUDED.provider_code, moved_minor = EXCLUDED.moved_minor, moved_currency = EXCLUDED.moved_currency
-WHERE recon_provider_states.asked_at <= EXCLUDED.asked_at"""
 _ANSWERED: Final = "UPDATE recon_questions SET answered_at = now(), refusal = %s WHERE request_id = %s"
 
 Row = tuple[Any, int, int, int, str]
@@ -64,18 +50,12 @@ class Questions:
 
     async def follow(self, stop: threading.Event) -> None:
         """Until stopped. Never raises: money does not wait for it."""
-        while not stop.is_set():
-            try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=5
-                ) as connection:
-                    while not stop.is_set():
-                        began_s = time.monotonic()
-                        await self.look(connection)
-                        await asyncio.sleep(max(0.0, LOOK_S - (time.monotonic() - began_s)))
-            except (psycopg.Error, KafkaException, AccessRefused, TimeoutError) as error:
-                log.info("no questions of reconciliation: %s", type(error).__name__)
-                await asyncio.sleep(AGAIN_S)
+        await rounds(self._url, stop, self._look_and_rest, "no questions of reconciliation", _TROUBLES)
+
+    async def _look_and_rest(self, connection: psycopg.AsyncConnection) -> None:
+        began_s = time.monotonic()
+        await self.look(connection)
+        await asyncio.sleep(max(0.0, LOOK_S - (time.monotonic() - began_s)))
 
     async def look(self, connection: psycopg.AsyncConnection) -> int:
         """Carry out the oldest; how many. Raises psycopg.Error, KafkaException, AccessRefused, TimeoutError."""
@@ -134,5 +114,5 @@ async def _write(connection: psycopg.AsyncConnection, id_: UUID, said: Answer | 
                 *(id_, datetime.now(UTC), said.outcome.value, not said.is_without_trace, said.provider_reference),
                 *(said.provider_code, said.moved_minor, said.moved_currency),
             )
-            await connection.execute(_KEEP, row)
+            await connection.execute(KEEP, row)
         await connection.execute(_ANSWERED, ("" if isinstance(said, Answer) else said, id_))

@@ -14,13 +14,11 @@ import psycopg
 
 from connectors.banks.register import Question, RegisterUnavailable
 from connectors.banks.rest import VERIFICATION_S, RestBanks
+from connectors.rounds import rounds
 
 log = logging.getLogger("millrace.connectors")
 
 LOOK_S: Final = 0.5
-AGAIN_S: Final = 5.0
-"""After trouble with Postgres, and until the API has made the table."""
-
 AT_ONCE: Final = 8
 TAKEN_FOR: Final = timedelta(seconds=3 * VERIFICATION_S)
 """Whoever has taken a question and not answered it by then has died."""
@@ -42,17 +40,11 @@ class BankVerifications:
 
     async def follow(self, stop: threading.Event) -> None:
         """Until stopped. Never raises: money does not wait for it."""
-        while not stop.is_set():
-            try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=5
-                ) as connection:
-                    while not stop.is_set():
-                        await self._look(connection)
-                        await asyncio.sleep(LOOK_S)
-            except psycopg.Error as error:
-                log.info("no questions to banks: %s", type(error).__name__)
-                await asyncio.sleep(AGAIN_S)
+        await rounds(self._url, stop, self._look_and_rest, "no questions to banks")
+
+    async def _look_and_rest(self, connection: psycopg.AsyncConnection) -> None:
+        await self._look(connection)
+        await asyncio.sleep(LOOK_S)
 
     async def _look(self, connection: psycopg.AsyncConnection) -> None:
         """Raises psycopg.Error."""

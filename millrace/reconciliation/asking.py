@@ -14,7 +14,7 @@ from uuid import UUID
 
 from confluent_kafka import KafkaException
 
-from connectors.asked import LedgerPlace, LedgerRequests, NotAsked
+from connectors.asked import AT_ONCE, LOOK_S, LedgerPlace, LedgerRequests, NotAsked
 from connectors.contract import Answer, Provider, ProviderRefusesUs
 from connectors.questions import answer_of, look_up
 from connectors.service import NothingToServe, providers_of
@@ -27,9 +27,6 @@ from runtime.personal_data.keyring import KeyringFault
 from runtime.settings import Settings
 
 GROUP: Final = "millrace.recon"
-PER_SECOND: Final = 5
-"""Of the 20 searches and 100 reads a second that Stripe allows an account, which payers need more."""
-
 SILENT_MAX: Final = 5
 """Look-ups in a row that a provider may leave unanswered; each takes up to 30 s, so it is asked no more by this run."""
 
@@ -81,7 +78,7 @@ async def _answers(
         if answer is not None:
             found[id_] = view_of(answer, datetime.now(UTC))
         silent[provider.name] = 0 if answer is not None else silent[provider.name] + 1
-        await asyncio.sleep(max(0, 1 / PER_SECOND - (time.monotonic() - began_s)))
+        await asyncio.sleep(max(0, LOOK_S / AT_ONCE - (time.monotonic() - began_s)))
     return found
 
 

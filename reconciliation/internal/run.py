@@ -24,6 +24,7 @@ from reconciliation.internal.reading import Scope, in_flight, movements, movemen
 from reconciliation.internal.views import Movement, ProviderView
 from reconciliation.internal.windows import Moment
 from reconciliation.matching.breaks import BreakType
+from schemas.tables.provider_states import KEEP
 
 FINDINGS_MAX: Final = 10_000
 """As many breaks as a page has. More of them are no list to work off: the tables are not those of the ledger."""
@@ -33,15 +34,6 @@ ASK_MAX: Final = 500
 
 _UNASKED_TYPES: Final = frozenset({BreakType.WALLET_MISMATCH, BreakType.REFUND_MISMATCH})
 """What no provider could tell."""
-
-_KEEP: Final = """
-INSERT INTO recon_provider_states (request_id, outcome, has_trace, provider_reference, provider_code, moved_minor,
-    moved_currency, asked_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (request_id) DO UPDATE SET outcome = EXCLUDED.outcome, has_trace = EXCLUDED.has_trace,
-    provider_reference = EXCLUDED.provider_reference, provider_code = EXCLUDED.provider_code,
-    moved_minor = EXCLUDED.moved_minor, moved_currency = EXCLUDED.moved_currency, asked_at = EXCLUDED.asked_at
-WHERE recon_provider_states.asked_at <= EXCLUDED.asked_at"""
 
 Ask = Callable[[Sequence[Movement]], Mapping[UUID, ProviderView]]
 """Asks providers and moves nothing; who could not be asked is left out."""
@@ -162,13 +154,13 @@ def _snapshot(connection: Connection) -> None:
 def _keep(connection: Connection, answers: Mapping[UUID, ProviderView]) -> None:
     rows = [
         (
-            *(id_, said.outcome.value, said.has_trace, said.reference, said.code, said.moved_minor),
-            *(said.moved_currency, said.asked_at),
+            *(id_, said.asked_at, said.outcome.value, said.has_trace, said.reference, said.code, said.moved_minor),
+            said.moved_currency,
         )
         for id_, said in answers.items()
     ]
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(_KEEP, rows)
+        cursor.executemany(KEEP, rows)
 
 
 def _digest(findings: Iterable[Finding], *counts: int) -> bytes:
