@@ -22,6 +22,12 @@ CHECKOUT = bytes([0x75]) * 16
 
 def examples() -> Iterator[Example]:
     """One of each kind of movement."""
+    yield from _checkouts()
+    yield from _afterwards()
+    yield from _payouts()
+
+
+def _checkouts() -> Iterator[Example]:
     shown = Example(
         "Checkout",
         "Every order is charged by itself, once its seller can take it. What the provider keeps is an expense of the"
@@ -45,6 +51,10 @@ def examples() -> Iterator[Example]:
     delivered = ClearDeposit(account=SHOP, deposit_id=derive_order_id(CHECKOUT, "shoes", 0), envelope=shown.envelope())
     shown.ask("the shoes are delivered", delivered)
     yield shown
+
+
+def _afterwards() -> Iterator[Example]:
+    """Of an order that was charged, or may have been."""
     shown = Example("Refund through the provider", "First from what is not available yet. Reserved, refunded, posted.")
     _place(shown, Order("shoes", SHOP, 6_000, "EUR", False))
     shown.answer("the provider has charged", Outcome.SUCCEEDED)
@@ -72,6 +82,9 @@ def examples() -> Iterator[Example]:
     shown.ask("one person has found the charge", _settled(shown, operator=1))
     shown.ask("another one, too", _settled(shown, operator=2))
     yield shown
+
+
+def _payouts() -> Iterator[Example]:
     shown = Example("Payout", "Reserved, until the provider has said for certain what became of it.").funded(SHOP)
     shown.ask("the shop pays out 70.00", _payout(shown))
     shown.answer("nobody knows", Outcome.UNKNOWN)

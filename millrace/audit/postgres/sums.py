@@ -19,7 +19,7 @@ ACCOUNTS = ("account_id", "currency", "type", "status", "overdraft_limit_minor",
 BALANCES = ("account_id", "currency", "posted_minor", "available_minor", "changed_at")
 OUTCOME_COUNTS = ("shard", "kind", "entries")
 
-_WRONG_SPANS = """
+WRONG_SPANS = """
 SELECT span.account_id, span.until, span.posted_minor, legs.posted_minor FROM (
     SELECT account_id, until, posted_minor,
         lag(until, 1, '-infinity') OVER (PARTITION BY account_id ORDER BY until) AS since
@@ -64,7 +64,7 @@ def compare_sums(
 
 def compare_spans(snapshot: DatabaseSnapshot, stack: ExitStack) -> None:
     """account_sums: every span with the legs of its time. Raises Differs at the first that has another sum."""
-    for account_id, until, posted_minor, summed_minor in snapshot.rows(_WRONG_SPANS, stack):
+    for account_id, until, posted_minor, summed_minor in snapshot.rows(WRONG_SPANS, stack):
         place = _place("account_sums", ("account_id", "until"), (account_id, until))
         raise Differs(Invariant.TABLES, place, f"posted_minor {summed_minor}", f"posted_minor {posted_minor}")
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from psycopg import Connection
 
+from millrace.audit.postgres.sums import WRONG_SPANS
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.postgres import connect
 from sinks.account_sums import AccountSums
@@ -19,18 +20,6 @@ from tests.sinks.test_every_kind import Played
 from tests.sinks.test_every_kind import apply as apply_all
 
 SPAN_LEGS = 2
-
-WRONG = """
-SELECT spans.*, legs.posted_minor FROM (
-    SELECT account_id, until, posted_minor,
-        lag(until, 1, '-infinity') OVER (PARTITION BY account_id ORDER BY until) AS since
-    FROM account_sums
-) AS spans
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(amount_minor), 0) AS posted_minor FROM account_legs
-    WHERE account_id = spans.account_id AND posted_at >= spans.since AND posted_at < spans.until
-) AS legs
-WHERE legs.posted_minor <> spans.posted_minor"""
 
 Record = tuple[int, int, bytes]
 
@@ -103,9 +92,9 @@ def test_spans_have_all_legs_of_their_time(
     records = order(played)
     for number in range(0, len(records), 20):
         writer.apply(records[number : number + 20])
-        assert connection.execute(WRONG).fetchall() == []
+        assert connection.execute(WRONG_SPANS).fetchall() == []
     writer.rest(is_idle=True)
-    assert connection.execute(WRONG).fetchall() == []
+    assert connection.execute(WRONG_SPANS).fetchall() == []
     assert spans(connection) > 20
     assert set(writer.progress.values()) == set(load_progress(connection, range(SHARDS)).values())
 
@@ -122,7 +111,7 @@ def test_accounts_of_before_are_walked_through_once(played: Played, connection: 
     Writer(connection).rest(is_idle=True)
     made = spans(connection)
     assert made > 20
-    assert connection.execute(WRONG).fetchall() == []
+    assert connection.execute(WRONG_SPANS).fetchall() == []
     assert connection.execute("SELECT FROM account_sums_walk").rowcount == 0
     Writer(connection).rest(is_idle=True)
     assert spans(connection) == made
@@ -141,7 +130,7 @@ def test_one_in_so_many_entries_is_drawn(played: Played, connection: Connection)
     writer = Writer(connection)
     writer.apply(in_turn(played))
     assert spans(connection) > 5  # of every second entry the parties
-    assert connection.execute(WRONG).fetchall() == []
+    assert connection.execute(WRONG_SPANS).fetchall() == []
 
 
 def test_a_writer_that_does_not_know_of_new_spans_is_fenced(played: Played, connection: Connection) -> None:
@@ -179,7 +168,7 @@ def test_many_entries_of_one_moment_share_a_span(connection: Connection) -> None
         progress = dict(sums.go_on(progress, is_idle=True))
     shown = connection.execute("SELECT posted_minor FROM account_sums ORDER BY until").fetchall()
     assert [int(posted) for (posted,) in shown] == [5, 1, 4]
-    assert connection.execute(WRONG).fetchall() == []
+    assert connection.execute(WRONG_SPANS).fetchall() == []
 
 
 def _post(connection: Connection, account: UUID, seconds: list[int]) -> None:
