@@ -4,6 +4,7 @@ Who pays places and raises a hold; who is promised the money captures or voids i
 a payer who could void would have promised nothing.
 """
 
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -32,7 +33,7 @@ from ingest_api.instructions.asking import (
 )
 from ingest_api.owners.access import denial
 from ingest_api.owners.rights import Action, Verdict
-from ingest_api.problems import Fault, FieldError, field_problem, refused
+from ingest_api.problems import Fault, FieldError, Problem, field_problem, refused
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from ingest_api.statements.moments import UNIX_EPOCH, utc
@@ -136,7 +137,7 @@ async def capture(services: Services, call: Call, hold_id: str) -> Answer:
         is_final=body.final,
     )
     paid = Headline(asked.payer, _account(hold.to_account), asked.amount_minor, hold.currency)
-    return await move(services, call, asked, paid)
+    return await _timely(services, hold_id, move(services, call, asked, paid))
 
 
 async def increase(services: Services, call: Call, hold_id: str) -> Answer:
@@ -153,7 +154,22 @@ async def increase(services: Services, call: Call, hold_id: str) -> Answer:
         hold_id=_id(hold_id),
         amount_minor=added_minor,
     )
-    return await _changed(services, call, asked)
+    return await _timely(services, hold_id, _changed(services, call, asked))
+
+
+async def _timely(services: Services, hold_id: str, answered: Awaitable[Answer]) -> Answer:
+    """The answer, or that the hold has expired: the ledger says so only until a tick has ended it, and knows no hold
+    from then on. Raises what `answered` raises.
+    """
+    try:
+        return await answered
+    except Problem as problem:
+        hold = await find_hold(services.database, _id(hold_id)) if problem.code is Reason.HOLD_NOT_FOUND else None
+        if hold is None or hold.status != "expired":
+            raise
+        expired = refused(Reason.HOLD_EXPIRED)
+        expired.headers = problem.headers
+        raise expired from None
 
 
 async def void(services: Services, call: Call, hold_id: str) -> Answer:
