@@ -2,10 +2,10 @@
 
 import msgspec
 
-from ingest_api.http.bodies import WithdrawalBody
+from ingest_api.http.bodies import DepositBody
 
 
-class WalletBody(WithdrawalBody, forbid_unknown_fields=True, frozen=True):
+class WalletBody(DepositBody, forbid_unknown_fields=True, frozen=True):
     """Pay into or out of a user's wallet: the account that the user's id stands for in this currency. Without `user`
     it is the caller's.
     """

@@ -6,6 +6,7 @@ the owner's, above a limit with a second factor.
 
 from ingest_api.aliases.parties import USER
 from ingest_api.cash.bodies import WalletBody
+from ingest_api.fx.priced import with_fee
 from ingest_api.http.bodies import DepositBody, TransferBody, WithdrawalBody, deposit_command, withdrawal_command
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.resources import account_text
@@ -16,9 +17,10 @@ from ingest_api.owners.rights import Action, user_of
 from ingest_api.problems import Fault, FieldError, field_problem
 from ingest_api.reads.accounts import known_account
 from ingest_api.services import Services
-from ingest_api.transfers import checked, move, read_body
+from ingest_api.transfers import checked, move, move_instructed, read_body
 from payments.commands import Command, CommandKind
 from payments.identifiers import format_id, parse_id
+from payments.movements.assessing import UNKNOWN
 from payments.terms.methods import method_account
 
 _ACTIONS = {CommandKind.DEPOSIT: Action.OPERATE, CommandKind.TRANSFER: Action.MOVE_MONEY}
@@ -33,7 +35,12 @@ async def deposit(services: Services, call: Call, account_id: str) -> Answer:
 async def withdraw(services: Services, call: Call, account_id: str) -> Answer:
     """Pay money of an account out."""
     principal, body, key = await read_body(services, call, WithdrawalBody)
-    return await _moved(services, call, principal, checked(withdrawal_command(body, known_account(account_id), key)))
+    command = checked(withdrawal_command(body, known_account(account_id), key))
+    if body.fee is None:
+        return await _moved(services, call, principal, command)
+    await _require(services, principal, command)
+    asked = with_fee(services, body.fee, command, UNKNOWN)
+    return await move_instructed(services, call, asked, asked.headline)
 
 
 async def credit_wallet(services: Services, call: Call) -> Answer:
@@ -51,10 +58,15 @@ async def debit_wallet(services: Services, call: Call) -> Answer:
 
 
 async def _moved(services: Services, call: Call, principal: Principal, command: Command) -> Answer:
+    await _require(services, principal, command)
+    return await move(services, call, command)
+
+
+async def _require(services: Services, principal: Principal, command: Command) -> None:
+    """The right to move this money, and a second factor where it leaves. Raises Problem."""
     await services.access.require(principal, command.authority, _ACTIONS[command.kind])
     if command.kind is CommandKind.TRANSFER:
         await require_for_money_out(services, principal, command.amount_minor, command.currency)
-    return await move(services, call, command)
 
 
 async def _wallet_account(services: Services, principal: Principal, body: WalletBody, key: str) -> bytes:

@@ -31,7 +31,9 @@ class Deposit(msgspec.Struct):
 
 
 class Withdrawal(msgspec.Struct):
-    """Money that went out by a method. `return_journal_id` is the journal by which it came back."""
+    """Money that went out by a method. `amount` is what the account paid, `fee` what of it was the operator's and does
+    not come back. `return_journal_id` is the journal by which the rest came back.
+    """
 
     id: str
     status: Literal["posted", "returned"]
@@ -39,6 +41,8 @@ class Withdrawal(msgspec.Struct):
     method: str
     amount: str
     amount_minor: int
+    fee: str
+    fee_minor: int
     currency: str
     description: str
     return_code: str | None
@@ -75,8 +79,11 @@ def shown_deposit(row: Mapping[str, Any]) -> Deposit:
     )
 
 
-def shown_withdrawal(row: Mapping[str, Any], return_id: bytes, back: FoundJournal | None) -> Withdrawal:
-    """A withdrawal of a row, and what came back of it."""
+def shown_withdrawal(
+    row: Mapping[str, Any], paid_out_minor: int, return_id: bytes, back: FoundJournal | None
+) -> Withdrawal:
+    """A withdrawal of a row, of which so much reached its method, and what came back of it."""
+    fee_minor = row["amount_minor"] - paid_out_minor
     returned_at = back.posted_at if back is not None else None
     is_back = back is not None and returned_at is not None
     return Withdrawal(
@@ -86,6 +93,8 @@ def shown_withdrawal(row: Mapping[str, Any], return_id: bytes, back: FoundJourna
         method=METHOD_OF[row["payee"].bytes],
         amount=format_minor(row["amount_minor"], row["currency"]),
         amount_minor=row["amount_minor"],
+        fee=format_minor(fee_minor, row["currency"]),
+        fee_minor=fee_minor,
         currency=row["currency"],
         description=row["description"] or "",
         return_code=back.reason if back is not None and is_back else None,

@@ -1,8 +1,8 @@
 """Withdrawals that come back: the method's network returns what was paid out, and the account has it again.
 
-A return is a journal, Dr the clearing account of the method, Cr the account. Its key is made of the withdrawal, so it
-is posted once, by whomever and however often it is told. One that was refused (an account that is closed, or frozen)
-may be told again.
+A return is a journal, Dr the clearing account of the method, Cr the account, for what had reached the method: a fee of
+the withdrawal was earned, and stays where it is. Its key is made of the withdrawal, so it is posted once, by whomever
+and however often it is told. One that was refused (an account that is closed, or frozen) may be told again.
 """
 
 from typing import Any, Final, NamedTuple
@@ -55,8 +55,14 @@ class Found(NamedTuple):
         return account
 
     @property
+    def paid_out(self) -> Posting:
+        """What reached the method."""
+        clearing: bytes = self.row["payee"].bytes
+        return next(leg for leg in self.legs if leg.account == clearing)
+
+    @property
     def shown(self) -> Withdrawal:
-        return shown_withdrawal(self.row, self.return_id, self.back)
+        return shown_withdrawal(self.row, self.paid_out.amount_minor, self.return_id, self.back)
 
 
 async def find_withdrawal(services: Services, principal: Principal, withdrawal_id: str) -> Withdrawal:
@@ -65,7 +71,7 @@ async def find_withdrawal(services: Services, principal: Principal, withdrawal_i
 
 
 async def take_back(services: Services, call: Call, withdrawal_id: str) -> Answer:
-    """The network has returned it: the account has it again, whole."""
+    """The network has returned it: the account has again what was sent."""
     principal = admit(services, call, Scope.PAYMENTS_WRITE, JSON_MEDIA, 1)
     body: ReturnBody = decoded(ReturnBody, await call.body(BODY_BYTES_MAX))
     required_key(call.header(b"idempotency-key"))
@@ -93,16 +99,11 @@ def _refusal(found: Found, code: str) -> Reason | None:
     method = METHOD_OF[found.row["payee"].bytes]
     if TERMS[method].return_codes.fullmatch(code) is None:
         return Reason.RETURN_CODE_UNKNOWN
-    if len(found.legs) != len(
-        _legs(found)
-    ):  # with a fee, or in another currency: a journal of its own says who has what
-        return Reason.PAYMENT_NOT_REFUNDABLE
     return Reason.REFUND_EXCEEDS_PAYMENT if found.back is not None and found.back.reason != code else None
 
 
 def _legs(found: Found) -> tuple[Posting, ...]:
-    amount_minor, currency = found.row["amount_minor"], found.row["currency"]
-    clearing = found.row["payee"].bytes
+    clearing, amount_minor, currency = found.paid_out
     return Posting(found.account, amount_minor, currency), Posting(clearing, -amount_minor, currency)
 
 
@@ -130,7 +131,8 @@ async def _found(services: Services, principal: Principal, withdrawal_id: str, a
         raise unknown_payment()
     await services.access.require(principal, account, action)
     posted = await find_journal(services.database, row["payment_id"].bytes)
-    return Found(row, posted.legs if posted is not None else (), *await _newest_return(services, row))
+    assert posted is not None, "a payment that is posted has its journal entry"
+    return Found(row, posted.legs, *await _newest_return(services, row))
 
 
 async def _newest_return(services: Services, row: dict[str, Any]) -> tuple[str, bytes, FoundJournal | None]:

@@ -7,7 +7,7 @@ from ingest_api.identity.tokens import Principal
 from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.services import Services
 from payments.commands import Command
-from payments.identifiers import QUOTE, parse_id
+from payments.identifiers import QUOTE, is_system, parse_id
 from payments.items.details import Posting
 from payments.money import Money
 from payments.movements.instructions import Attributes, Envelope, PricedTransfer
@@ -15,6 +15,10 @@ from payments.terms.fees import Charge, ChargeBearer, FeeRefusal, FeeSchedule, c
 from payments.terms.fx import Conversion, charge_conversion, charged_conversion_postings, conversion_postings
 
 _DIGEST_PURPOSE = b"fx quote"
+_OUT_IN_ITS_CURRENCY = (
+    "Money leaves in the currency of its account: exchange it first, by a transfer with this quote to an account of"
+    " the other currency, and withdraw it from there."
+)
 
 
 async def known_quote(services: Services, principal: Principal, quote_id: str) -> Given:
@@ -30,15 +34,29 @@ async def priced(
     services: Services, principal: Principal, body: PricedBody, command: Command, attributes: Attributes
 ) -> PricedTransfer:
     """The transfer of a body that names a quote, a fee schedule, or both. Raises Problem, DatabaseUnavailable."""
-    envelope = Envelope(command.idempotency_key, description=command.description, attributes=attributes)
-    valid_until_us = 0
     if body.quote_id is None:
-        legs = _with_fee(services, body.fee or "", command)
-    else:
-        given = await _quoted(services, principal, body.quote_id, command)
-        valid_until_us = given.quote.expires_at_us
-        legs = _at_quote(services, body.fee, given.conversion, command)
-        await _take(services, principal, given, command)  # last: what can't be priced uses no quote up
+        return with_fee(services, body.fee or "", command, attributes)
+    if is_system(command.payee):
+        raise field_problem(FieldError("/quote_id", Fault.FIELD_INVALID, _OUT_IN_ITS_CURRENCY))
+    given = await _quoted(services, principal, body.quote_id, command)
+    legs = _at_quote(services, body.fee, given.conversion, command)
+    await _take(services, principal, given, command)  # last: what can't be priced uses no quote up
+    return _transfer(command, legs, attributes, given.quote.expires_at_us)
+
+
+def with_fee(services: Services, name: str, command: Command, attributes: Attributes) -> PricedTransfer:
+    """The transfer that a command means, with the fee of the schedule of this name. Raises Problem."""
+    schedule = _schedule(services, name, command.currency)
+    if schedule is None:
+        raise field_problem(FieldError("/fee", Fault.FEE_UNKNOWN, "No fee schedule of this currency has this name."))
+    charged = _possible(charge(schedule, Money(command.amount_minor, command.currency)))
+    return _transfer(command, charge_postings(charged, command.payer, command.payee), attributes)
+
+
+def _transfer(
+    command: Command, legs: tuple[Posting, ...], attributes: Attributes, valid_until_us: int = 0
+) -> PricedTransfer:
+    envelope = Envelope(command.idempotency_key, description=command.description, attributes=attributes)
     return PricedTransfer(
         envelope=envelope, payer=command.payer, payee=command.payee, legs=legs, valid_until_us=valid_until_us
     )
@@ -64,14 +82,6 @@ def _at_quote(services: Services, fee: str | None, conversion: Conversion, comma
         return conversion_postings(conversion, command.payer, command.payee)
     charged = _charged_conversion(services, fee, conversion)
     return charged_conversion_postings(conversion, charged, command.payer, command.payee)
-
-
-def _with_fee(services: Services, name: str, command: Command) -> tuple[Posting, ...]:
-    schedule = _schedule(services, name, command.currency)
-    if schedule is None:
-        raise field_problem(FieldError("/fee", Fault.FEE_UNKNOWN, "No fee schedule of this currency has this name."))
-    charged = _possible(charge(schedule, Money(command.amount_minor, command.currency)))
-    return charge_postings(charged, command.payer, command.payee)
 
 
 def _charged_conversion(services: Services, name: str, conversion: Conversion) -> Charge:

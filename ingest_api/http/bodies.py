@@ -90,8 +90,10 @@ class DepositBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     description: Description = ""
 
 
-class WithdrawalBody(DepositBody, forbid_unknown_fields=True, frozen=True):
-    """Pay money of an account out."""
+class WithdrawalBody(DepositBody, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Pay money of an account out, with a fee by the name of its schedule."""
+
+    fee: str | None = None
 
 
 class NoBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -335,7 +337,7 @@ def deposit_command(body: DepositBody, account: bytes, key: str, reply_to: bytes
     return Command(CommandKind.DEPOSIT, payer, account, amount_minor, body.currency, reply_to, key, body.description)
 
 
-def withdrawal_command(body: WithdrawalBody, account: bytes, key: str) -> Command | FieldError:
+def withdrawal_command(body: DepositBody, account: bytes, key: str) -> Command | FieldError:
     """The command that a withdrawal body means: a transfer to the clearing account of the method."""
     deposit = deposit_command(body, account, key)
     if isinstance(deposit, FieldError):

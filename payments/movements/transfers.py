@@ -2,7 +2,8 @@
 come with attributes for the risk rules.
 
 The payer's shard reserves what the payer is debited; the payee's shard posts all legs at once. Between the two stand
-only accounts of the operator (fees, FX positions), which can't refuse.
+only accounts of the operator (fees, FX positions), which can't refuse. A withdrawal, to the clearing account of its
+method, may have a fee; it is in the currency of its account.
 """
 
 from payments.book import Book
@@ -15,6 +16,7 @@ from payments.movements.instructions import AssessTransfer, AttributedTransfer, 
 from payments.postings import SYSTEM_CURRENCIES, is_balanced
 from payments.refusals import transfer_refusal
 from payments.rejections import Reason
+from payments.terms.methods import METHOD_OF
 
 MAX_TRANSFER_LEGS = 8
 """Payer, payee, two fees, and the two legs of an exchange, with room for two more."""
@@ -47,17 +49,19 @@ def plain(
 
 
 def _legs_refusal(asked: PricedTransfer) -> Reason | None:
-    """One debit of the payer, one credit of the payee, and otherwise accounts of the operator."""
+    """One debit of the payer, one credit of the payee or a method, and otherwise accounts of the operator."""
     if not 2 <= len(asked.legs) <= MAX_TRANSFER_LEGS:
         return Reason.LEGS_INVALID
     parties = [leg for leg in asked.legs if leg.account in (asked.payer, asked.payee)]
-    if [leg.account for leg in parties] != [asked.payer, asked.payee] or is_system(asked.payee):
+    is_withdrawal = asked.payee in METHOD_OF
+    if [leg.account for leg in parties] != [asked.payer, asked.payee] or is_withdrawal is not is_system(asked.payee):
         return Reason.LEGS_INVALID
     if not parties[0].amount_minor < 0 < parties[1].amount_minor:
         return Reason.LEGS_INVALID
+    customers = parties[:1] if is_withdrawal else parties
     for leg in asked.legs:
         if not 0 < abs(leg.amount_minor) <= MAX_MINOR:
             return Reason.AMOUNT_INVALID
-        if leg not in parties and SYSTEM_CURRENCIES.get(leg.account) != leg.currency:
+        if leg not in customers and SYSTEM_CURRENCIES.get(leg.account) != leg.currency:
             return Reason.LEGS_INVALID
     return None if is_balanced(asked.legs) else Reason.JOURNAL_UNBALANCED

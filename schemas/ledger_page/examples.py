@@ -64,6 +64,14 @@ def _payments() -> Iterator[Example]:
     shown.ask("the bank returns it (AC04)", PostJournal(legs=legs, code="AC04", envelope=shown.envelope()))
     yield shown
     shown = Example(
+        "Withdrawal with a fee that comes back",
+        "What had reached the method comes back. The fee was earned: where the terms say otherwise, a journal gives it"
+        " back, too (Dr fees, Cr account). Money leaves in the currency of its account, so no rate is in question.",
+    ).funded()
+    shown.ask("Anna withdraws 40.00 by wire, fee 1 % on top", _with_fee(shown, ChargeBearer.PAYER, 4_000, wire))
+    shown.ask("the bank returns it (AC04)", PostJournal(legs=legs, code="AC04", envelope=shown.envelope()))
+    yield shown
+    shown = Example(
         "Transfer with a fee", "The fee is on top, or out of the amount; schedules: [fees.md](fees.md)."
     ).funded(minor=20_000)
     shown.ask("Anna pays Bert 50.00, fee 1 % on top", _with_fee(shown, ChargeBearer.PAYER))
@@ -83,11 +91,11 @@ def _payments() -> Iterator[Example]:
     yield shown
 
 
-def _with_fee(shown: Example, bearer: ChargeBearer) -> PricedTransfer:
-    charged = charge(FeeSchedule(1, "EUR", (Tier(None, 100),), bearer), Money(5_000, "EUR"))
+def _with_fee(shown: Example, bearer: ChargeBearer, amount_minor: int = 5_000, payee: bytes = BERT) -> PricedTransfer:
+    charged = charge(FeeSchedule(1, "EUR", (Tier(None, 100),), bearer), Money(amount_minor, "EUR"))
     assert isinstance(charged, Charge)
-    legs = charge_postings(charged, ANNA, BERT)
-    return PricedTransfer(payer=ANNA, payee=BERT, legs=legs, envelope=shown.envelope())
+    legs = charge_postings(charged, ANNA, payee)
+    return PricedTransfer(payer=ANNA, payee=payee, legs=legs, envelope=shown.envelope())
 
 
 def _exchanged(shown: Example, bearer: ChargeBearer | None = None) -> PricedTransfer:

@@ -18,13 +18,34 @@ from tests.ingest_api.client import ApiClient
 from tests.support.environment import running_installation
 from tests.support.waiting import eventually
 
+TERMS = """
+quote_s = 60
+[[rates]]
+sell = "EUR"
+buy = "USD"
+rate = "1.10"
+[[fees]]
+name = "wire"
+version = 1
+currency = "EUR"
+tiers = [{ basis_points = 0, flat_minor = 500 }]
+[[fees]]
+name = "payout"
+version = 1
+currency = "EUR"
+bearer = "payee"
+tiers = [{ basis_points = 100 }]
+"""
 Paused = Callable[[str], AbstractContextManager[int]]
 
 
 @pytest.fixture(scope="package")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEnvironment]:
     """Of its own, because it decides every command in its topics. One worker: the tests pause it at times."""
-    with running_installation(tmp_path_factory.mktemp("installation")) as environment:
+    home = tmp_path_factory.mktemp("installation")
+    terms = home / "terms.toml"
+    terms.write_text(TERMS)
+    with running_installation(home, terms_file=terms) as environment:
         yield environment
 
 

@@ -179,7 +179,9 @@ class Deposit(Model, kw_only=True):
 
 
 class Withdrawal(Model, kw_only=True):
-    """Money that went out by a method. `return_journal_id` is the journal by which it came back."""
+    """Money that went out by a method. `amount` is what the account paid, `fee` what of it was the operator's and does
+    not come back. `return_journal_id` is the journal by which the rest came back.
+    """
 
     id: str
     status: str
@@ -187,6 +189,8 @@ class Withdrawal(Model, kw_only=True):
     method: str
     amount: str
     amount_minor: int
+    fee: str
+    fee_minor: int
     currency: str
     description: str
     return_code: str | None = None

@@ -56,11 +56,12 @@ class Withdrawals(Resource[C]):
         *,
         method: str = "cash",
         description: str | None = None,
+        fee: str | None = None,
         idempotency_key: str | None = None,
         wait_s: int | None = None,
     ) -> Ask:
-        """Pay money out. Of users above a limit it needs a fresh second factor."""
-        body = _moved(amount, currency, method, description)
+        """Pay money out, with the fee of a schedule. Of users above a limit it needs a fresh second factor."""
+        body = _moved(amount, currency, method, description) | given(fee=fee)
         return Ask((account_id,), body=body, key=idempotency_key, wait_s=wait_s)
 
     @endpoint("GET /v1/withdrawals/{withdrawal_id}", Withdrawal)

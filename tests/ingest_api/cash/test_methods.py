@@ -2,6 +2,7 @@
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -126,6 +127,40 @@ def test_a_withdrawal_that_comes_back_is_the_accounts_again(api: ApiClient, meth
     clearing = format_id(ACCOUNT, method_account(Method(method), "EUR"))
     legs = {(leg["account"], leg["side"], leg["amount"]) for leg in journal["legs"]}
     assert (legs, journal["reason"]) == ({(account, "credit", "40.00"), (clearing, "debit", "40.00")}, code)
+
+
+@pytest.mark.parametrize(("fee", "left", "sent"), [("wire", "55.00", "40.00"), ("payout", "60.00", "39.60")])
+def test_of_a_withdrawal_with_a_fee_the_rest_comes_back(api: ApiClient, fee: str, left: str, sent: str) -> None:
+    """It could not be asked for: 422 legs_invalid, whatever its legs. The operator has earned the fee."""
+    account, key = api.funded_account("100.00"), secrets.token_hex(8)
+    body = {"amount": "40.00", "currency": "EUR", "method": "wire", "fee": fee}
+    paid_out, again = [api.post(f"/v1/accounts/{account}/withdraw", body, key, prefer=WAIT) for _ in range(2)]
+    assert (paid_out.status_code, again.status_code) == (201, 200), paid_out.text
+    assert held(api, account, paid_out) == (left, "0.00")
+    returned = back(api, paid_out, "AC04")
+    shown = returned.json()
+    assert (returned.status_code, shown["status"]) == (200, "returned"), returned.text
+    assert Decimal(shown["amount"]) - Decimal(shown["fee"]) == Decimal(sent)
+    assert held(api, account, returned) == (f"{Decimal(left) + Decimal(sent):.2f}", "0.00")
+    journal = api.get(f"/v1/journals/{shown['return_journal_id']}").json()
+    wire = format_id(ACCOUNT, method_account(Method.WIRE, "EUR"))
+    legs = {(leg["account"], leg["side"], leg["amount"]) for leg in journal["legs"]}
+    assert legs == {(account, "credit", sent), (wire, "debit", sent)}
+
+
+def test_money_leaves_in_the_currency_of_its_account(api: ApiClient) -> None:
+    account = api.funded_account("100.00")
+    asked = {"sell_currency": "EUR", "buy_currency": "USD", "amount": "40.00"}
+    quote = api.post("/v1/fx/quotes", asked).json()["id"]
+    wire = format_id(ACCOUNT, method_account(Method.WIRE, "USD"))
+    answer = api.transfer(account, wire, "40.00", quote_id=quote)
+    assert problem_of(answer, 422, "field_invalid")["errors"][0]["pointer"] == "/quote_id"
+    dollars = api.open_account("USD")
+    assert api.transfer(account, dollars, "40.00", quote_id=quote).status_code == 201, "the quote was not used up"
+    out = {"amount": "44.00", "currency": "USD", "method": "wire"}
+    paid_out = api.post(f"/v1/accounts/{dollars}/withdraw", out, prefer=WAIT)
+    assert back(api, paid_out, "AC04").json()["status"] == "returned"
+    assert held(api, dollars, paid_out) == ("44.00", "0.00")
 
 
 def test_a_withdrawal_comes_back_once(api: ApiClient) -> None:

@@ -245,6 +245,9 @@ class Operations(Checkouts):
             legs.append(Posting(system_account(SystemAccount.FEES, currency), fee, currency))
             amount -= fee
         other = self._currency_of(payee)
+        if self._one_in(6):
+            other = other if self._one_in(6) else currency
+            payee = method_account(self._rng.choice(list(Method)), other)
         if other == currency:
             legs.append(Posting(payee, amount, currency))
         else:

@@ -121,7 +121,9 @@ def priced(state: State, operation_id: bytes, asked: PricedTransfer, time_us: in
     """One debit of the payer before one credit of the payee; the rest is between accounts of the operator."""
     if asked.valid_until_us != 0 and time_us >= asked.valid_until_us:
         return Reason.QUOTE_EXPIRED
-    if not 2 <= len(asked.legs) <= 8 or is_operators(asked.payee):
+    if not 2 <= len(asked.legs) <= 8:
+        return Reason.LEGS_INVALID
+    if is_operators(asked.payee) and asked.payee not in CLEARING:  # money leaves by a method, or not at all
         return Reason.LEGS_INVALID
     theirs = [leg for leg in asked.legs if leg.account in {asked.payer, asked.payee}]
     if [leg.account for leg in theirs] != [asked.payer, asked.payee]:
@@ -131,7 +133,8 @@ def priced(state: State, operation_id: bytes, asked: PricedTransfer, time_us: in
     for leg in asked.legs:
         if not is_amount(abs(leg.amount_minor)):
             return Reason.AMOUNT_INVALID
-        if leg not in theirs and OPERATORS.get(leg.account) != leg.currency:
+        is_methods = leg.account == asked.payee and asked.payee in CLEARING
+        if (is_methods or leg not in theirs) and OPERATORS.get(leg.account) != leg.currency:
             return Reason.LEGS_INVALID
     if not balances(asked.legs):
         return Reason.JOURNAL_UNBALANCED

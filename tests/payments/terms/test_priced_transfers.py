@@ -1,5 +1,6 @@
 """Goal: what a fee schedule or quote makes of an amount, the payer's shard takes the legs and reserves the debit."""
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from payments.postings import Posting, SystemAccount, is_balanced
 from payments.rejections import Reason
 from payments.terms.fees import Charge, ChargeBearer, FeeSchedule, Tier, charge, charge_postings
 from payments.terms.fx import Conversion, Quote, charge_conversion, charged_conversion_postings, conversion_postings
+from payments.terms.methods import Method, method_account
 from tests.payments.terms.test_fees import schedules
 from tests.payments.terms.test_fx import NOW_US, convert_fixed_side, quotes
 
@@ -23,9 +25,9 @@ OPERATION = b"operation".ljust(16)
 amounts = st.integers(1, 10**9)
 
 
-def _decided(legs: tuple[Posting, ...], debited: Money, valid_until_us: int) -> Deed | Reason:
+def _decided(legs: tuple[Posting, ...], debited: Money, valid_until_us: int, payee: bytes = PAYEE) -> Deed | Reason:
     book = Book({PAYER: Account(debited.currency, debited.minor)})
-    asked = PricedTransfer(payer=PAYER, payee=PAYEE, legs=legs, valid_until_us=valid_until_us, envelope=Envelope("key"))
+    asked = PricedTransfer(payer=PAYER, payee=payee, legs=legs, valid_until_us=valid_until_us, envelope=Envelope("key"))
     return transfer(book, OPERATION, asked, Source(0, 0, NOW_US))
 
 
@@ -81,3 +83,34 @@ def test_a_converted_transfer_with_a_fee_is_reserved_and_exact(
     assert moved[system_account(SystemAccount.FX_POSITION, sell.currency)] == sell.minor
     debited = Money(-moved[PAYER], sell.currency)
     _assert_reserved(_decided(legs, debited, 0), debited)
+
+
+@given(schedules(), amounts, st.sampled_from(Method))
+def test_a_withdrawal_with_a_fee_is_reserved(schedule: FeeSchedule, amount_minor: int, method: Method) -> None:
+    charged = charge(schedule, Money(amount_minor, schedule.currency))
+    assume(isinstance(charged, Charge))
+    assert isinstance(charged, Charge)
+    debited, clearing = Money(charged.debited_minor, charged.currency), method_account(method, schedule.currency)
+    _assert_reserved(_decided(charge_postings(charged, PAYER, clearing), debited, 0, clearing), debited)
+
+
+WIRE, SUSPENSE, FEES = (
+    system_account(code, "EUR") for code in (SystemAccount.WIRE_CLEARING, SystemAccount.SUSPENSE, SystemAccount.FEES)
+)
+FX_EUR, FX_USD = (system_account(SystemAccount.FX_POSITION, currency) for currency in ("EUR", "USD"))
+
+
+@pytest.mark.parametrize(
+    ("payee", "others"),
+    [
+        (SUSPENSE, (Posting(SUSPENSE, 10, "EUR"),)),
+        (FEES, (Posting(FEES, 10, "EUR"),)),
+        (WIRE, (Posting(FX_EUR, 10, "EUR"), Posting(FX_USD, -11, "USD"), Posting(WIRE, 11, "USD"))),
+        (system_account(SystemAccount.WIRE_CLEARING, "QQQ"), (Posting(bytes(16), 10, "EUR"),)),
+    ],
+    ids=["no method", "fees", "a method's account in another currency", "no such account"],
+)
+def test_money_leaves_by_a_method_in_its_currency_or_not_at_all(payee: bytes, others: tuple[Posting, ...]) -> None:
+    legs = Posting(PAYER, -10, "EUR"), *others
+    assert is_balanced(legs)
+    assert _decided(legs, Money(10, "EUR"), 0, payee) is Reason.LEGS_INVALID
