@@ -59,10 +59,16 @@ def _links(part: Any) -> str:
 
 
 def _schemas(document: dict[str, Any]) -> Iterator[str]:
-    for name, schema in sorted(document["components"]["schemas"].items()):
-        if "properties" not in schema:
+    """Bodies, and the lists of words that a field of one refers to."""
+    schemas = document["components"]["schemas"]
+    linked = _links(schemas)
+    for name, schema in sorted(schemas.items()):
+        if "properties" not in schema and f"[{name}]" not in linked:
             continue
         yield from (f"### {name}", "", _cell(schema.get("description", "")), "")
+        if "properties" not in schema:
+            yield from (_type(schema), "")
+            continue
         yield from ("| field | type | |", "| --- | --- | --- |")
         for field, described in schema["properties"].items():
             note = described.get("description", "")
