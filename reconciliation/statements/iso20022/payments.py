@@ -19,7 +19,7 @@ from reconciliation.statements.iso20022.stream import Record, records
 from reconciliation.statements.lines import BadLine, ControlTotal, Event, Line, Position, Statement, stated_references
 from reconciliation.statements.refusals import Reason, Refused
 from reconciliation.statements.source import Source
-from reconciliation.statements.values import minor
+from reconciliation.statements.values import exponent_of, minor
 
 MESSAGES = {
     "FIToFICstmrCdtTrf": "pacs008",
@@ -41,22 +41,24 @@ class _Group:
         self.currency = ""
         self.sender = ""
         self.rows = 0
-        self._moved = 0
+        self._moved: dict[str, int] = {}
 
     def add(self, magnitude: int, currency: str, sender: str) -> None:
         """One more payment of the group."""
         self.currency = self.currency or currency
         self.sender = self.sender or sender
         self.rows += 1
-        self._moved += magnitude
+        self._moved[currency] = self._moved.get(currency, 0) + magnitude
 
     def controls(self) -> list[ControlTotal]:
-        """Count and sum as the sender states them, where it does."""
+        """Count and sum as the sender states them, where it does; the sum is of numbers, whatever their currency."""
         count = self.record.first("NbOfTxs")
         total = self.record.first("CtrlSum", "TtlIntrBkSttlmAmt", "TtlRtrdIntrBkSttlmAmt")
         totals = [ControlTotal(f"{self.record.name}.NbOfTxs", int(count), self.rows)] if count.isdecimal() else []
-        if total and self.currency:
-            totals.append(ControlTotal(f"{self.record.name}.CtrlSum", minor(total, self.currency), self._moved))
+        if total and self._moved:
+            finest = max(self._moved, key=exponent_of)
+            moved = sum(sum_ * 10 ** (exponent_of(finest) - exponent_of(one)) for one, sum_ in self._moved.items())
+            totals.append(ControlTotal(f"{self.record.name}.CtrlSum", minor(total, finest), moved))
         return totals
 
 

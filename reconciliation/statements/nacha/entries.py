@@ -7,9 +7,13 @@ from reconciliation.statements.nacha.records import Record
 from reconciliation.statements.nacha.rules import (
     ADDENDA_TYPES,
     CHANGE_CODES,
+    CONTESTED,
+    COUNTED_ADDENDA,
+    DISHONOURED,
     IAT_MANDATORY,
     IAT_TRANSACTION_TYPES,
     RETURN_CODES,
+    REVERSAL,
     TRANSACTION_CODES,
     is_credit,
     routing_number_is_valid,
@@ -21,11 +25,15 @@ ADDENDA_MAX = 9_999
 
 
 class Entry:
-    """An entry detail record (6) while its addenda (7) pass by. `kind` is its standard entry class."""
+    """An entry detail record (6) while its addenda (7) pass by.
 
-    def __init__(self, record: Record, kind: str) -> None:
+    `kind` is its standard entry class, `purpose` what the company says of the batch ("PAYROLL", "REVERSAL").
+    """
+
+    def __init__(self, record: Record, kind: str, purpose: str = "") -> None:
         self.record = record
         self.kind = kind
+        self.purpose = purpose
         self.code = record.one_of(2, 3, "transaction code", TRANSACTION_CODES)
         self.routing = record.field(4, 12)
         if not routing_number_is_valid(self.routing):
@@ -76,12 +84,12 @@ class Entry:
             booking_date=settled,
             value_date=settled,
             references=stated_references(self._identifications() | self._references),
-            description=" ".join("".join(self._words).split()),
+            description=" ".join("".join(self._words).split()) or self.purpose,
             position=Position(record.number),
             type=f"{self.kind} {self.code}",
-            status="INFO" if changed else "",
+            status="INFO" if changed or not self.amount_minor else "",
             counterparty=self._receiver(),
-            reversal=returned,
+            reversal=returned or self.purpose.upper() == REVERSAL,
         )
 
     def _complete(self) -> None:
@@ -95,7 +103,8 @@ class Entry:
     def _identifications(self) -> dict[str, str]:
         record = self.record
         account = record.field(40, 74) if self.kind == "IAT" else record.field(13, 27 if self.kind == "ADV" else 29)
-        identification = "" if self.kind in {"IAT", "ADV"} else record.field(40, 54)
+        first, last = {"CIE": (55, 76), "SHR": (44, 54)}.get(self.kind, (40, 54))
+        identification = "" if self.kind in {"IAT", "ADV"} else record.field(first, last)
         return {
             "trace_number": record.field(80, 94),
             "individual_id": identification,
@@ -106,18 +115,21 @@ class Entry:
     def _receiver(self) -> str:
         if self.kind == "IAT":
             return self._references.get("receiver_name", "")
-        first, last = {"CTX": (59, 74), "ENR": (59, 74), "TRX": (59, 74), "CIE": (40, 54), "MTE": (40, 54)}.get(
-            self.kind, (55, 76)
-        )
+        if self.kind == "SHR":
+            return ""  # the number of a card
+        counted = self.kind in COUNTED_ADDENDA and self.record.field(55, 58).isdecimal()
+        first, last = (59, 74) if counted else (40, 54) if self.kind == "CIE" else (55, 76)
         return self.record.field(first, last)
 
 
 def _payment_information(entry: Entry, record: Record) -> None:
-    entry.note(record.text[3:83].rstrip())
+    """Text that fills its 80 columns goes on in the next addenda; any shorter one ends there."""
+    words = record.text[3:83]
+    entry.note(words if words[-1] != " " else f"{words.rstrip()} ")
 
 
 def _terminal(entry: Entry, record: Record) -> None:
-    entry.refer(terminal=record.field(11, 16), terminal_transaction=record.field(17, 22))
+    entry.refer(terminal=record.field(14, 19), terminal_transaction=record.field(20, 25))
 
 
 def _international(entry: Entry, record: Record) -> None:
@@ -135,7 +147,13 @@ def _change(entry: Entry, record: Record) -> None:
 def _return(entry: Entry, record: Record) -> None:
     code = record.one_of(4, 6, "return code", RETURN_CODES)
     entry.refer(return_code=code, original_trace_number=record.field(7, 21), original_bank=record.field(28, 35))
-    entry.note(record.text[35:79].rstrip() + " ")
+    if code in DISHONOURED | CONTESTED:
+        entry.refer(return_trace_number=record.field(39, 53), returned_for=f"R{record.field(57, 58)}")
+    if code in CONTESTED:
+        entry.refer(dishonoured_return_trace_number=record.field(59, 73), dishonoured_for=f"R{record.field(77, 78)}")
+    else:
+        first = 59 if code in DISHONOURED else 46 if entry.kind == "IAT" else 36  # of IAT the amount stands before it
+        entry.note(f"{record.field(first, 79)} ")
 
 
 _READERS: dict[str, Callable[[Entry, Record], None]] = {

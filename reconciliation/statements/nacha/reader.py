@@ -144,7 +144,7 @@ class _Reader:
             raise Refused(Reason.STRUCTURE, "an entry (6) stands outside of a batch")
         sums = self._batch.sums
         sums.count += 1
-        self._entry = entry = Entry(record, self._batch.kind)
+        self._entry = entry = Entry(record, self._batch.kind, self._batch.record.field(54, 63))
         sums.hash = (sums.hash + int(entry.routing[:8])) % _HASH_MODULUS
         if is_credit(entry.code):
             sums.credits += entry.amount_minor

@@ -32,6 +32,14 @@ CHANGE_CODES = frozenset(f"C{number:02}" for number in _CHANGE_NUMBERS)
 _RETURN_NUMBERS = (*range(1, 48), 50, 51, 52, 53, 61, 62, *range(67, 78), *range(80, 86))
 RETURN_CODES = frozenset(f"R{number:02}" for number in _RETURN_NUMBERS)
 """Returns; R61–R70 dishonour one, R71–R77 contest that."""
+DISHONOURED = RETURN_CODES & {f"R{number}" for number in range(61, 71)}
+CONTESTED = RETURN_CODES & {f"R{number}" for number in range(71, 78)}
+
+REVERSAL = "REVERSAL"
+"""A company that takes its entries back must call the batch so."""
+
+COUNTED_ADDENDA = frozenset({"ATX", "CTX", "ENR", "TRX"})
+"""Classes whose entries count their addenda in columns 55–58, before the name."""
 
 
 def is_credit(transaction_code: str) -> bool:

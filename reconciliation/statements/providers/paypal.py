@@ -37,6 +37,8 @@ _REFERENCES = {
     "store_id": "Store ID",
 }
 _SIGNS = {"CR": 1, "DR": -1, "": 1}
+_STATUSES = {"P": "PDNG", "D": "INFO"}
+"""Pending and denied; S (success) and V (reversed by a later one) moved the balance."""
 
 
 def hundredths(text: str, currency: str) -> int:
@@ -173,7 +175,7 @@ class PayPalReader:
             description=self._named("Transaction Subject") or self._named("Item Name"),
             position=position,
             type=self._named("Transaction Event Code"),
-            status=self._named("Transactional Status"),
+            status=_STATUSES.get(self._named("Transactional Status").upper(), ""),
             gross_minor=gross,
             fee_minor=-own_fee,
             counterparty=self._named("Payer's Account ID") or self._named("Consumer ID"),

@@ -19,10 +19,15 @@ JSON_BYTES_MAX = 64 << 20
 
 
 class Money(msgspec.Struct, frozen=True):
-    """Minor units of a currency, as Square's API has them."""
+    """Minor units of a currency, as Square's API has them; its own examples of payouts say currency_code."""
 
     amount: int
-    currency: str
+    currency: str = ""
+    currency_code: str = ""
+
+    @property
+    def code(self) -> str:
+        return self.currency or self.currency_code
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -50,10 +55,11 @@ class Payout(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A saved answer: one of the two lists, or both."""
+    """A saved answer: one of the two lists, or both; or a payout alone."""
 
     payout_entries: list[dict[str, Any]] | None = None
     payouts: list[Payout] | None = None
+    payout: Payout | None = None
 
 
 def parse_square(source: Source) -> Iterator[Event]:
@@ -69,11 +75,12 @@ def parse_square(source: Source) -> Iterator[Event]:
         raise Refused(
             Reason.STRUCTURE, f"the file is no list of payouts or payout entries of Square: {error}"
         ) from None
-    if answer.payout_entries is None and answer.payouts is None:
+    payouts = answer.payouts if answer.payout is None else [answer.payout, *(answer.payouts or [])]
+    if answer.payout_entries is None and payouts is None:
         raise Refused(Reason.UNKNOWN_FORMAT, "the JSON has neither payout_entries nor payouts")
     yield from _entries(entries)
     first = len({one.payout_id for _, one in entries})
-    for number, payout in enumerate(answer.payouts or [], start=first):
+    for number, payout in enumerate(payouts or [], start=first):
         yield from _payout(payout, number)
 
 
@@ -88,20 +95,20 @@ def _entries(entries: list[tuple[dict[str, Any], Entry]]) -> Iterator[Event]:
         except Refused as refusal:
             yield BadLine(position, str(refusal))
             continue
-        frames.setdefault(entry.payout_id, _frame(number, entry.payout_id, entry.net_amount_money.currency))
+        frames.setdefault(entry.payout_id, _frame(number, entry.payout_id, entry.net_amount_money.code))
     yield from frames.values()
 
 
 def _entry_line(details: dict[str, Any], entry: Entry, number: int, position: Position) -> Line:
     net, gross, fee = entry.net_amount_money, entry.gross_amount_money, entry.fee_amount_money
-    exponent_of(net.currency)
-    if gross.currency != net.currency or net.amount not in {gross.amount - fee.amount, gross.amount + fee.amount}:
+    exponent_of(net.code)
+    if gross.code != net.code or net.amount not in {gross.amount - fee.amount, gross.amount + fee.amount}:
         raise Refused(Reason.CONTROL_TOTAL, f"gross {gross.amount} and fee {fee.amount} do not give net {net.amount}")
     own = next((value for name, value in details.items() if name.startswith("type_") and isinstance(value, dict)), {})
     return Line(
         statement=number,
         amount_minor=net.amount,
-        currency=net.currency,
+        currency=net.code,
         booking_date=day(entry.effective_at) if entry.effective_at else None,
         value_date=None,
         references=stated_references({"entry_id": entry.id, "payout_id": entry.payout_id} | own),
@@ -116,24 +123,24 @@ def _entry_line(details: dict[str, Any], entry: Entry, number: int, position: Po
 def _payout(payout: Payout, number: int) -> Iterator[Event]:
     position = Position(element=f"payouts[{payout.id}]")
     try:
-        exponent_of(payout.amount_money.currency)
+        exponent_of(payout.amount_money.code)
         created = day(payout.created_at) if payout.created_at else None
         yield Line(
             statement=number,
             amount_minor=-payout.amount_money.amount,
-            currency=payout.amount_money.currency,
+            currency=payout.amount_money.code,
             booking_date=created,
             value_date=day(payout.arrival_date) if payout.arrival_date else created,
             references=stated_references({"payout_id": payout.id, "end_to_end_id": payout.end_to_end_id}),
-            description="",
+            description=payout.status,
             position=position,
             type="PAYOUT",
-            status=payout.status,
+            status="INFO" if payout.status == "FAILED" else "",
         )
     except Refused as refusal:
         yield BadLine(position, str(refusal))
         return
-    yield _frame(number, payout.location_id or payout.id, payout.amount_money.currency)
+    yield _frame(number, payout.location_id or payout.id, payout.amount_money.code)
 
 
 def _frame(number: int, account: str, currency: str) -> Statement:

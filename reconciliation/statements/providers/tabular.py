@@ -90,10 +90,7 @@ class _Group:
         totals = balance_proof(opening, closing, self.moved)
         if self.total is not None:
             totals.append(ControlTotal("total", self.total, self.moved))
-        totals += [
-            ControlTotal(f"payout {payout}".strip(), -paid, self.earned.get(payout, 0))
-            for payout, paid in self.paid_out.items()
-        ]
+        totals += self._payouts()
         return Statement(
             number=self.number,
             account=self.account,
@@ -106,6 +103,15 @@ class _Group:
             balances=self.balances,
             warnings=self._warnings(),
         )
+
+    def _payouts(self) -> list[ControlTotal]:
+        """Each payout beside its rows. One without a number, among numbered ones, pays what none of the rows names."""
+        numbered = any(self.paid_out) or any(self.earned)
+        return [
+            ControlTotal(f"payout {payout}".strip(), -paid, self.earned.get(payout, 0))
+            for payout, paid in self.paid_out.items()
+            if payout or not numbered
+        ]
 
     def _warnings(self) -> list[str]:
         found = []

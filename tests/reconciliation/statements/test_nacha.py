@@ -77,3 +77,72 @@ def test_sides_of_the_transaction_codes() -> None:
     assert [is_credit(code) for code in ("27", "37", "55", "82", "84")] == [False] * 5
     assert routing_number_is_valid("231380104")
     assert not routing_number_is_valid("23138010")
+
+
+def written(kind: str, entry: str, *addenda: str, purpose: str = "PAYMENT", code: str = "27") -> str:
+    """A file of one entry (its columns 40–78) and the addenda (from column 4 on, with their type before)."""
+    head = "101 231380104 1210428822610010000A094101".ljust(94)
+    batch = f"5200{'COMPANY':36}1210428820{kind}{purpose:10}{'':6}261002   1121042880000001"
+    amount = 0 if code in {"28", "23"} else 1250
+    detail = f"6{code}231380104{'744-5678-99':17}{amount:010}{entry:39}{int(bool(addenda))}121042880000001"
+    more = [f"7{words:82}{'00010000001':>11}" for words in addenda]
+    sums = f"{1 + len(addenda):06}0023138010{amount:012}{0:012}"
+    tail = [f"8200{sums}{'1210428820':35}121042880000001", f"9000001000001{sums[:6]:0>8}{sums[6:]}".ljust(94)]
+    return "\n".join([head, batch, detail, *more, *tail])
+
+
+def test_texts_of_addenda_are_words_apart_unless_they_fill_their_columns(tmp_path: Path) -> None:
+    _, (line,) = only(parse_text(tmp_path, written("CTX", "", "05Invoice 1", "05Invoice 2")))
+    assert line.description == "Invoice 1 Invoice 2"
+    _, (line,) = only(parse_text(tmp_path, written("CTX", "", "05" + "ISA*" * 20, "05GS*1")))
+    assert line.description == "ISA*" * 20 + "GS*1"
+
+
+def test_a_batch_that_takes_entries_back_says_so(tmp_path: Path) -> None:
+    _, (line,) = only(parse_text(tmp_path, written("PPD", "", purpose="REVERSAL")))
+    assert (line.reversal, line.description) == (True, "REVERSAL")
+    _, (line,) = only(parse_text(tmp_path, written("PPD", "")))
+    assert (line.reversal, line.description) == (False, "PAYMENT")
+
+
+def test_a_prenotification_moves_nothing(tmp_path: Path) -> None:
+    _, (line,) = only(parse_text(tmp_path, written("PPD", "", code="28")))
+    assert (line.amount_minor, line.status) == (0, "INFO")
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry", "identification", "receiver"),
+    [
+        ("ATX", "INV-1          0002ACME", "INV-1", "ACME"),
+        ("ENR", "INV-1          ACME", "INV-1", "ACME"),
+        ("CIE", "JANE DOE       BILL-1", "BILL-1", "JANE DOE"),
+        ("SHR", "0722DOC-1      0004111111111111111", "DOC-1", ""),
+    ],
+)
+def test_each_entry_class_has_its_own_columns(
+    kind: str, entry: str, identification: str, receiver: str, tmp_path: Path
+) -> None:
+    _, (line,) = only(parse_text(tmp_path, written(kind, entry)))
+    assert (line.references["individual_id"], line.counterparty) == (identification, receiver)
+
+
+def test_a_terminal_stands_behind_two_reference_fields(tmp_path: Path) -> None:
+    _, (line,) = only(parse_text(tmp_path, written("POS", "", "02REF-0010012005091234561224")))
+    assert (line.references["terminal"], line.references["terminal_transaction"]) == ("200509", "123456")
+
+
+def test_a_return_that_is_dishonoured_or_contested_names_the_returns_before(tmp_path: Path) -> None:
+    back = "12391871   12391871000000117901"
+    _, (line,) = only(parse_text(tmp_path, written("PPD", "", f"99R68059999990000301      {back}Untimely Return")))
+    assert (line.references["return_code"], line.references["returned_for"], line.description) == (
+        "R68",
+        "R01",
+        "Untimely Return",
+    )
+    assert line.references["return_trace_number"] == "123918710000001"
+    contested = "99R710599999900003010001671239187116477999999000030116501889999990000301166" + "67"
+    _, (line,) = only(parse_text(tmp_path, written("PPD", "", contested)))
+    assert (line.references["dishonoured_return_trace_number"], line.references["dishonoured_for"]) == (
+        "889999990000301",
+        "R67",
+    )

@@ -53,6 +53,32 @@ def test_columns_may_stand_in_any_order(tmp_path: Path) -> None:
     assert turned == straight
 
 
+def test_a_payout_that_names_no_number_has_no_rows_of_its_own(tmp_path: Path) -> None:
+    """A manual payout pays what was in the balance, not the rows that wait for the next automatic one."""
+    waiting = "txn_4,2026-10-01,2026-10-03,USD,3.35,0,3.35,charge,\ntxn_5,2026-10-02,2026-10-02,USD,-1,0,-1,payout,\n"
+    statement, lines = only(parse_text(tmp_path, STRIPE.rstrip() + "\n" + waiting))
+    assert [(one.name, one.agrees) for one in statement.control_totals] == [("payout po_1", True)]
+    assert lines[-1].amount_minor == -100
+
+
+def test_rows_about_a_connected_account_move_the_platforms_balance(tmp_path: Path) -> None:
+    header, charge, *others = STRIPE.splitlines()
+    rows = [f"{header},connected_account_id", f"{charge},acct_1", *(f"{row}," for row in others)]
+    statement, lines = only(parse_text(tmp_path, "\n".join(rows)))
+    assert (statement.account, statement.control_totals_ok, len(lines)) == ("", True, 3)
+    assert lines[0].references["connected_account_id"] == "acct_1"
+
+
+def test_each_part_of_a_stripe_activity_is_a_row(tmp_path: Path) -> None:
+    header = "balance_transaction_id,balance_transaction_component,activity_at,currency,amount,charge_id\n"
+    rows = "txn_1,gross,2026-10-01,usd,20,ch_1\ntxn_1,payments_fee,2026-10-01,usd,-0.88,ch_1\n"
+    billed = "txn_2,visa_ficf,2026-10-01,usd,-0.0185,ch_1\n"
+    result = parse_text(tmp_path, header + rows + billed * 2)
+    _, lines = only(result)
+    assert (result.format, [line.amount_minor for line in lines]) == ("stripe.activity", [2000, -88, -2, -2])
+    assert (lines[1].type, lines[1].references["balance_transaction_id"]) == ("payments_fee", "txn_1")
+
+
 def test_stripe_tells_its_reports_apart(tmp_path: Path) -> None:
     change = "\n".join(line.rpartition(",")[0] for line in STRIPE.splitlines()[:3])
     assert parse_text(tmp_path, change).format == "stripe.balance_change"
@@ -119,6 +145,14 @@ def test_paypal_that_was_changed_does_not_tie(old: str, new: str, tmp_path: Path
     assert not all(statement.control_totals_ok for statement, _ in result.statements)
 
 
+def test_paypal_transactions_that_were_denied_or_wait_move_nothing(tmp_path: Path) -> None:
+    columns = "Transaction Debit or Credit,Gross Transaction Amount,Gross Transaction Currency,Transactional Status"
+    rows = "".join(f"SB,t{status},CR,1000,EUR,{status}\n" for status in "SVPD")
+    statement, lines = only(parse_text(tmp_path, f"CH,Transaction ID,{columns}\n{rows}SF,EUR,4000,0,0,0\nSC,4\n"))
+    assert [line.status for line in lines] == ["", "", "PDNG", "INFO"]
+    assert (statement.currency, statement.control_totals_ok) == ("EUR", True)
+
+
 def test_paypal_without_its_footer_was_cut_off(tmp_path: Path) -> None:
     assert str(parse_text(tmp_path, PAYPAL.partition('"FF"')[0]).reason).startswith("cut_off")
 
@@ -178,6 +212,25 @@ def test_checkout_payouts_leave_the_balance(tmp_path: Path) -> None:
     assert (result.format, line.amount_minor, line.references["payout_id"]) == ("checkout.payouts", -7950, "P1")
 
 
+def test_each_part_of_a_checkout_action_is_a_row(tmp_path: Path) -> None:
+    header = "Payment ID,Action ID,Action Type,Breakdown Type,Processed On,Holding Currency,Holding Currency Amount\n"
+    parts = (("Capture", "100"), ("Premium Variable Fee", "-1.50"), ("Scheme Fixed Fee", "-0.604"))
+    rows = "".join(f"pay_1,act_1,Capture,{part},2026-07-09T18:07:06.844,GBP,{amount}\n" for part, amount in parts)
+    result = parse_text(tmp_path, header + rows)
+    _, lines = only(result)
+    assert (result.format, [line.amount_minor for line in lines]) == ("checkout.financial_actions", [10000, -150, -60])
+    assert (lines[2].type, lines[2].booking_date) == ("Scheme Fixed Fee", "2026-07-09")
+
+
+def test_braintree_names_the_fees_of_a_transaction(tmp_path: Path) -> None:
+    header = (
+        "Transaction ID,Transaction Type,Settlement Currency,Settlement Amount,Disbursement Date,Total Fee Amount\n"
+    )
+    rows = "t1,sale,EUR,993.53,2026-04-08,29.10\nt2,credit,EUR,10.00,2026-04-08,0.00\n"
+    _, (sale, refund) = only(parse_text(tmp_path, header + rows))
+    assert (sale.amount_minor, sale.fee_minor, refund.amount_minor) == (99353, 2910, -1000)
+
+
 SQUARE_ENTRY = {
     "id": "poe_1",
     "payout_id": "po_1",
@@ -196,6 +249,17 @@ def test_square_payout_entries(tmp_path: Path) -> None:
     assert line.references == {"entry_id": "poe_1", "payout_id": "po_1", "payment_id": "pay_1"}
     wrong = SQUARE_ENTRY | {"fee_amount_money": {"amount": 58, "currency": "USD"}}
     assert str(parse_text(tmp_path, json.dumps({"payout_entries": [wrong]})).reason).startswith("control_total")
+
+
+@pytest.mark.parametrize("money", [{"currency": "USD"}, {"currency_code": "USD"}])
+def test_a_square_payout_alone(money: dict[str, str], tmp_path: Path) -> None:
+    payout = {"id": "po_1", "location_id": "L1", "status": "PAID", "amount_money": {"amount": 103, **money}}
+    statement, (line,) = only(parse_text(tmp_path, json.dumps({"payout": payout})))
+    assert (statement.account, statement.currency, line.amount_minor, line.status) == ("L1", "USD", -103, "")
+    failed = json.dumps({"payouts": [payout | {"status": "FAILED"}]})
+    assert only(parse_text(tmp_path, failed))[1][0].status == "INFO"
+    nameless = json.dumps({"payout": payout | {"amount_money": {"amount": 103}}})
+    assert str(parse_text(tmp_path, nameless).reason).startswith("currency: payouts[po_1]")
 
 
 OWN = """name: bank.de

@@ -200,6 +200,19 @@ def test_the_sums_of_pain001_are_compared(tmp_path: Path) -> None:
     assert (first.control_totals_ok, first.account) == (True, "DE75512108001245126162")
 
 
+def test_the_sum_of_payments_in_several_currencies_is_of_their_numbers(tmp_path: Path) -> None:
+    """ISO 20022 says of CtrlSum: irrespective of currencies. Yen have no decimals, euros two."""
+    amounts = "".join(
+        f"<CdtTrfTxInf><Amt><InstdAmt Ccy='{currency}'>{amount}</InstdAmt></Amt></CdtTrfTxInf>"
+        for currency, amount in (("JPY", "10000"), ("EUR", "500.25"))
+    )
+    header = "<GrpHdr><NbOfTxs>2</NbOfTxs><CtrlSum>10500.25</CtrlSum></GrpHdr>"
+    message = f"<Document><CstmrCdtTrfInitn>{header}<PmtInf>{amounts}</PmtInf></CstmrCdtTrfInitn></Document>"
+    statement, lines = only(parse_text(tmp_path, message))
+    assert ([line.amount_minor for line in lines], statement.control_totals_ok) == ([-10000, -50025], True)
+    assert not only(parse_text(tmp_path, message.replace("10500.25", "10500.26")))[0].control_totals_ok
+
+
 def test_blocks_and_names_around_messages_are_no_content(tmp_path: Path) -> None:
     """Basic header in one line with the first field, and a bank's name between two messages."""
     first = "{1:F01ABNANL2AXXXX0000000000}{2:O940ABNANL2AXXXXN}{4:" + MT940
