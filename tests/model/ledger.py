@@ -155,7 +155,7 @@ class Ledger:
         state = self.state
         match asked:
             case Command(kind=CommandKind.DEPOSIT):
-                return movements.is_waited_for(asked.payer) and operation_id in state.deposits
+                return movements.is_waited_for(asked.payer) and state.at(asked.payee, operation_id) in state.deposits
             case Command(kind=CommandKind.TRANSFER) | PricedTransfer() | AttributedTransfer() | PlaceHold():
                 return operation_id in state.holds
             case OpenDispute():

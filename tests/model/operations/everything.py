@@ -319,20 +319,20 @@ class Operations(Checkouts):
         return VoidHold(envelope=self._envelope(), payer=payer, hold_id=hold_id)
 
     def _clear_deposit(self) -> ClearDeposit:
-        id_ = self._some(self._state.deposits)
-        waiting = self._state.deposits.get(id_)
+        waits = {id_: deposit for (_, id_), deposit in self._state.deposits.items()}
+        id_ = self._some(waits)
+        waiting = waits.get(id_)
         account = self._account() if waiting is None or self._one_in(40) else waiting.account
         return ClearDeposit(envelope=self._envelope(), account=account, deposit_id=id_)
 
     def _payment(self, wanted: Callable[[Payment], bool]) -> tuple[bytes, Payment]:
         """A payment of the last ones, rarely of the first ones, or one that never was."""
-        ids = list(self._state.payments)
-        ids = ids[:20] if self._one_in(20) else ids[-60:]
-        fitting = [id_ for id_ in ids if wanted(self._state.payments[id_])]
+        paid = list(self._state.payments.items())
+        paid = paid[:20] if self._one_in(20) else paid[-60:]
+        fitting = [(id_, payment) for (_, id_), payment in paid if wanted(payment)]
         if not fitting or self._one_in(40):
             return NIL, Payment(self._account(), self._account(), self._amount(), "EUR")
-        id_ = self._rng.choice(fitting)
-        return id_, self._state.payments[id_]
+        return self._rng.choice(fitting)
 
     def _return_deposit(self) -> ReturnDeposit:
         id_, paid = self._payment(lambda payment: payment.payer in METHOD_OF)
@@ -350,7 +350,8 @@ class Operations(Checkouts):
 
     def _refund_fields(self) -> dict[str, object]:
         payment_id, paid = self._payment(lambda payment: True)
-        left = self._state.left_of(payment_id) if payment_id in self._state.payments else 1
+        is_known = self._state.at(paid.payee, payment_id) in self._state.payments
+        left = self._state.left_of(paid.payee, payment_id) if is_known else 1
         return {
             "envelope": self._envelope(),
             "merchant": paid.payee,

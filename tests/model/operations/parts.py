@@ -103,5 +103,5 @@ class Parts:
     def _some(self, kept: dict[bytes, T]) -> bytes:
         """The id of something that is open, rarely of something that is not."""
         if not kept or self._one_in(40):
-            return self._rng.choice(list(self._state.payments)[-50:] or [NIL])
+            return self._rng.choice([id_ for _, id_ in self._state.payments][-50:] or [NIL])
         return self._rng.choice(list(kept)[-60:])

@@ -137,9 +137,9 @@ def asked_to_refund(state: State, message: Credit, time_us: int) -> Effect:
     assert order is not None
     if not state.receipts.knows(state.home(seller), order.order_id):
         return journals.refused(message, Reason.PAYMENT_NOT_REFUNDABLE)
-    if amount > state.left_of(order.order_id):
+    if amount > state.left_of(seller, order.order_id):
         return journals.refused(message, Reason.REFUND_EXCEEDS_PAYMENT)
-    waiting = state.deposits.get(order.order_id)
+    waiting = state.deposits.get(state.at(seller, order.order_id))
     uncollected = 0 if waiting is None else min(waiting.amount, amount)
     refusal = cannot_give(state, seller, amount - uncollected, message.currency)
     if refusal is not None:
@@ -147,7 +147,8 @@ def asked_to_refund(state: State, message: Credit, time_us: int) -> Effect:
     leg = Leg(seller, journals.journal_of(message), -amount, message.currency, uncollected=uncollected)
     state.legs[message.operation_id] = leg
     state.move(seller, uncollected - amount)
-    items: tuple[Detail, ...] = (state.give_back(order.order_id, refunded=amount, under_way=1, time_us=time_us),)
+    given = state.give_back(seller, order.order_id, refunded=amount, under_way=1, time_us=time_us)
+    items: tuple[Detail, ...] = (given,)
     if waiting is not None and uncollected:
         waiting.amount -= uncollected
         waiting.refunding += uncollected
@@ -171,8 +172,8 @@ def ended(state: State, message: Credit, leg: Leg, time_us: int) -> Effect:
         case Step.SETTLE, True:
             moved, items = _charged(state, order, leg, time_us)
         case Step.SETTLE, False:
-            item = state.give_back(order.order_id, under_way=-1)
-            items = (item, *wait_again(state, order.order_id, leg.uncollected, 0))
+            item = state.give_back(leg.account, order.order_id, under_way=-1)
+            items = (item, *wait_again(state, leg.account, order.order_id, leg.uncollected, 0))
         case Step.CANCEL, False:
             moved, items = _refund_failed(state, order.order_id, leg)
     kind = EntryKind.LEG_SETTLED if message.step is Step.SETTLE else EntryKind.LEG_RELEASED
@@ -412,17 +413,18 @@ def _charged(state: State, order: OrderTerms, leg: Leg, time_us: int) -> tuple[i
     if not order.is_on_delivery:
         state.move(leg.account, leg.amount)
         return leg.amount, ()
-    waiting = state.deposits[order.order_id] = Deposit(leg.account, leg.amount, leg.currency)
+    waiting = Deposit(leg.account, leg.amount, leg.currency)
+    state.deposits[state.at(leg.account, order.order_id)] = waiting
     return 0, (deposit_item(order.order_id, waiting),)
 
 
 def _refund_failed(state: State, order_id: bytes, leg: Leg) -> tuple[int, tuple[Detail, ...]]:
     """Delivered meanwhile, all of it is available; else it waits again as before."""
-    uncollected = leg.uncollected if order_id in state.deposits else 0
+    uncollected = leg.uncollected if state.at(leg.account, order_id) in state.deposits else 0
     back = -leg.amount - uncollected
     state.move(leg.account, back)
-    counted = state.give_back(order_id, refunded=leg.amount, under_way=-1)
-    return back, (counted, *wait_again(state, order_id, uncollected, uncollected))
+    counted = state.give_back(leg.account, order_id, refunded=leg.amount, under_way=-1)
+    return back, (counted, *wait_again(state, leg.account, order_id, uncollected, uncollected))
 
 
 def _order_id(state: State, checkout: bytes, name: str) -> bytes:

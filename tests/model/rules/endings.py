@@ -14,7 +14,7 @@ Ending = tuple[int, bytes, bytes, str]
 def due(state: State, place: int, time_us: int) -> list[Ending]:
     """Whose time has come at a place, as many as end at once, in their order."""
     found: list[Ending] = [(hold.expires_at_us, id_, hold.payer, "hold") for id_, hold in state.holds.items()]
-    found += [(given.ends_at_us, id_, given.payee, "of a payment") for id_, given in state.given_back.items()]
+    found += [(given.ends_at_us, id_, given.payee, "of a payment") for (_, id_), given in state.given_back.items()]
     found += [(order.ends_at_us, id_, order.checkout, "order") for id_, order in state.orders.items()]
     found += [
         (one.ends_at_us, id_, one.owner, "settlement") for id_, one in state.settlements.items() if len(one.by) > 1
@@ -30,7 +30,7 @@ def ended(state: State, ending: Ending, time_us: int) -> Effect:
         case "hold":
             return holds.expired(state, id_)
         case "of a payment":
-            item = _given_back(state, id_, time_us)
+            item = _given_back(state, owner, id_, time_us)
         case "order":
             item = _order(state, id_, time_us)
         case _:
@@ -38,13 +38,13 @@ def ended(state: State, ending: Ending, time_us: int) -> Effect:
     return Effect(EntryKind.NOTED, Parties(owner), details=(item,))
 
 
-def _given_back(state: State, id_: bytes, time_us: int) -> Detail:
+def _given_back(state: State, payee: bytes, id_: bytes, time_us: int) -> Detail:
     """As long as the payment is known, or something about it is open, it has to be known what was given back."""
-    given = state.given_back[id_]
-    if given.under_way or state.receipts.knows(state.home(given.payee), id_):
+    given = state.given_back[state.at(payee, id_)]
+    if given.under_way or state.receipts.knows(state.home(payee), id_):
         given.ends_at_us = time_us + GRACE_US
         return given_back_item(id_, given)
-    del state.given_back[id_]
+    del state.given_back[state.at(payee, id_)]
     return given_back_item(id_, given, is_open=False)
 
 

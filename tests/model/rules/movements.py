@@ -173,7 +173,7 @@ def deposit(state: State, operation_id: bytes, parties: Parties, time_us: int) -
     posted = state.post(Posting(clearing, -amount, currency), Posting(account, amount, currency))
     state.received(operation_id, Payment(*parties), time_us)
     if is_waited_for(clearing):
-        waiting = state.deposits[operation_id] = Deposit(account, amount, currency)
+        waiting = state.deposits[state.at(account, operation_id)] = Deposit(account, amount, currency)
         item = deposit_item(operation_id, waiting)
         return Effect(EntryKind.POSTED_UNCOLLECTED, parties, account, (item,), posted)
     state.move(account, amount)
@@ -215,8 +215,10 @@ def came_back(state: State, message: Credit) -> Effect:
     state.move(message.payer, message.amount_minor)
     details: tuple[Detail, ...] = message.details
     for cause in details:
-        if isinstance(cause, Cause) and cause.kind is CauseKind.REFUND and cause.cause_id in state.given_back:
-            details = (*details, state.give_back(cause.cause_id, refunded=-message.amount_minor))
+        if not isinstance(cause, Cause) or cause.kind is not CauseKind.REFUND:
+            continue
+        if state.at(message.payer, cause.cause_id) in state.given_back:
+            details = (*details, state.give_back(message.payer, cause.cause_id, refunded=-message.amount_minor))
     return Effect(EntryKind.RETURNED, Parties(*message[1:5]), message.payer, details, reason=message.reason)
 
 

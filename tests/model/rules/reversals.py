@@ -35,10 +35,10 @@ from tests.model.rules.state import (
 
 def clear(state: State, _: bytes, asked: ClearDeposit, __: int) -> Effect | Reason:
     """The drawee has paid."""
-    waiting = state.deposits.get(asked.deposit_id)
+    waiting = state.deposits.get(state.at(asked.account, asked.deposit_id))
     if waiting is None or waiting.account != asked.account:
         return Reason.DEPOSIT_NOT_FOUND
-    del state.deposits[asked.deposit_id]
+    del state.deposits[state.at(asked.account, asked.deposit_id)]
     state.move(asked.account, waiting.amount)
     details = (Cause(CauseKind.DEPOSIT, asked.deposit_id), deposit_item(asked.deposit_id, waiting, is_open=False))
     parties = Parties(asked.account, asked.account, waiting.amount, waiting.currency)
@@ -54,15 +54,15 @@ def bounce(state: State, operation_id: bytes, asked: ReturnDeposit, time_us: int
     paid = _known(state, asked.deposit_id, asked.clearing_account, asked.account, asked.amount_minor, asked.currency)
     if paid is None:
         return Reason.DEPOSIT_NOT_FOUND
-    given = state.given(asked.deposit_id)
+    given = state.given(asked.account, asked.deposit_id)
     if given.refunded or given.disputed:
         return Reason.REFUND_EXCEEDS_PAYMENT
     cause = Cause(CauseKind.DEPOSIT, asked.deposit_id, asked.code)
     details: tuple[Detail, ...] = (
         cause,
-        state.give_back(asked.deposit_id, refunded=asked.amount_minor, time_us=time_us),
+        state.give_back(asked.account, asked.deposit_id, refunded=asked.amount_minor, time_us=time_us),
     )
-    waiting = state.deposits.pop(asked.deposit_id, None)
+    waiting = state.deposits.pop(state.at(asked.account, asked.deposit_id), None)
     if waiting is None:
         return _take(state, operation_id, parties, details, Posting(parties.credit, parties.amount, parties.currency))
     posted = state.post(*_between(parties))
@@ -80,7 +80,7 @@ def refund(state: State, operation_id: bytes, asked: Refund, time_us: int) -> Ef
     if refusal is not None:
         return refusal
     cause = Cause(CauseKind.REFUND, asked.payment_id)
-    item = state.give_back(asked.payment_id, refunded=asked.amount_minor, time_us=time_us)
+    item = state.give_back(asked.merchant, asked.payment_id, refunded=asked.amount_minor, time_us=time_us)
     message = send(state, operation_id, parties, asked.envelope.reply_to, cause)
     return Effect(EntryKind.RESERVED, parties, asked.merchant, (cause, item), messages=(message,))
 
@@ -98,14 +98,14 @@ def open_dispute(state: State, operation_id: bytes, asked: OpenDispute, time_us:
         asked.merchant, asked.payment_id, asked.customer, asked.amount_minor, asked.currency, asked.is_provisional
     )
     state.disputes[operation_id] = dispute
-    waiting = state.deposits.get(asked.payment_id)
+    waiting = state.deposits.get(state.at(asked.merchant, asked.payment_id))
     if waiting is not None:
         dispute.uncollected = min(waiting.amount, dispute.amount)
         waiting.amount -= dispute.uncollected
         waiting.refunding += dispute.uncollected
     details: tuple[Detail, ...] = (
         Cause(CauseKind.DISPUTE, operation_id),
-        state.give_back(asked.payment_id, disputed=asked.amount_minor, under_way=1, time_us=time_us),
+        state.give_back(asked.merchant, asked.payment_id, disputed=asked.amount_minor, under_way=1, time_us=time_us),
         dispute_item(operation_id, dispute),
         *([deposit_item(asked.payment_id, waiting)] if waiting is not None and dispute.uncollected else []),
     )
@@ -149,8 +149,8 @@ def resolve(state: State, operation_id: bytes, asked: ResolveDispute, _: int) ->
     if asked.is_won:
         effect = _give_to_merchant(state, asked.dispute_id, dispute, details)
     else:
-        item = state.give_back(dispute.payment_id, under_way=-1)
-        gone = wait_again(state, dispute.payment_id, dispute.uncollected, 0)
+        item = state.give_back(asked.merchant, dispute.payment_id, under_way=-1)
+        gone = wait_again(state, asked.merchant, dispute.payment_id, dispute.uncollected, 0)
         effect = Effect(EntryKind.NOTED, Parties(asked.merchant), details=(*details, item, *gone))
     if asked.is_won != dispute.is_provisional:  # won and nothing to collect, or lost and paid already
         return effect
@@ -211,14 +211,15 @@ def _cannot_give_back(state: State, asked: Refund) -> Reason | None:
     paid = _known(state, asked.payment_id, asked.customer, asked.merchant, asked.payment_amount_minor, asked.currency)
     if paid is None:
         return Reason.PAYMENT_NOT_REFUNDABLE
-    return Reason.REFUND_EXCEEDS_PAYMENT if asked.amount_minor > state.left_of(asked.payment_id) else None
+    left = state.left_of(asked.merchant, asked.payment_id)
+    return Reason.REFUND_EXCEEDS_PAYMENT if asked.amount_minor > left else None
 
 
 def _known(state: State, payment_id: bytes, payer: bytes, payee: bytes, amount: int, currency: str) -> Payment | None:
     """The payment, where it is remembered and was exactly this."""
     if not state.receipts.knows(state.home(payee), payment_id):
         return None
-    paid = state.payments[payment_id]
+    paid = state.payments[state.at(payee, payment_id)]
     return paid if (paid.payer, paid.payee, paid.amount, paid.currency) == (payer, payee, amount, currency) else None
 
 
@@ -254,9 +255,9 @@ def _give_to_merchant(
 ) -> Effect:
     """Less what it still owes because of this dispute."""
     amount, currency = dispute.amount, dispute.currency
-    item = state.give_back(dispute.payment_id, disputed=-amount, under_way=-1)
+    item = state.give_back(dispute.merchant, dispute.payment_id, disputed=-amount, under_way=-1)
     owed = state.debts[dispute_id].amount if dispute_id in state.debts else 0
-    waits = dispute.uncollected if dispute.payment_id in state.deposits else 0
+    waits = dispute.uncollected if state.at(dispute.merchant, dispute.payment_id) in state.deposits else 0
     kept = min(owed, amount - waits)
     legs = [
         Posting(_disputes(currency), -amount, currency),
@@ -265,7 +266,7 @@ def _give_to_merchant(
     ]
     posted = state.post(*(leg for leg in legs if leg.amount_minor))
     state.move(dispute.merchant, amount - kept - waits)
-    again = wait_again(state, dispute.payment_id, dispute.uncollected, waits)
+    again = wait_again(state, dispute.merchant, dispute.payment_id, dispute.uncollected, waits)
     paid_down = [_pay_down(state, dispute_id, kept)] if kept else []
     parties = Parties(_disputes(currency), dispute.merchant, amount, currency)
     return Effect(

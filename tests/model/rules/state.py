@@ -228,6 +228,10 @@ class Memory:
         return {id_ for at, id_ in self._kept if at == place and self.knows(at, id_)}
 
 
+At = tuple[int, bytes]
+"""A place and an id, which names two payments at two places where a key was used again after its time."""
+
+
 @dataclass
 class State:
     """The whole ledger. `home` names the place where an account is decided; only memories need it."""
@@ -236,9 +240,9 @@ class State:
     accounts: dict[bytes, Account] = field(default_factory=dict)
     posted: Counter[tuple[bytes, str]] = field(default_factory=Counter)
     holds: dict[bytes, Hold] = field(default_factory=dict)
-    deposits: dict[bytes, Deposit] = field(default_factory=dict)
-    payments: dict[bytes, Payment] = field(default_factory=dict)
-    given_back: dict[bytes, GivenBack] = field(default_factory=dict)
+    deposits: dict[At, Deposit] = field(default_factory=dict)
+    payments: dict[At, Payment] = field(default_factory=dict)
+    given_back: dict[At, GivenBack] = field(default_factory=dict)
     disputes: dict[bytes, Dispute] = field(default_factory=dict)
     debts: dict[bytes, Debt] = field(default_factory=dict)
     legs: dict[bytes, Leg] = field(default_factory=dict)
@@ -254,6 +258,10 @@ class State:
     under_way: set[Credit] = field(default_factory=set)
     """What one account was told of another and has not heard yet."""
     receipts: Memory = field(default_factory=lambda: Memory(RECEIPT_HOURS))
+
+    def at(self, account: bytes, id_: bytes) -> At:
+        """What this id names where the account is."""
+        return self.home(account), id_
 
     def available(self, account: bytes) -> int:
         """0 for the operator's accounts and for strangers."""
@@ -275,31 +283,38 @@ class State:
 
     def received(self, payment_id: bytes, payment: Payment, time_us: int) -> None:
         """Keep a payment that may have to be given back."""
-        self.payments[payment_id] = payment
+        self.payments[self.at(payment.payee, payment_id)] = payment
         self.receipts.remember(self.home(payment.payee), payment_id, time_us)
 
     def give_back(
-        self, payment_id: bytes, refunded: int = 0, disputed: int = 0, under_way: int = 0, time_us: int = 0
+        self,
+        payee: bytes,
+        payment_id: bytes,
+        refunded: int = 0,
+        disputed: int = 0,
+        under_way: int = 0,
+        time_us: int = 0,
     ) -> details.GivenBack:
         """More of a payment is refunded or disputed at this time, or (below 0, whenever) less."""
-        given = self.given_back[payment_id] = self.given(payment_id)
+        given = self.given_back[self.at(payee, payment_id)] = self.given(payee, payment_id)
         if refunded > 0 or disputed > 0:
-            given.amount = self.payments[payment_id].amount  # another, where a key was used again after its time
+            paid = self.payments[self.at(payee, payment_id)]
+            given.amount = paid.amount  # another, where a key was used again after its time
             given.ends_at_us = time_us + KEPT_US
         given.under_way += under_way
         given.refunded += refunded
         given.disputed += disputed
         return given_back_item(payment_id, given)
 
-    def given(self, payment_id: bytes) -> GivenBack:
+    def given(self, payee: bytes, payment_id: bytes) -> GivenBack:
         """What was given back of a payment so far."""
-        paid = self.payments[payment_id]
-        return self.given_back.get(payment_id) or GivenBack(paid.payee, paid.amount)
+        paid = self.payments[self.at(payee, payment_id)]
+        return self.given_back.get(self.at(payee, payment_id)) or GivenBack(paid.payee, paid.amount)
 
-    def left_of(self, payment_id: bytes) -> int:
+    def left_of(self, payee: bytes, payment_id: bytes) -> int:
         """What may still be given back."""
-        given = self.given(payment_id)
-        return self.payments[payment_id].amount - given.refunded - given.disputed
+        given = self.given(payee, payment_id)
+        return self.payments[self.at(payee, payment_id)].amount - given.refunded - given.disputed
 
     def has_open_items(self, account: bytes) -> bool:
         """Something is begun that may still move the account's money, or that it owes."""
@@ -316,8 +331,8 @@ class State:
         """Everything open, in the words of the pipeline."""
         return [
             *(hold_item(id_, hold) for id_, hold in self.holds.items()),
-            *(deposit_item(id_, deposit) for id_, deposit in self.deposits.items()),
-            *(given_back_item(id_, given) for id_, given in self.given_back.items()),
+            *(deposit_item(id_, deposit) for (_, id_), deposit in self.deposits.items()),
+            *(given_back_item(id_, given) for (_, id_), given in self.given_back.items()),
             *(dispute_item(id_, dispute) for id_, dispute in self.disputes.items()),
             *(debt_item(id_, debt) for id_, debt in self.debts.items()),
             *(leg_item(id_, leg) for id_, leg in self.legs.items()),
@@ -394,16 +409,16 @@ def deposit_item(id_: bytes, deposit: Deposit, is_open: bool = True) -> details.
     return details.Uncollected(id_, deposit.account, deposit.amount, deposit.currency, is_open, deposit.refunding)
 
 
-def wait_again(state: State, id_: bytes, taken: int, kept: int) -> tuple[details.Uncollected, ...]:
+def wait_again(state: State, payee: bytes, id_: bytes, taken: int, kept: int) -> tuple[details.Uncollected, ...]:
     """A refund or dispute that had `taken` of what is not available yet is over: what is kept of it waits again."""
-    waiting = state.deposits.get(id_)
+    waiting = state.deposits.get(state.at(payee, id_))
     if waiting is None or not taken:
         return ()
     waiting.refunding -= taken
     waiting.amount += kept
     is_open = waiting.amount > 0 or waiting.refunding > 0
     if not is_open:
-        del state.deposits[id_]
+        del state.deposits[state.at(payee, id_)]
     return (deposit_item(id_, waiting, is_open),)
 
 

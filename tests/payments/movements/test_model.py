@@ -32,6 +32,7 @@ from payments.rejections import QUARANTINED, Reason
 from payments.risk.limits import RiskReason
 from tests.model import __main__ as program
 from tests.model.interleaving import Interleaving
+from tests.model.rules.state import Payment, State
 from tests.model.run import Outcome as Run
 from tests.model.run import play_episode, run, shrunk
 from tests.model.through_agents import Agents
@@ -60,6 +61,16 @@ def test_every_kind_is_asked_for_and_every_entry_and_reason_is_met(outcomes: lis
     assert entries == {kind.name.lower() for kind in set(EntryKind) - {EntryKind.QUARANTINED}}
     reasons = {reason for outcome in outcomes for reason in outcome.reasons}
     assert reasons == set(Reason) - QUARANTINED | set(RiskReason)
+
+
+def test_one_id_names_two_payments_where_its_key_was_used_again() -> None:
+    """After its time, at two places: what was given back of the one is none of the other (episode 62 of seed 77)."""
+    homes = {b"shop": 0, b"saver": 1}
+    state = State(home=homes.__getitem__)
+    state.received(b"id", Payment(b"saver", b"shop", 107, "EUR"), 0)
+    state.give_back(b"shop", b"id", refunded=107)
+    state.received(b"id", Payment(b"bank", b"saver", 931, "EUR"), 0)
+    assert (state.left_of(b"shop", b"id"), state.left_of(b"saver", b"id")) == (0, 931)
 
 
 def test_most_operations_do_something(outcomes: list[Run]) -> None:
@@ -347,10 +358,10 @@ FAULTS: list[Plant] = [
 
 @pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
 def test_a_planted_fault_is_noticed(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without shrinking, which would take most of the time."""
+    """Without shrinking, which would take most of the time. One seed in six misses the rarest fault in 20,000."""
     plant(monkeypatch)
     monkeypatch.setattr("tests.model.run.SHRINKING_PLAYS", 0)
-    [found] = run(8 * OPERATIONS, seed=1).disagreements
+    found = next(found for seed in SEEDS for found in run(8 * OPERATIONS, seed).disagreements)
     assert found.what.startswith("Disagreement: ")
 
 
