@@ -15,6 +15,7 @@ _SWIFT_TAG = re.compile(r"^\s?:(?:NS|\d\d[A-Z]?)[:=]", re.MULTILINE)
 _SWIFT_BLOCK = re.compile(r"\{1:[FAL]\d\d[A-Z0-9]{12}")
 _MT942 = re.compile(r"^:(?:34F|90[CD]):|\{2:[OI]942", re.MULTILINE)
 _NACHA = re.compile(r"1?101[ \d]\d{8}[^,;\n]{40,}|[5-8]\d{2}[^\n]{88,91}\r?(?:\n|$)")
+_FEDWIRE = re.compile(r"\{(?:11|15)\d0\}")
 _BAI2 = re.compile(r"\s*01\s*,[^\n]*")
 
 
@@ -54,6 +55,8 @@ def _plain(text: str) -> str:
     first = text.lstrip()
     if _BAI2.match(first) and re.match(r"01\s*,", first):
         return "bai2"
+    if _FEDWIRE.match(first):
+        return "fedwire"
     if _SWIFT_BLOCK.match(first) or _SWIFT_TAG.search(text[:4_096]):
         return "mt942" if _MT942.search(text) else "mt940"
     if _NACHA.match(first):

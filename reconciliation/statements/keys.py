@@ -20,6 +20,7 @@ OWN_REFERENCES = (
     "account_servicer_transaction_id",
     "clearing_system_reference",
     "uetr",
+    "imad",
     "trace_number",
     "action_id",
     "bank_reference",

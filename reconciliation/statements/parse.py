@@ -19,6 +19,7 @@ from reconciliation.statements.providers.reports import parse_report
 from reconciliation.statements.refusals import Reason, Refused
 from reconciliation.statements.source import Source, look_through
 from reconciliation.statements.text.bai2 import parse_bai2
+from reconciliation.statements.text.fedwire import parse_fedwire
 from reconciliation.statements.text.mt940 import parse_mt940
 from reconciliation.statements.text.ofx import parse_ofx
 
@@ -31,6 +32,7 @@ PARSERS: dict[str, Parser] = {
     "bai2": parse_bai2,
     "nacha": parse_nacha,
     "ofx": parse_ofx,
+    "fedwire": parse_fedwire,
 }
 BAD_LINES_MAX = 100
 """Bad lines that are listed; who sends more than that sends another format."""

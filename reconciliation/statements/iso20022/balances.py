@@ -118,7 +118,9 @@ class Frame:
             if count.isdecimal():
                 yield ControlTotal(f"{name}.NbOfNtries", int(count), actual[0])
             if total and currency:
-                yield ControlTotal(f"{name}.Sum", abs(minor(total, currency)), actual[1])
+                net = total == self.record.first(f"TxsSummry/{name}/TtlNetNtry/Amt")  # Wise states the net as the sum
+                moved = abs(self._credits[1] - self._debits[1]) if net else actual[1]
+                yield ControlTotal(f"{name}.Sum", abs(minor(total, currency)), moved)
 
 
 def _sub_type(record: Record) -> str:

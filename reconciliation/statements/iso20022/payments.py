@@ -150,7 +150,8 @@ def _line(record: Record, group: Record, statement: int, position: Position) -> 
         position=position,
         type=record.first("RtrRsnInf/Rsn/Cd", "PmtTpInf/LclInstrm/Prtry", "PmtTpInf/LclInstrm/Cd"),
         status="INFO",
-        counterparty=record.first("Cdtr/Nm", "Cdtr/Pty/Nm", "RtrChain/Cdtr/Pty/Nm", "RtrChain/Cdtr/Nm"),
+        counterparty=record.first("Cdtr/Nm", "Cdtr/Pty/Nm", "RtrChain/Cdtr/Pty/Nm", "RtrChain/Cdtr/Nm")
+        or agent(record, "Cdtr"),
         reversal=record.name == "TxInf",
         original_amount=_other_currency(record, currency),
     )

@@ -42,18 +42,23 @@ def normal(name: str) -> str:
     return " ".join(name.replace("\ufeff", "").split()).casefold()
 
 
-def recognised(rows: Iterator[Row], profiles: tuple[Profile, ...]) -> tuple[Profile, dict[str, int], Iterator[Row]]:
-    """The profile whose columns stand in one of the first rows, where each column stands, and the rows behind it.
+def header_places(cells: list[str]) -> dict[str, int]:
+    """Where each column stands; of two with the same name the first."""
+    return {normal(cell): place for place, cell in reversed(list(enumerate(cells))) if cell}
+
+
+def recognised(rows: Iterator[Row], profiles: tuple[Profile, ...]) -> tuple[Profile, list[str], Iterator[Row]]:
+    """The profile whose columns stand in one of the first rows, that row, and the rows behind it.
 
     Raises Refused with the columns that the nearest profile misses.
     """
     best: tuple[int, Profile, set[str]] | None = None
     for seen, (_, cells) in enumerate(rows):
-        places = {normal(cell): place for place, cell in reversed(list(enumerate(cells))) if cell}
+        places = header_places(cells)
         for profile in profiles:
             missing = {name for name in profile.columns if normal(name) not in places}
             if not missing and not any(normal(name) in places for name in profile.absent):
-                return profile, places, rows
+                return profile, cells, rows
             found = len(profile.columns) - len(missing)
             if best is None or found > best[0]:
                 best = (found, profile, missing)
@@ -158,21 +163,26 @@ class _Columns(dict[str, int]):
 class TableReader:
     """Rows behind a header, by a profile."""
 
-    def __init__(self, profile: Profile, places: dict[str, int]) -> None:
+    def __init__(self, profile: Profile, header: list[str]) -> None:
         self._profile = profile
-        self._columns = _Columns(places)
-        self._fees = [fee for fee in profile.fees if self._has(fee)]
-        self._gross = profile.gross if profile.gross is not None and self._has(profile.gross) else None
+        self._under(header)
         self._groups: dict[tuple[str, str], _Group] = {}
         self._row: list[str] = []
         self._cells: list[str] = []
         """Those of the row under the header, and an empty one for columns that it lacks."""
         self._unit = _UNIT_EXPONENTS[profile.unit]
 
+    def _under(self, header: list[str]) -> None:
+        """The rows that follow stand under this header."""
+        gross = self._profile.gross
+        self._columns = _Columns(header_places(header))
+        self._headline = header[self._columns[self._profile.columns[0]]]
+        self._fees = [fee for fee in self._profile.fees if self._has(fee)]
+        self._gross = gross if gross is not None and self._has(gross) else None
+
     def events(self, rows: Iterator[Row]) -> Iterator[Event]:
-        width = self._columns.width
         for number, cells in rows:
-            self._row = cells
+            self._row, width = cells, self._columns.width
             self._cells = cells[:width] + [""] * (width + 1 - min(len(cells), width))
             try:
                 line = self._line(Position(number))
@@ -248,8 +258,14 @@ class TableReader:
         return " ".join(filter(None, words)) if any(words[:-1]) else ""
 
     def _repeats_header(self) -> bool:
-        """Files that were joined have the header again in the middle."""
-        return all(normal(self._cell(name)) == normal(name) for name in self._profile.columns)
+        """Files that were joined, and the sheets of a workbook, have a header of their own, maybe in another order."""
+        if self._headline not in self._row:  # as it is written in this file: rows are many
+            return False
+        places = header_places(self._row)
+        if any(normal(name) not in places for name in self._profile.columns):
+            return False
+        self._under(self._row)
+        return True
 
     def _balance(self, amount: int, currency: str) -> Balance | None:
         balances = self._profile.balances
@@ -308,5 +324,5 @@ class TableReader:
 
 def parse_table(rows: Iterator[Row], profiles: tuple[Profile, ...]) -> tuple[str, Iterator[Event]]:
     """Name of the report and its events. Raises Refused when no profile fits."""
-    profile, places, behind = recognised(iter(rows), profiles)
-    return profile.name, chain(TableReader(profile, places).events(behind))
+    profile, header, behind = recognised(iter(rows), profiles)
+    return profile.name, chain(TableReader(profile, header).events(behind))

@@ -98,6 +98,21 @@ def test_a_balance_that_is_not_reached_is_told(tmp_path: Path) -> None:
     assert not statement.control_totals_ok
 
 
+def test_a_bank_may_state_the_net_of_its_entries_as_their_sum(tmp_path: Path) -> None:
+    """Wise does; a bank whose sum is one is still held to it."""
+    net = "<TtlNetNtry><Amt>{}</Amt><CdtDbtInd>CRDT</CdtDbtInd></TtlNetNtry>"
+    summary = "<TxsSummry><TtlNtries><NbOfNtries>2</NbOfNtries><Sum>{}</Sum>{}</TtlNtries></TxsSummry>"
+    entries = entry("10.00") + entry("9.00", "DBIT")
+    for stated, more, agrees in (
+        ("1.00", net.format("1.00"), True),
+        ("1.01", net.format("1.01"), False),
+        ("19.00", net.format("1.00"), True),
+        ("1.00", "", False),
+    ):
+        statement, _ = only(parse_text(tmp_path, camt(summary.format(stated, more) + entries)))
+        assert statement.control_totals_ok is agrees
+
+
 def test_interim_balances_frame_a_page(tmp_path: Path) -> None:
     content = BALANCE.format("ITBD", "1") + BALANCE.format("ITBD", "3.5") + entry("2.5")
     statement, _ = only(parse_text(tmp_path, camt(content)))

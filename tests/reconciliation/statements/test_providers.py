@@ -118,6 +118,21 @@ def test_a_workbook_is_read_like_the_csv(tmp_path: Path) -> None:
     assert sheeted[0].control_totals == written[0].control_totals
 
 
+def test_each_sheet_of_a_workbook_has_a_header_of_its_own(tmp_path: Path) -> None:
+    """Behind a title, and with its columns in another order; a sheet with notes moves nothing."""
+    book = openpyxl.Workbook()
+    rows = [row for row in csv.reader(ADYEN.splitlines()) if any(row)]
+    rows = [row + [""] * (len(rows[0]) - len(row)) for row in rows]
+    for sheet_rows in ([["Read me"]], rows[:2], [["Batch 3"], *(list(reversed(row)) for row in (rows[0], *rows[2:]))]):
+        sheet = book.create_sheet()
+        for row in sheet_rows:
+            sheet.append(row)
+    book.save(tmp_path / "book")
+    statement, lines = only(parsed(tmp_path / "book"))
+    assert [line.amount_minor for line in lines] == [line.amount_minor for line in only(parse_text(tmp_path, ADYEN))[1]]
+    assert (statement.control_totals_ok, lines[1].references["batch_number"]) == (True, "3")
+
+
 def test_a_bad_cell_refuses_the_report_and_names_its_row(tmp_path: Path) -> None:
     result = parse_text(tmp_path, STRIPE.replace("-20.00,0.00,-20.00", "-20.00,0.00,-20.001"))
     assert (result.status, [line.position.line for line in result.bad_lines]) == ("refused", [3])

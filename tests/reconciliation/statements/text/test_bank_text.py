@@ -213,6 +213,16 @@ def test_the_sum_of_payments_in_several_currencies_is_of_their_numbers(tmp_path:
     assert not only(parse_text(tmp_path, message.replace("10500.25", "10500.26")))[0].control_totals_ok
 
 
+def test_a_transfer_between_banks_goes_to_a_bank(tmp_path: Path) -> None:
+    """Of pacs.009 debtor and creditor are banks themselves, behind the header that SWIFT puts before a message."""
+    bank = "<{0}><FinInstnId><BICFI>{1}</BICFI></FinInstnId></{0}>"
+    parties = bank.format("Dbtr", "AAAABEBBXXX") + bank.format("Cdtr", "CCCCUS33XXX")
+    row = f"<CdtTrfTxInf><PmtId><UETR>u1</UETR></PmtId><IntrBkSttlmAmt Ccy='USD'>10500.00</IntrBkSttlmAmt>{parties}"
+    message = f"<Document><FICdtTrf><GrpHdr><NbOfTxs>1</NbOfTxs></GrpHdr>{row}</CdtTrfTxInf></FICdtTrf></Document>"
+    _, (line,) = only(parse_text(tmp_path, message))
+    assert (line.amount_minor, line.references["uetr"], line.counterparty) == (1050000, "u1", "CCCCUS33XXX")
+
+
 def test_blocks_and_names_around_messages_are_no_content(tmp_path: Path) -> None:
     """Basic header in one line with the first field, and a bank's name between two messages."""
     first = "{1:F01ABNANL2AXXXX0000000000}{2:O940ABNANL2AXXXXN}{4:" + MT940
