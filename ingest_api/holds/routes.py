@@ -58,7 +58,9 @@ async def post_capture(request: Request, hold_id: str) -> Response:
 
 @router.post("/holds/{hold_id}/increment", **describe_step("Raise a hold", Scope.PAYMENTS_WRITE, Hold, IncrementBody))
 async def post_increment(request: Request, hold_id: str) -> Response:
-    """By its payer, while it is open; it still expires when it would have."""
+    """By its payer, while it is open; it still expires when it would have. Limits and rules have a say, as on one
+    payment of the whole amount.
+    """
     return await respond(request, lambda services, call: steps.increase(services, call, hold_id))
 
 

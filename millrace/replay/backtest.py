@@ -93,7 +93,7 @@ class Changed(NamedTuple):
         return {
             "payment": format_id(PAYMENT, operation_id),
             "change": self.change,
-            "amount_minor": attempt.amount_minor,
+            "amount_minor": attempt.added_minor,
             "currency": attempt.currency,
             "reasons": self.verdict.reasons,
             "rules": [hit.rule for hit in self.verdict.hits],
@@ -155,7 +155,7 @@ def backtest(pasts: Iterable[PastAttempt | PastTerms], rules: RuleSet, tier: Tie
         _count(found, past, verdict)
         approved = past.outcome is not PastOutcome.REFUSED and verdict.outcome is not Outcome.DENY
         keys, just_under = attempt.keys, verdict.just_under_threshold
-        fact = Attempted(attempt.time_us, attempt.amount_minor, keys, approved, just_under)
+        fact = Attempted(attempt.time_us, attempt.added_minor, keys, approved, just_under)
         accounts[payer] = evolve(state, fact)
         spanning.observe(fact, attempt.currency)
     return found
@@ -191,7 +191,7 @@ _ALL = ""
 
 
 def _count(found: Backtest, past: PastAttempt, verdict: Verdict) -> None:
-    amount_minor, currency = past.attempt.amount_minor, past.attempt.currency
+    amount_minor, currency = past.attempt.added_minor, past.attempt.currency
     found.attempts += 1
     found.without_verdict += not past.is_assessed
     found.hits.update(hit.rule for hit in verdict.hits)

@@ -5,7 +5,7 @@ side, in the order of broker time. That the ledger is whole is for `millrace aud
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 
 from millrace.audit.ledger.partition_log import AuditedTopics, AuditImpossible, archive_of, extents
@@ -13,23 +13,25 @@ from millrace.audit.ledger.proof import LogReader
 from millrace.audit.ledger.replay import decoded
 from millrace.replay.backtest import Backtest, PastAttempt, PastOutcome, PastTerms, backtest
 from millrace.replay.decide import Progress
+from payments.commerce.connector import ConnectorOperation
 from payments.entries import Entry, EntryKind
-from payments.identifiers import is_system
-from payments.items.details import Assessed, RiskTerms
+from payments.identifiers import NIL, is_system
+from payments.items.details import Assessed, Cause, CauseKind, Hold, ProviderRequest, RiskTerms
 from payments.items.profiles import attempt_of
+from payments.movements.assessing import kind_of
 from payments.rejections import Reason
 from payments.risk import verdict
 from payments.risk.activity import key_of_account
-from payments.risk.features import FEATURES
+from payments.risk.features import FEATURES, Value
 from payments.risk.limits import Limits, RiskReason, Tier
-from payments.risk.moment import Attempt
+from payments.risk.moment import Attempt, PaymentKind
 from payments.risk.rules import RuleSet
 from payments.risk.signals import Countries
 from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 
 NOT_ASSESSED = Assessed(b"")
-_RESERVING = frozenset({EntryKind.RESERVED, EntryKind.HELD})
+_RESERVING = frozenset({EntryKind.RESERVED, EntryKind.HELD, EntryKind.HOLD_RAISED})
 _DENIED = frozenset(reason.value for reason in RiskReason)
 _COUNTRIES = tuple(f"{party}_country" for party in Countries._fields)
 
@@ -74,15 +76,17 @@ def attempts_of(entries: Iterable[Entry]) -> Iterator[PastAttempt | PastTerms]:
         outcome = _outcome(entry)
         if outcome is None or is_system(entry.debit_account):
             continue
-        reserved_minor = entry.amount_minor if entry.kind in _RESERVING else 0
         assessed = next((detail for detail in entry.details if isinstance(detail, Assessed)), NOT_ASSESSED)
         features = verdict.decode(assessed.verdict).features
+        before_minor = _before_minor(entry, features)
         attempt = Attempt(
             entry.decided_at_us,
-            entry.amount_minor,
+            before_minor + entry.amount_minor,
             entry.currency,
             attempt_of(entry, assessed).keys,
-            available_minor=entry.available_after_minor + reserved_minor,
+            _kind(entry, features),
+            available_minor=_available_minor(entry, features),
+            before_minor=before_minor,
             countries=Countries(*(str(features.get(name, "")) for name in _COUNTRIES)),
             published={name: int(value) for name, value in features.items() if FEATURES[name].of},
         )
@@ -91,12 +95,57 @@ def attempts_of(entries: Iterable[Entry]) -> Iterator[PastAttempt | PastTerms]:
 
 def _outcome(entry: Entry) -> PastOutcome | None:
     if entry.kind in _RESERVING:
-        return PastOutcome.APPROVED
-    if entry.kind is not EntryKind.REJECTED:
+        return None if _is_refund(entry) else PastOutcome.APPROVED
+    if entry.kind is EntryKind.JOURNAL_OPENED:
+        return PastOutcome.APPROVED if _payout(entry) is not None else None
+    if entry.kind is not EntryKind.REJECTED or entry.currency == "":  # a step of something, and not looked at
         return None
     if entry.reason.value in _DENIED:
         return PastOutcome.DENIED
     return PastOutcome.REFUSED if entry.reason is Reason.INSUFFICIENT_FUNDS else None
+
+
+def _is_refund(entry: Entry) -> bool:
+    """A merchant gives back what it received: nothing looks at that."""
+    return any(isinstance(detail, Cause) and detail.kind is CauseKind.REFUND for detail in entry.details)
+
+
+def _payout(entry: Entry) -> ProviderRequest | None:
+    found = (detail for detail in entry.details if isinstance(detail, ProviderRequest))
+    return next((request for request in found if request.operation is ConnectorOperation.PAYOUT), None)
+
+
+def _hold(entry: Entry) -> Hold | None:
+    """The hold that the entry is about; one for a review is the payment that waits."""
+    return next((detail for detail in entry.details if isinstance(detail, Hold) and not detail.is_review), None)
+
+
+def _kind(entry: Entry, features: Mapping[str, Value]) -> PaymentKind:
+    """As it was when the payment was decided. A refused one has it where a rule read it, else it was no transfer only
+    if it names no payee.
+    """
+    if "kind" in features:
+        return PaymentKind(str(features["kind"]))
+    if _hold(entry) is not None or entry.credit_account == NIL:
+        return PaymentKind.HOLD
+    return PaymentKind.PAYOUT if _payout(entry) is not None else kind_of(entry.credit_account)
+
+
+def _before_minor(entry: Entry, features: Mapping[str, Value]) -> int:
+    """What a hold that is raised had, with what was captured; of a refused one as far as its verdict tells it."""
+    hold = _hold(entry)
+    if entry.kind is EntryKind.HOLD_RAISED and hold is not None:
+        return hold.amount_minor + hold.captured_minor - entry.amount_minor
+    if entry.kind is EntryKind.REJECTED and entry.credit_account == NIL:
+        return int(features.get("amount_minor", entry.amount_minor)) - entry.amount_minor
+    return 0
+
+
+def _available_minor(entry: Entry, features: Mapping[str, Value]) -> int:
+    """Before the payment. A payout's entry does not state it; it is known where a rule read it."""
+    if entry.kind is EntryKind.JOURNAL_OPENED:
+        return int(features.get("available_minor", 0))
+    return entry.available_after_minor + (entry.amount_minor if entry.kind in _RESERVING else 0)
 
 
 def _entries(reader: LogReader, shard: int) -> Iterator[Entry]:

@@ -20,7 +20,7 @@ def attempt_of(entry: Entry, assessed: Assessed) -> Attempted:
         time_us=entry.decided_at_us,
         amount_minor=entry.amount_minor,
         payer=key_of_account(entry.debit_account),
-        payee=key_of_account(entry.credit_account),
+        payee=b"" if entry.credit_account == NIL else key_of_account(entry.credit_account),
         approved=entry.kind is not EntryKind.REJECTED,
     )
 

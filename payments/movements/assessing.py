@@ -7,6 +7,7 @@ attempts apart from approvals. An account without limits, where there are no rul
 
 from payments.book import Book
 from payments.entries import EntryKind, Source
+from payments.identifiers import NIL
 from payments.items.details import Assessed, Detail, Hold, Review
 from payments.items.profiles import risk_state_of
 from payments.money import MAX_MINOR
@@ -16,11 +17,12 @@ from payments.postings import legs_of
 from payments.rejections import Reason
 from payments.risk.activity import key_of_account
 from payments.risk.assess import assess
-from payments.risk.moment import Attempt
+from payments.risk.moment import Attempt, PaymentKind
 from payments.risk.rules import NO_RULES
 from payments.risk.signals import Countries
 from payments.risk.verdict import Outcome, encode
 from payments.spanning.messages import known
+from payments.terms.methods import METHOD_OF
 
 REVIEW_US = 24 * 3_600_000_000
 """What nobody has decided for a day goes back to the payer."""
@@ -43,6 +45,7 @@ def assessed(
     decided: Deed | Reason,
     source: Source,
     attributes: Attributes = UNKNOWN,
+    kind: PaymentKind = PaymentKind.TRANSFER,
 ) -> Deed | Reason:
     """What becomes of a payment that was decided so far as `decided`: a deed, or the refusal that stands."""
     account = book.accounts.get(paid.debit_account)
@@ -50,9 +53,8 @@ def assessed(
         return decided
     if account.currency != paid.currency or not 0 < paid.amount_minor <= MAX_MINOR:
         return decided  # refused already, and no amount that windows could add up
-    verdict = assess(
-        risk_state_of(book.items, paid.debit_account), _attempt(book, paid, source, attributes), book.rules
-    )
+    attempt = _attempt(book, paid, source, attributes, kind)
+    verdict = assess(risk_state_of(book.items, paid.debit_account), attempt, book.rules)
     record = Assessed(encode(verdict))
     if isinstance(decided, Reason):
         return _rejected(book, paid, decided, record)
@@ -64,7 +66,32 @@ def assessed(
     return _held(book, operation_id, decided, reason, record, source, _approvals_needed(book, paid))
 
 
-def _attempt(book: Book, paid: Headline, source: Source, attributes: Attributes) -> Attempt:
+def assessed_raise(book: Book, hold: Hold, added_minor: int, decided: Deed | Reason, source: Source) -> Deed | Reason:
+    """What becomes of a hold that is raised: one payment for the limit on each and for the rules, else it could be
+    asked for bit by bit. A refusal is recorded without a payee, since it is about the hold.
+    """
+    account = book.accounts.get(hold.owner)
+    if account is None or not is_watched(book, hold.owner):
+        return decided
+    paid = Headline(hold.owner, hold.payee, added_minor, hold.currency)
+    attempt = _attempt(book, paid, source, UNKNOWN, PaymentKind.HOLD)
+    before_minor = hold.amount_minor + hold.captured_minor
+    attempt = attempt._replace(amount_minor=before_minor + added_minor, before_minor=before_minor)
+    verdict = assess(risk_state_of(book.items, hold.owner), attempt, book.rules)
+    record, refused = Assessed(encode(verdict)), paid._replace(credit_account=NIL)
+    if isinstance(decided, Reason):
+        return _rejected(book, refused, decided, record)
+    if verdict.outcome is not Outcome.ALLOW:
+        return _rejected(book, refused, Reason(verdict.reason or Reason.DENIED_BY_RULE), record)
+    return decided._replace(details=(*decided.details, record))
+
+
+def kind_of(payee: bytes) -> PaymentKind:
+    """Of a transfer."""
+    return PaymentKind.WITHDRAWAL if payee in METHOD_OF else PaymentKind.TRANSFER
+
+
+def _attempt(book: Book, paid: Headline, source: Source, attributes: Attributes, kind: PaymentKind) -> Attempt:
     keys = (
         key_of_account(paid.debit_account),
         key_of_account(paid.credit_account),
@@ -80,6 +107,7 @@ def _attempt(book: Book, paid: Headline, source: Source, attributes: Attributes)
         paid.amount_minor,
         paid.currency,
         keys,
+        kind_of(paid.credit_account) if kind is PaymentKind.TRANSFER else kind,
         available_minor=available_of(book, paid.debit_account),
         countries=countries,
         published=known(book, keys, paid.currency, source.time_us),

@@ -69,6 +69,7 @@ from payments.movements.instructions import (
     WriteOff,
 )
 from payments.rejections import Reason
+from payments.risk.moment import PaymentKind
 from payments.spanning import messages
 from payments.spanning.messages import observations as observations
 
@@ -104,8 +105,13 @@ DECISIONS: dict[type[Instruction], Decision] = {
     SettleAttempt: settling.settle_attempt,
 }
 
-ASSESSED = (PricedTransfer, AttributedTransfer, PlaceHold, PayOut)
-"""On these limits and rules have a say, as on every plain transfer."""
+ASSESSED: dict[type[Instruction], PaymentKind] = {
+    PricedTransfer: PaymentKind.TRANSFER,
+    AttributedTransfer: PaymentKind.TRANSFER,
+    PlaceHold: PaymentKind.HOLD,
+    PayOut: PaymentKind.PAYOUT,
+}
+"""On these limits and rules have a say, as on every plain transfer and on a hold that is raised."""
 
 _BEGINS: dict[type[Instruction], tuple[type[OpenItem], ...]] = {
     PricedTransfer: (Hold,),  # while it waits for an analyst
@@ -142,8 +148,9 @@ def decide(book: Book, operation_id: bytes, asked: Instruction, source: Source) 
         reason = Reason.NONE if repeated else Reason.IDEMPOTENCY_KEY_REUSED
         return _refused(book, kind, reason, asked).entry(operation_id, source, fingerprint)
     decided = DECISIONS[type(asked)](book, operation_id, asked, source)
-    if isinstance(asked, ASSESSED):
-        decided = assessed(book, operation_id, asked.headline, decided, source, asked.envelope.attributes)
+    kind = ASSESSED.get(type(asked))
+    if kind is not None:
+        decided = assessed(book, operation_id, asked.headline, decided, source, asked.envelope.attributes, kind)
     if isinstance(decided, Reason):
         decided = _refused(book, EntryKind.REJECTED, decided, asked)
     return decided.entry(operation_id, source, fingerprint)

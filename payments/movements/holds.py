@@ -9,6 +9,7 @@ from payments.book import Book
 from payments.entries import EntryKind, Source
 from payments.items.details import Cause, CauseKind, Hold, Review
 from payments.money import MAX_MINOR
+from payments.movements.assessing import assessed_raise
 from payments.movements.deeds import Deed, available_of, released
 from payments.movements.instructions import CaptureHold, PlaceHold, RaiseHold, VoidHold
 from payments.refusals import transfer_refusal
@@ -33,18 +34,20 @@ def place(book: Book, operation_id: bytes, asked: PlaceHold, source: Source) -> 
 
 
 def increase(book: Book, _operation_id: bytes, asked: RaiseHold, source: Source) -> Deed | Reason:
-    """Add to an open hold what the account can still give."""
+    """Add to an open hold what the account can still give, and limits and rules allow."""
     hold = _usable(book, asked.payer, asked.hold_id, source)
     if isinstance(hold, Reason):
         return hold
     if not 0 < asked.amount_minor <= MAX_MINOR - hold.amount_minor:
         return Reason.AMOUNT_INVALID
     refusal = debit_refusal(book.accounts.get(asked.payer), asked.amount_minor, hold.currency)
-    if refusal is not None:
-        return refusal
-    raised = hold._replace(amount_minor=hold.amount_minor + asked.amount_minor)
-    available = available_of(book, asked.payer) - asked.amount_minor
-    return Deed(EntryKind.HOLD_RAISED, hold.owner, hold.payee, asked.amount_minor, hold.currency, available, (raised,))
+    return assessed_raise(book, hold, asked.amount_minor, refusal or _raised(book, hold, asked.amount_minor), source)
+
+
+def _raised(book: Book, hold: Hold, added_minor: int) -> Deed:
+    raised = hold._replace(amount_minor=hold.amount_minor + added_minor)
+    available = available_of(book, hold.owner) - added_minor
+    return Deed(EntryKind.HOLD_RAISED, hold.owner, hold.payee, added_minor, hold.currency, available, (raised,))
 
 
 def capture(book: Book, _operation_id: bytes, asked: CaptureHold, source: Source) -> Deed | Reason:

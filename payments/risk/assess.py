@@ -67,10 +67,11 @@ def assess(state: RiskState | None, attempt: Attempt, rules: RuleSet) -> Verdict
 
 def _denials(state: RiskState, limits: Limits, tier_limits: Limits, attempt: Attempt) -> tuple[RiskReason, ...]:
     """Limits that the payment is above; whether those of a tier that can be left by a verification are among them."""
-    found = refusals(limits, state.usage, attempt.amount_minor, attempt.time_us)
+    asked = attempt.amount_minor, attempt.time_us, attempt.before_minor
+    found = refusals(limits, state.usage, *asked)
     if not found or state.tier is Tier.ENHANCED:
         return found
-    by_tier = refusals(tier_limits, state.usage, attempt.amount_minor, attempt.time_us)
+    by_tier = refusals(tier_limits, state.usage, *asked)
     return (*found, RiskReason.VERIFICATION_REQUIRED) if by_tier else found
 
 

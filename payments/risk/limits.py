@@ -92,12 +92,16 @@ def remaining(limits: Limits, usage: Usage, now_us: int) -> Limits:
     return Limits(*(limit if limit == NO_LIMIT else max(limit - spent, 0) for limit, spent in left))
 
 
-def refusals(limits: Limits, usage: Usage, amount_minor: int, now_us: int) -> tuple[RiskReason, ...]:
-    """Every limit that the amount is above; none where it may be paid."""
+def refusals(
+    limits: Limits, usage: Usage, amount_minor: int, now_us: int, before_minor: int = 0
+) -> tuple[RiskReason, ...]:
+    """Every limit that the amount is above; none where it may be paid. `before_minor` of it is spent already."""
     if limits == UNLIMITED:
         return ()
-    left = zip(_LIMIT_REASONS, remaining(limits, usage, now_us), strict=True)
-    return tuple(reason for reason, left_minor in left if amount_minor > left_minor)
+    added_minor = amount_minor - before_minor
+    asked = (amount_minor, added_minor, added_minor)
+    left = zip(_LIMIT_REASONS, asked, remaining(limits, usage, now_us), strict=True)
+    return tuple(reason for reason, minor, left_minor in left if minor > left_minor)
 
 
 _LIMIT_REASONS = (RiskReason.PER_TRANSACTION_LIMIT, RiskReason.DAILY_LIMIT, RiskReason.MONTHLY_LIMIT)

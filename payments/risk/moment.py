@@ -4,9 +4,9 @@ Each property is a feature; docs/risk.md shows its name, type and docstring. His
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import NamedTuple
 
-from payments.commands import CommandKind
 from payments.risk import signals
 from payments.risk.activity import Key, Keys
 from payments.risk.distinct import count, is_remembered
@@ -18,6 +18,15 @@ from payments.risk.windows import SPANS, inside, total
 NOTHING_PUBLISHED: Mapping[str, int] = {}
 
 
+class PaymentKind(StrEnum):
+    """What rules call a movement."""
+
+    TRANSFER = "transfer"
+    WITHDRAWAL = "withdrawal"
+    HOLD = "hold"
+    PAYOUT = "payout"
+
+
 class Attempt(NamedTuple):
     """A payment that is about to be decided."""
 
@@ -25,15 +34,25 @@ class Attempt(NamedTuple):
     """Broker time, microseconds since 1970 (UTC)."""
 
     amount_minor: int
+    """Of a hold that is raised: all of it, with what was captured."""
+
     currency: str
     keys: Keys
-    kind: CommandKind = CommandKind.TRANSFER
+    kind: PaymentKind = PaymentKind.TRANSFER
     available_minor: int = 0
     """Of the payer, before this payment."""
 
     countries: Countries = UNKNOWN_COUNTRIES
     published: Mapping[str, int] = NOTHING_PUBLISHED
     """Features of its payee, card, device and IP address by name, as last published; what is missing is 0."""
+
+    before_minor: int = 0
+    """What of the amount was authorised before: it counts for this payment, and no more for the day and the month."""
+
+    @property
+    def added_minor(self) -> int:
+        """What this attempt would reserve."""
+        return self.amount_minor - self.before_minor
 
 
 class Moment:
@@ -51,7 +70,7 @@ class Moment:
 
     @property
     def amount_minor(self) -> int:
-        """Amount of this payment."""
+        """Amount of this payment; of a hold that is raised, all of it."""
         return self._attempt.amount_minor
 
     @property
@@ -61,8 +80,8 @@ class Moment:
 
     @property
     def kind(self) -> str:
-        """Kind of movement: transfer, …"""
-        return self._attempt.kind.name.lower()
+        """Kind of movement: transfer, withdrawal, hold (placed or raised), payout."""
+        return self._attempt.kind.value
 
     @property
     def hour_utc(self) -> int:

@@ -17,6 +17,7 @@ from millrace.replay.backtest import Backtest, Change, PastAttempt, PastOutcome,
 from millrace.replay.past_attempts import attempts_of, tried_on_the_past, unrecorded
 from payments.commands import NO_REPLY, Command, CommandKind
 from payments.entries import Entry, EntryKind
+from payments.items.details import Cause, CauseKind, Hold
 from payments.movements.instructions import Attributes, attributed
 from payments.postings import clearing_account
 from payments.risk.activity import key_of_account
@@ -25,6 +26,7 @@ from payments.risk.rules import RuleSet, parse
 from runtime.settings import Settings
 from schemas.codec.ledger import decode_ledger_record
 from tests.audit.pipeline import Pipeline, records_of
+from tests.payments.movements.test_limits_of_kinds import KINDS, play_every_kind
 from tests.payments.movements.test_reviews import ANNA, BERT, Desk
 from tests.payments.scenarios.ledger_of import Books
 
@@ -53,6 +55,32 @@ def test_payments_by_customers_are_attempts_and_nothing_else_is() -> None:
     first = found[0].attempt
     assert first.keys == (key_of_account(entry.debit_account), key_of_account(entry.credit_account), b"", b"", b"")
     assert (first.time_us, first.currency) == (entry.decided_at_us, "EUR")
+
+
+def test_what_is_looked_at_live_is_an_attempt_of_the_past_in_the_same_words() -> None:
+    """Payouts and holds that were raised were left out; and a refund, which nobody looks at, was an attempt."""
+    desk = Desk()
+    desk.rule(text=KINDS)
+    play_every_kind(desk)
+    found = payments_among(desk.entries)
+    said = [(past.attempt.kind, past.attempt.amount_minor, past.attempt.added_minor) for past in found]
+    assert said == [
+        ("hold", 10, 10),
+        ("hold", 20, 10),
+        ("transfer", 10, 10),
+        ("withdrawal", 10, 10),
+        ("withdrawal", 11, 11),
+        ("payout", 10, 10),
+    ]
+    tried = backtest(attempts_of(desk.entries), rules_of(KINDS.format(version=2)), Tier.BASIC)
+    assert tried.hits == {"held": 2, "sent": 1, "out": 2, "paid": 1}
+    assert tried.approved_minor == {"EUR": 61}
+
+
+def test_a_refund_is_no_attempt_of_its_merchant() -> None:
+    desk = Desk()
+    refund = desk.pay(10)[0]._replace(details=(Cause(CauseKind.REFUND, ANNA),))
+    assert payments_among([refund]) == []
 
 
 def test_what_risk_denied_is_told_from_other_refusals() -> None:
@@ -115,14 +143,19 @@ def test_features_that_the_ledger_does_not_have_are_named() -> None:
     assert unrecorded(rules) == ["payer_country", "distinct_countries"]
 
 
+RESERVING = EntryKind.RESERVED, EntryKind.HELD, EntryKind.HOLD_RAISED
+
+
 def test_a_rule_set_is_tried_on_a_real_ledger(pipeline: Pipeline, settings: Settings) -> None:
     """Every reservation in it is found, whatever its shard, in the order of broker time."""
     expected, payments = Counter[str](), 0
     for message in records_of(pipeline.bootstrap, pipeline.topics.ledger):
         for entry in decode_ledger_record(message.value() or b"").entries():
-            if entry.kind in (EntryKind.RESERVED, EntryKind.HELD):
+            causes = [detail.kind for detail in entry.details if isinstance(detail, Cause)]
+            if entry.kind in RESERVING and CauseKind.REFUND not in causes:
                 payments += 1
-                expected[entry.currency] += entry.amount_minor * (entry.amount_minor >= 500)
+                holds = [d.amount_minor + d.captured_minor for d in entry.details if isinstance(d, Hold)]
+                expected[entry.currency] += entry.amount_minor * (max(entry.amount_minor, *holds, 0) >= 500)
     seen: list[tuple[int, int]] = []
     found = tried_on_the_past(
         settings, rules_of(RULES), Tier.VERIFIED, pipeline.topics, lambda read, total: seen.append((read, total))

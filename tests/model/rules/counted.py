@@ -25,7 +25,8 @@ def observed(state: State, operation_id: bytes, asked: AttributedTransfer, effec
     if not is_judged or state.home(asked.payer) not in state.rules:
         return effect
     device = asked.envelope.attributes.device_key
-    keys = asked.payer[8:], asked.payee[8:], b"", device, b""
+    payee = asked.payee[8:] if any(asked.payee) else b""  # nobody is no key
+    keys = asked.payer[8:], payee, b"", device, b""
     told = Observation(Key.DEVICE, keys, time_us, effect.kind is not EntryKind.REJECTED)
     place = set_of(Key.DEVICE, device)
     parties = asked.payer, place, asked.amount_minor, asked.currency

@@ -5,9 +5,10 @@ from payments.items.details import Cause, CauseKind
 from payments.money import MAX_MINOR
 from payments.movements.instructions import CaptureHold, PlaceHold, RaiseHold, VoidHold
 from payments.rejections import Reason
+from payments.risk.verdict import Outcome
 from tests.model.rules.effects import Effect, Parties
 from tests.model.rules.movements import cannot_give, cannot_pay, credit_of
-from tests.model.rules.risk import ended
+from tests.model.rules.risk import ended, raised
 from tests.model.rules.state import Hold, State, hold_item
 
 LONGEST_US = 31 * 86_400 * 1_000_000
@@ -35,12 +36,18 @@ def increase(state: State, _: bytes, asked: RaiseHold, time_us: int) -> Effect |
     if asked.amount_minor < 1 or hold.amount + asked.amount_minor > MAX_MINOR:
         return Reason.AMOUNT_INVALID
     refusal = cannot_give(state, hold.payer, asked.amount_minor, hold.currency)
+    judged = raised(state, hold, asked.amount_minor, time_us, is_possible=refusal is None)
+    if judged is not None and (refusal is not None or judged.outcome is not Outcome.ALLOW):
+        about = Parties(hold.payer, amount=asked.amount_minor, currency=hold.currency)
+        reason = refusal or Reason(judged.reasons[0])
+        return Effect(EntryKind.REJECTED, about, asked.payer, (judged,), reason=reason)
     if refusal is not None:
         return refusal
     hold.amount += asked.amount_minor
     state.move(hold.payer, -asked.amount_minor)
     parties = Parties(hold.payer, hold.payee, asked.amount_minor, hold.currency)
-    return Effect(EntryKind.HOLD_RAISED, parties, hold.payer, (hold_item(asked.hold_id, hold),))
+    told = () if judged is None else (judged,)
+    return Effect(EntryKind.HOLD_RAISED, parties, hold.payer, (hold_item(asked.hold_id, hold), *told))
 
 
 def capture(state: State, operation_id: bytes, asked: CaptureHold, time_us: int) -> Effect | Reason:

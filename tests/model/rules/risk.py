@@ -114,6 +114,22 @@ def assessed(
     return _held(state, operation_id, effect, judged, reason, time_us)
 
 
+def raised(state: State, hold: Hold, added: int, time_us: int, *, is_possible: bool) -> Judged | None:
+    """A hold that is raised is one payment, however often: what it was before counts, but for the day and the month.
+    None where nobody looks.
+    """
+    account, rules = state.accounts[hold.payer], _rules_at(state, hold.payer)
+    if rules is None and account.limits == (NO_LIMIT,) * 3:
+        return None
+    account.newest_attempt_us = max(account.newest_attempt_us, time_us)
+    before = hold.amount + hold.captured
+    whole = Parties(hold.payer, hold.payee, before + added, hold.currency)
+    judged = _judged(account.limits, _tier_limits(rules, account.tier, hold.currency), state, whole, rules, before)
+    if is_possible and judged.outcome is Outcome.ALLOW:
+        account.spent.append((account.newest_attempt_us, added))
+    return judged
+
+
 def _undo(state: State, operation_id: bytes, effect: Effect) -> None:
     """As if it had not been tried. Of a payout nothing is set aside before its account is asked."""
     if effect.kind is EntryKind.JOURNAL_OPENED:
@@ -191,13 +207,18 @@ def ended(state: State, hold_id: bytes, reason: Reason, cause: Cause) -> Effect:
 
 
 def _judged(
-    own: tuple[int, ...], of_tier: tuple[int, ...], state: State, parties: Parties, rules: RuleSet | None
+    own: tuple[int, ...],
+    of_tier: tuple[int, ...],
+    state: State,
+    parties: Parties,
+    rules: RuleSet | None,
+    spent: int = 0,
 ) -> Judged:
-    """Every limit and rule is looked at."""
+    """Every limit and rule is looked at. `spent` of the amount counts for its day already."""
     account, amount = state.accounts[parties.debit], parties.amount
     limits = list(zip(LIMIT_REASONS, own, of_tier, strict=True))
-    reasons = [reason for reason, one, other in limits if _above(state, parties, reason, min(one, other))]
-    by_tier = any(_above(state, parties, reason, limit) for reason, _, limit in limits)
+    reasons = [reason for reason, one, other in limits if _above(state, parties, reason, min(one, other), spent)]
+    by_tier = any(_above(state, parties, reason, limit, spent) for reason, _, limit in limits)
     denied, reviewed = bool(reasons), False
     if by_tier and account.tier is not Tier.ENHANCED:
         reasons.append(RiskReason.VERIFICATION_REQUIRED)
@@ -212,7 +233,7 @@ def _judged(
     return Judged(Outcome.DENY if denied else Outcome.REVIEW if reviewed else Outcome.ALLOW, tuple(reasons))
 
 
-def _above(state: State, parties: Parties, reason: RiskReason, limit: int) -> bool:
+def _above(state: State, parties: Parties, reason: RiskReason, limit: int, before: int) -> bool:
     if limit == NO_LIMIT:
         return False
     account = state.accounts[parties.debit]
@@ -222,7 +243,8 @@ def _above(state: State, parties: Parties, reason: RiskReason, limit: int) -> bo
         RiskReason.DAILY_LIMIT: sum(amount for at, amount in account.spent if _day(at) == _day(now)),
         RiskReason.MONTHLY_LIMIT: sum(amount for at, amount in account.spent if _month(at) == _month(now)),
     }
-    return spent[reason] + parties.amount > limit
+    asked = parties.amount if reason is RiskReason.PER_TRANSACTION_LIMIT else parties.amount - before
+    return spent[reason] + asked > limit
 
 
 def _tier_limits(rules: RuleSet | None, tier: Tier, currency: str) -> tuple[int, int, int]:

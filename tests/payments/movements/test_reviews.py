@@ -20,6 +20,7 @@ from payments.movements.instructions import (
     Instruction,
     PlaceHold,
     PricedTransfer,
+    RaiseHold,
     SetLimits,
     SetRules,
     VoidHold,
@@ -97,6 +98,22 @@ class Desk:
             payer=ANNA, hold_id=hold_id, analyst=analyst, is_approved=is_approved, envelope=self.envelope()
         )
         return self.ask(asked)
+
+    def hold(self, amount_minor: int) -> bytes:
+        asked = PlaceHold(
+            payer=ANNA,
+            payee=BERT,
+            amount_minor=amount_minor,
+            currency="EUR",
+            expires_at_us=self.now_us + 3_600_000_000,
+            envelope=self.envelope(),
+        )
+        (entry,) = self.ask(asked)
+        assert entry.kind is EntryKind.HELD
+        return entry.operation_id
+
+    def increase(self, hold_id: bytes, amount_minor: int) -> list[Entry]:
+        return self.ask(RaiseHold(payer=ANNA, hold_id=hold_id, amount_minor=amount_minor, envelope=self.envelope()))
 
     def envelope(self, attributes: Attributes = UNKNOWN) -> Envelope:
         return Envelope(self._key(), attributes=attributes)

@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given
 
 from millrace import risk_page
-from payments.commands import CommandKind
 from payments.risk.activity import NO_ACTIVITY, Attempted, Key, key_of_account, observe
 from payments.risk.features import FEATURES, published
 from payments.risk.limits import UNLIMITED, Limits, Tier
-from payments.risk.moment import Attempt, Moment
+from payments.risk.moment import Attempt, Moment, PaymentKind
 from payments.risk.signals import Countries
 from payments.risk.state import NEW, Fact, RiskState, TierSet, evolve
 from payments.risk.windows import SPANS
@@ -75,7 +74,7 @@ def test_the_wire_values_of_features_never_change() -> None:
     [
         ("amount_minor", 9_500_00),
         ("currency", "EUR"),
-        ("kind", "deposit"),
+        ("kind", "payout"),
         ("hour_utc", 12),
         ("weekday_utc", 7),
         ("payer_country", "DE"),
@@ -115,7 +114,7 @@ def test_every_kind_of_feature_is_read(name: str, value: object) -> None:
     for fact in history:
         state = evolve(state, fact)
     attempt = Attempt(
-        NOON_US, 9_500_00, "EUR", KEYS, CommandKind.DEPOSIT, 77, Countries("DE", "FR", "DE"), {"card_attempts_1h": 4}
+        NOON_US, 9_500_00, "EUR", KEYS, PaymentKind.PAYOUT, 77, Countries("DE", "FR", "DE"), {"card_attempts_1h": 4}
     )
     found = read(name, attempt, state)
     assert (type(found), found) == (type(value), value)
