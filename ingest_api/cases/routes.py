@@ -1,7 +1,8 @@
 """GET /cases, GET /cases/{id}, POST /cases/{id}/decision: analysts look at what a rule holds, and decide.
 
 A decision is an instruction to the payer's shard, which counts each analyst once and needs two from the reporting
-threshold on. Its key follows from case, analyst and decision: however often it is sent, it counts once.
+threshold on. Its key follows from case, analyst and decision: however often it is sent, it counts once, and is answered
+with the case as it stands, though it was the one that ended it.
 """
 
 from typing import Annotated, Any, Final
@@ -9,6 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from ingest_api.account_changes.asking import is_replay
 from ingest_api.cases.reads import find_case, open_cases
 from ingest_api.cases.shown import CASE, Case, CaseDecisionBody, CasePage
 from ingest_api.http.bodies import decoded
@@ -18,14 +20,13 @@ from ingest_api.http.openapi import describe, guarded
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import BODY_BYTES_MAX, JSON_MEDIA, admit, read, respond
 from ingest_api.identity.tokens import Principal, Scope
-from ingest_api.instructions.asking import ask, require_taken
+from ingest_api.instructions.asking import REPLAYED, ask, refusal, refusal_of
 from ingest_api.problems import Fault, Problem, refused
 from ingest_api.reads.cursor import decode_cursor
 from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from ingest_api.statements.moments import TimesQuery
 from ingest_api.transfers import encoded_headers
-from payments.entries import EntryKind
 from payments.identifiers import ACCOUNT, parse_id
 from payments.movements.instructions import DecideReview, Envelope
 from payments.rejections import Reason
@@ -50,8 +51,6 @@ async def decide_case(services: Services, call: Call, case_id: str) -> Answer:
     payment_id = _payment(case_id)
     seen = await _case(services, payment_id)
     require_match(call, encode(seen))
-    if seen.status != "open":
-        raise refused(Reason.REVIEW_NOT_FOUND)
     payer = await _decidable(services, principal, seen)
     analyst = services.risk_keys.analyst(principal.subject)
     asked = DecideReview(
@@ -62,8 +61,11 @@ async def decide_case(services: Services, call: Call, case_id: str) -> Answer:
         is_approved=body.decision == "approve",
     )
     (outcome,), headers = await ask(services, call, [asked])
-    if outcome.reply is None or outcome.reply.kind is not EntryKind.RELEASED:  # declined, as was asked
-        await require_taken(services, outcome, headers)
+    reason = await refusal_of(services, outcome)
+    if reason is not Reason.NONE and (asked.is_approved or reason is not Reason.REVIEW_DECLINED):
+        raise refusal(reason, headers, replayed=is_replay(outcome))
+    if is_replay(outcome):
+        return tagged(Answer(200, encode(await _case(services, payment_id)), encoded_headers(headers | REPLAYED)))
     after = await look_until(
         outcome.deadline, lambda: _case(services, payment_id), lambda case: case.changed_at != seen.changed_at
     )
