@@ -6,7 +6,7 @@ or cancels it, and tells the legs. Legs of the operator's accounts are unconstra
 moves outside, the provider is one participant more: it is asked when the legs have agreed, and its answer decides.
 """
 
-from payments.accounts import credit_refusal, debit_refusal
+from payments.accounts import Account, AccountStatus, credit_refusal, debit_refusal
 from payments.book import Book
 from payments.commerce import requests, shares
 from payments.commerce.requests import Outside
@@ -85,7 +85,14 @@ def _reservation(book: Book, credit: Credit, source: Source) -> Change | Reason:
     terms = shares.terms_of(credit.details)
     if terms is not None:
         return shares.reserve(book, credit, terms, source.time_us)
-    return debit_refusal(account, -amount_minor, currency) or Change(amount_minor)
+    return debit_refusal(_emptied(account), -amount_minor, currency) or Change(amount_minor)
+
+
+def _emptied(account: Account | None) -> Account | None:
+    """What came back to an account after it was closed leaves it by a journal, and by nothing else."""
+    if account is None or account.status is not AccountStatus.CLOSED or account.available_minor <= 0:
+        return account
+    return account._replace(status=AccountStatus.OPEN, overdraft_limit_minor=0)
 
 
 def end(book: Book, credit: Credit, source: Source) -> Entry | None:

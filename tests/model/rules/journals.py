@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from payments.accounts import AccountStatus
 from payments.entries import Credit, EntryKind, Step
 from payments.identifiers import NIL
 from payments.items.details import Cause, CauseKind, Detail, Legs, Posting
@@ -45,7 +46,10 @@ def asked_leg(state: State, message: Credit, time_us: int) -> Effect:
     account, amount, currency = message.payee, message.amount_minor, message.currency
     if amount < 0 and commerce.terms_of(message) is not None:
         return commerce.asked_to_refund(state, message, time_us)
-    if amount < 0:
+    if amount < 0 and _was_left_something(state, account):
+        enough, same = -amount <= state.accounts[account].available, state.accounts[account].currency == currency
+        refusal = None if enough and same else Reason.INSUFFICIENT_FUNDS if same else Reason.CURRENCY_MISMATCH
+    elif amount < 0:
         refusal = cannot_give(state, account, -amount, currency)
     else:
         refusal = cannot_take(state, account, amount, currency)
@@ -55,6 +59,12 @@ def asked_leg(state: State, message: Credit, time_us: int) -> Effect:
     state.move(account, min(amount, 0))
     details = (*message.details, leg_item(message.operation_id, leg))
     return Effect(EntryKind.LEG_RESERVED, one_sided(message), account, details, messages=(agreed(message),))
+
+
+def _was_left_something(state: State, account: bytes) -> bool:
+    """A payment came back when the account was closed already."""
+    known = state.accounts.get(account)
+    return known is not None and known.standing is AccountStatus.CLOSED and known.available > 0
 
 
 def refused(message: Credit, refusal: Reason) -> Effect:

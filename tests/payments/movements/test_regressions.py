@@ -9,7 +9,7 @@ import pytest
 from payments.accounts import AccountStatus, AccountType
 from payments.commands import NO_REPLY, Command, CommandKind
 from payments.entries import Entry, EntryKind
-from payments.identifiers import derive_operation_id, system_account
+from payments.identifiers import NIL, derive_operation_id, system_account
 from payments.items.details import Posting, Receivable
 from payments.movements.instructions import (
     CaptureHold,
@@ -357,6 +357,22 @@ def test_a_payment_whose_key_was_used_again_can_be_given_back_as_it_is_now(scene
     too_much = scene.ask(scene.refund(operation_id, 1, of=30_00, customer=CARD))
     assert too_much.reason is Reason.REFUND_EXCEEDS_PAYMENT
     scene.world.come_to_rest()
+
+
+def test_what_came_back_to_a_closed_account_leaves_it_by_a_journal_to_the_last_cent(scene: Scene) -> None:
+    """It was there for ever: nothing debits a closed account, and nothing opens it again."""
+    scene.command(CommandKind.SET_OVERDRAFT_LIMIT, ANN, NIL, 50_00)
+    scene.command(CommandKind.TRANSFER, ANN, EURO, 100_00)  # in flight to an account that can't take it
+    assert scene.command(CommandKind.CLOSE_ACCOUNT, ANN, NIL, 0).kind is EntryKind.ACCOUNT_CLOSED
+    scene.world.come_to_rest()
+    assert scene.available(ANN) == 100_00
+    assert scene.command(CommandKind.TRANSFER, ANN, MERCHANT, 1).reason is Reason.ACCOUNT_CLOSED
+    for amount, left in ((100_01, 100_00), (100_00, 0), (1, 0)):
+        legs = Posting(ANN, -amount, "USD"), Posting(MERCHANT, amount, "USD")
+        scene.ask(PostJournal(envelope=scene.key(), legs=legs))
+        scene.world.come_to_rest()
+        assert scene.available(ANN) == left
+    assert scene.available(MERCHANT) == 100_00
 
 
 def test_what_is_taken_involuntarily_leaves_a_debt_at_the_same_place(scene: Scene) -> None:
