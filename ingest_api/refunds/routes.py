@@ -16,7 +16,8 @@ router = APIRouter(tags=["transfers"])
     "/transfers/{payment_id}/refunds", **describe_later("Refund a payment", Scope.PAYMENTS_WRITE, Payment, RefundBody)
 )
 async def post_payment_refund(request: Request, payment_id: str) -> Response:
-    """By its payee, a merchant: part or all of it, repeatedly; with disputes never beyond what was received, however
-    many ask at once. `POST /refunds/{payment_id}` means the same where the id is that of a payment.
+    """By its payee, a merchant: part or all of it, repeatedly; with disputes never beyond what was paid, however many
+    ask at once. Without `amount` it is all that the payer paid, a fee on top too. `POST /refunds/{payment_id}` means
+    the same where the id is that of a payment.
     """
     return await respond(request, lambda services, call: refund_payment(services, call, payment_id))

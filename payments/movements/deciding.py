@@ -148,9 +148,9 @@ def decide(book: Book, operation_id: bytes, asked: Instruction, source: Source) 
         reason = Reason.NONE if repeated else Reason.IDEMPOTENCY_KEY_REUSED
         return _refused(book, kind, reason, asked).entry(operation_id, source, fingerprint)
     decided = DECISIONS[type(asked)](book, operation_id, asked, source)
-    kind = ASSESSED.get(type(asked))
-    if kind is not None:
-        decided = assessed(book, operation_id, asked.headline, decided, source, asked.envelope.attributes, kind)
+    assessed_as = ASSESSED.get(type(asked))
+    if assessed_as is not None:
+        decided = assessed(book, operation_id, asked.headline, decided, source, asked.envelope.attributes, assessed_as)
     if isinstance(decided, Reason):
         decided = _refused(book, EntryKind.REJECTED, decided, asked)
     return decided.entry(operation_id, source, fingerprint)
