@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 import psycopg
 import typer
@@ -22,7 +23,7 @@ from millrace.audit.report import Differs
 from millrace.commands.output import faults_shown, print_json, screen
 from millrace.environment import EnvironmentFault, connected
 from millrace.personal_data.chain import require_heads
-from payments.identifiers import parse_id
+from payments.identifiers import format_id, parse_id
 from runtime.personal_data.erasure import CertificateRefused, Erasure, erase, verify_certificate
 from runtime.personal_data.keyring import Keyring, KeyringFault, add_wrapping_key, home_file
 from runtime.personal_data.rotation import rewrap_batch, wrapping_keys_in_use
@@ -111,7 +112,8 @@ def _verifying_key(public_key: Path | None) -> OKPKey:
 
 def _show(told: Erasure) -> None:
     fields = ", ".join(one.field for one in told.fields) or "no values"
-    screen.print(Text(f"{told.subject} was erased at {told.erased_at.isoformat()}: {fields}"))
+    user = format_id(USER, UUID(told.subject).bytes)
+    screen.print(Text(f"{user} was erased at {told.erased_at.isoformat()}: {fields}"))
     screen.print(Text(f"key destroyed: {told.key_fingerprint}"))
 
 
