@@ -73,6 +73,7 @@ class AuditLog:
         """Stores what was counted and kept, where Postgres answers."""
         if self._sealing is not None:
             self._sealing.cancel()
+            await asyncio.wait([self._sealing])
         try:
             self._sum_up()
             await self._store_kept()

@@ -84,6 +84,7 @@ class Identity:
     async def close(self) -> None:
         if self._looking is not None:
             self._looking.cancel()
+            await asyncio.wait([self._looking])  # its query is cancelled once: twice, and psycopg complains on stderr
         self.hasher.close()
         await self._database.close()
 

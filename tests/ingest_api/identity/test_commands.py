@@ -1,9 +1,14 @@
 """Goal: a machine's operator makes users and tokens by command, and no password stands on a command line."""
 
+import asyncio
+from datetime import datetime
+
 import pytest
 from typer.testing import CliRunner
 
+from ingest_api.identity.service import Identity
 from ingest_api.identity.tokens import Principal, Scope, TokenVerifier
+from ingest_api.reads.database import Database
 from millrace.cli import app
 from runtime.settings import Settings
 
@@ -28,6 +33,27 @@ def test_a_token_of_a_user_is_for_the_same_user_every_time(millrace: CliRunner, 
     assert principal(settings, again.stdout).subject == anna.subject
     assert "made the user anna" in first.stderr
     assert again.stderr == ""
+
+
+async def test_a_look_that_is_under_way_ends_before_the_process_does(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`millrace token --user anna` said now and then: query cancellation interrupted, closing connection."""
+    database, asking = Database.writing(settings), asyncio.Event()
+    identity = Identity.of(settings, TokenVerifier.of(settings), database)
+
+    async def ended_since(_: datetime) -> list[tuple[str, datetime]]:
+        async with database.transaction() as connection:
+            asking.set()
+            await connection.execute("SELECT pg_sleep(60)")
+        return []
+
+    monkeypatch.setattr(identity.sessions, "ended_since", ended_since)
+    before = asyncio.all_tasks()
+    await identity.open()
+    await asyncio.wait_for(asking.wait(), 20)
+    await identity.close()
+    assert asyncio.all_tasks() == before
 
 
 def test_the_first_admin_is_made_with_a_password_of_stdin(millrace: CliRunner) -> None:
