@@ -75,15 +75,15 @@ class Register:
         return cls(settings.database_url, Keyring.of(settings))
 
     async def bank(self, bank: bytes) -> Bank | None:
-        """A registered bank."""
+        """A registered bank whose credentials are there."""
         try:
             await self._pool.open()
             async with self._pool.connection() as connection:
                 row = await first_row(connection, _BANK, UUID(bytes=bank))
                 if row is None:
                     return None
-                sealed = (await self._personal.values(connection, bank, CREDENTIALS))[CREDENTIALS]
-                return Bank(row[0], msgspec.json.decode(sealed.reveal(), type=Credentials))
+                sealed = (await self._personal.values(connection, bank, CREDENTIALS)).get(CREDENTIALS)
+                return Bank(row[0], msgspec.json.decode(sealed.reveal(), type=Credentials)) if sealed else None
         except (psycopg.Error, PoolTimeout) as error:
             raise RegisterUnavailable from error
 

@@ -49,7 +49,9 @@ VERIFICATION_S: Final = 10.0
 
 
 class RestBanks:
-    """Every bank that is registered."""
+    """Every bank that is registered. Beside ProviderRefusesUs every call raises KeyringFault: the next start reads the
+    keys again.
+    """
 
     name = BANK
     key_lifetime_us = 23 * _HOUR_US
@@ -99,7 +101,7 @@ class RestBanks:
             if named:
                 return _understood(bank_text, await self._calls.get(bank, path_of("transfers", transfer)))
             asked = await self._calls.get(bank, "/transfers", reference=request.request_id.hex())
-        except (Unanswered, RegisterUnavailable) as why:
+        except (Unanswered, RegisterUnavailable, Tampered) as why:
             return unanswered(_word(why))
         listed = asked.body.get("transfers")
         if asked.status != 200 or not isinstance(listed, list):
@@ -143,7 +145,7 @@ class RestBanks:
             return failed(Decline.REFERENCE_UNKNOWN, "token")
         try:
             number = await self._register.number(asked.account)
-        except RegisterUnavailable as why:
+        except (RegisterUnavailable, Tampered) as why:
             return unanswered(_word(why))
         if number is None:  # it may have been sent before the account was unlinked
             return unanswered("unlinked", Decline.REFERENCE_UNKNOWN)
@@ -156,7 +158,7 @@ class RestBanks:
         try:
             bank = await self._bank(bank_text)
             answer = await self._calls.post(bank, path, stated | body, request.idempotency_key)
-        except (Unanswered, RegisterUnavailable) as why:
+        except (Unanswered, RegisterUnavailable, Tampered) as why:
             return unanswered(_word(why))
         return _understood(bank_text, answer)
 
@@ -173,6 +175,10 @@ def _not_offered() -> Answer:
 
 
 def _word(why: Exception) -> str:
+    """Of one account or bank alone: the requests of all others go on."""
+    if isinstance(why, Tampered):
+        log.error("ALARM the register of banks: %s", why)
+        return "register_tampered"
     return str(why) if isinstance(why, Unanswered) else "register_unavailable"
 
 

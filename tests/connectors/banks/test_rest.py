@@ -20,7 +20,9 @@ from connectors.contract import Answer
 from connectors.sandbox.faults import FaultKind
 from connectors.webhooks.addresses import GuardedNetwork
 from payments.commerce.bank_accounts import BankAccount
+from payments.identifiers import EXTERNAL_BANK, format_id
 from runtime.personal_data.personal import Personal
+from runtime.personal_data.sealing import Tampered
 from schemas.codec.connectors import ConnectorOperation, ConnectorRequest, Decline, Outcome
 from schemas.tables.bank_verifications import Finding, ToldBank
 from tests.connectors.banks.bank_process import SECRET, BankProcess, running_bank
@@ -39,14 +41,21 @@ class Known:
     def __init__(self, url: str, secret: str = SECRET) -> None:
         self._bank = Bank(url, Credentials("millrace", secret))
         self.number_known: Personal | None = Personal(IBAN)
+        self.is_tampered = False
         self.to_compare: ToldBank | None = None
         self.findings: list[Finding] = []
 
     async def bank(self, bank: bytes) -> Bank | None:
+        self._require_whole()
         return self._bank if bank == BANK else None
 
     async def number(self, account: bytes) -> Personal | None:
+        self._require_whole()
         return self.number_known if account == LINK else None
+
+    def _require_whole(self) -> None:
+        if self.is_tampered:
+            raise Tampered("a sealed text does not open in the place where it was found")
 
     async def told(self, question: Question) -> ToldBank | None:
         return self.to_compare if question.account == LINK else None
@@ -190,6 +199,17 @@ async def test_unlinked_before_it_was_sent_is_a_no_only_once_nothing_can_be_on_i
     answers = await resolved(banks, bank, request)
     assert [answer.outcome for answer in answers[:-1]] == [Outcome.UNKNOWN] * (len(answers) - 1)
     assert (answers[-1].outcome, answers[-1].decline) == (Outcome.FAILED, Decline.NOT_EXECUTED)
+    assert made_for(bank, request) == []
+
+
+@pytest.mark.parametrize("operation", [ConnectorOperation.PAYOUT, ConnectorOperation.CHARGE, ConnectorOperation.REFUND])
+async def test_a_row_of_the_register_that_was_changed_is_no_end_of_the_connectors(
+    banks: RestBanks, bank: BankProcess, known: Known, operation: ConnectorOperation
+) -> None:
+    known.is_tampered = True
+    request = asked(operation, provider_reference=f"{format_id(EXTERNAL_BANK, BANK)}/trf_1")
+    answer = await attempt(banks, request, now_us)
+    assert (answer.outcome, answer.provider_code) == (Outcome.UNKNOWN, "register_tampered")
     assert made_for(bank, request) == []
 
 
