@@ -21,6 +21,8 @@ GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ASSERTION_S: Final = 300
 _EARLIER_S: Final = 60
 _LATER: Final = frozenset({401, 403, 429})
+_UNREGISTERED: Final = "UNREGISTERED"
+"""FCM's word for a token that no device has any more."""
 
 
 class ServiceAccount(msgspec.Struct, frozen=True):
@@ -70,7 +72,9 @@ class PushChannel:
         if answer.status_code == 401:
             self._token_until_s = 0.0
         if answer.status_code == 404:
-            return Outcome(Verdict.GONE, "device_gone")
+            return (
+                Outcome(Verdict.GONE, "device_gone") if _is_unregistered(answer) else Outcome(Verdict.AGAIN, "http_404")
+            )
         is_later = answer.status_code >= 500 or answer.status_code in _LATER
         return Outcome(Verdict.AGAIN if is_later else Verdict.REFUSED, f"http_{answer.status_code}")
 
@@ -97,6 +101,29 @@ class _Granted(msgspec.Struct):
 
     access_token: str
     expires_in: int
+
+
+def _is_unregistered(answer: httpx.Response) -> bool:
+    """Whether the provider says so of the device: a wrong project or address is 404, too, and no device's fault."""
+    try:
+        refused = msgspec.json.decode(answer.content, type=_Refused)
+    except msgspec.DecodeError:
+        return False
+    return any(one.error_code == _UNREGISTERED for one in refused.error.details)
+
+
+class _Detail(msgspec.Struct, rename="camel"):
+    error_code: str = ""
+
+
+class _Error(msgspec.Struct):
+    details: list[_Detail] = []
+
+
+class _Refused(msgspec.Struct):
+    """An error of Google's APIs (google.rpc.Status)."""
+
+    error: _Error
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -147,6 +147,13 @@ def test_push(tmp_path: Path) -> None:
         assert channel.send(message("phone")) == DELIVERED
         at.faults = [(503, {}), HANG_UP]
         assert [channel.send(message("phone")).verdict for _ in range(2)] == [Verdict.AGAIN] * 2
+        at.faults = [
+            (404, {}),
+            (404, {"error": {"status": "NOT_FOUND"}}),
+            (404, {"error": {"details": [{"reason": "?"}]}}),
+        ]
+        told = {channel.send(message("phone")) for _ in range(3)}
+        assert told == {Outcome(Verdict.AGAIN, "http_404")}, "another address or project is no device's fault"
         channel.close()
     tags = {one["android"]["notification"]["tag"] for one in at.pushes}
     assert tags == {"ntc_1"}, "a repeat replaces the first on the device"
