@@ -23,6 +23,7 @@ from connectors.inquiries import Inquiries
 from connectors.loop import Connectors, Route
 from connectors.psp.stripe import StripeProvider
 from connectors.questions import Questions
+from connectors.rounds import beside
 from payments.errors import InvariantViolation
 from runtime.exactly_once.broker.broker_version import refuse_broken_broker
 from runtime.exactly_once.broker.start_gate import pass_start_gate
@@ -75,11 +76,11 @@ async def _serve(settings: Settings, application: str, route: Route, stop: threa
     providers = providers_of(settings)
     hints = Hints(settings.database_url)
     following = [
-        asyncio.create_task(each.follow(stop))
+        asyncio.create_task(beside(each.follow, stop))
         for each in (hints, Inquiries(settings, providers), Questions(settings, providers))
     ]
     following += [
-        asyncio.create_task(BankVerifications(settings.database_url, banks).follow(stop))
+        asyncio.create_task(beside(BankVerifications(settings.database_url, banks).follow, stop))
         for banks in providers.values()
         if isinstance(banks, RestBanks)
     ]

@@ -104,6 +104,7 @@ class Dispatcher:
         self._under_way: dict[asyncio.Future[Outcome], Claim] = {}
         self._not_sent: list[Ended] = []
         self._upkeep_at_s = 0.0
+        self.passes = 0
         self.figures: Counter[str] = Counter()
 
     async def run(self, connection: Connection, stop: threading.Event) -> None:
@@ -113,6 +114,7 @@ class Dispatcher:
         await self._planner.start(connection)
         while not stop.is_set() or self._under_way:
             busy = await self._pass(connection, taking=not stop.is_set())
+            self.passes += 1
             if self._under_way:
                 await asyncio.wait(self._under_way, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
             elif not busy:

@@ -18,24 +18,20 @@ from connectors.notifications.channels.email import EmailChannel
 from connectors.notifications.channels.push import PushChannel
 from connectors.notifications.channels.sms import SmsChannel
 from connectors.notifications.dispatcher import Composer, Dispatcher
-from connectors.notifications.planning import Connection, Planner
+from connectors.notifications.planning import Planner
 from connectors.notifications.rendering import Renderer, TemplatesRefused
-from connectors.webhooks.service import connected
+from connectors.rounds import served
 from runtime.exactly_once.crash import EXIT_CRASHED
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.personal_data.keyring import Keyring, KeyringFault
 from runtime.personal_data.sealing import Tampered
 from runtime.personal_data.store import PersonalData
-from runtime.postgres import RETRY_PAUSE_S
 from runtime.settings import Settings
 from schemas.tables.notifications import Channel
 
 LOGGER = logging.getLogger("millrace.notifications")
 
 LOG_INTERVAL_S: Final = 10
-RECONNECTS_MAX: Final = 5
-"""In a row. Each one waits up to half a minute for Postgres."""
-
 EXIT_REFUSED: Final = 1
 
 _TABLES: Final = "SELECT to_regclass('notices') IS NOT NULL AND to_regclass('event_feed') IS NOT NULL AS there"
@@ -72,27 +68,11 @@ async def serve(settings: Settings, stop: threading.Event) -> None:
     """Until stopped. Raises as dispatcher_of, and Tampered, TimeoutError, psycopg.Error."""
     dispatcher = dispatcher_of(settings)
     reporting = asyncio.create_task(_report(dispatcher))
-    reconnects = 0
     try:
-        while not stop.is_set():
-            async with await connected(settings.database_url, "millrace notifications") as connection:
-                try:
-                    while not (stop.is_set() or await _tables_there(connection)):
-                        await asyncio.sleep(RETRY_PAUSE_S)  # the sinks make them
-                    await dispatcher.run(connection, stop)
-                except psycopg.OperationalError as error:
-                    if reconnects >= RECONNECTS_MAX:
-                        raise
-                    reconnects += 1
-                    LOGGER.warning("postgres connection lost, reconnecting: %s", " ".join(str(error).split()))
+        await served(settings.database_url, "millrace notifications", stop, _TABLES, dispatcher, LOGGER)
     finally:
         reporting.cancel()
         dispatcher.close()
-
-
-async def _tables_there(connection: Connection) -> bool:
-    row = await (await connection.execute(_TABLES)).fetchone()
-    return row is not None and bool(row["there"])
 
 
 async def _report(dispatcher: Dispatcher) -> None:

@@ -39,6 +39,7 @@ class Dispatcher:
         self._failpoints = failpoints
         self._under_way: dict[asyncio.Task[Result], UUID] = {}
         self._upkeep_at_s = 0.0
+        self.passes = 0
         self.figures: Counter[str] = Counter()
 
     async def run(self, connection: Connection, stop: threading.Event) -> None:
@@ -47,6 +48,7 @@ class Dispatcher:
         """
         while not stop.is_set() or self._under_way:
             await self._pass(connection, taking=not stop.is_set())
+            self.passes += 1
             if self._under_way:
                 await asyncio.wait(self._under_way, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
                 await asyncio.sleep(GATHER_S)

@@ -1,0 +1,69 @@
+"""Goal: what the connectors look for beside the money neither ends them nor ends in silence, and a Postgres that comes
+back is never one restart too many.
+"""
+
+import asyncio
+import logging
+import threading
+
+import psycopg
+import pytest
+
+from connectors import rounds
+from connectors.rounds import RECONNECTS_MAX, Connection, beside, served
+
+LOGGER = logging.getLogger("tests.rounds")
+THERE = "SELECT true AS there"
+
+
+async def test_what_fails_in_an_unforeseen_way_is_told_of_and_begins_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rounds, "AGAIN_S", 0.0)
+    stop, begun = threading.Event(), 0
+
+    async def follow(stopping: threading.Event) -> None:
+        nonlocal begun
+        begun += 1
+        if begun == 3:
+            stopping.set()
+            return
+        raise KeyError("nobody has thought of it")
+
+    await asyncio.wait_for(beside(follow, stop), 10)
+    assert begun == 3
+    assert caplog.text.count("ALARM") == 2
+    assert "nobody has thought of it" in caplog.text
+
+
+class Losing:
+    """Loses its connection again and again, after so many passes each time."""
+
+    def __init__(self, stop: threading.Event, times: int, passes_between: int) -> None:
+        self.passes = 0
+        self.lost = 0
+        self._stop, self._times, self._passes_between = stop, times, passes_between
+
+    async def run(self, connection: Connection, stop: threading.Event) -> None:
+        assert not connection.closed
+        self.passes += self._passes_between
+        if self.lost == self._times:
+            self._stop.set()
+            return
+        self.lost += 1
+        raise psycopg.OperationalError("the connection is lost")
+
+
+async def test_connections_that_were_lost_after_work_are_not_counted_together(postgres: str) -> None:
+    stop = threading.Event()
+    losing = Losing(stop, 2 * RECONNECTS_MAX, passes_between=1)
+    await served(postgres, "test rounds", stop, THERE, losing, LOGGER)
+    assert losing.lost == 2 * RECONNECTS_MAX
+
+
+async def test_connections_that_are_lost_at_once_end_it(postgres: str) -> None:
+    stop = threading.Event()
+    losing = Losing(stop, 100, passes_between=0)
+    with pytest.raises(psycopg.OperationalError):
+        await served(postgres, "test rounds", stop, THERE, losing, LOGGER)
+    assert losing.lost == RECONNECTS_MAX + 1
