@@ -25,6 +25,7 @@ from sinks.details.risk import copy_risk
 from sinks.journal_entries import copy_journal_entries
 from sinks.ledger_batch import LedgerBatch
 from sinks.progress import ShardProgress, advance_lanes, claim, count_outcomes, notify_readers
+from sinks.topic_sink import refusal_of_row
 
 BATCH_ENTRIES: Final = 6_144
 """Entries after which a batch is closed: about 3,000 payments, see docs/decisions/0001. With the last record's (at most
@@ -88,13 +89,6 @@ def flush_batch(connection: Connection, batch: LedgerBatch, commit_offsets: Comm
     failpoints.reach("sink_after_commit")
     # 7. Group offsets for lag tooling. Nothing reads them to decide anything, so a crash before this loses nothing.
     commit_offsets({shard: progress.ledger_next_offset for shard, progress in batch.after.items()})
-
-
-def refusal_of_row(error: psycopg.Error) -> str:
-    """What Postgres refused. Only a unique key's detail is quoted (it names the id); others would show whole rows."""
-    diagnosis = error.diag
-    detail = diagnosis.message_detail if isinstance(error, psycopg.errors.UniqueViolation) else None
-    return f"{diagnosis.table_name}: {detail or diagnosis.message_primary} ({diagnosis.constraint_name})"
 
 
 class Throughput:

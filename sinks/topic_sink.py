@@ -106,6 +106,17 @@ def claim_positions(connection: Connection, table: str, batch: RecordBatch[Row])
         raise Fenced(f"fenced: another sink moved some of {sorted(batch.before.items())} on; one writer per shard")
 
 
+def refusal_of_row(error: psycopg.Error) -> str:
+    """What Postgres refused, or psycopg before it. Only a unique key's detail is quoted (it names the id); others would
+    show whole rows.
+    """
+    diagnosis = error.diag
+    if diagnosis.message_primary is None:
+        return type(error).__name__
+    detail = diagnosis.message_detail if isinstance(error, psycopg.errors.UniqueViolation) else None
+    return f"{diagnosis.table_name}: {detail or diagnosis.message_primary} ({diagnosis.constraint_name})"
+
+
 class TopicSink(ABC):
     """One writer for a set of shards; by default the only one, for all. `name` is for logs and Postgres' list of
     sessions.

@@ -20,7 +20,7 @@ from runtime.exactly_once.failpoints import Failpoints
 from schemas.events.codec import decode_event
 from schemas.tables.webhooks import payload_of
 from sinks.events.storing import PublicEvent, store
-from sinks.topic_sink import Positions, RecordBatch, claim_positions
+from sinks.topic_sink import Positions, RecordBatch, claim_positions, refusal_of_row
 
 BATCH_RECORDS: Final = 2_000
 IDLE_POLL_MS: Final = 100
@@ -93,7 +93,7 @@ def flush_batch(
     try:
         queued = store(connection, [told.event for told in batch.rows])
     except (psycopg.IntegrityError, psycopg.DataError) as error:
-        raise InvariantViolation(f"events: {error.diag.message_primary} ({error.diag.message_detail})") from error
+        raise InvariantViolation(refusal_of_row(error)) from error
     # Crash up to here: rolled back, positions as before, the same records are read again.
     failpoints.reach("sink_before_commit")
     # 3. COMMIT. Cut off in it: the next start asks event_feed_offsets whether it happened.

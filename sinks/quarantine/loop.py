@@ -15,7 +15,7 @@ from psycopg import Connection
 from payments.errors import InvariantViolation, UndecodableRecord
 from runtime.exactly_once.failpoints import Failpoints
 from schemas.codec import reference
-from sinks.topic_sink import Positions, RecordBatch, claim_positions
+from sinks.topic_sink import Positions, RecordBatch, claim_positions, refusal_of_row
 
 BATCH_RECORDS: Final = 500
 """500 rows of 200 bytes take 10 ms (p99 20)."""
@@ -61,7 +61,7 @@ def flush_batch(
         with connection.cursor() as cursor:
             cursor.executemany(_INSERT, batch.rows)
     except (psycopg.IntegrityError, psycopg.DataError) as error:
-        raise InvariantViolation(f"quarantine: {error.diag.message_primary} ({error.diag.message_detail})") from error
+        raise InvariantViolation(refusal_of_row(error)) from error
     # Crash up to here: rolled back, positions as before, the same records are read again.
     failpoints.reach("sink_before_commit")
     # 3. COMMIT. Cut off in it: the next start asks quarantine_progress whether it happened.

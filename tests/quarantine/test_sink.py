@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -15,6 +16,7 @@ import pytest
 from ingest_api.quarantine import cases
 from ingest_api.quarantine.redrive import discard
 from payments.errors import InvariantViolation
+from runtime import migrate
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.kafka_reader import PositionLost
 from runtime.postgres import connect
@@ -153,7 +155,7 @@ def test_an_item_set_aside_twice_stops_the_sink(own: Settings, topic: LedgerTopi
     origin = Origin(COMMANDS.name, 1, 4, 0)
     topic.publish_value(1, record_of(origin))
     topic.publish_value(1, record_of(origin))
-    with pytest.raises(InvariantViolation, match="duplicate key"):
+    with pytest.raises(InvariantViolation, match="already exists"):
         QuarantineSink(own, topic=topic.name).run()
 
 
@@ -168,3 +170,16 @@ def test_a_text_that_is_no_origin(text: str) -> None:
 def test_an_origin_is_its_text() -> None:
     origin = Origin("some-topic-7.v1", 3, 10**15, 999)
     assert Origin.parse(str(origin)) == origin
+
+
+def test_a_row_that_postgres_refuses_is_never_quoted(own: Settings) -> None:
+    """Whatever a sender has put into a record, a card number too, may stand in its bytes."""
+    migrate.up(own.database_url, "sinks")
+    row = ("t", 0, 0, 0, None, "its detail", b"key", b"4111 1111 1111 1111", datetime.now(UTC), 0, 0)
+    with connect(own.database_url, "test") as connection:
+        load_positions(connection, loop.POSITIONS, [0], lambda _: 0)
+        with pytest.raises(InvariantViolation) as refused:
+            loop.flush_batch(connection, RecordBatch([row], {0: 0}, {0: 1}), lambda _: None, Failpoints(""))
+    assert isinstance(refused.value.__cause__, psycopg.errors.NotNullViolation)
+    assert b"4111".hex() not in str(refused.value)
+    assert "its detail" not in str(refused.value)
