@@ -22,6 +22,10 @@ ORDER BY piece DESC LIMIT 1"""
 _PIECE: Final = "SELECT content FROM recon_contents WHERE sha256 = %s AND piece = %s"
 
 
+class FileChanged(OSError):
+    """The file is another one than it was a moment ago: whoever sends it has not ended yet."""
+
+
 class Fingerprint(NamedTuple):
     """What tells one file from another."""
 
@@ -40,7 +44,7 @@ def fingerprint(path: Path, advance: Callable[[int], None] = lambda _: None) -> 
 
 
 def keep(connection: Connection, path: Path, sha256: bytes) -> None:
-    """Store the bytes, once. Raises OSError, ValueError where the file is another one by now."""
+    """Store the bytes, once. Raises FileChanged, OSError."""
     if connection.execute(_KNOWN, (sha256,)).fetchone() is not None:
         return
     digest, line = hashlib.sha256(), 1
@@ -49,7 +53,7 @@ def keep(connection: Connection, path: Path, sha256: bytes) -> None:
         connection.execute(_INSERT, (sha256, number, line, piece))
         line += piece.count(b"\n")
     if digest.digest() != sha256:
-        raise ValueError(f"{path} was changed while it was being read; bring it again")
+        raise FileChanged(f"{path} was changed while it was being read; bring it again")
 
 
 def raw_line(connection: Connection, sha256: bytes, line_number: int) -> bytes:

@@ -91,3 +91,10 @@ def test_a_line_is_found_again_wherever_the_pieces_end(
     digest = hashlib.sha256(text).digest()
     contents.keep(books, tmp_path / "lines.txt", digest)
     assert [raw_line(books, digest, number) for number in range(1, 6)] == [b"one", b"", b"two and more", b"three", b""]
+
+
+def test_a_file_that_is_still_being_written_is_trouble_with_that_file_alone(books: Connection, tmp_path: Path) -> None:
+    path = tmp_path / "growing.sta"
+    path.write_bytes(b"more than there was")
+    with pytest.raises(OSError, match="was changed while it was being read"):
+        contents.keep(books, path, hashlib.sha256(b"what there was").digest())
