@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -26,8 +25,6 @@ MATCHES_SHOWN: Final = 200
 BREAKS_SHOWN: Final = 50
 """Of a run on its own page, the largest; the next page has all of them."""
 
-SIGN_OFFS_MAX: Final = 1_000
-
 Rules = Annotated[str, Query(max_length=100, pattern=NO_NUL)]
 
 
@@ -39,7 +36,8 @@ async def get_runs(visit: Visitor, rules: Rules = "", after: str = "") -> Respon
     def read(connection: Connection) -> dict[str, Any]:
         found = reads.page_of_runs(connection, RUNS_SHOWN + 1, rules, place)  # type: ignore[arg-type]
         shown = found[:RUNS_SHOWN]
-        signed = {one.run_id: one for one in signing.sign_offs(connection, SIGN_OFFS_MAX) if one.reopened_at is None}
+        signatures = signing.sign_offs_of(connection, [run.run_id for run in shown])
+        signed = {one.run_id: one for one in signatures if one.reopened_at is None}
         more = place_text(shown[-1].run_at, shown[-1].run_id) if len(found) > RUNS_SHOWN else ""
         return {"runs": shown, "signed": signed, "rules": rules, "more": more}
 
@@ -57,17 +55,14 @@ async def run_page(visit: Visit, run_id: str, refused: Refused | None = None, no
     id_ = id_of(RUN, run_id, "run")
 
     def read(connection: Connection) -> dict[str, Any]:
-        run = _run(connection, run_id)
-        breaks = list(reads.breaks_of(connection, id_))
-        signatures = [one for one in signing.sign_offs(connection, SIGN_OFFS_MAX, run.rule_set) if one.run_id == id_]
         return {
-            "run": run,
+            "run": _run(connection, run_id),
             "files": reads.files_of(connection, id_),
             "passes_of_run": reads.passes_of(connection, id_),
-            "largest": breaks[:BREAKS_SHOWN],
-            "ageing": ageing_of(breaks),
+            "largest": list(reads.breaks_of(connection, id_, BREAKS_SHOWN)),
+            "ageing": ageing_of(reads.ages_of(connection, id_)),
             "buckets": BUCKETS,
-            "signatures": signatures,
+            "signatures": signing.sign_offs_of(connection, [id_]),
             "refused": refused,
             "note": note,
         }
@@ -81,7 +76,7 @@ async def get_breaks_of_run(visit: Visitor, run_id: str) -> Response:
 
     def read(connection: Connection) -> dict[str, Any]:
         run = _run(connection, run_id)
-        return {"run": run, "largest": islice(reads.breaks_of(connection, run.run_id), LIST_MAX)}
+        return {"run": run, "largest": reads.breaks_of(connection, run.run_id, LIST_MAX)}
 
     return await page(visit, "run_breaks.html", read)
 
@@ -129,14 +124,14 @@ def _run(connection: Connection, run_id: str) -> reads.Run:
     return run
 
 
-def ageing_of(breaks: Sequence[reads.RunBreak]) -> list[dict[str, Any]]:
+def ageing_of(ages: Sequence[reads.Ages]) -> list[dict[str, Any]]:
     """Count and value by type and currency; the counts by age, too."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     values: Counter[tuple[str, str]] = Counter()
-    for one in breaks:
+    for one in ages:
         key = one.type, one.currency
-        counts.setdefault(key, Counter())[bucket_of(one.age_days).name] += 1
-        values[key] += abs(one.difference_minor)
+        counts.setdefault(key, Counter())[bucket_of(one.age_days).name] += one.breaks
+        values[key] += one.value_minor
     return [
         {"type": key[0], "currency": key[1], "count": ages.total(), "value_minor": values[key], "ages": ages}
         for key, ages in sorted(counts.items())

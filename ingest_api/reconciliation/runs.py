@@ -1,6 +1,6 @@
 """/reconciliation/runs, their matches and reports, and /reconciliation/sign-offs."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -36,7 +36,7 @@ from reconciliation.breaks import posting
 from reconciliation.matching.rules import RulesFault
 from reconciliation.runs import reads, signing
 from reconciliation.runs.rules import read_rules
-from reconciliation.runs.run import RUN, Asked, compute, cut_off_of
+from reconciliation.runs.run import RUN, Asked, compute, cut_off_of, day_of
 from reconciliation.runs.signing import SIGN_OFF, SignOff, SignRefusal
 from reconciliation.runs.writing import write
 
@@ -104,7 +104,7 @@ async def run(services: Services, call: Call) -> Answer:
     try:
         rules = read_rules(body.rules)
         at = cut_off_of(body.cut_off, rules.rules, datetime.now(UTC))
-        first, last = (date.fromisoformat(day) if day else None for day in (body.first_day, body.last_day))
+        first, last = (day_of(day) if day else None for day in (body.first_day, body.last_day))
         if first and last and first > last:
             raise ValueError(f"first_day {first} lies after last_day {last}")
     except (RulesFault, ValueError) as fault:

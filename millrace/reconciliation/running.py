@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -20,7 +20,7 @@ from payments.money import format_minor
 from reconciliation.breaks.living import Changes
 from reconciliation.matching.rules import RulesFault
 from reconciliation.runs.rules import ReadRules, read_rules
-from reconciliation.runs.run import RUN, Asked, Result, compute, cut_off_of
+from reconciliation.runs.run import RUN, Asked, Result, compute, cut_off_of, day_of
 from reconciliation.runs.writing import write
 from reconciliation.store.files import sources
 from runtime.settings import Settings
@@ -32,7 +32,7 @@ def run_run(rules: Path, *, cut_off: str, first: str, last: str, by: str, as_jso
         with faults_shown(as_json=as_json):
             read = _read(rules)
         at = cut_off_of(cut_off, read.rules, datetime.now(UTC))
-        days = [date.fromisoformat(day) if day else None for day in (first, last)]
+        days = [day_of(day) if day else None for day in (first, last)]
     except ValueError as fault:
         raise typer.BadParameter(f"{fault}; a time as 2026-11-22T06:00:00+01:00, a day as 2026-11-22") from fault
     if days[0] and days[1] and days[0] > days[1]:

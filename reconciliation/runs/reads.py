@@ -27,7 +27,10 @@ _BREAKS: Final = """
 SELECT found.break_id, found.type, found.reason, found.keys, found.difference_minor, found.currency, found.day,
     found.age_days, found.internal, found.external, living.status, living.owner, living.due_on, living.after_sign_off
 FROM recon_run_breaks AS found LEFT JOIN recon_breaks AS living USING (break_id)
-WHERE run_id = %s ORDER BY abs(found.difference_minor) DESC, found.break_id"""
+WHERE run_id = %s ORDER BY abs(found.difference_minor) DESC, found.break_id LIMIT %s"""
+_AGES: Final = """
+SELECT type, currency, age_days, count(*) AS breaks, sum(abs(difference_minor)) AS value_minor FROM recon_run_breaks
+WHERE run_id = %s GROUP BY type, currency, age_days ORDER BY type, currency, age_days"""
 _PASSES: Final = """
 SELECT pass, count(*), sum(cardinality(internal)), sum(cardinality(external)) FROM recon_matches
 WHERE run_id = %s GROUP BY pass ORDER BY pass"""
@@ -105,6 +108,16 @@ class RunBreak(NamedTuple):
     after_sign_off: bool | None
 
 
+class Ages(NamedTuple):
+    """Breaks of one type, currency and age, and what they come to without signs."""
+
+    type: str
+    currency: str
+    age_days: int
+    breaks: int
+    value_minor: int
+
+
 def find_run(connection: Connection, id_: UUID) -> Run | None:
     """One run, or None."""
     with connection.cursor(row_factory=class_row(Run)) as cursor:
@@ -132,10 +145,16 @@ def page_of_matches(connection: Connection, run_id: UUID, limit: int, after: int
         return cursor.execute(_MATCHES, (run_id, after, limit)).fetchall()
 
 
-def breaks_of(connection: Connection, run_id: UUID) -> Iterator[RunBreak]:
-    """The largest first."""
+def breaks_of(connection: Connection, run_id: UUID, limit: int | None = None) -> Iterator[RunBreak]:
+    """The largest first; without a limit all of them, which are held in memory."""
     with connection.cursor(row_factory=class_row(RunBreak)) as cursor:
-        yield from cursor.execute(_BREAKS, (run_id,))
+        yield from cursor.execute(_BREAKS, (run_id, limit))
+
+
+def ages_of(connection: Connection, run_id: UUID) -> list[Ages]:
+    """How many breaks of a run are how old, by type and currency."""
+    rows = connection.execute(_AGES, (run_id,))
+    return [Ages(type_, currency, age, count, int(value)) for type_, currency, age, count, value in rows]
 
 
 def passes_of(connection: Connection, run_id: UUID) -> list[tuple[str, int, int, int]]:

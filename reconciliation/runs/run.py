@@ -39,6 +39,10 @@ from reconciliation.runs.tie_out import (
 RUN: Final = "rrn"
 """Kind prefix of runs' ids."""
 
+EARLIEST: Final = date(1970, 1, 1)
+LATEST: Final = date(2999, 12, 31)
+"""Days that anybody could ask about; beyond the calendar's own ends there is no day before or after."""
+
 _MOMENT: Final = timedelta(microseconds=1)
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -125,10 +129,19 @@ def cut_off_of(text: str, rules: RunRules, now: datetime) -> datetime:
         return now
     zone = ZoneInfo(rules.zone)
     if len(text) == len("2026-11-22"):
-        day = date.fromisoformat(text) + timedelta(days=1)
+        day = day_of(text) + timedelta(days=1)
         return min(datetime(day.year, day.month, day.day, tzinfo=zone), now)
     at = datetime.fromisoformat(text)
+    day_of(at.date().isoformat())
     return min(at if at.tzinfo is not None else at.replace(tzinfo=zone), now)
+
+
+def day_of(text: str) -> date:
+    """Raises ValueError, also for a day of which nobody has books."""
+    day = date.fromisoformat(text)
+    if not EARLIEST <= day <= LATEST:
+        raise ValueError(f"{day} is no day from {EARLIEST} to {LATEST}")
+    return day
 
 
 def widened(span: Span, rules: RunRules) -> Span:

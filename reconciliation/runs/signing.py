@@ -6,6 +6,7 @@ the newest one of its days; what appears in it afterwards is marked so, and the 
 
 import secrets
 import time
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -128,8 +129,15 @@ def find_sign_off(connection: Connection, id_: UUID) -> SignOff | None:
         return cursor.execute(f"{_LIST} WHERE sign_off_id = %s".encode(), (id_,)).fetchone()
 
 
-def sign_offs(connection: Connection, limit: int, rule_set: str = "") -> list[SignOff]:
-    """The newest first."""
-    query = f"{_LIST} WHERE %s IN ('', rule_set) ORDER BY signed_at DESC, sign_off_id DESC LIMIT %s"
+def sign_offs_of(connection: Connection, run_ids: Sequence[UUID]) -> list[SignOff]:
+    """Of these runs, however old they are; the newest first."""
+    query = f"{_LIST} WHERE run_id = ANY(%s) ORDER BY signed_at DESC, sign_off_id DESC"
     with connection.cursor(row_factory=class_row(SignOff)) as cursor:
-        return cursor.execute(query.encode(), (rule_set, limit)).fetchall()
+        return cursor.execute(query.encode(), (list(run_ids),)).fetchall()
+
+
+def sign_offs(connection: Connection, limit: int) -> list[SignOff]:
+    """The newest first."""
+    query = f"{_LIST} ORDER BY signed_at DESC, sign_off_id DESC LIMIT %s"
+    with connection.cursor(row_factory=class_row(SignOff)) as cursor:
+        return cursor.execute(query.encode(), (limit,)).fetchall()

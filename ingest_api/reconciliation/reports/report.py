@@ -46,7 +46,7 @@ def report_of(connection: Connection, run_id: UUID) -> list[Section] | None:
             return None
         breaks = list(reads.breaks_of(connection, run_id))
         return [
-            _header(run, signing.sign_offs(connection, 1_000, run.rule_set)),
+            _header(run, signing.sign_offs_of(connection, [run_id])),
             _ties(run),
             _totals(run),
             _passes(reads.passes_of(connection, run_id)),
@@ -73,16 +73,13 @@ def _header(run: reads.Run, signed: Iterable[signing.SignOff]) -> Section:
         ("result", run.result_hash),
     ]
     for one in signed:
-        if one.run_id == run.run_id:
-            rows.append(
-                ("signed by", f"{one.signed_by}, {rfc3339(one.signed_at)}, {one.live_breaks} breaks open. {one.note}")
-            )
-            if one.changed_since:
-                rows.append(
-                    ("AFTER SIGN-OFF", f"{one.changed_since} breaks appeared, changed or came back in its days")
-                )
-            if one.reopened_at is not None:
-                rows.append(("REOPENED", f"by {one.reopened_by}, {rfc3339(one.reopened_at)}: {one.reopened_because}"))
+        rows.append(
+            ("signed by", f"{one.signed_by}, {rfc3339(one.signed_at)}, {one.live_breaks} breaks open. {one.note}")
+        )
+        if one.changed_since:
+            rows.append(("AFTER SIGN-OFF", f"{one.changed_since} breaks appeared, changed or came back in its days"))
+        if one.reopened_at is not None:
+            rows.append(("REOPENED", f"by {one.reopened_by}, {rfc3339(one.reopened_at)}: {one.reopened_because}"))
     return Section("Run", ("what", "value"), rows)
 
 
