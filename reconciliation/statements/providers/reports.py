@@ -1,7 +1,8 @@
 """A table or a saved answer of a provider → the name of the report and its events."""
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from functools import partial
+from itertools import chain
 
 from reconciliation.statements.lines import Event
 from reconciliation.statements.providers.paypal import TAGS, PayPalReader
@@ -23,12 +24,13 @@ def parse_report(source: Source, kind: str, profile: Profile | None = None) -> t
     if kind == "json":
         return "square.payouts", parse_square(source)
     rows = _ROWS[kind](source)
+    again = partial(_ROWS[kind], source._replace(advance=lambda _: None))
     if profile is not None:
-        return parse_table(rows, (profile,))
-    first = next(islice(rows, 1), None)
+        return parse_table(rows, (profile,), again)
+    first = next(rows, None)
     if first is None:
         raise Refused(Reason.EMPTY, "the table has no row")
     rows = chain([first], rows)
     if first[1][0].lstrip("\ufeff").upper() in TAGS:
         return "paypal", PayPalReader().events(rows)
-    return parse_table(rows, built_in_profiles())
+    return parse_table(rows, built_in_profiles(), again)

@@ -4,9 +4,11 @@ The header may stand behind a title and blank rows; a row that is shorter than i
 whose amount or date can't be read is bad, and with it the file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import chain
+
+from msgspec.structs import replace
 
 from reconciliation.statements.lines import (
     BadLine,
@@ -25,8 +27,9 @@ from reconciliation.statements.refusals import Reason, Refused
 from reconciliation.statements.values import (
     FRACTION_PLACES,
     day,
-    day_of,
+    fitting,
     nearest_minor,
+    one_day_of,
     written_fractions,
     written_minor,
 )
@@ -319,10 +322,30 @@ class TableReader:
         text = next((text for column in cell.columns if (text := self._cell(column))), "") if cell else ""
         if not text or cell is None:
             return None
-        return day_of(text, cell.formats) if cell.formats else day(text)
+        return one_day_of(text, cell.formats) if cell.formats else day(text)
 
 
-def parse_table(rows: Iterator[Row], profiles: tuple[Profile, ...]) -> tuple[str, Iterator[Event]]:
-    """Name of the report and its events. Raises Refused when no profile fits."""
-    profile, header, behind = recognised(iter(rows), profiles)
+def _dated(cell: DateCell | None, header: list[str], again: Callable[[], Iterator[Row]]) -> DateCell | None:
+    """The forms of a date that the whole file has: 13/10 in one row says what 11/10 in another means."""
+    if cell is None or len(cell.formats) < 2:
+        return cell
+    places, formats = _Columns(header_places(header)), cell.formats
+    for _, cells in again():
+        text = next((cells[places[name]] for name in cell.columns if places[name] < len(cells)), "")
+        formats = tuple(fitting(text, formats)) or formats
+        if len(formats) == 1:
+            break
+    return replace(cell, formats=formats)
+
+
+def parse_table(
+    rows: Iterator[Row], profiles: tuple[Profile, ...], again: Callable[[], Iterator[Row]]
+) -> tuple[str, Iterator[Event]]:
+    """Name of the report and its events; `again` reads the rows once more, where dates may have several forms.
+
+    Raises Refused when no profile fits.
+    """
+    profile, header, behind = recognised(rows, profiles)
+    booked, valued = (_dated(cell, header, again) for cell in (profile.booking_date, profile.value_date))
+    profile = replace(profile, booking_date=booked, value_date=valued)
     return profile.name, chain(TableReader(profile, header).events(behind))

@@ -190,6 +190,55 @@ def test_a_paypal_section_without_the_file_around_it_is_read(tmp_path: Path) -> 
     )
 
 
+ACTIVITY = """Date,Time,TimeZone,Name,Type,Status,Currency,Gross,Fee,Net,Transaction ID,Balance Impact
+{},07:45:51,PST,P1,General Payment,Completed,USD,84,-4.25,79.75,T1,Credit
+{},13:30:31,PST,P2,Order,Pending,USD,-50,0,-50,T2,Memo
+{},13:30:31,PST,P3,Refund,Completed,USD,"-1,050.00",0,"-1,050.00",T3,Debit
+"""
+
+
+@pytest.mark.parametrize(
+    ("dates", "days"),
+    [
+        (("02/03/2026", "03/03/2026", "29/03/2026"), ["2026-03-02", "2026-03-29"]),
+        (("03/02/2026", "03/29/2026", "03/04/2026"), ["2026-03-02", "2026-03-04"]),
+        (("02/02/2026", "02/02/2026", "03/03/2026"), ["2026-02-02", "2026-03-03"]),
+    ],
+)
+def test_one_date_of_a_file_says_what_all_others_mean(
+    dates: tuple[str, str, str], days: list[str], tmp_path: Path
+) -> None:
+    result = parse_text(tmp_path, ACTIVITY.format(*dates))
+    _, lines = only(result)
+    assert (result.format, [line.booking_date for line in lines]) == ("paypal.activity", days)
+    assert [(line.amount_minor, line.gross_minor, line.fee_minor) for line in lines] == [
+        (7975, 8400, 425),
+        (-105000, -105000, 0),
+    ]
+
+
+def test_a_date_that_may_be_two_days_is_refused(tmp_path: Path) -> None:
+    result = parse_text(tmp_path, ACTIVITY.format("02/03/2026", "03/03/2026", "04/03/2026"))
+    assert str(result.reason).startswith("date: line 2: '02/03/2026' may be 2026-02-03 or 2026-03-02")
+
+
+def test_activities_of_paypal_in_other_languages(tmp_path: Path) -> None:
+    german = "Datum;Uhrzeit;Zeitzone;Währung;Brutto;Entgelt;Netto;Transaktionscode\n"
+    result = parse_text(
+        tmp_path, (german + "01.02.2026;10:00:00;MEZ;EUR;1.234,50;-4,50;1.230,00;T1\n").encode("cp1252")
+    )
+    _, (line,) = only(result)
+    assert (result.format, line.amount_minor, line.fee_minor, line.booking_date) == (
+        "paypal.activity",
+        123000,
+        450,
+        "2026-02-01",
+    )
+    spanish = "Fecha,Hora,Divisa,Bruto,Comisión,Neto,Id. de transacción\n"
+    _, (line,) = only(parse_text(tmp_path, spanish + '2/1/2026,11:05:56,EUR,"49,37","-1,78","47,59",T1\n'))
+    assert (line.amount_minor, line.fee_minor, line.booking_date) == (4759, 178, "2026-01-02")
+
+
 CHECKOUT = """Client Entity ID,Type,Payment ID,Reference,Processed On,Holding Currency,Payout ID,\
 Gross In Holding Currency,Deduction In Holding Currency,Net In Holding Currency
 ent_1,Charge,pay_1,o1,2026-07-01T10:00:00.000,USD,P1,50,-1.49625,48.50375
