@@ -5,7 +5,7 @@ Every route stands under `/v1` and without it; OpenAPI shows the former.
 
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -222,9 +222,14 @@ def _allowed(request: Request) -> str:
 
 async def _parameter_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [FieldError(f"?{e['loc'][-1]}", Fault.PARAMETER_INVALID, f"{e['msg']}.") for e in error.errors()]
+    errors = [FieldError(f"?{_parameter(e)}", Fault.PARAMETER_INVALID, f"{e['msg']}.") for e in error.errors()]
     detail = " ".join(f"{error.pointer.removeprefix('?')}: {error.detail}" for error in errors)
     return _as_problem(request, Problem(Fault.PARAMETER_INVALID, detail, errors=errors))
+
+
+def _parameter(fault: Mapping[str, Any]) -> str:
+    """Which one it is; what is wrong between two of them names one itself."""
+    return str(fault.get("ctx", {}).get("parameter", fault["loc"][-1]))
 
 
 async def _internal_problem(request: Request, error: Exception) -> Response:

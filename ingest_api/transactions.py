@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ingest_api.aliases.parties import USER
 from ingest_api.http.openapi import describe
@@ -22,7 +22,7 @@ from ingest_api.reads.cursor import decode_cursor
 from ingest_api.reads.payments import PaymentFilter, PaymentType, find_timeline, list_payments, unknown_payment
 from ingest_api.seed_routes.shown import TransactionList, as_document
 from ingest_api.services import Services
-from ingest_api.statements.moments import TimesQuery
+from ingest_api.statements.moments import TimesQuery, not_in_order
 from ingest_api.transfers import require_party
 from payments.identifiers import PAYMENT, parse_id
 from payments.lifecycle import PaymentStatus
@@ -50,15 +50,26 @@ class TransactionQuery(TimesQuery):
     limit: int = Field(PAGE_DEFAULT, ge=1, le=PAGE_MAX)
     cursor: str | None = Field(None, max_length=64, description="next_cursor of the page before")
 
+    @property
+    def between(self) -> tuple[datetime | None, datetime | None]:
+        """As every list has it; a day has both bounds."""
+        (since, until), (begins, ends) = super().between, _bounds(self.day)
+        return since or begins, until or ends
+
+    @model_validator(mode="after")
+    def _are_amounts_in_order(self) -> Self:
+        low, high = self.min_amount, self.max_amount
+        if low is not None and high is not None and Decimal(low) > Decimal(high):
+            raise not_in_order("max_amount", "It is less than min_amount: exchange the two, or leave one of them out")
+        return self
+
     def filter(self, accounts: Sequence[bytes] | None) -> PaymentFilter:
         """What the list shows. Raises Problem."""
-        (since, until), (begins, ends) = self.between, _bounds(self.day)
         return PaymentFilter(
             tuple(accounts) if accounts is not None else None,
             self.type,
             self.status,
-            since or begins,
-            until or ends,
+            *self.between,
             self.currency,
             _bound_minor("min_amount", self.min_amount, self.currency),
             _bound_minor("max_amount", self.max_amount, self.currency),

@@ -2,10 +2,12 @@
 
 import calendar
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from ingest_api.problems import Fault, FieldError, field_problem
 
@@ -17,11 +19,11 @@ _FIRST = datetime.min.replace(tzinfo=UTC)
 
 class TimesQuery(BaseModel, extra="forbid", populate_by_name=False):
     """Query of what lies between two times, by each name that the documents have for them. Times without an offset are
-    UTC.
+    UTC. One that ends before it begins is refused: an empty page would read as if there were nothing.
     """
 
     since: datetime | None = Field(None, alias="from", description="RFC 3339, or a date: inclusive")
-    until: datetime | None = Field(None, alias="to", description="RFC 3339, or a date: exclusive")
+    until: datetime | None = Field(None, alias="to", description="RFC 3339, or a date: exclusive, not before from")
     start_time: datetime | None = Field(None, alias="startTime", description="As from")
     end_time: datetime | None = Field(None, alias="endTime", description="As to")
     endtime: datetime | None = Field(None, description="As to")
@@ -33,6 +35,28 @@ class TimesQuery(BaseModel, extra="forbid", populate_by_name=False):
         """From which time on, and before which."""
         since = self.since or self.start_time or self.start
         return utc(since), utc(self.until or self.end_time or self.endtime or self.end)
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        since, until = self.between
+        if since is not None and until is not None and since > until:
+            begins, ends = self._named(_BEGIN), self._named(_END)
+            raise not_in_order(ends, f"It is before {begins}: exchange the two, or leave one of them out")
+        return self
+
+    def _named(self, fields: Sequence[str]) -> str:
+        """What the caller says for the one of these that counts."""
+        named = next((name for name in fields if getattr(self, name, None) is not None), fields[-1])
+        return type(self).model_fields[named].alias or named
+
+
+_BEGIN: Final = ("since", "start_time", "start", "day")
+_END: Final = ("until", "end_time", "endtime", "end", "day")
+
+
+def not_in_order(parameter: str, detail: str) -> PydanticCustomError:
+    """What a query refuses that holds two bounds, by the name of the second one."""
+    return PydanticCustomError("not_in_order", detail, {"parameter": parameter})
 
 
 def utc(at: datetime | None) -> datetime | None:
