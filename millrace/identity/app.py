@@ -39,6 +39,35 @@ def password(
     run_password(name, password_file)
 
 
+@users.command()
+def roles(
+    name: Annotated[str, typer.Argument(help="User name.")],
+    role: Annotated[list[str], typer.Option("--role", help="All that the user has from now on; repeatable.")],
+) -> None:
+    """Give a user other roles, in force with the next access token: five minutes at most."""
+    from millrace.identity.command import run_roles
+
+    run_roles(name, role)
+
+
+@users.command()
+def suspend(name: Annotated[str, typer.Argument(help="User name.")]) -> None:
+    """Let a user in no more: no login, every session ended, API keys refused."""
+    from ingest_api.identity.users.user import UserStatus
+    from millrace.identity.command import run_status
+
+    run_status(name, UserStatus.SUSPENDED)
+
+
+@users.command()
+def restore(name: Annotated[str, typer.Argument(help="User name.")]) -> None:
+    """Let a suspended user in again."""
+    from ingest_api.identity.users.user import UserStatus
+    from millrace.identity.command import run_status
+
+    run_status(name, UserStatus.ACTIVE)
+
+
 @clients.command(name="create")
 def create_client(
     client_id: Annotated[str, typer.Argument(help="Lower-case letters, digits and hyphens.")],

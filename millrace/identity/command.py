@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
@@ -22,11 +22,11 @@ from ingest_api.identity.roles import UserRole, scopes_of
 from ingest_api.identity.service import Identity
 from ingest_api.identity.sessions.session import EndReason
 from ingest_api.identity.tokens import ALL_SCOPES, Grant, Scope, TokenVerifier, issue_token, signed_token
-from ingest_api.identity.users.user import FOUND_BY, Field, Refused, User, UserFault
+from ingest_api.identity.users.user import FOUND_BY, Field, Refused, User, UserFault, UserStatus
 from ingest_api.reads.database import Database, DatabaseUnavailable
 from millrace.commands.output import faults_shown
 from millrace.environment import EnvironmentFault, connected
-from payments.identifiers import format_id, uuid7
+from payments.identifiers import format_id, parse_id, uuid7
 from runtime.migrate import MigrationRefused
 from runtime.personal_data.keyring import KeyringFault
 from runtime.personal_data.normal_forms import EXPECTED
@@ -43,12 +43,14 @@ T = TypeVar("T")
 def run_token(subject: str, user: str | None, asked: list[str], ttl_s: int) -> None:
     """One token on stdout. For a user who is not there yet one is made, a customer without a password."""
     scopes = _scopes(asked)
+    if parse_id(USER, subject) is not None:
+        raise typer.BadParameter("that is a user: name the user by --user, for a token of the user's roles")
     with _faults():
         if user is None:
             typer.echo(issue_token(Settings(), subject, scopes or ALL_SCOPES, ttl_s))
             return
         settings = connected(Settings())
-        found = _with_identity(settings, lambda identity, witness: _found_or_made(identity, user, witness))
+        found = _with_identity(settings, lambda identity, witness: _found_or_made(identity, user, scopes, witness))
         grant = Grant(
             format_id(USER, found.user), scopes or scopes_of(found.roles), second_factor_at_s=int(time.time())
         )
@@ -73,11 +75,33 @@ def run_password(name: str, password_file: Path | None) -> None:
     password = _password(password_file or Path("-"), [Personal(name)])
 
     async def change(identity: Identity, witness: Witness) -> None:
-        user = await _find(identity, name)
-        if user is None:
-            raise EnvironmentFault(f"no user is called {name}")
+        user = await _known(identity, name)
         await identity.users.set_password_hash(user.user, await identity.hasher.hash(password), witness)
         await identity.sessions.end_all(user.user, EndReason.PASSWORD_CHANGED)
+
+    with _faults():
+        _with_identity(connected(Settings()), change)
+
+
+def run_roles(name: str, roles: list[str]) -> None:
+    """What the user is from the next access token on."""
+    words = [UserRole(word) for word in _words(roles, [role.value for role in UserRole], "--role")]
+
+    async def change(identity: Identity, witness: Witness) -> None:
+        await identity.users.set_roles((await _known(identity, name)).user, words, witness)
+
+    with _faults():
+        _with_identity(connected(Settings()), change)
+
+
+def run_status(name: str, status: UserStatus) -> None:
+    """Let a user in, or no longer."""
+
+    async def change(identity: Identity, witness: Witness) -> None:
+        user = await _known(identity, name)
+        await identity.users.set_status(user.user, status, witness)
+        if status is not UserStatus.ACTIVE:
+            await identity.sessions.end_all(user.user, EndReason.USER_NOT_ACTIVE, witness=witness)
 
     with _faults():
         _with_identity(connected(Settings()), change)
@@ -116,13 +140,33 @@ def run_rotate(*, at_once: bool) -> None:
     typer.echo(f"{ring.keys[0].key.kid} signs {'now' if at_once else 'in ten minutes'}; older keys that verify: {kept}")
 
 
-async def _found_or_made(identity: Identity, name: str, witness: Witness) -> User:
+async def _found_or_made(identity: Identity, name: str, scopes: Iterable[Scope], witness: Witness) -> User:
+    """The user of this name, who may have these scopes. Raises EnvironmentFault."""
     found = await _find(identity, name)
     if found is None:
+        _require_allowed(f"{name} would be", [UserRole.CUSTOMER], scopes, f": millrace users create {name} --role …")
         found = await _made(identity, {Field.USERNAME: Personal(name)}, [UserRole.CUSTOMER], None, witness)
         typer.echo(f"millrace: made the user {name}, a customer; `millrace users password` sets a password", err=True)
     if not found.is_active:
         raise EnvironmentFault(f"the user {name} is {found.status}")
+    _require_allowed(f"{name} is", found.roles, scopes, f": millrace users roles {name} --role …")
+    return found
+
+
+def _require_allowed(who: str, roles: Collection[UserRole], scopes: Iterable[Scope], otherwise: str) -> None:
+    allowed = scopes_of(roles)
+    beyond = sorted(set(scopes) - allowed)
+    if beyond:
+        raise EnvironmentFault(
+            f"{who} {' and '.join(sorted(roles))}, which does not allow {', '.join(beyond)}{otherwise};"
+            f" allowed: {', '.join(sorted(allowed))}"
+        )
+
+
+async def _known(identity: Identity, name: str) -> User:
+    found = await _find(identity, name)
+    if found is None:
+        raise EnvironmentFault(f"no user is called {name}")
     return found
 
 

@@ -25,11 +25,11 @@ def principal(settings: Settings, token: str) -> Principal:
 
 
 def test_a_token_of_a_user_is_for_the_same_user_every_time(millrace: CliRunner, settings: Settings) -> None:
-    asked = ["token", "--user", "anna", "--scope", "payments:write,accounts:read", "--scope", "cases:decide"]
+    asked = ["token", "--user", "anna", "--scope", "payments:write,accounts:read", "--scope", "users:read"]
     first, again = (millrace.invoke(app, asked) for _ in range(2))
     anna = principal(settings, first.stdout)
     assert anna.subject.startswith("usr_")
-    assert anna.scopes == {Scope.PAYMENTS_WRITE, Scope.ACCOUNTS_READ, Scope.CASES_DECIDE}
+    assert anna.scopes == {Scope.PAYMENTS_WRITE, Scope.ACCOUNTS_READ, Scope.USERS_READ}
     assert principal(settings, again.stdout).subject == anna.subject
     assert "made the user anna" in first.stderr
     assert again.stderr == ""
@@ -54,6 +54,57 @@ async def test_a_look_that_is_under_way_ends_before_the_process_does(
     await asyncio.wait_for(asking.wait(), 20)
     await identity.close()
     assert asyncio.all_tasks() == before
+
+
+def test_a_token_of_a_user_has_no_more_than_the_roles_allow(millrace: CliRunner, settings: Settings) -> None:
+    """Whatever was asked for was signed, and with `api_keys:write` it went into a key for good."""
+    assert millrace.invoke(app, ["users", "create", "rita", "--role", "risk_analyst"]).exit_code == 0
+    allowed = millrace.invoke(app, ["token", "--user", "rita", "--scope", "cases:decide"])
+    assert principal(settings, allowed.stdout).scopes == {Scope.CASES_DECIDE}
+    refused = millrace.invoke(app, ["token", "--user", "rita", "--scope", "cases:decide,ledger:write,aliases:verify"])
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "rita is risk_analyst, which does not allow aliases:verify, ledger:write" in refused.stderr
+    assert "allowed: accounts:read, api_keys:read," in refused.stderr
+
+
+def test_nobody_is_made_for_a_token_that_is_refused(millrace: CliRunner) -> None:
+    refused = millrace.invoke(app, ["token", "--user", "nils", "--scope", "reconciliation:approve"])
+    assert refused.exit_code == 1
+    assert "nils would be customer" in refused.stderr
+    assert "millrace users create nils --role" in refused.stderr
+    assert millrace.invoke(app, ["users", "create", "nils", "--role", "finance"]).exit_code == 0
+    assert millrace.invoke(app, ["token", "--user", "nils", "--scope", "reconciliation:approve"]).exit_code == 0
+
+
+def test_a_token_for_a_users_id_goes_by_the_users_roles(millrace: CliRunner) -> None:
+    """The subject was taken for a machine's, with every scope."""
+    user = millrace.invoke(app, ["users", "create", "olaf", "--role", "customer"]).stdout.strip()
+    refused = millrace.invoke(app, ["token", user])
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "--user" in refused.stderr
+
+
+def test_a_user_is_given_other_roles(millrace: CliRunner, settings: Settings) -> None:
+    """Nothing could change the roles of a user once made."""
+    assert millrace.invoke(app, ["users", "create", "rosa", "--role", "customer"]).exit_code == 0
+    assert millrace.invoke(app, ["users", "roles", "rosa", "--role", "finance", "--role", "operator"]).exit_code == 0
+    token = millrace.invoke(app, ["token", "--user", "rosa"])
+    scopes = principal(settings, token.stdout).scopes
+    assert {Scope.LEDGER_WRITE, Scope.ALIASES_VERIFY} <= scopes
+    assert Scope.PAYMENTS_WRITE not in scopes
+    nobody = millrace.invoke(app, ["users", "roles", "nobody", "--role", "finance"])
+    assert (nobody.exit_code, nobody.stderr) == (1, "millrace: no user is called nobody\n")
+
+
+def test_a_suspended_user_gets_no_token_until_restored(millrace: CliRunner) -> None:
+    """Nothing could suspend a user."""
+    assert millrace.invoke(app, ["token", "--user", "sven"]).exit_code == 0
+    assert millrace.invoke(app, ["users", "suspend", "sven"]).exit_code == 0
+    refused = millrace.invoke(app, ["token", "--user", "sven"])
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "the user sven is suspended" in refused.stderr
+    assert millrace.invoke(app, ["users", "restore", "sven"]).exit_code == 0
+    assert millrace.invoke(app, ["token", "--user", "sven"]).exit_code == 0
 
 
 def test_the_first_admin_is_made_with_a_password_of_stdin(millrace: CliRunner) -> None:
