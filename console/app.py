@@ -1,6 +1,7 @@
 """The console as one ASGI application: routes, assets, and what goes wrong as a page."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -9,11 +10,12 @@ from starlette.exceptions import HTTPException
 from console import files, runs, sign_in, sign_offs
 from console.breaks import changing, detail, listing
 from console.http.envelope import Application, Envelope
-from console.http.faults import Refused, SignInNeeded
+from console.http.faults import NotLive, Refused, SignInNeeded
 from console.http.visits import ROOT, sign_in_path
 from console.installation import Installation, Unavailable
 from console.pages import asset, bare_page, go_to
 
+_ASK_NO_MORE: Final = 286
 _PARTS = (sign_in, runs, listing, detail, changing, files, sign_offs)
 
 router = APIRouter()
@@ -42,6 +44,7 @@ def make_console(installation: Installation) -> Application:
     for part in (router, *(part.router for part in _PARTS)):
         app.include_router(part, prefix=ROOT)
     app.add_exception_handler(SignInNeeded, _to_sign_in)
+    app.add_exception_handler(NotLive, _not_live)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(Unavailable, _unavailable)
     app.add_exception_handler(HTTPException, _unknown)
@@ -53,6 +56,13 @@ def make_console(installation: Installation) -> Application:
 async def _to_sign_in(_: Request, error: Exception) -> Response:
     assert isinstance(error, SignInNeeded)
     return go_to(sign_in_path(error.after))
+
+
+async def _not_live(_: Request, error: Exception) -> Response:
+    """The page stays as it is and asks no more (htmx: 286); it says so."""
+    del error
+    place = {"HX-Retarget": "#live", "HX-Reselect": "#live", "HX-Reswap": "outerHTML"}
+    return bare_page("not_live.html", {}, _ASK_NO_MORE, place)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

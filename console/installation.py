@@ -23,6 +23,9 @@ class Caller(NamedTuple):
     approves_with_code: bool
     """May approve once the session gives a second factor (again)."""
 
+    left_s: float
+    """Until the token expires."""
+
 
 class Asked(NamedTuple):
     """A call of the API. `path` stands below /v1; `body` is sent as JSON, or as a form where `is_form`."""

@@ -5,6 +5,7 @@ calls that pay are served meanwhile.
 """
 
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any, Final
@@ -51,6 +52,11 @@ def _environment() -> Environment:
 _ENVIRONMENT: Final = _environment()
 
 
+_SEEN_DIGITS: Final = 16
+_SEEN: Final = secrets.token_hex(16)
+"""Stands in a page that keeps itself up to date where its digest comes; nothing that is shown says this by chance."""
+
+
 def asset(name: str) -> Response | None:
     """A file of ours."""
     found = ASSETS.get(name)
@@ -68,10 +74,15 @@ def bare_page(template: str, values: Values, status: int = 200, headers: Mapping
 
 
 async def page(visit: Visit, template: str, read: Callable[[Connection], Values], status: int = 200) -> Response:
-    """What was read, as a page. Raises Unavailable and what the read raises."""
-    known = {"reader": visit.caller, "form": visit.cookie.form}
+    """What was read, as a page; nothing where the browser asks by itself and shows this already. Raises Unavailable and
+    what the read raises.
+    """
+    known = {"reader": visit.caller, "form": visit.cookie.form, "seen": _SEEN}
     html = await visit.installation.look(lambda connection: written(template, {**known, **read(connection)}))
-    return HTMLResponse(html, status)
+    seen = hashlib.sha256(html.encode()).hexdigest()[:_SEEN_DIGITS]
+    if seen == visit.seen:
+        return Response(status_code=204)
+    return HTMLResponse(html.replace(_SEEN, seen), status)
 
 
 def go_to(path: str) -> Response:

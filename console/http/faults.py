@@ -15,6 +15,10 @@ class SignInNeeded(Exception):
         self.after = after
 
 
+class NotLive(Exception):
+    """A page has asked by itself for so long that its access token is over."""
+
+
 class Refused(Exception):
     """It can't be done, or can't be shown. `errors`: of single fields."""
 

@@ -1,6 +1,6 @@
 """Who looks at a page, and what they may ask of the API: a session is the API's own, with its tokens in the cookie.
 
-Guarantees: an access token that has expired is renewed by the refresh token, once; a form that does not repeat what the
+Guarantees: an access token that expires is renewed by the refresh token, once; a form that does not repeat what the
 cookie says changes nothing; a second factor that a form brings is given before what needs it is tried.
 """
 
@@ -11,10 +11,16 @@ import msgspec
 from fastapi import Depends, Request
 
 from console.http.cookie import Cookie
-from console.http.faults import Refused, SignInNeeded, refusal_of
+from console.http.faults import NotLive, Refused, SignInNeeded, refusal_of
 from console.installation import Answered, Asked, Caller, Installation
 
 ROOT: Final = "/console"
+SEEN: Final = "millrace-seen"
+"""The header of a page that asks by itself. It keeps no session alive: who has gone is signed out as ever."""
+
+_LEFT_S: Final = 150
+"""Of the access token, so that a page that a person opens is live for so long at least."""
+
 _READING: Final = frozenset({"GET", "HEAD"})
 
 
@@ -88,6 +94,11 @@ class Visit(Calls):
         super().__init__(request, cookie)
         self.caller = caller
 
+    @property
+    def seen(self) -> str | None:
+        """What a page shows that asks whether there is more to show; None where a person asks."""
+        return self._request.headers.get(SEEN)
+
     async def give_code(self, code: str) -> None:
         """A second factor, so that the session may approve. Raises Refused."""
         granted = _granted(await self.api("POST", "/auth/step-up", {"otp": code}))
@@ -111,7 +122,9 @@ async def _visit(request: Request) -> Visit:
     calls = Calls(request, Cookie.of(request) or Cookie.new())
     who = calls.installation.who
     caller = who(calls.cookie.access) if calls.cookie.access else None
-    if caller is None and calls.cookie.refresh:
+    if caller is None and SEEN in request.headers:
+        raise NotLive
+    if calls.cookie.refresh and (caller is None or (caller.left_s < _LEFT_S and SEEN not in request.headers)):
         try:
             await calls.refresh()
         except Refused as refused:

@@ -2,6 +2,7 @@
 socket: the same doors, limits, scopes, problems and audit log.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -66,6 +67,7 @@ def _known_by(services: Services) -> Callable[[str], Caller | None]:
             may_write=Scope.RECONCILIATION_WRITE in has,
             may_approve=Scope.RECONCILIATION_APPROVE in has,
             approves_with_code=Scope.RECONCILIATION_APPROVE in principal.withheld,
+            left_s=principal.expires_at_s - time.time(),
         )
 
     return who
