@@ -220,9 +220,15 @@ def _allowed(request: Request) -> str:
     return ", ".join(offered)
 
 
+_SAID = {
+    "missing": "It is needed.",
+    "extra_forbidden": "There is no such parameter here; /openapi.json lists those that there are.",
+}
+
+
 async def _parameter_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [FieldError(f"?{_parameter(e)}", Fault.PARAMETER_INVALID, f"{e['msg']}.") for e in error.errors()]
+    errors = [FieldError(f"?{_parameter(e)}", Fault.PARAMETER_INVALID, _said(e)) for e in error.errors()]
     detail = " ".join(f"{error.pointer.removeprefix('?')}: {error.detail}" for error in errors)
     return _as_problem(request, Problem(Fault.PARAMETER_INVALID, detail, errors=errors))
 
@@ -230,6 +236,11 @@ async def _parameter_problem(request: Request, error: Exception) -> Response:
 def _parameter(fault: Mapping[str, Any]) -> str:
     """Which one it is; what is wrong between two of them names one itself."""
     return str(fault.get("ctx", {}).get("parameter", fault["loc"][-1]))
+
+
+def _said(fault: Mapping[str, Any]) -> str:
+    """In the words of a caller, who sends no inputs and fields in a query."""
+    return _SAID.get(fault["type"], f"{fault['msg']}.")
 
 
 async def _internal_problem(request: Request, error: Exception) -> Response:

@@ -211,6 +211,19 @@ def test_bad_queries_name_the_parameter(api: ApiClient, query: dict[str, str], p
     assert response.json()["errors"][0]["pointer"] == pointer
 
 
+@pytest.mark.parametrize(
+    ("path", "query", "said"),
+    [
+        ("/v1/wallet/balance", {"accountId": "acc_1"}, "accountId: There is no such parameter here; /openapi.json"),
+        ("/v1/balance", {}, "accountId: It is needed."),
+    ],
+)
+def test_a_query_is_refused_in_words_of_queries(api: ApiClient, path: str, query: dict[str, str], said: str) -> None:
+    """“Extra inputs are not permitted” told nobody what to do."""
+    problem = problem_of(api.http.get(path, params=query), 422, "parameter_invalid")
+    assert problem["detail"].startswith(said)
+
+
 @pytest.mark.parametrize("token", [b"x", b"MS0", b"", "é".encode(), b"MS0x" * 9, b"OTk5OTk5LTE"])
 def test_a_foreign_consistency_token_is_refused(api: ApiClient, token: bytes) -> None:
     response = api.http.get("/v1/transactions", headers={b"Consistency-Token": token})
