@@ -1,6 +1,5 @@
 """Banks over HTTP: register, list, transfer to and from linked bank accounts, look at a transfer."""
 
-import ipaddress
 import os
 import time
 from typing import Annotated, Final
@@ -26,6 +25,7 @@ from ingest_api.external_banks.shown import (
 from ingest_api.external_banks.transfers import find_state, move_over_bank
 from ingest_api.http.bodies import decoded, description_fault, parse_amount, text_fault
 from ingest_api.http.call import Answer, Call
+from ingest_api.http.edge.hosts import may_be_public
 from ingest_api.http.openapi import describe
 from ingest_api.http.preferences import idempotency_key
 from ingest_api.http.resources import encode, rfc3339
@@ -80,17 +80,9 @@ def _url_fault(url: str, *, is_local: bool) -> FieldError | None:
     schemes = {"https", "http"} if is_local else {"https"}
     if not url.isascii() or not url.isprintable() or parts.scheme not in schemes or not parts.hostname or extras:
         return FieldError("/api_url", Fault.FIELD_INVALID, detail)
-    if is_local or _may_be_public(parts.hostname):
+    if is_local or may_be_public(parts.hostname):
         return None
     return FieldError("/api_url", Fault.FIELD_INVALID, detail)
-
-
-def _may_be_public(host: str) -> bool:
-    """False for an address of another network than the internet, and for a name without a domain."""
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." in host.strip(".") and not host.rstrip(".").endswith((".local", ".internal", ".localhost"))
 
 
 class BankQuery(BaseModel, extra="forbid"):

@@ -3,6 +3,7 @@
 from typing import Final
 from urllib.parse import urlsplit
 
+from ingest_api.http.edge.hosts import may_be_public
 from ingest_api.problems import Fault, FieldError, field_problem
 from ingest_api.webhook_endpoints.shown import DESCRIPTION_CHARS_MAX, TYPES_MAX, URL_CHARS_MAX
 from payments.events.event import EventType
@@ -11,7 +12,9 @@ _TYPES: Final = frozenset(str(type_) for type_ in EventType)
 
 
 def checked_url(url: str, *, plain: bool) -> str:
-    """A URL that webhooks may be sent to. Where its name leads is looked at when something is sent. Raises Problem."""
+    """A URL that webhooks may be sent to. Where its name leads is looked at when something is sent. Raises Problem.
+    `plain`: to any host, without TLS too.
+    """
     fault = _url_fault(url, plain=plain)
     if fault is not None:
         raise field_problem(FieldError("/url", Fault.FIELD_INVALID, fault))
@@ -30,6 +33,8 @@ def _url_fault(url: str, *, plain: bool) -> str | None:
         return "Send a URL that begins with https://."
     if not host or port == 0:
         return "Send a URL with the name of a host, such as https://shop.example/hooks."
+    if not (plain or may_be_public(host)):
+        return "Send a host of the public internet: deliveries go to no other."
     if parts.username is not None or parts.password is not None or "#" in url:
         return "Leave out user, password and fragment: deliveries are signed."
     return None

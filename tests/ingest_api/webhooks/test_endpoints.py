@@ -14,6 +14,7 @@ from runtime.personal_data.keyring import Keyring
 from runtime.personal_data.sealing import WrappedKey, unwrap
 from tests.connectors.webhooks.desk import Desk
 from tests.connectors.webhooks.receiver import Answer, receiving
+from tests.ingest_api.client import problem_of
 from tests.ingest_api.owners.world import World
 from tests.ingest_api.webhooks.hooks import URL, happen, posted
 from tests.support.waiting import eventually
@@ -91,6 +92,15 @@ async def test_what_can_not_be_an_endpoint_is_refused_by_its_place(world: World,
     answer = await world.anna("POST", ENDPOINTS, body)
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+async def test_an_address_of_no_public_network_is_refused_at_once(world: World) -> None:
+    """It was taken, and every delivery failed for days until somebody looked."""
+    vars(world.services)["settings"] = world.services.settings.model_copy(update={"webhook_local_receivers": False})
+    for host in ("127.0.0.1", "169.254.169.254", "10.0.0.1:8443", "[::1]", "localhost", "hooks.internal"):
+        answer = await world.anna("POST", ENDPOINTS, {"url": f"https://{host}/hooks"})
+        assert problem_of(answer, 422, "field_invalid")["detail"].startswith("Send a host of the public"), host
+    assert (await world.anna("POST", ENDPOINTS, {"url": "https://1.1.1.1/hooks"})).status_code == 201
 
 
 async def test_plain_http_is_for_ones_own_machine_alone(world: World) -> None:
