@@ -33,6 +33,9 @@ _ONCE: Final = frozenset(
 """Twice, one reader would take the first of them and another the last: a gateway and we, the log and the operation."""
 
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~:\[\]-]{0,255}")
+_NUL: Final = b"%00"
+"""Postgres takes none in a text, and no id has one: refused here for every route."""
+
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OF_OUR_PAGES: Final = frozenset({b"same-origin", b"none"})
 
@@ -56,8 +59,11 @@ class Edge:
 
 def head_problem(scope: Any, origins: Container[str]) -> Problem | None:
     """Why a request goes no further, or None."""
-    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > TARGET_BYTES_MAX:
+    path, query = scope.get("raw_path") or b"", scope["query_string"]
+    if len(path) + len(query) > TARGET_BYTES_MAX:
         return Problem(Fault.TARGET_TOO_LONG, f"Path and query have at most {TARGET_BYTES_MAX} bytes.")
+    if _NUL in path or _NUL in query:
+        return _malformed("Leave %00 out of path and query: no id and no text has a NUL.")
     headers = scope["headers"]
     if len(headers) > HEADERS_MAX:
         return Problem(Fault.HEADERS_TOO_LARGE, f"Send at most {HEADERS_MAX} headers.")

@@ -115,7 +115,7 @@ async def test_pages_lead_through_all_entries_once(world: World) -> None:
     assert [entry["request_id"] for entry in await entries(world, **{"from": at})] == ["r-6", "r-5", "r-4", "r-3"]
 
 
-@pytest.mark.parametrize("query", ["actor=%00", "limit=0", "from=yesterday", "cursor=x", "colour=red"])
+@pytest.mark.parametrize("query", ["actor=", "limit=0", "from=yesterday", "cursor=x", "colour=red"])
 async def test_a_query_that_is_none_is_422(world: World, query: str) -> None:
     assert (await world.operator("GET", f"/v1/audit?{query}")).status_code == 422
 

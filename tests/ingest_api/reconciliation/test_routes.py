@@ -178,6 +178,6 @@ async def test_what_is_wrong_is_told(fatima: Caller) -> None:
         assert (await fatima("GET", f"{PATH}/{path}")).status_code == 404, path
 
 
-async def test_a_filter_that_no_text_of_postgres_can_be_is_422(world: World) -> None:
+async def test_a_filter_that_no_text_of_postgres_can_be_is_refused(world: World) -> None:
     for path in ("runs?rules", "breaks?rules", "breaks?owner", "files?source"):
-        problem_of(await world.operator("GET", f"/v1/reconciliation/{path}=a%00b"), 422, "parameter_invalid")
+        problem_of(await world.operator("GET", f"/v1/reconciliation/{path}=a%00b"), 400, "request_malformed")
