@@ -99,6 +99,11 @@ def _http(gateway: Gateway) -> str:
         ~^5 1;
         default 0;
     }}
+    # An HTTP/1.0 request needs no Host, and the API speaks HTTP/1.1 with us.
+    map $http_host $caller_host {{
+        "" localhost;
+        default $http_host;
+    }}
     log_format failed '$time_iso8601 $request_method $status id=$caller_request_id upstream=$upstream_addr '
                       '$upstream_status seconds=$request_time';
     access_log /dev/stdout failed if=$is_failed;
@@ -169,7 +174,7 @@ def _proxying() -> str:
     """
     return f"""        proxy_http_version 1.1;
         proxy_set_header Connection "";
-        proxy_set_header Host $http_host;
+        proxy_set_header Host $caller_host;
         proxy_set_header X-Request-Id $caller_request_id;
         proxy_set_header X-Forwarded-For $remote_addr;
         proxy_set_header X-Forwarded-Proto https;
@@ -215,8 +220,10 @@ def _locations() -> str:
 
 
 _MALFORMED: Final = Problem(Fault.REQUEST_MALFORMED, "Send HTTP/1.1 or HTTP/2 over TLS.")
+_METHODS: Final = "DELETE, GET, PATCH, POST, PUT"
 _ERRORS: Final[tuple[tuple[str, str, Problem], ...]] = (
-    ("400 495 496 497", "malformed", _MALFORMED),
+    ("400 495 496 497 501", "malformed", _MALFORMED),
+    ("405", "not_offered", Problem(Fault.METHOD_NOT_ALLOWED, "Send another method.", headers={"Allow": _METHODS})),
     ("404", "not_here", Problem(Fault.ROUTE_UNKNOWN, "Nothing is served here under this path.")),
     ("408", "too_slow", Problem(Fault.REQUEST_TIMEOUT, "The request did not come to its end in time.")),
     ("413", "too_large", Problem(Fault.BODY_TOO_LARGE, "Send a smaller body, or several requests.")),
@@ -232,15 +239,20 @@ _ERRORS: Final[tuple[tuple[str, str, Problem], ...]] = (
 """What nginx answers by itself. Answers of the API pass as they are."""
 
 
+_OWN_ANSWERS: Final = "/.gateway"
+
+
 def _errors() -> str:
+    """Places with paths: with a request whose line can't be read nginx goes to no named place, but says 500."""
     parts = ["        error_page 418 = @stream;"]
     for statuses, name, problem in _ERRORS:
         answer = problem.answer("urn:millrace:gateway", "$caller_request_id")
         headers = "".join(
-            f"\n            add_header {header.decode()} {value.decode()} always;" for header, value in answer.headers
+            f"\n            add_header {header.decode()} {_text(value.decode())} always;"
+            for header, value in answer.headers
         )
-        parts.append(f"""        error_page {statuses} ={answer.status} @{name};
-        location @{name} {{
+        parts.append(f"""        error_page {statuses} ={answer.status} {_OWN_ANSWERS}/{name};
+        location = {_OWN_ANSWERS}/{name} {{
             internal;
             default_type {answer.content_type.decode()};
             add_header X-Request-Id $caller_request_id always;

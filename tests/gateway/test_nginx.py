@@ -3,6 +3,7 @@
 Method: a real nginx in front of two servers that say what they were asked, and of a port where nobody listens.
 """
 
+import json
 import socket
 import ssl
 import threading
@@ -121,6 +122,46 @@ def test_figures_of_a_process_are_not_for_the_outside(running: Running, path: st
     assert answer.startswith(b"HTTP/1.1 404"), answer
     assert b'"code":"route_unknown"' in answer
     assert not [called for _, called in running.seen.calls if "etrics" in called]
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "code"),
+    [
+        ("GET /../../etc/passwd HTTP/1.1", 400, "request_malformed"),
+        ("GET /v1/accounts/%00 HTTP/1.1", 400, "request_malformed"),
+        ("GET /" + "a" * 16_500 + " HTTP/1.1", 414, "target_too_long"),
+        ("OPTIONS * HTTP/1.1", 400, "request_malformed"),
+        ("TRACE /v1/transfers HTTP/1.1", 405, "method_not_allowed"),
+        ("POST /v1/transfers HTTP/1.1\r\nTransfer-Encoding: xchunked", 400, "request_malformed"),
+        ("PRI * HTTP/2.0", 400, "request_malformed"),
+        ("\0garbage", 400, "request_malformed"),
+        ("GET /.gateway/malformed HTTP/1.1", 404, "route_unknown"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_what_is_no_request_is_told_so_and_is_no_error_of_ours(
+    running: Running, line: str, status: int, code: str
+) -> None:
+    """Regression: nginx answered a page of its own, 500 where it had read no path."""
+    with running.connect() as caller:
+        caller.sendall(f"{line}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: caller.recv(65_536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d" % status), answer
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert f"X-Request-Id: {problem['request_id']}".encode() in head
+    assert (b"allow: delete, get," in head.lower()) == (status == 405)
+
+
+def test_an_old_caller_without_a_host_is_served(running: Running) -> None:
+    """Regression: probes of some balancers speak HTTP/1.0, whose requests need no Host; the API refused what came."""
+    with running.connect() as caller:
+        caller.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: caller.recv(65_536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert json.loads(body)["host"] == "localhost"
 
 
 def test_old_tls_and_plain_http_are_refused(running: Running) -> None:
