@@ -58,7 +58,7 @@ class State(StrEnum):
 
 
 class Status(NamedTuple):
-    """One line of `status`."""
+    """A migration, and where it stands."""
 
     version: int
     name: str
@@ -74,21 +74,6 @@ def up(dsn: str, package: str) -> list[str]:
         connection.execute(_TABLE)
         _refuse_contradictions(package, _statuses(connection, package))
         return [_apply(connection, package, migration) for migration in _pending(connection, package)]
-
-
-def status(dsn: str, package: str) -> list[Status]:
-    """Every known migration of the package and where it stands, by version."""
-    with connect(dsn, "millrace migrate") as connection:
-        return _statuses(connection, package)
-
-
-def check(dsn: str, package: str) -> None:
-    """Raises MigrationRefused unless every file is applied and unchanged."""
-    statuses = status(dsn, package)
-    _refuse_contradictions(package, statuses)
-    pending = [line.name for line in statuses if line.state is State.PENDING]
-    if pending:
-        raise MigrationRefused(f"{package}: not applied yet: {', '.join(pending)}; run `millrace migrate up`")
 
 
 def migrations(package: str) -> list[Migration]:

@@ -155,6 +155,17 @@ def test_what_make_prints_of_its_targets_is_there() -> None:
     assert found == []
 
 
+def test_commands_that_messages_and_comments_name_are_there() -> None:
+    found = [
+        f"{source.path}: {line}: {fault}"
+        for source in python_sources()
+        if not source.is_test
+        for line in re.findall(r"`millrace( [^`\n]*)`", source.text)
+        for fault in command_faults(re.sub(r"\{[^}]*\}", "…", line))
+    ]
+    assert found == []
+
+
 def expanded(path: str) -> Iterator[str]:
     """`a/{b,c}` are two; `<name>` and `*` stand for any name."""
     parts = [part.strip("{}").split(",") if "," in part else [part] for part in re.split(r"(\{[^}]*\})", path)]
