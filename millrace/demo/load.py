@@ -49,7 +49,6 @@ class Load:
         self.accounts: dict[str, str] = {}
         """BIC → account id."""
         self.timings: list[BatchTiming] = []
-        self.refused_lines = 0
 
     @property
     def banks(self) -> list[str]:
@@ -126,7 +125,6 @@ class Load:
         headers = {"Content-Type": "application/x-ndjson"}
         response = await self._client.call("POST", "/v1/transfers:batch", headers=headers, content=lines)
         _require(response.status_code in (200, 202, 207), "a batch", response.text)
-        self.refused_lines += len(response.json()["rejected"])
         return response.headers[TOKEN_HEADER]
 
     def _line(self, payment: RealPayment) -> dict[str, str]:

@@ -87,7 +87,7 @@ class RuleSet:
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Reason texts by id of the rule, for `verdict.explain`."""
+        """Reason texts by id of the rule, for people who decide a case."""
         return {rule.id: rule.reason for rule in self.rules}
 
 

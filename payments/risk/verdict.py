@@ -13,11 +13,9 @@ from typing import NamedTuple
 import msgspec
 
 from payments.errors import UndecodableRecord
-from payments.money import Money
 from payments.risk.activity import Attempted, Key, Keys
-from payments.risk.distinct import KEYS_MAX, MORE
 from payments.risk.features import AT_POSITION, FEATURES, Value
-from payments.risk.limits import NO_LIMIT, RiskReason
+from payments.risk.limits import RiskReason
 
 MAX_VERDICT_BYTES = 8_192
 """64 hits × (40 characters of a rule's id + 5) + 141 features × 12 + 64: 4,636 bytes, with room for another family."""
@@ -125,31 +123,6 @@ def decode(recorded: bytes) -> Verdict:
     except (msgspec.DecodeError, LookupError) as error:
         raise UndecodableRecord(f"verdict: {error}") from error
     return Verdict(outcome, named, rule_set, hits, values, tokens, just_under)
-
-
-def explain(verdict: Verdict, currency: str, texts: Mapping[str, str]) -> list[str]:
-    """Lines for people; `texts` are the reasons of the rules by id, of the rule set that the verdict names."""
-    if not verdict.is_watched:
-        return ["allow: no rule set and no limit applied"]
-    by = f"rule set {verdict.rule_set}" if verdict.rule_set else "limits alone"
-    lines = [": ".join([verdict.outcome.name.lower(), by])]
-    lines += [f"because {reason.value.replace('_', ' ')}" for reason in verdict.reasons]
-    lines += [_told(hit, texts.get(hit.rule, "")) for hit in verdict.hits]
-    return lines + [f"{name} = {_shown(name, value, currency)}" for name, value in verdict.features.items()]
-
-
-def _told(hit: Hit, text: str) -> str:
-    effect = "" if hit.effect is Effect.ACTIVE else f", {hit.effect.name.lower()}"
-    failed = ", could not be evaluated" if hit.failed else ""
-    return f"rule {hit.rule} ({hit.outcome.name.lower()}{effect}{failed}): {text}".removesuffix(": ")
-
-
-def _shown(name: str, value: Value, currency: str) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if name.endswith("_minor") and isinstance(value, int):
-        return "no limit" if value == NO_LIMIT else str(Money(value, currency))
-    return f"more than {KEYS_MAX}" if value == MORE and "distinct_" in name else str(value)
 
 
 _Packed = tuple[Outcome, tuple[int, ...], int, tuple[Hit, ...], tuple[tuple[int, Value], ...], tuple[bytes, ...], bool]

@@ -49,7 +49,6 @@ class World:
     codes: list[str] = field(default_factory=list)
     sent: list[Request] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
-    renewals: int = 0
     now_s: float = 1_000.0
 
     def calls(
@@ -84,7 +83,6 @@ class World:
             return None
         if isinstance(step, AskCode):
             return self.codes.pop(0)
-        self.renewals += 1
         assert calls.tokens is not None
         return self.run(calls, calls.tokens.renewal(step.stale, with_second_factor=step.with_second_factor))
 

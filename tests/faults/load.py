@@ -21,7 +21,7 @@ CURRENCY = "EUR"
 FUNDS_MINOR = 30_000
 """About what an account sends in a run, so that some payments are refused."""
 
-REPEATED_PERCENT, UNKNOWN_PAYEE_PERCENT, POISON_PER_MILLE = 5, 3, 0
+REPEATED_PERCENT, UNKNOWN_PAYEE_PERCENT = 5, 3
 SLICE_S = 0.02
 LONGEST_LETTER = "\N{WATER WAVE}"
 """Four bytes of UTF-8."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from payments.errors import UndecodableRecord
 from payments.risk.document import MAX_RULES
 from payments.risk.features import FEATURES
-from payments.risk.limits import NO_LIMIT, RiskReason
+from payments.risk.limits import RiskReason
 from payments.risk.verdict import (
     MAX_VERDICT_BYTES,
     UNWATCHED,
@@ -18,7 +18,6 @@ from payments.risk.verdict import (
     attempted,
     decode,
     encode,
-    explain,
     tokens_of,
 )
 from tests.payments.risk.attempts import CARD, KEYS, NOON_US, PAYEE, PAYER
@@ -101,42 +100,7 @@ def test_the_fact_to_evolve_from_follows_from_the_entry_and_the_verdict() -> Non
     assert fact.keys == (PAYER, PAYEE, b"", b"", b"")
 
 
-def test_a_verdict_explains_itself() -> None:
-    verdict = Verdict(
-        Outcome.DENY,
-        (RiskReason.DAILY_LIMIT, RiskReason.REVIEW_BY_RULE),
-        7,
-        (
-            Hit("new-payee", Outcome.REVIEW),
-            Hit("mule", Outcome.DENY, Effect.SHADOW),
-            Hit("ratio", Outcome.REVIEW, failed=True),
-            Hit("travel", Outcome.REVIEW, Effect.EXEMPTED),
-        ),
-        {
-            "amount_minor": 80_00,
-            "limit_daily_minor": 500_00,
-            "limit_monthly_minor": NO_LIMIT,
-            "payee_is_new": True,
-            "payee_distinct_accounts_24h": 1_000_000,
-            "attempts_24h": 1_000_000,
-        },
-    )
-    assert explain(verdict, "EUR", {"new-payee": "A large first payment"}) == [
-        "deny: rule set 7",
-        "because daily limit exceeded",
-        "because review by rule",
-        "rule new-payee (review): A large first payment",
-        "rule mule (deny, shadow)",
-        "rule ratio (review, could not be evaluated)",
-        "rule travel (review, exempted)",
-        "amount_minor = 80.00 EUR",
-        "limit_daily_minor = 500.00 EUR",
-        "limit_monthly_minor = no limit",
-        "payee_is_new = yes",
-        "payee_distinct_accounts_24h = more than 32",
-        "attempts_24h = 1000000",
-    ]
-    assert explain(UNWATCHED, "EUR", {}) == ["allow: no rule set and no limit applied"]
-    assert explain(Verdict(Outcome.ALLOW), "EUR", {}) == ["allow: limits alone"]
+def test_the_first_reason_is_the_one_that_is_told() -> None:
+    verdict = Verdict(Outcome.DENY, (RiskReason.DAILY_LIMIT, RiskReason.REVIEW_BY_RULE), 7)
     assert verdict.reason is RiskReason.DAILY_LIMIT
     assert UNWATCHED.reason is None

@@ -13,8 +13,6 @@ from ingest_api.statements.formats.csv_table import COLUMNS, CsvStatement
 from ingest_api.statements.formats.json_document import JsonStatement
 from tests.ingest_api.statements.formats.made_up import DESCRIPTIONS, OPENING_MINOR, made_head, made_lines, written
 
-FOREIGN = ("counterparty_name", "description")
-
 
 def table(descriptions: list[str]) -> list[dict[str, str]]:
     content = written(CsvStatement(), made_lines(descriptions), batch=3).decode()
