@@ -103,9 +103,8 @@ class Identity:
                 await connection.execute(statement.encode())
 
     async def _look_again_and_again(self) -> None:
-        """A cancellation that meets a query may come out of it as a fault of Postgres: it still ends this."""
-        looks, own = 0, asyncio.current_task()
-        while own is None or not own.cancelling():
+        looks = 0
+        while True:
             try:
                 await self.look()
                 if looks % _SWEEP_LOOKS == 0:

@@ -58,6 +58,18 @@ class DatabaseUnavailable(Unavailable):
 Session = psycopg.AsyncConnection[DictRow]
 
 
+def _is_cancelled() -> bool:
+    """A cancellation that meets a query may come out of it as a fault of Postgres. Taken for one it would be lost, and
+    a loop that waits for Postgres to come back would never end.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _unavailable(error: psycopg.Error | PoolTimeout) -> DatabaseUnavailable | asyncio.CancelledError:
+    return asyncio.CancelledError() if _is_cancelled() else DatabaseUnavailable(type(error).__name__)
+
+
 class Database:
     """Runs queries. Parameters are always bound, never formatted into the text."""
 
@@ -129,7 +141,7 @@ class Database:
                 if rows is not None:
                     return rows
         except (psycopg.OperationalError, psycopg.errors.UndefinedTable, PoolTimeout) as error:
-            raise DatabaseUnavailable(type(error).__name__) from error
+            raise _unavailable(error) from error
         raise DatabaseUnavailable("every connection broke")
 
     async def _attempt(
@@ -141,7 +153,7 @@ class Database:
                 cursor = await connection.execute(query, parameters, prepare=prepare)
                 return await cursor.fetchall()
             except psycopg.OperationalError:
-                if connection.closed:
+                if connection.closed and not _is_cancelled():
                     return None
                 raise
 
@@ -159,7 +171,7 @@ class Database:
             async with self.connection(ACQUIRE_S) as connection, connection.transaction():
                 yield connection
         except (psycopg.OperationalError, psycopg.errors.UndefinedTable, PoolTimeout) as error:
-            raise DatabaseUnavailable(type(error).__name__) from error
+            raise _unavailable(error) from error
 
     async def reachable(self) -> bool:
         """True where Postgres answers."""

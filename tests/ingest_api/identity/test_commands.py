@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from ingest_api.identity.service import Identity
 from ingest_api.identity.tokens import Principal, Scope, TokenVerifier
-from ingest_api.reads.database import Database, DatabaseUnavailable
+from ingest_api.reads.database import Database
 from millrace.cli import app
 from runtime.settings import Settings
 
@@ -54,27 +54,6 @@ async def test_a_look_that_is_under_way_ends_before_the_process_does(
     await asyncio.wait_for(asking.wait(), 20)
     await identity.close()
     assert asyncio.all_tasks() == before
-
-
-async def test_a_look_ends_though_its_cancellation_comes_back_as_a_fault(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Then the next look was begun, and `millrace users create` never ended."""
-    identity = Identity.of(settings, TokenVerifier.of(settings), Database.writing(settings))
-    asking = asyncio.Event()
-
-    async def ended_since(_: datetime) -> list[tuple[str, datetime]]:
-        asking.set()
-        try:
-            await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            raise DatabaseUnavailable("query cancelled") from None
-        return []
-
-    monkeypatch.setattr(identity.sessions, "ended_since", ended_since)
-    await identity.open()
-    await asyncio.wait_for(asking.wait(), 20)
-    await asyncio.wait_for(identity.close(), 20)
 
 
 def test_a_token_of_a_user_has_no_more_than_the_roles_allow(millrace: CliRunner, settings: Settings) -> None:

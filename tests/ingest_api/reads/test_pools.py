@@ -190,3 +190,35 @@ def test_postgres_allows_for_every_process() -> None:
     assert connections_needed(one) == 100
     assert connections_needed(three) == 60 + 3 * connections_of_api_process(three) == 159
     assert connections_needed(Settings(api_database_connections=500)) > 560
+
+
+@pytest.mark.parametrize("ask", ["rows", "transaction"])
+async def test_a_cancellation_that_comes_back_as_a_fault_of_postgres_stays_one(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, ask: str
+) -> None:
+    """psycopg may say "query cancellation interrupted": taken for an outage, a loop went on, and close() never ended."""
+    database, asking = Database.writing(settings), asyncio.Event()
+    await database.open()
+    assert await database.reachable()
+
+    async def execute(*_: Any, **__: Any) -> None:
+        asking.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise psycopg.OperationalError("query cancellation interrupted") from None
+
+    async def call() -> None:
+        if ask == "rows":
+            await database.rows("SELECT 1")
+        async with database.transaction() as connection:
+            await connection.execute("SELECT 1")
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", execute)
+    calling = asyncio.create_task(call())
+    await asyncio.wait_for(asking.wait(), 20)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(calling, 20)
+    monkeypatch.undo()
+    await database.close()
