@@ -196,7 +196,7 @@ def test_postgres_allows_for_every_process() -> None:
 async def test_a_cancellation_that_comes_back_as_a_fault_of_postgres_stays_one(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, ask: str
 ) -> None:
-    """psycopg may say "query cancellation interrupted": taken for an outage, a loop went on, and close() never ended."""
+    """psycopg may say "query cancellation interrupted": a loop took it for an outage, and close() never ended."""
     database, asking = Database.writing(settings), asyncio.Event()
     await database.open()
     assert await database.reachable()
