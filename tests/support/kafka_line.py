@@ -57,7 +57,7 @@ class KafkaLine(TcpLine):
         self._severed = frozenset(kinds)
         for connection in self.connections:
             if connection.kinds & self._severed:
-                connection.abort()
+                self._sever(connection)
 
     def leave_kinds_half_open(self, kinds: Collection[int]) -> int:
         """The broker loses the connections that carried such requests, the clients are not told; answers how many."""
@@ -80,11 +80,16 @@ class KafkaLine(TcpLine):
     async def _admit(self, connection: Connection, kind: int) -> None:
         connection.kinds.add(kind)
         if connection.kinds & self._severed:
-            connection.abort()
+            self._sever(connection)
         if connection.kinds & self._held:
+            self.hindered += 1
             await self._released.wait()
         if late_s := self._late_s.pop(kind, 0.0):
             await asyncio.sleep(late_s)
+
+    def _sever(self, connection: Connection) -> None:
+        self.hindered += 1
+        connection.abort()
 
 
 class LineLoop:

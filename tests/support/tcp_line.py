@@ -50,6 +50,9 @@ class TcpLine:
         self.connections: set[Connection] = set()
         self.latency_s = 0.0
         """In each direction."""
+        self.hindered = 0
+        """Connections broken and pieces late or held so far: a fault that hindered nothing did not take place."""
+
         self.port = own_port
 
     async def mend(self) -> None:
@@ -66,6 +69,7 @@ class TcpLine:
             self._listener = None
         for connection in self.connections:
             connection.abort()
+        self.hindered += len(self.connections)
         for way in self._carrying:
             way.cancel()
         await asyncio.gather(*self._carrying, return_exceptions=True)
@@ -78,6 +82,7 @@ class TcpLine:
         """The server loses the connections it has; the clients are not told. New ones work."""
         for connection in self.connections:
             connection.lose_server()
+        self.hindered += len(self.connections)
 
     @property
     def half_open(self) -> int:
@@ -135,7 +140,9 @@ class TcpLine:
             due_s, piece = await on_the_way.get()
             if not piece:
                 return
-            if (left_s := due_s - time.monotonic()) > 0:
+            left_s = due_s - time.monotonic()
+            self.hindered += left_s > 0 or not self._flowing.is_set()
+            if left_s > 0:
                 await asyncio.sleep(left_s)
             await self._flowing.wait()
             with suppress(OSError):

@@ -89,6 +89,11 @@ class Lines:
         for line in self._lines:
             self._loop.run(line.mend)
 
+    @property
+    def hindered(self) -> int:
+        """Connections broken and pieces late or held so far."""
+        return sum(self.each(lambda line: line.hindered))
+
     def delayed(self) -> bool:
         """Whether what was to be delayed has come by."""
         return not any(line.waits_for_one_to_delay for line in self._lines)

@@ -26,36 +26,40 @@ def latency(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     """Of a line between two towns (2 ms) up to one between two continents (80 ms), in each direction."""
     lines, latency_s = _lines(installation), rng.choice([0.002, 0.01, 0.04, 0.08])
     time.sleep(rng.uniform(1, 3))
+    before = lines.hindered
     lines.each(lambda line: setattr(line, "latency_s", latency_s))
-    yield fault_now(f"latency of {latency_s * 1_000:.0f} ms")
     time.sleep(rng.uniform(5, 8))
     lines.each(lambda line: setattr(line, "latency_s", 0.0))
+    yield fault_now(f"latency of {latency_s * 1_000:.0f} ms", _unhindered(lines, before))
 
 
 def cut(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     """One broker refuses all connections of the services."""
-    node_id, role = _some_broker(installation, rng)
+    lines, (node_id, role) = _lines(installation), _some_broker(installation, rng)
     time.sleep(rng.uniform(1, 3))
-    _lines(installation).cut(node_id)
+    before = lines.hindered
+    lines.cut(node_id)
     time.sleep(rng.uniform(2, 12))
-    yield from _mended(installation, f"broker {node_id} cut off, {role}")
+    yield from _mended(lines, f"broker {node_id} cut off, {role}", before)
 
 
 def black_hole(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     """Nothing comes through to one broker or back, and nobody is told."""
-    node_id, role = _some_broker(installation, rng)
+    lines, (node_id, role) = _lines(installation), _some_broker(installation, rng)
     time.sleep(rng.uniform(1, 3))
-    _lines(installation).one(node_id, lambda line: line.hold())
+    before = lines.hindered
+    lines.one(node_id, lambda line: line.hold())
     time.sleep(rng.uniform(2, 12))
-    yield from _mended(installation, f"broker {node_id} in a black hole, {role}")
+    yield from _mended(lines, f"broker {node_id} in a black hole, {role}", before)
 
 
 def half_open(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     """One broker has lost the connections of the services, which are not told; new ones work."""
-    node_id, role = _some_broker(installation, rng)
+    lines, (node_id, role) = _lines(installation), _some_broker(installation, rng)
     time.sleep(rng.uniform(1, 3))
-    _lines(installation).one(node_id, lambda line: line.leave_half_open())
-    yield fault_now(f"half-open connections to broker {node_id}, {role}")
+    before = lines.hindered
+    lines.one(node_id, lambda line: line.leave_half_open())
+    yield fault_now(f"half-open connections to broker {node_id}, {role}", _unhindered(lines, before))
     time.sleep(rng.uniform(8, 12))
 
 
@@ -99,15 +103,21 @@ def _coordinator_lost(
     """Only the connections to a coordinator are cut or held: the same brokers take and give records all the while."""
     lines, is_cut = _lines(installation), rng.choice([True, False])
     time.sleep(rng.uniform(1, 3))
+    before = lines.hindered
     lines.each(lambda line: line.cut_kinds(kinds) if is_cut else line.hold_kinds(kinds))
     time.sleep(rng.uniform(2, 12))
-    yield from _mended(installation, f"{what} {'cut off' if is_cut else 'in a black hole'}")
+    yield from _mended(lines, f"{what} {'cut off' if is_cut else 'in a black hole'}", before)
 
 
-def _mended(installation: Installation, name: str) -> Iterator[Fault]:
-    _lines(installation).mend()
-    yield fault_now(name)
+def _mended(lines: Lines, name: str, hindered_before: int) -> Iterator[Fault]:
+    missing = _unhindered(lines, hindered_before)
+    lines.mend()
+    yield fault_now(name, missing)
     time.sleep(5)
+
+
+def _unhindered(lines: Lines, before: int) -> str:
+    return "" if lines.hindered > before else "nothing went that way meanwhile"
 
 
 def _lines(installation: Installation) -> Lines:

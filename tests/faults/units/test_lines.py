@@ -91,6 +91,7 @@ def is_broken(client: socket.socket) -> bool:
 def test_a_line_carries_requests_and_answers_as_they_are(line: tuple[LineLoop, KafkaLine]) -> None:
     with dialled(line[1]) as client:
         assert asked(client) == request(PRODUCE)
+    assert line[1].hindered == 0
 
 
 def test_latency_is_added_each_way(line: tuple[LineLoop, KafkaLine]) -> None:
@@ -99,6 +100,7 @@ def test_latency_is_added_each_way(line: tuple[LineLoop, KafkaLine]) -> None:
         begun_s = time.monotonic()
         assert asked(client) == request(PRODUCE)
         assert time.monotonic() - begun_s >= 0.2
+    assert line[1].hindered == 2
 
 
 def test_what_a_black_hole_swallowed_comes_through_when_it_is_mended(line: tuple[LineLoop, KafkaLine]) -> None:
@@ -108,6 +110,7 @@ def test_what_a_black_hole_swallowed_comes_through_when_it_is_mended(line: tuple
         loop.call(held.hold)
         client.sendall(request(PRODUCE))
         assert is_silent(client)
+        assert held.hindered == 1
         loop.run(held.mend)
         assert client.recv(4096) == request(PRODUCE)
 
@@ -118,6 +121,7 @@ def test_a_cut_line_breaks_connections_and_refuses_new_ones(line: tuple[LineLoop
         assert asked(client) == request(PRODUCE)
         loop.run(severed.cut)
         assert is_broken(client)
+        assert severed.hindered == 1
     with pytest.raises(ConnectionRefusedError):
         dialled(severed)
     loop.run(severed.mend)
@@ -130,6 +134,7 @@ def test_a_half_open_connection_takes_everything_and_answers_nothing(line: tuple
     with dialled(lost) as client:
         assert asked(client) == request(PRODUCE)
         loop.call(lost.leave_half_open)
+        assert lost.hindered == 1
         client.sendall(request(PRODUCE))
         assert is_silent(client)
         with dialled(lost) as another:
@@ -146,6 +151,7 @@ def test_only_connections_that_carried_the_kind_are_cut(line: tuple[LineLoop, Ka
         assert asked(producing) == request(PRODUCE)
         producing.sendall(request(END_TXN))
         assert is_broken(producing)
+        assert severed.hindered == 2
 
 
 def test_only_connections_that_carry_the_kind_are_held(line: tuple[LineLoop, KafkaLine]) -> None:
@@ -155,6 +161,7 @@ def test_only_connections_that_carry_the_kind_are_held(line: tuple[LineLoop, Kaf
         assert asked(producing) == request(PRODUCE)
         committing.sendall(request(END_TXN))
         assert is_silent(committing)
+        assert held.hindered == 1
         loop.run(held.mend)
         assert committing.recv(4096) == request(END_TXN)
 
