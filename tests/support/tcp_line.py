@@ -145,6 +145,8 @@ class TcpLine:
             if left_s > 0:
                 await asyncio.sleep(left_s)
             await self._flowing.wait()
+            if target.is_closing():
+                continue
             with suppress(OSError):
                 target.write(piece)
                 await target.drain()
