@@ -16,7 +16,7 @@ from ingest_api.http.advice import ADVICE
 from ingest_api.http.bodies import TransferBody, parse_account
 from ingest_api.http.resources import account_text
 from ingest_api.problems import Fault, FieldError, Problem, field_problem
-from ingest_api.reads.database import Database, DatabaseUnavailable, Share
+from ingest_api.reads.database import Database, DatabaseUnavailable, Share, end_asking
 from payments.identifiers import derive_consequence_id, format_id
 from payments.rejections import Reason
 from runtime.personal_data.keyring import Keyring
@@ -54,8 +54,7 @@ class Aliases:
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def close(self) -> None:
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        await end_asking(self._sweeper)
         await self._database.close()
 
     async def digest(self, name: AliasName, pointer: str) -> bytes:

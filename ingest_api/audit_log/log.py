@@ -21,7 +21,7 @@ from ingest_api.audit_log.reads import Filters, page_of, page_query
 from ingest_api.audit_log.shown import AuditPage
 from ingest_api.audit_log.store import Head, insert, seal_waiting
 from ingest_api.reads.cursor import Cursor
-from ingest_api.reads.database import Database, DatabaseUnavailable
+from ingest_api.reads.database import Database, DatabaseUnavailable, end_asking
 from ingest_api.reads.migrated import MigratedDatabase
 from payments.errors import Unavailable
 from runtime import migrate
@@ -71,9 +71,7 @@ class AuditLog:
 
     async def close(self) -> None:
         """Stores what was counted and kept, where Postgres answers."""
-        if self._sealing is not None:
-            self._sealing.cancel()
-            await asyncio.wait([self._sealing])
+        await end_asking(self._sealing)
         try:
             self._sum_up()
             await self._store_kept()

@@ -5,7 +5,6 @@ out by itself, and gateways see for themselves who does not answer.
 """
 
 import asyncio
-import contextlib
 import logging
 import socket
 from collections.abc import Coroutine
@@ -14,7 +13,7 @@ from typing import Any, Final
 from ingest_api.discovery.instance import Details, Instance, InstanceStatus
 from ingest_api.discovery.registry import OWN, Registry
 from ingest_api.problems import Problem
-from ingest_api.reads.database import DatabaseUnavailable
+from ingest_api.reads.database import DatabaseUnavailable, end_asking
 from runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -50,9 +49,7 @@ class Presence:
         """Nothing new is to be sent here from now on."""
         self.is_leaving = True
         if self._heartbeats is not None:
-            self._heartbeats.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._heartbeats
+            await end_asking(self._heartbeats)
             await self._tell(self._registry.say(self._name, InstanceStatus.OUT_OF_SERVICE, OWN))
 
     async def end(self) -> None:

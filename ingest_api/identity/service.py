@@ -24,7 +24,7 @@ from ingest_api.identity.sessions.register import SWEEPS, SessionRegister
 from ingest_api.identity.tokens import TokenVerifier
 from ingest_api.identity.users.register import UserRegister
 from ingest_api.identity.users.user import Field
-from ingest_api.reads.database import Database, DatabaseUnavailable
+from ingest_api.reads.database import Database, DatabaseUnavailable, end_asking
 from ingest_api.reads.migrated import MigratedDatabase
 from runtime import migrate
 from runtime.personal_data.keyring import Keyring, KeyringFault
@@ -82,9 +82,7 @@ class Identity:
         self._looking = asyncio.create_task(self._look_again_and_again())
 
     async def close(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])  # its query is cancelled once: twice, and psycopg complains on stderr
+        await end_asking(self._looking)
         self.hasher.close()
         await self._database.close()
 

@@ -70,6 +70,15 @@ def _unavailable(error: psycopg.Error | PoolTimeout) -> DatabaseUnavailable | as
     return asyncio.CancelledError() if _is_cancelled() else DatabaseUnavailable(type(error).__name__)
 
 
+async def end_asking(task: asyncio.Task[None] | None) -> None:
+    """End a task that asks Postgres again and again. Told again each second: asyncio.wait_for, with which the pool
+    waits, loses a cancellation that comes in the turn of the loop in which a connection is free (Python 3.11).
+    """
+    while task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=1)
+
+
 class Database:
     """Runs queries. Parameters are always bound, never formatted into the text."""
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from ingest_api.reads.database import Database, DatabaseUnavailable, Share
+from ingest_api.reads.database import Database, DatabaseUnavailable, Share, end_asking
 from payments.book import IDEMPOTENCY_WINDOW_HOURS
 from payments.commands import Command, CommandKind
 from payments.entries import EntryKind
@@ -98,8 +98,7 @@ class EarlierDecisions:
         await self._database.open()
 
     async def close(self) -> None:
-        if self._recovery is not None:
-            self._recovery.cancel()
+        await end_asking(self._recovery)
         await self._database.close()
 
     async def find_together(self, asked: Sequence[Asked]) -> Found:

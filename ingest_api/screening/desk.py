@@ -16,7 +16,7 @@ from psycopg import Connection
 
 from ingest_api.aliases.parties import USER
 from ingest_api.problems import Fault, Problem
-from ingest_api.reads.database import Database, DatabaseUnavailable, Share
+from ingest_api.reads.database import Database, DatabaseUnavailable, Share, end_asking
 from ingest_api.screening.blocks import Blocks
 from ingest_api.submission import Submission
 from payments.errors import Unavailable
@@ -77,8 +77,7 @@ class Screening:
         self._looking = asyncio.create_task(self._look_again_and_again())
 
     async def close(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
+        await end_asking(self._looking)
         await self._database.close()
 
     async def name(self, party: Party, names: Sequence[str], by: str) -> None:

@@ -218,8 +218,9 @@ def test_a_change_of_an_account_is_repeated_safely(api: ApiClient) -> None:
 
 def test_writing_needs_its_scope(caller_with: Callable[..., ApiClient], api: ApiClient) -> None:
     account = api.open_account()
+    paid_in = api.deposit(account, "1.00")
     reader = caller_with(Scope.ACCOUNTS_ANY, Scope.ACCOUNTS_READ, Scope.PAYMENTS_READ)
     response = reader.transfer(account, account, "1.00")
     problem_of(response, 403, "scope_insufficient")
     assert Scope.PAYMENTS_WRITE in response.headers["WWW-Authenticate"]
-    assert reader.get(f"/v1/accounts/{account}/balance").status_code == 200
+    assert reader.get(f"/v1/accounts/{account}/balance", paid_in).status_code == 200

@@ -6,7 +6,6 @@ is false and Postgres answers alone.
 """
 
 import asyncio
-import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -17,7 +16,7 @@ from confluent_kafka import KafkaException, Message
 
 from ingest_api.reads.balances.ledger_moves import Told, told_by
 from ingest_api.reads.balances.view import BalanceView, Lanes
-from ingest_api.reads.database import Database, DatabaseUnavailable
+from ingest_api.reads.database import Database, DatabaseUnavailable, end_asking
 from payments.errors import Unavailable, UndecodableRecord
 from runtime.kafka_client import AccessRefused, Brokers
 from runtime.kafka_reader import AssignedReader, PositionLost
@@ -62,10 +61,7 @@ class Follower:
         self._keeping = asyncio.create_task(self._keep_up())
 
     async def stop(self) -> None:
-        if self._keeping is not None:
-            self._keeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeping
+        await end_asking(self._keeping)
         await self._end_reading()
 
     async def _keep_up(self) -> None:
