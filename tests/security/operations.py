@@ -4,6 +4,7 @@ Nothing that is tried here changes the books: writes are aborted, or go to topic
 """
 
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,9 @@ from schemas.topics import LEDGER
 Try = Callable[[Brokers], None]
 
 _TIMEOUT_S = 20
+_REFUSED_S = 1.0
+"""A record may come before the refusal of the group, which another broker connection brings."""
+
 _QUIET = {"log_level": 0}
 
 
@@ -72,7 +76,7 @@ def use_transactional_id(name: str) -> Try:
 
 
 def read(topic: str, group: str) -> Try:
-    """The topic from its beginning, up to the first event."""
+    """The topic from its beginning, up to the first event and a moment longer."""
 
     def attempt(brokers: Brokers) -> None:
         configuration = {"group.id": group, "auto.offset.reset": "earliest", "enable.partition.eof": True}
@@ -82,9 +86,12 @@ def read(topic: str, group: str) -> Try:
             consumer.assign([TopicPartition(topic, 0, 0)])
             event = consumer.poll(_TIMEOUT_S)
             assert event is not None, "neither a record nor a refusal"
-            error = event.error()
-            if error is not None and error.name() != "_PARTITION_EOF":
-                raise KafkaException(error)
+            deadline_s = time.monotonic() + _REFUSED_S
+            while event is not None:
+                error = event.error()
+                if error is not None and error.name() != "_PARTITION_EOF":
+                    raise KafkaException(error)
+                event = consumer.poll(max(0.0, deadline_s - time.monotonic()))
         finally:
             consumer.close()
 
