@@ -34,6 +34,10 @@ class _Message:
         parts = text.split("*") if "*" in text else [text[at : at + _COLUMNS] for at in range(0, len(text), _COLUMNS)]
         return [part.strip() for part in parts]
 
+    def first(self, tag: str) -> str:
+        """The first element of a tag; empty where there is none."""
+        return next(iter(self.elements(tag)), "")
+
     def bank(self, tag: str) -> str:
         return self.tags[tag][:9].strip()
 
@@ -49,7 +53,6 @@ def _line(message: _Message, statement: int, position: Position) -> Line:
         raise Refused(Reason.STRUCTURE, f"the message has no {', '.join(missing)}")
     kind = message.tags.get(_TYPE, "").strip()
     account, beneficiary = message.party("4200")
-    first = message.elements
     return Line(
         statement=statement,
         amount_minor=implied_minor(message.tags[_AMOUNT].strip()),
@@ -59,14 +62,14 @@ def _line(message: _Message, statement: int, position: Position) -> Line:
         references=stated_references(
             {
                 "imad": message.tags[_IMAD].strip(),
-                "sender_reference": first("3320")[0] if "3320" in message.tags else "",
+                "sender_reference": message.first("3320"),
                 "previous_imad": message.tags.get("3500", ""),
                 "creditor_agent": message.bank(_RECEIVER),
                 "creditor_account": account,
-                "beneficiary_reference": first("4320")[0] if "4320" in message.tags else "",
+                "beneficiary_reference": message.first("4320"),
             }
         ),
-        description=" ".join(filter(None, first("6000"))),
+        description=" ".join(filter(None, message.elements("6000"))),
         position=position,
         type=f"{kind} {message.tags.get('3600', '')[:3]}".strip(),
         status="INFO",

@@ -49,6 +49,16 @@ def test_elements_may_be_as_wide_as_the_format_says(tmp_path: Path) -> None:
     assert only(parse_text(tmp_path, wide))[1] == only(parse_text(tmp_path, message()))[1]
 
 
+def test_an_empty_tag_is_as_one_that_is_not_there(tmp_path: Path) -> None:
+    """Without a line's end behind it, it has no element at all: the whole command ended with an IndexError."""
+    empty = message(end="").replace("ORDER-17*", "") + "{4320}"
+    statement, (line,) = only(parse_text(tmp_path, empty))
+    assert (statement.account, line.references.keys() & {"sender_reference", "beneficiary_reference"}) == (
+        "121042882",
+        set(),
+    )
+
+
 def test_what_the_reserve_banks_append_is_no_message(tmp_path: Path) -> None:
     received = "{1100}30P 2\n{1110}10011230A123\n{1120}20261001BANK000100000110011230B123\n"
     plain = only(parse_text(tmp_path, message()))[1]
