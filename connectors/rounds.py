@@ -103,7 +103,7 @@ async def connected(url: str, name: str) -> Connection:
                 row_factory=dict_row,
                 options=SESSION_OPTIONS,
                 application_name=name,
-                connect_timeout=5,
+                connect_timeout=_CONNECT_S,
             )
         except psycopg.OperationalError as error:
             if asyncio.get_running_loop().time() >= give_up_at:

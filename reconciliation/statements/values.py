@@ -5,6 +5,7 @@ mean two things, or from 10^18 minor units on.
 """
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date, datetime
 from functools import lru_cache
@@ -172,28 +173,23 @@ def day(text: str) -> str:
 
 
 def day_of(text: str, formats: tuple[str, ...]) -> str:
-    """The day of a text in one of strptime's formats. Raises Refused."""
-    for form in formats:
-        try:
-            return datetime.strptime(text, form).date().isoformat()
-        except ValueError:
-            continue
+    """The day of a text in the first of strptime's formats that it has. Raises Refused."""
+    for _, found in fitting(text, formats):
+        return found
     raise Refused(Reason.DATE, f"{text[:40]!r} is no date of the form {' or '.join(formats)}")
 
 
-def fitting(text: str, formats: tuple[str, ...]) -> dict[str, str]:
-    """The forms of a date that a text has, and the day that it would be."""
-    found = {}
+def fitting(text: str, formats: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """The forms of a date that a text has, each with the day that it would be."""
     for form in formats:
         with suppress(ValueError):
-            found[form] = datetime.strptime(text, form).date().isoformat()
-    return found
+            yield form, datetime.strptime(text, form).date().isoformat()
 
 
 @lru_cache(maxsize=1_024)
 def one_day_of(text: str, formats: tuple[str, ...]) -> str:
     """The day of a text that has one of several forms. Raises Refused for none, and where it may be two days."""
-    days = set(fitting(text, formats).values())
+    days = {found for _, found in fitting(text, formats)}
     if len(days) > 1:
         raise Refused(Reason.DATE, f"{text[:40]!r} may be {' or '.join(sorted(days))}: name its form in a profile")
     return days.pop() if days else day_of(text, formats)

@@ -20,7 +20,7 @@ SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ASSERTION_S: Final = 300
 _EARLIER_S: Final = 60
-_LATER: Final = frozenset({401, 403, 429})
+_LATER: Final = frozenset({401, 403, 404, 429})
 _UNREGISTERED: Final = "UNREGISTERED"
 """FCM's word for a token that no device has any more."""
 
@@ -71,10 +71,8 @@ class PushChannel:
             return DELIVERED
         if answer.status_code == 401:
             self._token_until_s = 0.0
-        if answer.status_code == 404:
-            return (
-                Outcome(Verdict.GONE, "device_gone") if _is_unregistered(answer) else Outcome(Verdict.AGAIN, "http_404")
-            )
+        if answer.status_code == 404 and _is_unregistered(answer):
+            return Outcome(Verdict.GONE, "device_gone")
         is_later = answer.status_code >= 500 or answer.status_code in _LATER
         return Outcome(Verdict.AGAIN if is_later else Verdict.REFUSED, f"http_{answer.status_code}")
 

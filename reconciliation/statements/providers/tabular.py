@@ -332,7 +332,7 @@ def _dated(cell: DateCell | None, header: list[str], again: Callable[[], Iterato
     places, formats = _Columns(header_places(header)), cell.formats
     for _, cells in again():
         text = next((cells[places[name]] for name in cell.columns if places[name] < len(cells)), "")
-        formats = tuple(fitting(text, formats)) or formats
+        formats = tuple(form for form, _ in fitting(text, formats)) or formats
         if len(formats) == 1:
             break
     return replace(cell, formats=formats)
