@@ -44,10 +44,10 @@ def _markup(text: str) -> str:
             return message
     if not names:
         raise Refused(Reason.XML_INVALID, "the file begins like XML, but has no element")
-    if names == ["Document"]:
+    inside = names[names.index("Document") + 1 :] if "Document" in names else names
+    if not inside:
         raise Refused(Reason.NO_STATEMENT, "the document is empty: it has no message in it")
     known = ", ".join(sorted(set(_MESSAGES.values())))
-    inside = names[names.index("Document") + 1 :] if "Document" in names else names
     raise Refused(Reason.MESSAGE_UNKNOWN, f"<{inside[0]}> is no message that is read here ({known})")
 
 

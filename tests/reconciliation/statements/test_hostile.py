@@ -37,6 +37,7 @@ def zipped(members: dict[str, bytes]) -> bytes:
         ("a,b,c\n1,2,3\n", "unknown_format"),
         ("<html><body/></html>", "message_unknown"),
         ("<Document></Document>", "no_statement"),
+        ("<Envelope><Document></Document></Envelope>", "no_statement"),
         (CAMT.format("<Stmt>"), "xml_invalid"),
         (CAMT.format("&undefined;"), "xml_invalid"),
         (BOMB + CAMT.format("&b;"), "doctype"),
