@@ -195,7 +195,7 @@ def freeze_heap() -> None:
     gc.set_threshold(*_GC_THRESHOLDS)
 
 
-_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _FRAMEWORK_FAULTS = {404: Fault.ROUTE_UNKNOWN, 405: Fault.METHOD_NOT_ALLOWED}
 
 
@@ -210,14 +210,14 @@ async def _framework_problem(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """Every method of the path; Starlette names those of the first route with it."""
+    """Every method of the path; Starlette names those of the first route with it. HEAD is offered wherever GET is."""
     routes = request.app.routes
     offered = [
         method
         for method in _METHODS
         if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
     ]
-    return ", ".join(offered)
+    return ", ".join(offered).replace("GET", "GET, HEAD")
 
 
 _SAID = {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, model_validator
@@ -38,6 +38,9 @@ _AMOUNT_PATTERN = r"^(0|[1-9][0-9]{0,18})(\.[0-9]{1,4})?$"
 
 class TransactionQuery(TimesQuery):
     """Query of the list."""
+
+    begins_by: ClassVar[tuple[str, ...]] = (*TimesQuery.begins_by, "day")
+    ends_by: ClassVar[tuple[str, ...]] = (*TimesQuery.ends_by, "day")
 
     account: str | None = Field(None, description="Payer or payee")
     user: str | None = Field(None, description="Payer or payee is one of the user's accounts")

@@ -286,8 +286,8 @@ class Settings(NoticeSettings):
     """As JSON: other issuers whose tokens are taken (docs/machine_access.md)."""
 
     api_public_url: str = ""
-    """Where callers reach the API, with scheme and host: what signed requests (RFC 9421) name. Unset = as the call
-    says, which is right where no gateway ends TLS."""
+    """Where callers reach the API, with scheme and host: what signed requests (RFC 9421) and the description of the
+    token endpoint name. Unset = as the call says, which is right where no gateway ends TLS."""
 
     api_token_issuer: str = "millrace"
     api_token_audience: str = "millrace-api"

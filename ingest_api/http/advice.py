@@ -3,6 +3,8 @@
 from payments.money import MAX_MINOR
 from payments.rejections import Reason
 
+_LIMIT_RAISED = "have the limit raised: the account's own, or by a verification that of its owner's KYC tier"
+
 ADVICE: dict[Reason, str] = {
     Reason.ACCOUNT_NOT_FOUND: "The account is not open. Open it with POST /v1/accounts, or check the id.",
     Reason.ACCOUNT_FROZEN: "The account takes and gives no money until it is unfrozen.",
@@ -46,9 +48,9 @@ ADVICE: dict[Reason, str] = {
     Reason.JOURNAL_UNBALANCED: "In every currency, debits and credits must be equal.",
     Reason.STANDING_INVALID: "Close an account by its own command; what is closed stays closed.",
     Reason.QUOTE_EXPIRED: "Ask for a new quote.",
-    Reason.PER_TRANSACTION_LIMIT_EXCEEDED: "Pay less at once, or have the limit raised.",
-    Reason.DAILY_LIMIT_EXCEEDED: "Pay tomorrow (UTC), or have the limit raised.",
-    Reason.MONTHLY_LIMIT_EXCEEDED: "Pay next month (UTC), or have the limit raised.",
+    Reason.PER_TRANSACTION_LIMIT_EXCEEDED: f"Pay less at once, or {_LIMIT_RAISED}.",
+    Reason.DAILY_LIMIT_EXCEEDED: f"Pay tomorrow (UTC), or {_LIMIT_RAISED}.",
+    Reason.MONTHLY_LIMIT_EXCEEDED: f"Pay next month (UTC), or {_LIMIT_RAISED}.",
     Reason.DENIED_BY_RULE: "The payment is not possible.",
     Reason.REVIEW_BY_RULE: "The payment waits for people, or could not wait for them.",
     Reason.REVIEW_DECLINED: "The payer has the money back.",

@@ -4,7 +4,7 @@ import calendar
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple, Self
+from typing import ClassVar, Final, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -21,6 +21,10 @@ class TimesQuery(BaseModel, extra="forbid", populate_by_name=False):
     """Query of what lies between two times, by each name that the documents have for them. Times without an offset are
     UTC. One that ends before it begins is refused: an empty page would read as if there were nothing.
     """
+
+    begins_by: ClassVar[tuple[str, ...]] = ("since", "start_time", "start")
+    """Fields that say from when on; the first that is given counts."""
+    ends_by: ClassVar[tuple[str, ...]] = ("until", "end_time", "endtime", "end")
 
     since: datetime | None = Field(None, alias="from", description="RFC 3339, or a date: inclusive")
     until: datetime | None = Field(None, alias="to", description="RFC 3339, or a date: exclusive, not before from")
@@ -40,18 +44,14 @@ class TimesQuery(BaseModel, extra="forbid", populate_by_name=False):
     def _is_in_order(self) -> Self:
         since, until = self.between
         if since is not None and until is not None and since > until:
-            begins, ends = self._named(_BEGIN), self._named(_END)
+            begins, ends = self._named(self.begins_by), self._named(self.ends_by)
             raise not_in_order(ends, f"It is before {begins}: exchange the two, or leave one of them out")
         return self
 
     def _named(self, fields: Sequence[str]) -> str:
         """What the caller says for the one of these that counts."""
-        named = next((name for name in fields if getattr(self, name, None) is not None), fields[-1])
+        named = next(name for name in fields if getattr(self, name) is not None)
         return type(self).model_fields[named].alias or named
-
-
-_BEGIN: Final = ("since", "start_time", "start", "day")
-_END: Final = ("until", "end_time", "endtime", "end", "day")
 
 
 def not_in_order(parameter: str, detail: str) -> PydanticCustomError:

@@ -188,6 +188,7 @@ def test_the_framework_answers_problems_too(api: ApiClient) -> None:
     response = api.http.delete("/v1/transfers")
     problem_of(response, 405, "method_not_allowed")
     assert response.headers["Allow"] == "POST"
+    assert api.http.patch("/v1/accounts").headers["Allow"] == "GET, HEAD, POST"
     problem_of(api.get("/v1/transactions", limit="0"), 422, "parameter_invalid")
 
 

@@ -128,6 +128,15 @@ def test_timelines_of_refused_returned_and_deposited_payments(api: ApiClient) ->
     assert steps(deposited, deposited.json())[1:] == [(PaymentStatus.POSTED, None)]
 
 
+@pytest.mark.parametrize("path", ["/v1/accounts", "/v1/accounts/nonsense", "/v1/nonsense", "/readyz", "/openapi.json"])
+def test_head_is_get_without_the_body(api: ApiClient, path: str) -> None:
+    asked, told = api.http.get(path), api.http.head(path)
+    assert (told.status_code, told.content) == (asked.status_code, b"")
+    assert told.headers["Content-Length"] == str(len(asked.content))
+    assert told.headers["Content-Type"] == asked.headers["Content-Type"]
+    assert api.http.get(path).status_code == asked.status_code, "the connection goes on"
+
+
 def test_a_position_that_is_not_reached_is_503_after_its_time(api: ApiClient) -> None:
     started_s = time.monotonic()
     headers = {"Consistency-Token": encode_token({0: 10**9})}

@@ -109,10 +109,10 @@ async def get_keys(request: Request) -> Response:
     "/.well-known/oauth-authorization-server", **_described_published("What the token endpoint offers", ServerMetadata)
 )
 async def get_metadata(request: Request) -> Response:
-    """RFC 8414."""
-    base = str(request.base_url).rstrip("/")
+    """RFC 8414. Under the public address where one is set, else under the host that the caller names."""
 
     async def operation(services: Services, _: Call) -> Answer:
+        base = (services.settings.api_public_url or str(request.base_url)).rstrip("/")
         metadata = ServerMetadata(
             issuer=services.settings.api_token_issuer,
             token_endpoint=f"{base}/v1/oauth/token",

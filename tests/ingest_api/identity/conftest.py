@@ -18,9 +18,20 @@ from tests.ingest_api.owners.world import World, running_world
 
 
 @pytest.fixture
-def settings(tmp_path: Path, migrated: str) -> Settings:
+def public_url() -> str:
+    """Where callers are told to go; a test may name an address."""
+    return ""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, migrated: str, public_url: str) -> Settings:
     return Settings(
-        home=tmp_path, database_url=migrated, shards=1, smtp_host="localhost", mail_from="notices@bank.example"
+        home=tmp_path,
+        database_url=migrated,
+        shards=1,
+        api_public_url=public_url,
+        smtp_host="localhost",
+        mail_from="notices@bank.example",
     )
 
 

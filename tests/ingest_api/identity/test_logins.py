@@ -196,3 +196,11 @@ async def test_what_is_published_leads_to_the_keys_and_the_endpoint(anna: Town) 
     assert keys.headers["cache-control"] == "public, max-age=300"
     form = {"grant_type": "password", "username": "anna", "password": PASSWORD}
     assert (await anna.http.post(metadata["token_endpoint"], data=form)).status_code == 200
+
+
+@pytest.mark.parametrize("public_url", ["https://api.bank.example/"])
+async def test_what_is_published_names_the_public_address_whatever_host_is_asked_for(anna: Town) -> None:
+    path = "/.well-known/oauth-authorization-server"
+    metadata = (await anna.http.get(path, headers={"Host": "evil.example"})).json()
+    assert metadata["token_endpoint"] == "https://api.bank.example/v1/oauth/token"
+    assert metadata["jwks_uri"].startswith("https://api.bank.example/.well-known/")

@@ -61,7 +61,7 @@ def test_two_debits_that_do_not_fit_together_are_not_both_posted(api: ApiClient)
         problem_of(refused, 422, "insufficient_funds")
         assert refused.json()["payment"]["status"] == PaymentStatus.REJECTED
         assert api.balance_minor(payer, posted) == 4_000
-        again = api.get(f"/v1/transfers/{refused.json()['payment']['id']}", posted).json()
+        again = api.get(f"/v1/transfers/{refused.json()['payment']['id']}", refused).json()
         assert again["status"] == PaymentStatus.REJECTED
 
 
