@@ -147,7 +147,8 @@ def _mutant_row(name: str, by_job: dict[Job, list[Run]]) -> MutantRow:
 
 
 def write(report: Report, folder: Path) -> None:
-    """Both files."""
+    """Both files; the folder is made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
     as_json = msgspec.json.format(msgspec.json.encode(report), indent=2)
     (folder / "reliability.json").write_bytes(as_json + b"\n")
     (folder / "reliability.md").write_text("\n".join(_page(report)) + "\n")

@@ -70,14 +70,15 @@ def test_every_mutant_takes_out_what_there_is_and_its_control_keeps_the_guard() 
 def test_the_report_sums_up_seeds_and_names_failures_and_gaps(tmp_path: Path) -> None:
     runs = [ran(KILL, 1), ran(KILL, 2, passed=False, stall_s=9), ran(Job(MUTANT, "keys"), 1, passed=False)]
     runs += [ran(Job(MUTANT, "fence"), 1, passed=True), ran(Job(CONTROL, "fence"), 1)]
-    write(report_of(runs), tmp_path)
-    report = msgspec.json.decode((tmp_path / "reliability.json").read_bytes(), type=Report)
+    docs = tmp_path / "not" / "there yet"
+    write(report_of(runs), docs)
+    report = msgspec.json.decode((docs / "reliability.json").read_bytes(), type=Report)
     [row] = report.scenarios
     assert (row.seeds, row.passed, row.payments, row.faults) == (2, 1, 2_000, 4)
     assert (row.recovery_p50_s, row.recovery_max_s, row.stall_max_s) == (1.0, 2.0, 9.0)
     assert row.failed == {2: ["lost 3, duplicates 0, not final 0"]}
     assert set(report.not_run) == (SCENARIOS.keys() | MUTANTS.keys()) - {"worker_kill", "keys", "fence"}
-    page = (tmp_path / "reliability.md").read_text()
+    page = (docs / "reliability.md").read_text()
     assert "1 of 2" in page
     assert "seed 2: lost 3" in page
     assert "| **stays green** | passes |" in page
