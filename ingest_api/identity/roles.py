@@ -1,7 +1,8 @@
 """Roles → scopes: the one table of what a user may ask for. What belongs to whom is decided in ingest_api/owners."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
+from itertools import combinations
 from typing import Final
 
 from ingest_api.identity.tokens import Scope
@@ -100,3 +101,10 @@ NEED_SECOND_FACTOR: Final = frozenset(
 def scopes_of(roles: Iterable[UserRole]) -> frozenset[Scope]:
     """All that these roles together allow."""
     return frozenset().union(*(SCOPES_OF[role] for role in roles))
+
+
+def roles_that_allow(scopes: Collection[Scope]) -> tuple[UserRole, ...]:
+    """The fewest roles that allow all of these, and of as many the first ones. Every scope is in a role."""
+    wanted = frozenset(scopes)
+    chosen = (some for count in range(1, len(UserRole) + 1) for some in combinations(UserRole, count))
+    return next(roles for roles in chosen if wanted <= scopes_of(roles))

@@ -18,7 +18,7 @@ from ingest_api.audit_log.log import AuditLog
 from ingest_api.audit_log.witness import Witness
 from ingest_api.identity.keys import SigningKeyFault, SigningKeys
 from ingest_api.identity.passwords.rules import normal_password, password_fault
-from ingest_api.identity.roles import UserRole, scopes_of
+from ingest_api.identity.roles import UserRole, roles_that_allow, scopes_of
 from ingest_api.identity.service import Identity
 from ingest_api.identity.sessions.session import EndReason
 from ingest_api.identity.tokens import ALL_SCOPES, Grant, Scope, TokenVerifier, issue_token, signed_token
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 def run_token(subject: str, user: str | None, asked: list[str], ttl_s: int) -> None:
-    """One token on stdout. For a user who is not there yet one is made, a customer without a password."""
+    """One token on stdout. A user who is not there yet is made: no password, and the fewest roles for the scopes."""
     scopes = _scopes(asked)
     if parse_id(USER, subject) is not None:
         raise typer.BadParameter("that is a user: name the user by --user, for a token of the user's roles")
@@ -140,26 +140,28 @@ def run_rotate(*, at_once: bool) -> None:
     typer.echo(f"{ring.keys[0].key.kid} signs {'now' if at_once else 'in ten minutes'}; older keys that verify: {kept}")
 
 
-async def _found_or_made(identity: Identity, name: str, scopes: Iterable[Scope], witness: Witness) -> User:
+async def _found_or_made(identity: Identity, name: str, scopes: Collection[Scope], witness: Witness) -> User:
     """The user of this name, who may have these scopes. Raises EnvironmentFault."""
     found = await _find(identity, name)
     if found is None:
-        _require_allowed(f"{name} would be", [UserRole.CUSTOMER], scopes, f": millrace users create {name} --role …")
-        found = await _made(identity, {Field.USERNAME: Personal(name)}, [UserRole.CUSTOMER], None, witness)
-        typer.echo(f"millrace: made the user {name}, a customer; `millrace users password` sets a password", err=True)
+        roles = roles_that_allow(scopes)
+        found = await _made(identity, {Field.USERNAME: Personal(name)}, roles, None, witness)
+        made = f"made the user {name}, {' and '.join(sorted(roles))}"
+        typer.echo(f"millrace: {made}; `millrace users password` sets a password", err=True)
     if not found.is_active:
         raise EnvironmentFault(f"the user {name} is {found.status}")
-    _require_allowed(f"{name} is", found.roles, scopes, f": millrace users roles {name} --role …")
+    _require_allowed(name, found.roles, scopes)
     return found
 
 
-def _require_allowed(who: str, roles: Collection[UserRole], scopes: Iterable[Scope], otherwise: str) -> None:
+def _require_allowed(name: str, roles: Collection[UserRole], scopes: Collection[Scope]) -> None:
     allowed = scopes_of(roles)
-    beyond = sorted(set(scopes) - allowed)
+    beyond = set(scopes) - allowed
     if beyond:
+        needed = " ".join(f"--role {role}" for role in sorted({*roles, *roles_that_allow(beyond)}))
         raise EnvironmentFault(
-            f"{who} {' and '.join(sorted(roles))}, which does not allow {', '.join(beyond)}{otherwise};"
-            f" allowed: {', '.join(sorted(allowed))}"
+            f"{name} is {' and '.join(sorted(roles))}, which does not allow {', '.join(sorted(beyond))}; that would:"
+            f" millrace users roles {name} {needed}"
         )
 
 
