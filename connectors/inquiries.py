@@ -6,7 +6,6 @@ Guarantees: a crash between sending and noting it sends the same attempt twice, 
 """
 
 import asyncio
-import logging
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -17,14 +16,14 @@ from confluent_kafka import KafkaException, Producer
 from connectors.asked import AT_ONCE, LOOK_S, LedgerPlace, LedgerRequests, NotAsked, OwnedRequest
 from connectors.attempt import sent_until_us
 from connectors.contract import Provider
-from connectors.rounds import AGAIN_S
+from connectors.rounds import rounds
 from runtime.kafka_client import AccessRefused, Brokers
 from runtime.settings import Settings
 from schemas.access import CONNECTORS
 from schemas.codec.connectors import ConnectorRequest, encode_request
 from schemas.topics import CONNECTOR_REQUESTS
 
-log = logging.getLogger("millrace.connectors")
+_TROUBLES: Final = (psycopg.Error, KafkaException, AccessRefused, TimeoutError)
 
 FLUSH_S: Final = 30.0
 """Longer than a broker's restart."""
@@ -49,46 +48,44 @@ class Inquiries:
 
     async def follow(self, stop: threading.Event) -> None:
         """Until stopped. Never raises: money does not wait for it."""
-        while not stop.is_set():
-            try:
-                await asyncio.to_thread(self._follow, stop)
-            except (psycopg.Error, KafkaException, AccessRefused, TimeoutError) as error:
-                log.info("no inquiries for reconciliation: %s", type(error).__name__)
-                await asyncio.sleep(AGAIN_S)
+        await rounds(self._url, stop, self._look_and_rest, "no inquiries for reconciliation", _TROUBLES)
 
-    def _follow(self, stop: threading.Event) -> None:
-        with psycopg.connect(self._url, autocommit=True, connect_timeout=5) as connection:
-            while not stop.wait(LOOK_S):
-                self.look(connection)
+    async def _look_and_rest(self, connection: psycopg.AsyncConnection) -> None:
+        await self.look(connection)
+        await asyncio.sleep(LOOK_S)
 
-    def look(self, connection: psycopg.Connection) -> int:
+    async def look(self, connection: psycopg.AsyncConnection) -> int:
         """Send the oldest; how many. Raises psycopg.Error, KafkaException, AccessRefused, TimeoutError."""
-        with connection.transaction():
-            rows = connection.execute(_TAKE, (AT_ONCE,)).fetchall()
-            if rows:
-                self._send(connection, rows)
+        async with connection.transaction():
+            rows = await (await connection.execute(_TAKE, (AT_ONCE,))).fetchall()
+            refusals = await asyncio.to_thread(self._send, rows) if rows else []
+            for (id_, attempt, *_), refusal in zip(rows, refusals, strict=True):
+                await connection.execute(_SENT, (refusal, refusal, id_, attempt))
         return len(rows)
 
-    def _send(self, connection: psycopg.Connection, rows: Sequence[Row]) -> None:
+    def _send(self, rows: Sequence[Row]) -> list[str]:
+        """Why each is not sent; empty where Kafka has it."""
         producer = Producer({**self._brokers.configuration(), "acks": "all", "enable.idempotence": True})
         failures: list[str] = []
+        refusals: list[str] = []
         with LedgerRequests.reading(self._brokers, CONNECTORS) as ledger:
             for request_id, attempt, *place in rows:
-                refusal = ""
                 try:
                     asked = ledger.at(LedgerPlace(*place), request_id.bytes)
-                    producer.produce(
-                        CONNECTOR_REQUESTS.name,
-                        encode_request(self._attempt_of(asked, attempt)),
-                        asked.owner,
-                        place[0],
-                        on_delivery=lambda error, _: failures.append(error.str()) if error is not None else None,
-                    )
                 except NotAsked as wrong:
-                    refusal = str(wrong)
-                connection.execute(_SENT, (refusal, refusal, request_id, attempt))
+                    refusals.append(str(wrong))
+                    continue
+                producer.produce(
+                    CONNECTOR_REQUESTS.name,
+                    encode_request(self._attempt_of(asked, attempt)),
+                    asked.owner,
+                    place[0],
+                    on_delivery=lambda error, _: failures.append(error.str()) if error is not None else None,
+                )
+                refusals.append("")
         if producer.flush(FLUSH_S) or failures:
             raise TimeoutError(f"Kafka did not take an inquiry: {failures[:1]}")  # so that none is noted as sent
+        return refusals
 
     def _attempt_of(self, asked: OwnedRequest, attempt: int) -> ConnectorRequest:
         again = asked.request._replace(attempt=attempt, first_asked_at_us=asked.asked_at_us)

@@ -34,8 +34,10 @@ async def rounds(
     troubles: Troubles = (psycopg.Error,),
 ) -> None:
     """`look`, which rests as long as it wants to, until stopped. Raises nothing of `troubles`: money does not wait for
-    what is looked for here. `unanswered` is for the log.
+    what is looked for here. `unanswered` is for the log, once for as long as the trouble is the same: tables that
+    nobody has needed yet may be missing for ever.
     """
+    trouble: type[Exception] | None = None
     while not stop.is_set():
         try:
             async with await psycopg.AsyncConnection.connect(
@@ -43,8 +45,11 @@ async def rounds(
             ) as connection:
                 while not stop.is_set():
                     await look(connection)
+                    trouble = None
         except troubles as error:
-            log.info("%s: %s", unanswered, type(error).__name__)
+            if type(error) is not trouble:
+                trouble = type(error)
+                log.info("%s: %s", unanswered, trouble.__name__)
             await asyncio.sleep(AGAIN_S)
 
 

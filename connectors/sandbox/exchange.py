@@ -4,6 +4,7 @@ Guarantees: same key and parameters → the same answer, with `Idempotent-Replay
 409. What was done and what the key remembers commit together.
 """
 
+import base64
 import hashlib
 import json
 import secrets
@@ -134,10 +135,17 @@ async def _read(request: Request) -> Call:
 
 
 def _authenticate(request: Request) -> None:
-    """Any test key is the account's. Raises Refused."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not key.startswith("sk_test_"):
+    """Any test key is the account's, as a bearer token or as the user of Basic (`curl -u`). Raises Refused."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if not {"bearer": given, "basic": _user(given)}.get(scheme.lower(), "").startswith("sk_test_"):
         raise Refused(401, None, "Invalid API Key provided. The sandbox takes any that begins with sk_test_.")
+
+
+def _user(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials).decode("latin-1").partition(":")[0]
+    except ValueError:
+        return ""
 
 
 def _response(status: int, body: str, *headers: tuple[str, str]) -> Response:

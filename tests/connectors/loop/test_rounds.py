@@ -36,6 +36,28 @@ async def test_what_fails_in_an_unforeseen_way_is_told_of_and_begins_again(
     assert "nobody has thought of it" in caplog.text
 
 
+async def test_a_trouble_that_lasts_is_told_of_once_and_again_after_it_was_over(
+    postgres: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An installation without reconciliation wrote two lines every five seconds: tables of its are missing."""
+    monkeypatch.setattr(rounds, "AGAIN_S", 0.0)
+    caplog.set_level(logging.INFO, "millrace.connectors")
+    stop, faults = threading.Event(), ["missing"] * 3 + ["", "missing", "missing", "cut", "end"]
+
+    async def look(connection: psycopg.AsyncConnection) -> None:
+        match faults.pop(0):
+            case "missing":
+                await connection.execute("SELECT * FROM made_by_nobody")
+            case "cut":
+                raise psycopg.OperationalError("cut")
+            case "end":
+                stop.set()
+
+    await asyncio.wait_for(rounds.rounds(postgres, stop, look, "nothing"), 20)
+    told = [record.getMessage() for record in caplog.records if record.name == "millrace.connectors"]
+    assert told == ["nothing: UndefinedTable", "nothing: UndefinedTable", "nothing: OperationalError"]
+
+
 class Losing:
     """Loses its connection again and again, after so many passes each time."""
 

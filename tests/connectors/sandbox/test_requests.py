@@ -95,10 +95,15 @@ def test_a_key_has_at_most_so_many_characters(sandbox: SandboxProcess) -> None:
     assert post(sandbox, "/v1/payment_intents", fields, "k" * (MAX_KEY_CHARS + 1)).status_code == 400
 
 
-@pytest.mark.parametrize("authorization", ["", "Bearer sk_live_1", "Basic c2tfdGVzdA=="])
+@pytest.mark.parametrize("authorization", ["", "Bearer sk_live_1", "Basic c2tfdGVzdA==", "Basic x"])
 def test_only_test_keys_are_let_in(sandbox: SandboxProcess, authorization: str) -> None:
     refused = httpx.get(f"{sandbox.url}/v1/balance", headers={"Authorization": authorization})
     assert refused.status_code == 401
+
+
+def test_a_test_key_is_taken_as_the_user_of_basic_too(sandbox: SandboxProcess) -> None:
+    """As Stripe's own examples with `curl -u` have it."""
+    assert httpx.get(f"{sandbox.url}/v1/balance", auth=("sk_test_of_mine", "")).status_code == 200
 
 
 @pytest.mark.parametrize("fault", [FaultKind.KILL_BEFORE, FaultKind.KILL_AFTER])
