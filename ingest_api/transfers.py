@@ -47,13 +47,20 @@ async def create_transfer(services: Services, call: Call) -> Answer:
         body = await services.aliases.resolved(principal.subject, key, body)
     command = checked(transfer_command(body, key))
     attributes = None if body.risk is None else known_of(services, body.risk)
-    await services.access.require(principal, command.payer, Action.MOVE_MONEY)
-    if is_system(command.payee):  # a withdrawal, by the account of its method
-        await require_for_money_out(services, principal, command.amount_minor, command.currency)
+    await require_to_pay(services, principal, command)
     if body.quote_id is None and body.fee is None:
         return await move(services, call, command, attributes)
     asked = await priced(services, principal, body, command, attributes or Attributes())
     return await move_instructed(services, call, asked, asked.headline)
+
+
+async def require_to_pay(services: Services, principal: Principal, command: Command) -> None:
+    """The right to move this money and, where it leaves by the account of a method, a second factor. Raises Problem,
+    DatabaseUnavailable.
+    """
+    await services.access.require(principal, command.payer, Action.MOVE_MONEY)
+    if is_system(command.payee):
+        await require_for_money_out(services, principal, command.amount_minor, command.currency)
 
 
 def known_of(services: Services, body: RiskBody) -> Attributes:

@@ -38,7 +38,7 @@ from ingest_api.reads.settled import look_until
 from ingest_api.services import Services
 from ingest_api.statements.moments import UNIX_EPOCH, utc
 from ingest_api.submission import Outcome
-from ingest_api.transfers import checked, known_of, read_body
+from ingest_api.transfers import checked, known_of, read_body, require_to_pay
 from payments.commands import Command
 from payments.identifiers import ACCOUNT, HOLD, format_id, is_system, parse_id
 from payments.money import format_minor
@@ -55,9 +55,7 @@ async def place(services: Services, call: Call) -> Answer:
     if names_an_alias(body):
         body = await services.aliases.resolved(principal.subject, key, body)
     command = checked(transfer_command(body, key))
-    await services.access.require(principal, command.payer, Action.MOVE_MONEY)
-    if is_system(command.payee):  # whoever captures it is asked for nothing: it was promised here
-        await require_for_money_out(services, principal, command.amount_minor, command.currency)
+    await require_to_pay(services, principal, command)  # whoever captures it is asked for nothing: promised here
     asked = _placing(services, body, command)
     (outcome,), headers = await ask(services, call, [asked])
     await require_taken(services, outcome, headers)

@@ -38,7 +38,7 @@ ADVICE: dict[Reason, str] = {
     Reason.HOLD_EXPIRED: "Place a new hold.",
     Reason.CAPTURE_EXCEEDS_HOLD: "Capture at most what the hold has left, or raise it first.",
     Reason.DEPOSIT_NOT_FOUND: "No such deposit to this account in the last 180 days, or none that waits to clear.",
-    Reason.RETURN_CODE_UNKNOWN: "Each method has its own, R01 for payroll, a letter for a check: docs/ledger.md has them.",
+    Reason.RETURN_CODE_UNKNOWN: "Each method has its own, such as R01 for payroll: docs/ledger.md has them.",
     Reason.PAYMENT_NOT_REFUNDABLE: "Only what a merchant received in the last 180 days, stated as it was paid.",
     Reason.REFUND_EXCEEDS_PAYMENT: "Refunds, disputes and returns together never exceed the payment.",
     Reason.DISPUTE_NOT_FOUND: "The dispute was never opened, or is resolved.",

@@ -1,5 +1,8 @@
 """The user behind a call to the routes of the user's own login, and the checks before something sensitive."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from ingest_api.audit_log.witness import Witness
 from ingest_api.http.bodies import Body, decoded
 from ingest_api.http.call import Call
@@ -43,28 +46,38 @@ def session_behind(principal: Principal) -> bytes:
 async def require_password(services: Services, call: Call, user: User, password: str) -> None:
     """It is the user who sits there, not somebody who found the screen. Raises Problem, DatabaseUnavailable."""
     identity = services.identity
-    keys = identity.throttle.name("user", user.user.hex()), identity.throttle.address(call.address)
-    await identity.throttle.count(*keys)
-    username = (await identity.users.values(user.user, Field.USERNAME)).get(Field.USERNAME)
-    witness = Witness(services.audit, None, call.request_id)
-    found = (
-        await identity.passwords.authenticate(username, Personal(password), witness) if username is not None else None
-    )
-    if found is None or found.user != user.user:
-        raise credentials_invalid("This is not your password.")
-    await identity.throttle.take_back(*keys)
+    async with guessing(services, call, user, "user"):
+        username = (await identity.users.values(user.user, Field.USERNAME)).get(Field.USERNAME)
+        witness = Witness(services.audit, None, call.request_id)
+        found = (
+            await identity.passwords.authenticate(username, Personal(password), witness)
+            if username is not None
+            else None
+        )
+        if found is None or found.user != user.user:
+            raise credentials_invalid("This is not your password.")
 
 
 async def require_code(services: Services, call: Call, user: User, otp: str) -> None:
     """A code of the second factor, which is not taken again. Raises Problem, DatabaseUnavailable."""
-    identity = services.identity
-    keys = identity.throttle.name("user", user.user.hex()), identity.throttle.address(call.address)
-    await identity.throttle.count(*keys)
-    if not await identity.factors.take(user.user, otp):
-        raise Problem(
-            Fault.SECOND_FACTOR_INVALID, "The code is wrong, of another time, or was used: take the next one."
-        )
-    await identity.throttle.take_back(*keys)
+    async with guessing(services, call, user, "code"):
+        if not await services.identity.factors.take(user.user, otp):
+            raise Problem(
+                Fault.SECOND_FACTOR_INVALID, "The code is wrong, of another time, or was used: take the next one."
+            )
+
+
+@asynccontextmanager
+async def guessing(services: Services, call: Call, user: User, kind: str) -> AsyncIterator[None]:
+    """What is guessed at within: counted before, forgotten where it ends well. Passwords and codes apart, so that who
+    knows the one has no more guesses at the other. Raises Problem, DatabaseUnavailable.
+    """
+    throttle = services.identity.throttle
+    name, address = throttle.name(kind, user.user.hex()), throttle.address(call.address)
+    await throttle.count(name, address)
+    yield
+    await throttle.take_back(address)
+    await throttle.forget(name)
 
 
 def credentials_invalid(detail: str) -> Problem:

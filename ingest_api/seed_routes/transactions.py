@@ -27,7 +27,7 @@ from ingest_api.problems import Fault, FieldError, Problem, field_problem
 from ingest_api.reads.accounts import find_account, known_account
 from ingest_api.seed_routes.shown import TransactionBody, shown_bank_transfer, shown_payment
 from ingest_api.services import Services
-from ingest_api.transfers import checked, encoded_headers, move
+from ingest_api.transfers import checked, encoded_headers, move, require_to_pay
 from payments.identifiers import ACCOUNT, parse_id
 from payments.movements.instructions import Envelope
 
@@ -108,7 +108,7 @@ async def _transferred(
     if names_an_alias(asked_for):
         asked_for = await services.aliases.resolved(principal.subject, key, asked_for)
     command = checked(transfer_command(asked_for, key))
-    await services.access.require(principal, command.payer, Action.MOVE_MONEY)
+    await require_to_pay(services, principal, command)
     moved = await move(services, call, command)
     payment = msgspec.json.decode(moved.body, type=Payment)
     headers = [header for header in moved.headers if header[0] in _KEPT_HEADERS]

@@ -152,11 +152,13 @@ class Logins:
 
     async def client(self, client_id: str, secret: str, address: str) -> Client | None:
         """The machine of this id and secret."""
-        keys = self._parts.throttle.name("client", client_id[:TEXT_CHARS_MAX]), self._parts.throttle.address(address)
-        await self._parts.throttle.count(*keys)
+        throttle = self._parts.throttle
+        name, from_where = throttle.name("client", client_id[:TEXT_CHARS_MAX]), throttle.address(address)
+        await throttle.count(name, from_where)
         client = await self._parts.clients.authenticate(client_id, secret)
         if client is not None:
-            await self._parts.throttle.take_back(*keys)
+            await throttle.take_back(from_where)
+            await throttle.forget(name)
         return client
 
     def by_client(self, client: Client, scopes: frozenset[str] | None) -> Granted | LoginRefusal:

@@ -33,9 +33,7 @@ ORDER BY key_digest FOR UPDATE"""
 _CLOCK: Final = "SELECT clock_timestamp()"
 _COUNT: Final = "UPDATE login_failures SET failures = %s, locked_until = %s, failed_at = %s WHERE key_digest = %s"
 _TAKE_BACK: Final = """
-UPDATE login_failures SET failures = greatest(failures - 1, 0),
-    locked_until = CASE WHEN failures - 1 <= free THEN 'epoch' ELSE locked_until END
-FROM unnest(%s::bytea[], %s::integer[]) AS taken (key, free) WHERE key_digest = key"""
+UPDATE login_failures SET failures = greatest(failures - 1, 0), locked_until = 'epoch' WHERE key_digest = ANY(%s)"""
 _FORGET: Final = "DELETE FROM login_failures WHERE key_digest = %s"
 SWEEP: Final = f"""
 DELETE FROM login_failures WHERE failed_at < now() - interval '{FORGOTTEN_H} hours' AND locked_until < now()"""
@@ -88,9 +86,11 @@ class Throttle:
         return locks
 
     async def take_back(self, *keys: GuessKey) -> None:
-        """The last attempt was none: it shows nothing about a guess."""
+        """The last attempt was none: it shows nothing about a guess. The lock that stands is its own, because nothing
+        is counted while a key is locked: left in force, a good password would lock out whoever gives the code next.
+        """
         async with self._database.transaction() as connection:
-            await connection.execute(_TAKE_BACK, ([key.digest for key in keys], [key.free for key in keys]))
+            await connection.execute(_TAKE_BACK, ([key.digest for key in keys],))
 
     async def forget(self, key: GuessKey) -> None:
         """Whoever it is has shown it."""

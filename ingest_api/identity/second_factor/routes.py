@@ -8,7 +8,14 @@ from ingest_api.http.call import Answer, Call
 from ingest_api.http.openapi import describe_at_once
 from ingest_api.http.resources import encode
 from ingest_api.http.serving import respond
-from ingest_api.identity.caller import admit_user, require_code, require_password, session_behind, witness_of
+from ingest_api.identity.caller import (
+    admit_user,
+    guessing,
+    require_code,
+    require_password,
+    session_behind,
+    witness_of,
+)
 from ingest_api.identity.oauth.granting import shown_grant
 from ingest_api.identity.oauth.shown import TokenAnswer
 from ingest_api.identity.second_factor.shown import (
@@ -40,12 +47,11 @@ async def enrol(services: Services, call: Call) -> Answer:
 async def confirm(services: Services, call: Call) -> Answer:
     """The app shows the right codes: from now on every login needs one."""
     principal, user, body = await admit_user(services, call, CodeBody)
-    keys = services.identity.throttle.name("user", user.user.hex())
-    await services.identity.throttle.count(keys)
-    codes = await services.identity.factors.confirm(user.user, body.otp, witness_of(services, call, principal))
-    if codes is None:
-        raise Problem(Fault.SECOND_FACTOR_INVALID, "The code is wrong, or nothing waits to be confirmed: enrol first.")
-    await services.identity.throttle.take_back(keys)
+    async with guessing(services, call, user, "code"):
+        codes = await services.identity.factors.confirm(user.user, body.otp, witness_of(services, call, principal))
+        if codes is None:
+            detail = "The code is wrong, or nothing waits to be confirmed: enrol first."
+            raise Problem(Fault.SECOND_FACTOR_INVALID, detail)
     return Answer(200, encode(RecoveryCodes(codes)))
 
 

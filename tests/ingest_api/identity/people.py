@@ -55,6 +55,14 @@ class Town:
             "UPDATE login_failures SET locked_until = now() + interval '1 hour' WHERE failures > %s RETURNING 1", free
         )
 
+    def waits(self) -> None:
+        """Until every lock is over."""
+        self.world.rows("UPDATE login_failures SET locked_until = now() - interval '1 second' RETURNING 1")
+
+    def is_locked(self) -> bool:
+        """Somebody is, now."""
+        return bool(self.world.rows("SELECT 1 FROM login_failures WHERE locked_until > now()"))
+
     async def account_of(self, user: bytes) -> str:
         """An account that the user owns."""
         return await self.world.account_of(self.world.caller(format_id(USER, user), *CUSTOMER))

@@ -9,7 +9,7 @@ from ingest_api.identity.passwords.throttle import FREE_OF_ADDRESS, FREE_OF_NAME
 from ingest_api.identity.service import Identity
 from ingest_api.problems import Fault, Problem
 from tests.ingest_api.client import problem_of
-from tests.ingest_api.identity.people import ANNA, PASSWORD, Town
+from tests.ingest_api.identity.people import ANNA, PASSWORD, Town, next_code
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -54,6 +54,59 @@ async def test_an_address_is_locked_after_failures_of_many_names(town: Town, mon
         problem_of(await town.tries(f"name-{number}", "wrong"), 400, "invalid_grant")
     town.locks_last(3)
     problem_of(await town.tries("name-9", "wrong"), 429, "too_many_attempts")
+
+
+async def test_a_good_password_locks_out_nobody_who_gives_the_code_next(town: Town) -> None:
+    """Beyond the free failures, what was counted for the good password stayed locked: no form that asks for the code
+    second ever got in, and anybody could bring it about.
+    """
+    await town.settles(ANNA, "anna")
+    secret, _ = await (await town.logs_in()).uses_an_app()
+    for _ in range(FREE_OF_NAME + 2):
+        await town.tries(password="wrong")
+        town.waits()
+    problem_of(await town.tries(), 401, "second_factor_required")
+    assert not town.is_locked()
+    assert (await town.tries(otp=next_code(secret))).status_code == 200
+
+
+async def test_who_logs_in_does_not_lock_the_next_one_of_the_same_address(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "FREE_OF_ADDRESS", 3)
+    await town.settles(ANNA, "anna")
+    for number in range(5):
+        await town.tries(f"name-{number}", "wrong")
+        town.waits()
+    assert (await town.tries()).status_code == 200
+    assert (await town.tries()).status_code == 200
+
+
+async def test_in_a_session_a_good_password_and_a_good_code_forget_the_wrong_ones(town: Town) -> None:
+    """They were never forgotten, and a good one after them locked the next."""
+    await town.settles(ANNA, "anna")
+    anna = await town.logs_in()
+    for _ in range(3):
+        for _ in range(FREE_OF_NAME - 1):
+            wrong = await anna("POST", "/v1/auth/totp/enrol", {"password": "not this one!"})
+            problem_of(wrong, 401, "credentials_invalid")
+        await anna.enrols()
+    _, codes = await anna.uses_an_app()
+    for code in codes[:2]:
+        for _ in range(FREE_OF_NAME - 1):
+            problem_of(await anna("POST", "/v1/auth/step-up", {"otp": "000000"}), 422, "second_factor_invalid")
+        assert (await anna("POST", "/v1/auth/step-up", {"otp": code})).status_code == 200
+
+
+async def test_who_knows_the_password_has_no_more_guesses_at_the_code(town: Town) -> None:
+    await town.settles(ANNA, "anna")
+    anna = await town.logs_in()
+    await anna.uses_an_app()
+    for _ in range(FREE_OF_NAME + 1):
+        problem_of(await anna("POST", "/v1/auth/step-up", {"otp": "000000"}), 422, "second_factor_invalid")
+        problem_of(await anna("POST", "/v1/auth/totp/enrol", {"password": PASSWORD}), 409, "second_factor_stands")
+    town.locks_last(FREE_OF_NAME)
+    problem_of(await anna("POST", "/v1/auth/step-up", {"otp": "000000"}), 429, "too_many_attempts")
 
 
 async def test_nothing_is_counted_while_a_key_is_locked(town: Town, identity: Identity) -> None:

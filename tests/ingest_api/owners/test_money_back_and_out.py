@@ -32,6 +32,21 @@ async def test_promises_of_money_out_need_a_second_factor(world: World, path: st
     assert inside.json().get("code") != "second_factor_required"
 
 
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [("/v1/transfers", ("from_account", "to_account")), ("/v1/transaction", ("fromId", "toId"))],
+)
+async def test_money_out_by_a_transfer_needs_a_second_factor(world: World, path: str, names: tuple[str, str]) -> None:
+    """The wallet document's name of the same operation asked for none."""
+    account, limit = await world.account_of(world.anna), world.services.settings.auth_second_factor_above
+    body = {**dict(zip(names, (account, WIRE), strict=True)), "currency": "EUR"}
+    dated = {"transactionDate": "2026-11-01T00:00:00Z"} if path == "/v1/transaction" else {}
+    refused = await world.anna("POST", path, body | dated | {"amount": f"{limit}.01"})
+    assert (refused.status_code, refused.json()["code"]) == (401, "second_factor_required"), refused.text
+    free = await world.anna("POST", path, body | dated | {"amount": f"{limit}.00"})
+    assert free.json().get("code") != "second_factor_required"
+
+
 async def test_a_schedule_is_not_raised_above_the_limit_later(world: World) -> None:
     account, limit = await world.account_of(world.anna), world.services.settings.auth_second_factor_above
     body = {"from_account": account, "to_account": WIRE, "currency": "EUR", "amount": "1.00", "starts": "2099-01-01"}
