@@ -25,6 +25,8 @@ _ALGORITHMS: Final = {
     Algorithm.ECDSA: ECDSA_P256_SHA256,
     Algorithm.ED25519: ED25519,
 }
+_DOES_NOT_FIT: Final = "It does not fit the key, the method, the target and what else it covers"
+"""The library says nothing of a signature that is wrong."""
 _TARGETS: Final = ({'"@target-uri"'}, {'"@path"', '"@query"'})
 
 
@@ -85,7 +87,7 @@ def verified(message: Message, algorithm: Algorithm, key_id: str, key: bytes) ->
     try:
         (result,) = verifier.verify(message, max_age=AGE_MAX, require_components=("@method",))
     except (HTTPMessageSignaturesException, ValueError) as error:
-        raise SignatureRefused(f"{error}.") from error
+        raise SignatureRefused(f"{str(error) or _DOES_NOT_FIT}.") from error
     covered = result.covered_components.keys()
     if not any(target <= covered for target in _TARGETS):
         raise SignatureRefused("Sign @target-uri, or both @path and @query.")

@@ -137,3 +137,15 @@ async def test_scopes_of_staff_come_with_a_second_factor_and_go_with_time(town: 
 
 async def decides(resident: Resident) -> httpx.Response:
     return await resident("POST", "/v1/cases/pay_01jd5v2q7xf8k8v6n3m4p5r6st/decision", {"decision": "approve"})
+
+
+async def test_keys_are_ended_without_the_second_factor_that_making_them_needs(anna: Town) -> None:
+    """Who had given the app up, or lost it, could end no key any more."""
+    plain = await anna.logs_in()
+    secret, _ = await plain.uses_an_app()
+    strong = await anna.logs_in(otp=next_code(secret))
+    asked = {"name": "till", "scopes": ["payments:read"]}
+    key = (await strong("POST", "/v1/api-keys", asked)).json()
+    problem_of(await plain("POST", "/v1/api-keys", asked), 401, "second_factor_required")
+    ended = await plain("DELETE", f"/v1/api-keys/{key['id']}")
+    assert (ended.status_code, ended.json()["status"]) == (200, "revoked")
