@@ -20,6 +20,7 @@ _DISTINCT_MIN: Final = 5
 _RUN: Final = 4
 """Characters in a row that follow each other (abcd, 4321), or repeat, count as one."""
 
+_WORD = re.compile(r"[^\W_]+")
 _NO_LETTERS = re.compile(r"[\W\d_]+")
 _ENDS = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 _LEET = str.maketrans("013457@$!", "oleasbasi")  # what people write instead of letters
@@ -72,5 +73,6 @@ def _without_runs(text: str) -> str:
 
 
 def _holds(folded: str, value: str) -> bool:
+    """Any word of it, and the whole: `Berta Rumpelstilz` is known by either name."""
     part = value.casefold().partition("@")[0]
-    return len(part) >= _RUN and part in folded
+    return any(len(word) >= _RUN and word in folded for word in (part, *_WORD.findall(part)))

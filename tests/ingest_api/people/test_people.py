@@ -99,6 +99,8 @@ async def test_a_stranger_is_told_the_same_of_users_who_exist_and_who_don_t(worl
 async def test_a_short_password_or_a_bad_address_is_refused_with_its_place(world: World) -> None:
     short = await world.nobody("POST", "/v1/user", SIGN_UP | {"password": "hunter2"})
     assert problem_of(short, 422, "password_refused")["errors"][0]["pointer"] == "/password"
+    named = SIGN_UP | {"name": "Berta Rumpelstilz", "password": "rumpelstilz-is-here-1"}
+    problem_of(await world.nobody("POST", "/v1/user", named), 422, "password_refused")
     bad = await world.nobody("POST", "/v1/user", SIGN_UP | {"email": "anna at home"})
     assert problem_of(bad, 422, "field_invalid")["errors"][0]["pointer"] == "/email"
 
