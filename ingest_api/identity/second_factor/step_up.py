@@ -32,6 +32,8 @@ async def require_second_factor(services: Services, principal: Principal) -> Non
     """
     max_age_s = services.settings.auth_second_factor_s
     given_s = principal.second_factor_at_s
+    if given_s is None and principal.session is None:  # an API key, or a token made on the spot
+        raise second_factor_required(max_age_s, "Log in for so much: a key gives no second factor.")
     if given_s is None or given_s + max_age_s < time.time():
         raise second_factor_required(max_age_s)
     if principal.session is not None and await services.identity.sessions.find(principal.session) is None:

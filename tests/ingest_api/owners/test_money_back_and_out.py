@@ -43,6 +43,7 @@ async def test_money_out_by_a_transfer_needs_a_second_factor(world: World, path:
     dated = {"transactionDate": "2026-11-01T00:00:00Z"} if path == "/v1/transaction" else {}
     refused = await world.anna("POST", path, body | dated | {"amount": f"{limit}.01"})
     assert (refused.status_code, refused.json()["code"]) == (401, "second_factor_required"), refused.text
+    assert refused.json()["detail"].startswith("Log in"), "who has no session can't give a factor in it"
     free = await world.anna("POST", path, body | dated | {"amount": f"{limit}.00"})
     assert free.json().get("code") != "second_factor_required"
 
