@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from millrace.archive.listing import ArchivedPartition, listed
 from millrace.archive.verify import ArchiveReport, ToCompare, verify_archive
 from millrace.audit.ledger.partition_log import AuditImpossible
 from millrace.cli import EXIT_FAILED
-from millrace.commands.output import faults_shown, print_failure, print_json, screen
+from millrace.commands.output import faults_shown, print_failure, print_json, print_table, screen
 from millrace.environment import connected
 from millrace.environment.connection import running_supervisor
 from millrace.environment.faults import NotRunning
@@ -104,8 +104,7 @@ def _fail(error: Exception, *, as_json: bool) -> Any:
 
 
 def _show_list(found: list[ArchivedPartition]) -> None:
-    columns = ("partition", "offsets", "segments", "records", "bytes", "first record", "last record")
-    table = Table(*(Column(title, overflow="fold") for title in columns), box=None)
+    table = Table("partition", "offsets", "segments", "records", "bytes", "first record", "last record", box=None)
     for one in found:
         table.add_row(
             f"{one.topic}[{one.partition}]",
@@ -116,7 +115,7 @@ def _show_list(found: list[ArchivedPartition]) -> None:
             _shown(one.first_timestamp_ms),
             _shown(one.last_timestamp_ms),
         )
-    screen.print(table)
+    print_table(table)
 
 
 def _shown(unix_ms: int | None) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi.routing import APIRoute
-from rich.table import Column, Table
+from rich.table import Table
 
 from ingest_api.app import make_fastapi
 from ingest_api.discovery.eureka import routes as eureka
 from ingest_api.http.seeds import documents_of
 from ingest_api.schema_registry import routes as schema_registry
-from millrace.commands.output import print_json, screen
+from millrace.commands.output import print_json, print_table
 
 
 def rows() -> Iterator[dict[str, Any]]:
@@ -43,7 +43,7 @@ def run(*, as_json: bool) -> None:
     if as_json:
         print_json(list(rows()))
         return
-    table = Table("method", Column("path", overflow="fold"), "scope", Column("document", overflow="fold"), box=None)
+    table = Table("method", "path", "scope", "document", box=None)
     for row in rows():
         table.add_row(row["method"], row["path"], row["scope"], row["document"])
-    screen.print(table)
+    print_table(table)

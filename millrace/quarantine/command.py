@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 import msgspec
 import typer
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from ingest_api.quarantine.cases import STATUSES
 from millrace.cli import EXIT_FAILED
 from millrace.client.models.operations import QuarantineCaseDetail
-from millrace.commands.output import faults_shown, print_json, screen
+from millrace.commands.output import faults_shown, print_json, print_table, screen
 from millrace.quarantine.desk import Desk, Line
 from millrace.quarantine.local import local_desk
 from millrace.quarantine.remote import RemoteDesk
@@ -47,13 +47,11 @@ def run_list(where: Where, *, status: str, reason: str | None, limit: int, as_js
     if as_json:
         print_json(told(page))
         return
-    id_chars = max((len(one.id) for one in page.items), default=0)
-    columns = (Column(title, overflow="fold") for title in ("status", "reason", "received", "bytes", "by"))
-    table = Table(Column("case", no_wrap=True, min_width=id_chars), *columns, box=None)
+    table = Table("case", "status", "reason", "received", "bytes", "by", box=None)
     for one in page.items:
         who = _plain(one.resolved_by or "")
         table.add_row(one.id, one.status, one.reason, one.received_at, str(one.value_bytes), who)
-    screen.print(table if page.items else "Nothing.")
+    print_table(table) if page.items else screen.print("Nothing.")
     if page.has_more:
         screen.print("There are more: --limit, or --json with the API's cursor.")
 

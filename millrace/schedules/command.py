@@ -29,7 +29,7 @@ from ingest_api.schedules.shown import (
     shown_occurrences,
     shown_preview,
 )
-from millrace.commands.output import faults_shown, print_json, screen
+from millrace.commands.output import faults_shown, print_json, print_table, screen
 from millrace.environment import EnvironmentFault, connected
 from payments.errors import Unavailable
 from payments.identifiers import SCHEDULE, format_id, parse_id
@@ -68,7 +68,7 @@ def run_list(*, status: str, limit: int, as_json: bool) -> None:
         table.add_row(
             one.id, one.end_reason or one.status, f"{one.amount} {one.currency}", rule, one.zone, one.next_due_at or ""
         )
-    screen.print(table if found else "Nothing.")
+    print_table(table) if found else screen.print("Nothing.")
 
 
 def run_show(schedule_id: str, *, as_json: bool) -> None:
@@ -97,7 +97,8 @@ def _print(full: Shown) -> None:
         tries.add_row(one.at, str(one.attempt), one.payment, one.status, one.reason or "")
     for each in full.upcoming:
         tries.add_row(each.at, "", "", "due", each.due_at)
-    screen.print(fields, tries)
+    screen.print(fields)
+    print_table(tries)
 
 
 def run_once(*, dry_run: bool, as_json: bool) -> None:
