@@ -39,7 +39,7 @@ def cut(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     time.sleep(rng.uniform(1, 3))
     before = lines.hindered
     lines.cut(node_id)
-    time.sleep(rng.uniform(2, 12))
+    _last(lines, before, rng.uniform(2, 12))
     yield from _mended(lines, f"broker {node_id} cut off, {role}", before)
 
 
@@ -49,7 +49,7 @@ def black_hole(installation: Installation, rng: random.Random) -> Iterator[Fault
     time.sleep(rng.uniform(1, 3))
     before = lines.hindered
     lines.one(node_id, lambda line: line.hold())
-    time.sleep(rng.uniform(2, 12))
+    _last(lines, before, rng.uniform(2, 12))
     yield from _mended(lines, f"broker {node_id} in a black hole, {role}", before)
 
 
@@ -105,8 +105,16 @@ def _coordinator_lost(
     time.sleep(rng.uniform(1, 3))
     before = lines.hindered
     lines.each(lambda line: line.cut_kinds(kinds) if is_cut else line.hold_kinds(kinds))
-    time.sleep(rng.uniform(2, 12))
+    _last(lines, before, rng.uniform(2, 12))
     yield from _mended(lines, f"{what} {'cut off' if is_cut else 'in a black hole'}", before)
+
+
+def _last(lines: Lines, hindered_before: int, seconds: float) -> None:
+    """From when something has run into it: services that recover from the fault before may send nothing for a while."""
+    deadline_s = time.monotonic() + SEEN_TIMEOUT_S
+    while lines.hindered == hindered_before and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    time.sleep(seconds)
 
 
 def _mended(lines: Lines, name: str, hindered_before: int) -> Iterator[Fault]:
