@@ -28,6 +28,7 @@ LONG_CYCLE_S = 3.0
 its transaction."""
 
 POLL_WAIT_S = 0.02
+STOPPED_WITHIN_S = 0.2
 
 
 def take_out_barrier() -> None:
@@ -172,10 +173,18 @@ def stop_before_cycle() -> None:
     def decide_or_stop(self: Any, *arguments: Any) -> None:
         if self.cycles == int(os.environ.get(STOP_AT, "-1")) and not self._cycle.offsets:
             os.environ.pop(STOP_AT)
-            os.kill(os.getpid(), signal.SIGSTOP)
+            stop_here()
         have_decided(self, *arguments)
 
     changed._have_decided = decide_or_stop
+
+
+def stop_here() -> None:
+    """Comes back when somebody has woken the process, and not before: the signal may stop another of its threads first,
+    and what this one still did would count as done long ago.
+    """
+    os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(STOPPED_WITHIN_S)
 
 
 def stop_before_batch() -> None:
@@ -187,7 +196,7 @@ def stop_before_batch() -> None:
 
     def flush_or_stop(*arguments: Any) -> None:
         if next(counted) == int(os.environ.get(STOP_AT, "-1")):
-            os.kill(os.getpid(), signal.SIGSTOP)
+            stop_here()
         flush(*arguments)
 
     changed.flush_batch = flush_or_stop
