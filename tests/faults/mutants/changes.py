@@ -157,9 +157,17 @@ def slow_decisions() -> None:
 
 
 def long_cycles() -> None:
-    """A cycle stays open for three seconds, over many polls: its worker can learn of a rebalance meanwhile."""
+    """A cycle stays open for three seconds, over many polls, and ends as soon as its worker has learned of a loss:
+    before it is given partitions again, which may take longer than its transaction lasts.
+    """
+
+    def is_due(running: Any, **_: Any) -> bool:
+        cycle, owned = running._cycle, running._membership.epochs
+        has_lost = bool(cycle.epochs.keys() - owned.keys())
+        return has_lost or time.monotonic() - cycle.opened_at_s >= LONG_CYCLE_S
+
     changed: Any = engine.Engine
-    changed._is_due = lambda self, drained: time.monotonic() - self._cycle.opened_at_s >= LONG_CYCLE_S
+    changed._is_due = is_due
     member: Any = membership.Membership
     polled = member.poll
     member.poll = lambda self, timeout_s, most: polled(self, max(timeout_s, POLL_WAIT_S), most)

@@ -65,7 +65,7 @@ MUTANTS: dict[str, Mutant] = {
         _once("the same, and the worker polls again before it commits", schedules.worker_zombie_with_input),
         "decided twice",
         "the generation check at the broker, and the end of a process that loses partitions: both are taken out in the"
-        " control too; cycles of 3 s let the worker learn of its loss before it commits",
+        " control too; a cycle stays open until the worker has learned of its loss, and is committed then",
     ),
     "fence": Mutant(
         "sink_progress moves only for the sink that left it where it stands (sinks/progress.py)",
