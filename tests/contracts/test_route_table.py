@@ -89,9 +89,9 @@ def test_every_path_of_a_document_is_served(document: str, prefix: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PATCH", "/v1/accounts/acc_1", "GET, PUT"),
+        ("PATCH", "/v1/accounts/acc_1", "GET, HEAD, PUT"),
         ("PUT", "/order", "DELETE, POST"),
-        ("POST", "/v1/webhook-endpoints/whe_1", "DELETE, GET, PATCH"),
+        ("POST", "/v1/webhook-endpoints/whe_1", "DELETE, GET, HEAD, PATCH"),
         ("DELETE", "/v1/transfers:batch", "POST"),
     ],
 )

@@ -80,6 +80,9 @@ TOPIC, GROUP, CLUSTER, ID = (
     f"{kind}_AUTHORIZATION_FAILED" for kind in ("TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID")
 )
 
+EITHER = f"{GROUP} {TOPIC}"
+"""Neither is allowed; which of them is told first is chance."""
+
 FORBIDDEN = [
     (access.API, "write the ledger", operations.write(LEDGER.name), TOPIC),
     (access.API, "create money", operations.write(CREDITS.name), TOPIC),
@@ -107,7 +110,7 @@ FORBIDDEN = [
     (access.OPERATOR, "write the ledger", operations.write(LEDGER.name), TOPIC),
     (access.OPERATOR, "fence a worker", operations.use_transactional_id("millrace.0"), ID),
     (access.OPERATOR, "move the workers' offsets", operations.commit_offsets("millrace"), GROUP),
-    (access.PRODUCER, "read what others asked for", operations.read(COMMANDS.name, "subscriber.x"), GROUP),
+    (access.PRODUCER, "read what others asked for", operations.read(COMMANDS.name, "subscriber.x"), EITHER),
     (access.PRODUCER, "write the ledger", operations.write(LEDGER.name), TOPIC),
     (access.SUBSCRIBER, "read commands", operations.read(COMMANDS.name, "subscriber.x"), TOPIC),
     (access.SUBSCRIBER, "read snapshots", operations.read(SNAPSHOTS.name, "subscriber.x"), TOPIC),
@@ -120,7 +123,7 @@ FORBIDDEN = [
     [pytest.param(who, attempt, error, id=f"{who.name}: {what}") for who, what, attempt, error in FORBIDDEN],
 )
 def test_a_forbidden_operation_is_refused(brokers_as: As, principal: Principal, attempt: Try, error: str) -> None:
-    assert refusal(brokers_as(principal.name), attempt) == error
+    assert refusal(brokers_as(principal.name), attempt) in error.split()
 
 
 @pytest.mark.parametrize(
