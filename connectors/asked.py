@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Final, NamedTuple
 
-from confluent_kafka import Message
+import psycopg
+from confluent_kafka import KafkaException, Message
 
 from payments.errors import UndecodableRecord
 from payments.movements.deciding import requests_of
-from runtime.kafka_client import Brokers
+from runtime.kafka_client import AccessRefused, Brokers
 from runtime.kafka_reader import AssignedReader, PositionLost
 from schemas.codec.connectors import ConnectorRequest
 from schemas.codec.ledger import decode_ledger_record
@@ -24,6 +25,9 @@ AT_ONCE: Final = 5
 """Of what reconciliation asks for, a look: five a second, of the 20 searches and 100 reads a second that Stripe allows
 an account, which payers need more.
 """
+
+TROUBLES: Final = (psycopg.Error, KafkaException, AccessRefused, TimeoutError)
+"""What a look may end with that another one may not."""
 
 ANSWER_S: Final = 10.0
 """A record is read in some ms; a broker that restarts answers within seconds."""

@@ -11,19 +11,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Producer
 
-from connectors.asked import AT_ONCE, LOOK_S, LedgerPlace, LedgerRequests, NotAsked, OwnedRequest
+from connectors.asked import AT_ONCE, LOOK_S, TROUBLES, LedgerPlace, LedgerRequests, NotAsked, OwnedRequest
 from connectors.attempt import sent_until_us
 from connectors.contract import Provider
 from connectors.rounds import rounds
-from runtime.kafka_client import AccessRefused, Brokers
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 from schemas.access import CONNECTORS
 from schemas.codec.connectors import ConnectorRequest, encode_request
 from schemas.topics import CONNECTOR_REQUESTS
-
-_TROUBLES: Final = (psycopg.Error, KafkaException, AccessRefused, TimeoutError)
 
 FLUSH_S: Final = 30.0
 """Longer than a broker's restart."""
@@ -48,11 +46,7 @@ class Inquiries:
 
     async def follow(self, stop: threading.Event) -> None:
         """Until stopped. Never raises: money does not wait for it."""
-        await rounds(self._url, stop, self._look_and_rest, "no inquiries for reconciliation", _TROUBLES)
-
-    async def _look_and_rest(self, connection: psycopg.AsyncConnection) -> None:
-        await self.look(connection)
-        await asyncio.sleep(LOOK_S)
+        await rounds(self._url, stop, self.look, "no inquiries for reconciliation", TROUBLES, LOOK_S)
 
     async def look(self, connection: psycopg.AsyncConnection) -> int:
         """Send the oldest; how many. Raises psycopg.Error, KafkaException, AccessRefused, TimeoutError."""

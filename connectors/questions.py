@@ -14,19 +14,16 @@ from typing import Any, Final
 from uuid import UUID
 
 import psycopg
-from confluent_kafka import KafkaException
 
-from connectors.asked import AT_ONCE, LOOK_S, LedgerPlace, LedgerRequests, NotAsked
+from connectors.asked import AT_ONCE, LOOK_S, TROUBLES, LedgerPlace, LedgerRequests, NotAsked
 from connectors.attempt import CALL_TIMEOUT_S
 from connectors.contract import Answer, Provider, ProviderRefusesUs
 from connectors.rounds import rounds
 from payments.commerce.connector import ConnectorOperation, ConnectorRequest, Outcome
-from runtime.kafka_client import AccessRefused, Brokers
+from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 from schemas.access import CONNECTORS
 from schemas.tables.provider_states import KEEP
-
-_TROUBLES: Final = (psycopg.Error, KafkaException, AccessRefused, TimeoutError)
 
 _TAKE: Final = """
 UPDATE recon_questions SET taken_at = now() WHERE request_id IN (
@@ -50,7 +47,7 @@ class Questions:
 
     async def follow(self, stop: threading.Event) -> None:
         """Until stopped. Never raises: money does not wait for it."""
-        await rounds(self._url, stop, self._look_and_rest, "no questions of reconciliation", _TROUBLES)
+        await rounds(self._url, stop, self._look_and_rest, "no questions of reconciliation", TROUBLES)
 
     async def _look_and_rest(self, connection: psycopg.AsyncConnection) -> None:
         began_s = time.monotonic()

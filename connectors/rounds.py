@@ -32,9 +32,10 @@ async def rounds(
     look: Callable[[psycopg.AsyncConnection], Awaitable[object]],
     unanswered: str,
     troubles: Troubles = (psycopg.Error,),
+    rest_s: float = 0.0,
 ) -> None:
-    """`look`, which rests as long as it wants to, until stopped. Raises nothing of `troubles`: money does not wait for
-    what is looked for here. `unanswered` is for the log, once for as long as the trouble is the same: tables that
+    """`look`, which may rest by itself, and a rest, until stopped. Raises nothing of `troubles`: money does not wait
+    for what is looked for here. `unanswered` is for the log, once for as long as the trouble is the same: tables that
     nobody has needed yet may be missing for ever.
     """
     trouble: type[Exception] | None = None
@@ -46,6 +47,7 @@ async def rounds(
                 while not stop.is_set():
                     await look(connection)
                     trouble = None
+                    await asyncio.sleep(rest_s)
         except troubles as error:
             if type(error) is not trouble:
                 trouble = type(error)

@@ -40,11 +40,7 @@ class BankVerifications:
 
     async def follow(self, stop: threading.Event) -> None:
         """Until stopped. Never raises: money does not wait for it."""
-        await rounds(self._url, stop, self._look_and_rest, "no questions to banks")
-
-    async def _look_and_rest(self, connection: psycopg.AsyncConnection) -> None:
-        await self._look(connection)
-        await asyncio.sleep(LOOK_S)
+        await rounds(self._url, stop, self._look, "no questions to banks", rest_s=LOOK_S)
 
     async def _look(self, connection: psycopg.AsyncConnection) -> None:
         """Raises psycopg.Error."""

@@ -10,20 +10,17 @@ from ingest_api.fx.priced import with_fee
 from ingest_api.http.bodies import DepositBody, TransferBody, WithdrawalBody, deposit_command, withdrawal_command
 from ingest_api.http.call import Answer, Call
 from ingest_api.http.resources import account_text
-from ingest_api.identity.second_factor.step_up import require_for_money_out
 from ingest_api.identity.tokens import Principal
 from ingest_api.owners.access import require_user
 from ingest_api.owners.rights import Action, user_of
 from ingest_api.problems import Fault, FieldError, field_problem
 from ingest_api.reads.accounts import known_account
 from ingest_api.services import Services
-from ingest_api.transfers import checked, move, move_instructed, read_body
+from ingest_api.transfers import checked, move, move_instructed, read_body, require_to_pay
 from payments.commands import Command, CommandKind
 from payments.identifiers import format_id, parse_id
 from payments.movements.assessing import UNKNOWN
 from payments.terms.methods import method_account
-
-_ACTIONS = {CommandKind.DEPOSIT: Action.OPERATE, CommandKind.TRANSFER: Action.MOVE_MONEY}
 
 
 async def deposit(services: Services, call: Call, account_id: str) -> Answer:
@@ -64,9 +61,10 @@ async def _moved(services: Services, call: Call, principal: Principal, command: 
 
 async def _require(services: Services, principal: Principal, command: Command) -> None:
     """The right to move this money, and a second factor where it leaves. Raises Problem."""
-    await services.access.require(principal, command.authority, _ACTIONS[command.kind])
     if command.kind is CommandKind.TRANSFER:
-        await require_for_money_out(services, principal, command.amount_minor, command.currency)
+        await require_to_pay(services, principal, command)
+    else:
+        await services.access.require(principal, command.authority, Action.OPERATE)
 
 
 async def _wallet_account(services: Services, principal: Principal, body: WalletBody, key: str) -> bytes:

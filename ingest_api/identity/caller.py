@@ -76,8 +76,7 @@ async def guessing(services: Services, call: Call, user: User, kind: str) -> Asy
     name, address = throttle.name(kind, user.user.hex()), throttle.address(call.address)
     await throttle.count(name, address)
     yield
-    await throttle.take_back(address)
-    await throttle.forget(name)
+    await throttle.forget(name, address)
 
 
 def credentials_invalid(detail: str) -> Problem:

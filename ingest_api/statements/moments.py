@@ -37,8 +37,8 @@ class TimesQuery(BaseModel, extra="forbid", populate_by_name=False):
     @property
     def between(self) -> tuple[datetime | None, datetime | None]:
         """From which time on, and before which."""
-        since = self.since or self.start_time or self.start
-        return utc(since), utc(self.until or self.end_time or self.endtime or self.end)
+        since, until = (self._given(fields) for fields in (TimesQuery.begins_by, TimesQuery.ends_by))
+        return utc(since), utc(until)
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
@@ -47,6 +47,9 @@ class TimesQuery(BaseModel, extra="forbid", populate_by_name=False):
             begins, ends = self._named(self.begins_by), self._named(self.ends_by)
             raise not_in_order(ends, f"It is before {begins}: exchange the two, or leave one of them out")
         return self
+
+    def _given(self, fields: Sequence[str]) -> datetime | None:
+        return next((at for name in fields if (at := getattr(self, name)) is not None), None)
 
     def _named(self, fields: Sequence[str]) -> str:
         """What the caller says for the one of these that counts."""

@@ -19,7 +19,7 @@ from ingest_api.audit_log.verifying import verify
 from millrace.cli import EXIT_FAILED
 from millrace.client.clients import Client
 from millrace.client.models.operations import AuditEntry, Verification
-from millrace.commands.output import faults_shown, print_difference, print_json, print_table, screen
+from millrace.commands.output import faults_shown, print_difference, print_found, print_json, screen
 from millrace.environment import connected
 from millrace.environment.faults import EnvironmentFault
 from millrace.remote.options import Where
@@ -41,7 +41,7 @@ def run_log(where: Where, *, limit: int, as_json: bool) -> None:
     table = Table("at", "who", "what", "to", "request", box=None)
     for entry in entries:
         table.add_row(entry.at, entry.actor or "", entry.action, entry.object or "", entry.request_id)
-    print_table(table) if entries else screen.print("Nothing.")
+    print_found(table)
 
 
 def _latest_here(limit: int, *, as_json: bool) -> list[AuditEntry]:

@@ -93,6 +93,11 @@ def print_table(table: Table) -> None:
     Console(width=max(screen.width, widest), soft_wrap=True).print(table)
 
 
+def print_found(table: Table) -> None:
+    """The same of what was looked for; a word where there is none of it."""
+    print_table(table) if table.row_count else screen.print("Nothing.")
+
+
 class Shown:
     """Progress for people: a line per step, a bar per download."""
 

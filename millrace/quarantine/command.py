@@ -13,7 +13,7 @@ from rich.text import Text
 from ingest_api.quarantine.cases import STATUSES
 from millrace.cli import EXIT_FAILED
 from millrace.client.models.operations import QuarantineCaseDetail
-from millrace.commands.output import faults_shown, print_json, print_table, screen
+from millrace.commands.output import faults_shown, print_found, print_json, screen
 from millrace.quarantine.desk import Desk, Line
 from millrace.quarantine.local import local_desk
 from millrace.quarantine.remote import RemoteDesk
@@ -51,7 +51,7 @@ def run_list(where: Where, *, status: str, reason: str | None, limit: int, as_js
     for one in page.items:
         who = _plain(one.resolved_by or "")
         table.add_row(one.id, one.status, one.reason, one.received_at, str(one.value_bytes), who)
-    print_table(table) if page.items else screen.print("Nothing.")
+    print_found(table)
     if page.has_more:
         screen.print("There are more: --limit, or --json with the API's cursor.")
 

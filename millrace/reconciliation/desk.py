@@ -26,7 +26,7 @@ from ingest_api.reconciliation.shown_breaks import (
     shown_break,
     shown_in_full,
 )
-from millrace.commands.output import faults_shown, print_json, print_table, screen
+from millrace.commands.output import faults_shown, print_found, print_json, screen
 from millrace.environment import EnvironmentFault, connected
 from millrace.reconciliation.files import books, person
 from payments.errors import Unavailable
@@ -97,7 +97,7 @@ def print_breaks(shown: Sequence[ReconciliationBreak], *, as_json: bool) -> None
         late = "[red]overdue[/]" if one.is_overdue else "after sign-off" if one.after_sign_off else ""
         money = f"{one.difference} {one.currency}"
         table.add_row(one.id, one.type, one.status, money, str(one.age_days), one.due_on, Text(one.owner), late)
-    print_table(table) if shown else screen.print("Nothing.")
+    print_found(table)
 
 
 def _in_full(connection: Connection, id_: UUID) -> ReconciliationBreakDetail:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ingest_api.reconciliation.desk import MIGRATIONS
 from millrace.cli import EXIT_FAILED
-from millrace.commands.output import Shown, faults_shown, print_json, print_table, screen
+from millrace.commands.output import Shown, faults_shown, print_found, print_json, screen
 from millrace.commands.paths import files_of
 from millrace.environment import EnvironmentFault, connected
 from payments.identifiers import format_id
@@ -96,7 +96,7 @@ def run_files(*, limit: int, source: str, as_json: bool) -> None:
         counts = (f"{one.lines:,}", f"{one.repeats:,}")
         at = f"{one.brought_at:%Y-%m-%d %H:%M}"
         table.add_row(Text(one.name), one.source, one.format, status, *counts, at, Text(one.brought_by))
-    print_table(table) if found else screen.print("Nothing.")
+    print_found(table)
 
 
 def _object(one: Imported) -> dict[str, object]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ingest_api.reconciliation.internal.shown import shown_finding, shown_in_full, shown_repair
-from millrace.commands.output import faults_shown, print_json, print_table, screen
+from millrace.commands.output import faults_shown, print_found, print_json, print_table, screen
 from millrace.environment import EnvironmentFault, connected
 from millrace.reconciliation.asking import ask
 from millrace.reconciliation.files import books, person
@@ -117,7 +117,7 @@ def run_findings(id_: str, wanted: Wanted, limit: int, *, as_json: bool) -> None
     for one in shown:
         money = f"{one.difference} {one.currency}"
         table.add_row(one.id, one.type, one.status, one.severity, money, one.repair, Text(one.reason))
-    print_table(table) if shown else screen.print("Nothing.")
+    print_found(table)
 
 
 def run_repair(ids: list[str], wanted: Wanted, *, by: str, is_dry: bool, as_json: bool) -> None:

@@ -29,7 +29,7 @@ from ingest_api.schedules.shown import (
     shown_occurrences,
     shown_preview,
 )
-from millrace.commands.output import faults_shown, print_json, print_table, screen
+from millrace.commands.output import faults_shown, print_found, print_json, print_table, screen
 from millrace.environment import EnvironmentFault, connected
 from payments.errors import Unavailable
 from payments.identifiers import SCHEDULE, format_id, parse_id
@@ -68,7 +68,7 @@ def run_list(*, status: str, limit: int, as_json: bool) -> None:
         table.add_row(
             one.id, one.end_reason or one.status, f"{one.amount} {one.currency}", rule, one.zone, one.next_due_at or ""
         )
-    print_table(table) if found else screen.print("Nothing.")
+    print_found(table)
 
 
 def run_show(schedule_id: str, *, as_json: bool) -> None:

@@ -118,8 +118,7 @@ class Logins:
                 return LoginRefusal.SECOND_FACTOR_NEEDED
             if not await self._parts.factors.take(user.user, asked.otp):
                 return await self._failed(asked, "second_factor", locks=locks)
-        await self._parts.throttle.take_back(address)
-        await self._parts.throttle.forget(name)
+        await self._parts.throttle.forget(name, address)
         return CheckedUser(user, second_factor)
 
     async def _failed(self, asked: PasswordLogin, factor: str, *, locks: bool) -> LoginRefusal:
@@ -157,8 +156,7 @@ class Logins:
         await throttle.count(name, from_where)
         client = await self._parts.clients.authenticate(client_id, secret)
         if client is not None:
-            await throttle.take_back(from_where)
-            await throttle.forget(name)
+            await throttle.forget(name, from_where)
         return client
 
     def by_client(self, client: Client, scopes: frozenset[str] | None) -> Granted | LoginRefusal:

@@ -92,10 +92,11 @@ class Throttle:
         async with self._database.transaction() as connection:
             await connection.execute(_TAKE_BACK, ([key.digest for key in keys],))
 
-    async def forget(self, key: GuessKey) -> None:
-        """Whoever it is has shown it."""
+    async def forget(self, name: GuessKey, address: GuessKey) -> None:
+        """Whoever it is has shown it: the failures of the name are forgotten, those of the address are others', too."""
         async with self._database.transaction() as connection:
-            await connection.execute(_FORGET, (key.digest,))
+            await connection.execute(_TAKE_BACK, ([address.digest],))
+            await connection.execute(_FORGET, (name.digest,))
 
 
 async def _counted(

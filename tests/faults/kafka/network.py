@@ -5,7 +5,7 @@ What lasts is counted from the moment at which the line was mended; what happens
 
 import random
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from tests.faults.installation import Installation
 from tests.faults.kafka import cluster
@@ -69,9 +69,7 @@ def fetches_half_open(installation: Installation, rng: random.Random) -> Iterato
     time.sleep(rng.uniform(1, 3))
     lost = sum(lines.each(lambda line: line.leave_kinds_half_open({FETCH})))
     yield fault_now(f"{lost} connections that fetch are half open", "" if lost else "nobody was fetching")
-    deadline_s = time.monotonic() + NOTICED_TIMEOUT_S
-    while sum(lines.each(lambda line: line.half_open)) and time.monotonic() < deadline_s:
-        time.sleep(0.2)
+    _until(lambda: not sum(lines.each(lambda line: line.half_open)), NOTICED_TIMEOUT_S)
     if kept := sum(lines.each(lambda line: line.half_open)):
         yield fault_now(f"{kept} half-open connections", f"not given up within {NOTICED_TIMEOUT_S:.0f} s")
     time.sleep(rng.uniform(2, 4))
@@ -90,9 +88,7 @@ def delayed_end_txn(installation: Installation, rng: random.Random) -> Iterator[
     lines, late_s = _lines(installation), rng.choice(DELAYS_S)
     time.sleep(rng.uniform(1, 3))
     lines.each(lambda line: line.delay_next(END_TXN, late_s))
-    deadline_s = time.monotonic() + SEEN_TIMEOUT_S
-    while not lines.delayed() and time.monotonic() < deadline_s:
-        time.sleep(0.02)
+    _until(lines.delayed, SEEN_TIMEOUT_S)
     yield fault_now(f"EndTxn {late_s:.0f} s late", "" if lines.delayed() else "none was sent")
     time.sleep(late_s + rng.uniform(3, 5))
 
@@ -111,10 +107,15 @@ def _coordinator_lost(
 
 def _last(lines: Lines, hindered_before: int, seconds: float) -> None:
     """From when something has run into it: services that recover from the fault before may send nothing for a while."""
-    deadline_s = time.monotonic() + SEEN_TIMEOUT_S
-    while lines.hindered == hindered_before and time.monotonic() < deadline_s:
-        time.sleep(0.02)
+    _until(lambda: lines.hindered > hindered_before, SEEN_TIMEOUT_S)
     time.sleep(seconds)
+
+
+def _until(seen: Callable[[], object], timeout_s: float) -> None:
+    """Whoever asks looks again: a fault that did not come, or is not noticed in time, is a finding."""
+    deadline_s = time.monotonic() + timeout_s
+    while not seen() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
 
 
 def _mended(lines: Lines, name: str, hindered_before: int) -> Iterator[Fault]:
