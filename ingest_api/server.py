@@ -99,7 +99,7 @@ def _configuration(settings: Settings, services: Services, pages: Pages | None) 
         log_level="warning",
         server_header=False,
         date_header=False,
-        headers=always(settings.api_public_url),
+        headers=always(by_tls=settings.api_public_url.startswith("https://")),
         backlog=_BACKLOG,
         timeout_keep_alive=TIMES.idle_s,
         timeout_graceful_shutdown=settings.api_drain_timeout_ms // 1000,

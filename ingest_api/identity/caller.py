@@ -60,6 +60,8 @@ async def require_password(services: Services, call: Call, user: User, password:
 
 async def require_code(services: Services, call: Call, user: User, otp: str) -> None:
     """A code of the second factor, which is not taken again. Raises Problem, DatabaseUnavailable."""
+    if not await services.identity.factors.stands(user.user):
+        raise Problem(Fault.SECOND_FACTOR_STANDS, "You have no second factor yet: begin at POST /v1/auth/totp/enrol.")
     async with guessing(services, call, user, "code"):
         if not await services.identity.factors.take(user.user, otp):
             raise Problem(

@@ -21,6 +21,7 @@ from ingest_api.public_events.shown import EventPage
 from ingest_api.reads.accounts import known_account
 from ingest_api.services import Services
 from ingest_api.statements.moments import TimesQuery
+from payments.events.event import EventType
 from payments.identifiers import parse_id
 from schemas.tables.webhooks import EVENT, EVENTS_KEPT, Payload
 
@@ -33,7 +34,7 @@ PAGE_MAX = 500
 class EventQuery(TimesQuery):
     """Query of the list, by when the events occurred."""
 
-    type: str | None = Field(None, max_length=64, description="Such as payment.posted")
+    type: EventType | None = Field(None, description="Such as payment.posted")
     object: str | None = Field(None, max_length=64, description="Id of what it happened to, such as pay_…")
     account: str | None = Field(None, description="An account that it concerns")
     order: Literal["oldest", "newest"] = Field("oldest", description="Which come first")

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Final, NamedTuple
 
 from ingest_api import batches
+from ingest_api.http.edge.answer_headers import HSTS, always
 from ingest_api.http.edge.limits import TARGET_BYTES_MAX, TIMES
 from ingest_api.metrics.routes import METRICS_PATH
 from ingest_api.problems import Fault, Problem, retry_later
@@ -54,6 +55,11 @@ class Gateway(NamedTuple):
 
     account: str = ""
     """`user group` of the workers, where the master is root."""
+
+    @property
+    def is_for_everybody(self) -> bool:
+        """Browsers that came once shall not come without TLS again. Not so for who tries it out on its own machine."""
+        return self.host in _ANY_ADDRESS
 
 
 def nginx_configuration(gateway: Gateway) -> str:
@@ -135,8 +141,6 @@ def _upstream(upstreams: tuple[Upstream, ...]) -> str:
 
 def _server(gateway: Gateway) -> str:
     address = f"[{gateway.host}]" if ":" in gateway.host else gateway.host
-    everywhere = gateway.host in _ANY_ADDRESS
-    hsts = '\n        add_header Strict-Transport-Security "max-age=31536000" always;' if everywhere else ""
     return f"""
     server {{
         listen {address}:{gateway.port} ssl http2 backlog=4096;
@@ -145,7 +149,7 @@ def _server(gateway: Gateway) -> str:
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;
         ssl_session_cache shared:tls:10m;
-        ssl_session_tickets off;{hsts}
+        ssl_session_tickets off;{_hsts() if gateway.is_for_everybody else ""}
 
         client_header_timeout {TIMES.head_s}s;
         client_body_timeout {TIMES.body_s}s;
@@ -163,9 +167,15 @@ def _server(gateway: Gateway) -> str:
 
 {_proxying()}
 {_locations()}
-{_errors()}
+{_errors(gateway)}
     }}
 """
+
+
+def _hsts() -> str:
+    """Once, whether or not the API behind says it as well."""
+    name, value = HSTS
+    return f"\n        add_header {name} {_text(value)} always;\n        proxy_hide_header {name};"
 
 
 def _proxying() -> str:
@@ -242,21 +252,19 @@ _ERRORS: Final[tuple[tuple[str, str, Problem], ...]] = (
 _OWN_ANSWERS: Final = "/.gateway"
 
 
-def _errors() -> str:
+def _errors(gateway: Gateway) -> str:
     """Places with paths: with a request whose line can't be read nginx goes to no named place, but says 500."""
+    own = [("X-Request-Id", "$caller_request_id"), ("Cache-Control", "no-store")]
+    own += always(by_tls=gateway.is_for_everybody)
     parts = ["        error_page 418 = @stream;"]
     for statuses, name, problem in _ERRORS:
         answer = problem.answer("urn:millrace:gateway", "$caller_request_id")
-        headers = "".join(
-            f"\n            add_header {header.decode()} {_text(value.decode())} always;"
-            for header, value in answer.headers
-        )
+        told = (*own, *((header.decode(), value.decode()) for header, value in answer.headers))
+        headers = "".join(f"\n            add_header {header} {_text(value)} always;" for header, value in told)
         parts.append(f"""        error_page {statuses} ={answer.status} {_OWN_ANSWERS}/{name};
         location = {_OWN_ANSWERS}/{name} {{
             internal;
-            default_type {answer.content_type.decode()};
-            add_header X-Request-Id $caller_request_id always;
-            add_header Cache-Control no-store always;{headers}
+            default_type {answer.content_type.decode()};{headers}
             return {answer.status} {_text(answer.body.decode())};
         }}""")
     return "\n".join(parts)

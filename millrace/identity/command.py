@@ -4,6 +4,7 @@ or stdin, never from an argument, which other processes could read.
 
 import asyncio
 import os
+import shlex
 import sys
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
@@ -68,6 +69,8 @@ def run_create(name: str, roles: list[str], email: str, password_file: Path | No
             lambda identity, witness: _made(*(identity, values, [UserRole(word) for word in words], password, witness)),
         )
     typer.echo(format_id(USER, made.user))
+    if password is None:
+        _say_no_password(f"{name} cannot log in yet", name)
 
 
 def run_password(name: str, password_file: Path | None) -> None:
@@ -146,12 +149,15 @@ async def _found_or_made(identity: Identity, name: str, scopes: Collection[Scope
     if found is None:
         roles = roles_that_allow(scopes)
         found = await _made(identity, {Field.USERNAME: Personal(name)}, roles, None, witness)
-        made = f"made the user {name}, {' and '.join(sorted(roles))}"
-        typer.echo(f"millrace: {made}; `millrace users password` sets a password", err=True)
+        _say_no_password(f"made the user {name}, {' and '.join(sorted(roles))}", name)
     if not found.is_active:
         raise EnvironmentFault(f"the user {name} is {found.status}")
     _require_allowed(name, found.roles, scopes)
     return found
+
+
+def _say_no_password(happened: str, name: str) -> None:
+    typer.echo(f"millrace: {happened}; `millrace users password {shlex.quote(name)}` sets a password", err=True)
 
 
 def _require_allowed(name: str, roles: Collection[UserRole], scopes: Collection[Scope]) -> None:

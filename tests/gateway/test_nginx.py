@@ -9,11 +9,13 @@ import ssl
 import threading
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx
 import pytest
 
+from ingest_api.http.edge.answer_headers import HSTS, always
 from millrace.environment import ports
 from millrace.environment.layout import Home
 from millrace.environment.security.certificates import ensure_gateway_certificate
@@ -21,7 +23,7 @@ from millrace.gateway.configuration import Gateway, Upstream, nginx_configuratio
 from millrace.gateway.containers import CONTAINERS, PAGE
 from millrace.gateway.running import Nginx, find_nginx, gateway_of
 from runtime.settings import Settings
-from tests.gateway.upstream import BATCH, DROP, EVENTS, WAIT_S, Seen, upstream
+from tests.gateway.upstream import BATCH, DROP, EVENTS, OWN_HSTS, WAIT_S, Seen, upstream
 from tests.support.waiting import eventually
 
 
@@ -152,6 +154,24 @@ def test_what_is_no_request_is_told_so_and_is_no_error_of_ours(
     assert (problem["status"], problem["code"]) == (status, code)
     assert f"X-Request-Id: {problem['request_id']}".encode() in head
     assert (b"allow: delete, get," in head.lower()) == (status == 405)
+    assert not [f"{name}: {value}" for name, value in always(by_tls=False) if f"{name}: {value}".encode() not in head]
+
+
+def test_browsers_that_came_once_come_with_tls_only_and_are_told_so_once(running: Running, tmp_path: Path) -> None:
+    """Regression: what nginx answers itself told a browser nothing, and an answer of the API told it this twice."""
+    name, value = HSTS
+    assert running.http.get("/").headers[name] == OWN_HSTS, "who tries it out on a machine of its own"
+    home, port = Home(tmp_path), ports.free_base([])
+    home.gateway.mkdir()
+    nginx = Nginx(find_nginx(Settings(home=tmp_path)), home)
+    nginx.configure(nginx_configuration(running.gateway._replace(host="0.0.0.0", port=port, folder=home.gateway)))
+    nginx.start()
+    try:
+        eventually(lambda: not ports.is_free(port))
+        answers = [running.http.get(f"https://localhost:{port}{path}") for path in ("/", "/metrics")]
+    finally:
+        nginx.stop()
+    assert [answer.headers.get_list(name) for answer in answers] == [[value], [value]]
 
 
 def test_an_old_caller_without_a_host_is_served(running: Running) -> None:

@@ -19,7 +19,7 @@ _ALWAYS: Final = [
     ("content-security-policy", "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
     ("cross-origin-resource-policy", "same-origin"),
 ]
-_TLS_ONLY: Final = ("strict-transport-security", "max-age=31536000; includeSubDomains")
+HSTS: Final = ("strict-transport-security", "max-age=31536000; includeSubDomains")
 """A year: whoever came by TLS once doesn't come without it."""
 
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -27,9 +27,9 @@ DOCUMENTS_PATH: Final = "/docs"
 ASSETS_PATH: Final = "/static-offline-docs"
 
 
-def always(public_url: str) -> list[tuple[str, str]]:
+def always(*, by_tls: bool) -> list[tuple[str, str]]:
     """Headers of every answer; with HSTS where callers come by TLS."""
-    return [*_ALWAYS, *([_TLS_ONLY] if public_url.startswith("https://") else [])]
+    return [*_ALWAYS, *([HSTS] if by_tls else [])]
 
 
 def add_documents_page(app: FastAPI) -> None:

@@ -59,7 +59,8 @@ async def test_a_look_that_is_under_way_ends_before_the_process_does(
 
 def test_a_token_of_a_user_has_no_more_than_the_roles_allow(millrace: CliRunner, settings: Settings) -> None:
     """Whatever was asked for was signed, and with `api_keys:write` it went into a key for good."""
-    assert millrace.invoke(app, ["users", "create", "rita", "--role", "risk_analyst"]).exit_code == 0
+    made = millrace.invoke(app, ["users", "create", "rita", "--role", "risk_analyst"])
+    assert (made.exit_code, "rita cannot log in yet; `millrace users password rita`" in made.stderr) == (0, True)
     allowed = millrace.invoke(app, ["token", "--user", "rita", "--scope", "cases:decide"])
     assert principal(settings, allowed.stdout).scopes == {Scope.CASES_DECIDE}
     refused = millrace.invoke(app, ["token", "--user", "rita", "--scope", "cases:decide,ledger:write,aliases:verify"])

@@ -77,6 +77,14 @@ async def test_a_second_app_needs_the_first_one_given_up(anna: Town) -> None:
     await resident.uses_an_app()
 
 
+async def test_who_has_no_app_is_told_so_and_not_that_the_code_is_wrong(anna: Town) -> None:
+    resident = await anna.logs_in()
+    await resident.enrols()
+    for path in ("/v1/auth/step-up", "/v1/auth/totp/disable", "/v1/auth/totp/recovery-codes"):
+        told = problem_of(await resident("POST", path, {"otp": "123456"}), 409, "second_factor_stands")
+        assert "/v1/auth/totp/enrol" in told["detail"]
+
+
 async def test_a_recovery_code_is_good_once(anna: Town) -> None:
     resident = await anna.logs_in()
     secret, codes = await resident.uses_an_app()

@@ -83,6 +83,12 @@ async def test_a_reader_goes_on_where_it_was(world: World) -> None:
     ]
 
 
+async def test_a_type_that_is_none_is_refused_and_those_there_are_are_named(world: World) -> None:
+    """Regression: who wrote `payment_posted` waited for events that never came."""
+    refused = await world.anna("GET", "/v1/events?type=payment_posted")
+    assert (refused.status_code, "payment.posted" in refused.text) == (422, True)
+
+
 async def test_one_event_is_the_body_of_its_webhook(world: World) -> None:
     account, payee = await world.account_of(world.anna), await world.account_of(world.berta)
     event = posted(1, account, payee)

@@ -115,7 +115,7 @@ def serving(crowd: Crowd | None = None) -> Iterator[Served]:
         log_config=None,
         server_header=False,
         date_header=False,
-        headers=always("https://api.example"),
+        headers=always(by_tls=True),
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
