@@ -90,7 +90,7 @@ async def test_keys_are_sent_or_sign(town: Town, url: str) -> None:
             opened = await client.accounts.open("EUR", idempotency_key='a "key"')
             again = await client.accounts.open("EUR", idempotency_key='a "key"')
             assert opened.id == again.id
-            assert [event async for event in client.events.list(account=opened.id, type="a.type & more")] == []
+            assert [event async for event in client.events.list(account=opened.id, object="an object & more")] == []
 
 
 _SCOPES = ["payments:read", "accounts:write", "accounts:any"]

@@ -30,7 +30,6 @@ from payments.entries import Entry, EntryKind, Source
 from payments.identifiers import ACCOUNT, NIL, PAYMENT, derive_operation_id, format_id, parse_id
 from payments.items.details import Opening, RiskTerms
 from payments.movements import deciding
-from runtime import migrate
 from runtime.settings import Settings
 from schemas.codec.commands import decode_body, items
 from schemas.codec.fields import REASONS
@@ -214,9 +213,7 @@ def application(services: Services, pages: Pages | None = None) -> Iterator[Appl
 
 @asynccontextmanager
 async def running_world(settings: Settings, pages: Pages | None = None) -> AsyncIterator[World]:
-    """A process as Services.of makes it, but for Kafka."""
-    for package in ("sinks", "ingest_api.schedules", "screening"):
-        migrate.up(settings.database_url, package)
+    """A process as Services.of makes it, but for Kafka. Its database has every table."""
     made = Services.of(settings)
     partition = Partition(made.waiting, settings.database_url)
     submission = Submission(partition, made.waiting, made.earlier, settings.shards)
