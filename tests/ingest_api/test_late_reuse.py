@@ -29,7 +29,7 @@ from runtime.settings import Settings
 from schemas.codec.fields import REASONS
 from schemas.partitioning import shard_of
 from tests.ingest_api.client import ApiClient, command_ends, problem_of, transfer_line
-from tests.support.tcp_line import TcpLine, line_to
+from tests.support.lines.tcp import TcpLine, line_to
 
 LONG_AGO_HOURS = IDEMPOTENCY_WINDOW_HOURS + 24
 _INSERT_DECISION = """

@@ -31,7 +31,7 @@ MODULES = {
 }
 """What reads the FLAGS of a make target; those of the other targets go to the command `millrace`, or to pytest."""
 
-OTHERS_VARIABLES = {"ZAP_AUTH_HEADER_VALUE"}
+OTHERS_VARIABLES = {"SSL_CERT_FILE", "ZAP_AUTH_HEADER_VALUE"}
 """What programs of others read."""
 
 _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -11,7 +11,7 @@ from millrace.environment.ports import LOOPBACK
 from millrace.supervisor.service import Service
 from runtime.settings import Settings
 from tests.faults.installation import Around
-from tests.support.kafka_line import KafkaLine, LineLoop, kafka_lines
+from tests.support.lines.kafka import KafkaLine, LineLoop, kafka_lines
 
 Answer = TypeVar("Answer")
 

@@ -11,7 +11,7 @@ from tests.faults.installation import Installation
 from tests.faults.kafka import cluster
 from tests.faults.kafka.environments import Lines
 from tests.faults.scenario import Fault, fault_now
-from tests.support.kafka_line import END_TXN, FETCH, GROUP_COORDINATOR, TRANSACTION_COORDINATOR
+from tests.support.lines.kafka import END_TXN, FETCH, GROUP_COORDINATOR, TRANSACTION_COORDINATOR
 
 DELAYS_S = (1.0, 3.0, 4.5, 6.0, 9.0, 15.0, 30.0)
 """Of an EndTxn: within the transaction, about its time-out (5 s), beyond the worker's patience (11 s), and long after

@@ -11,8 +11,8 @@ from millrace.environment import LocalEnvironment
 from tests.faults.installation import Around, Installation
 from tests.faults.scenario import Fault, fault_now
 from tests.faults.tables_and_api.replica import Replica
-from tests.support.kafka_line import LineLoop
-from tests.support.postgres_line import Moment, PostgresLine
+from tests.support.lines.kafka import LineLoop
+from tests.support.lines.postgres import Moment, PostgresLine
 
 COMMIT_DEADLINE_S = 10
 BEHIND_S = 2

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.kafka_line import END_TXN, FETCH, TRANSACTION_COORDINATOR, KafkaLine, LineLoop, kafka_lines
+from tests.support.lines.kafka import END_TXN, FETCH, TRANSACTION_COORDINATOR, KafkaLine, LineLoop, kafka_lines
 
 PRODUCE, PATIENCE_S = 0, 5.0
 

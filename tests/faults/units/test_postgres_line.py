@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from tests.faults.tables_and_api.postgres import LineToPostgres
-from tests.support.kafka_line import LineLoop
-from tests.support.postgres_line import Moment, PostgresLine
+from tests.support.lines.kafka import LineLoop
+from tests.support.lines.postgres import Moment, PostgresLine
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import pytest
 from ingest_api.identity.tokens import ALL_SCOPES, issue_token
 from millrace.client import AsyncClient, Bearer, Client, InsufficientFunds, OutcomeUnknown, RetryPolicy, transfer_line
 from runtime.settings import Settings
-from tests.support.tcp_line import Connection, TcpLine
+from tests.support.lines.tcp import Connection, TcpLine
 from tests.support.waiting import PATIENCE_S, eventually
 
 LOAD_LINES, LOAD_BATCH = 40, 4

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from tests.support.tcp_line import Connection, TcpLine
+from tests.support.lines.tcp import Connection, TcpLine
 
 FETCH, END_TXN = 1, 26
 TRANSACTION_COORDINATOR = frozenset({22, 24, 25, END_TXN})

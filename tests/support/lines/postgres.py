@@ -7,7 +7,7 @@ Source of the bytes: PostgreSQL manual, "Frontend/Backend Protocol", the simple 
 import asyncio
 from enum import Enum
 
-from tests.support.tcp_line import Connection, TcpLine
+from tests.support.lines.tcp import Connection, TcpLine
 
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 

@@ -1,0 +1,1 @@
+"""Lines to real servers that a test slows, cuts, holds or leaves half open."""
