@@ -36,7 +36,11 @@ class Worker:
         self._log = log
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=stderr
+                command,
+                cwd=ROOT,
+                env={**os.environ, **environment, "PYTHONFAULTHANDLER": "1"},
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
             )
 
     @property
@@ -55,9 +59,14 @@ class Worker:
         return self.process.poll() == EXIT_CRASHED
 
     def stop(self) -> int:
-        """SIGTERM, as a supervisor sends it."""
+        """SIGTERM, as a supervisor sends it. Fails with what each thread was at where it goes on for too long."""
         self.signal(signal.SIGTERM)
-        return self.exited(15)
+        try:
+            return self.exited(15)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGABRT)
+            self.exited()
+            raise AssertionError(f"it goes on 15 s after SIGTERM: {self.stderr}") from None
 
     def is_stopped(self) -> bool:
         """Whether the process has stopped itself at a failpoint. Fails when it has ended instead."""
