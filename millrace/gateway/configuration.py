@@ -174,8 +174,11 @@ def _server(gateway: Gateway) -> str:
 
 def _hsts() -> str:
     """Once, whether or not the API behind says it as well."""
-    name, value = HSTS
-    return f"\n        add_header {name} {_text(value)} always;\n        proxy_hide_header {name};"
+    return f"\n        {_header(*HSTS)}\n        proxy_hide_header {HSTS[0]};"
+
+
+def _header(name: str, value: str) -> str:
+    return f"add_header {name} {_text(value)} always;"
 
 
 def _proxying() -> str:
@@ -260,7 +263,7 @@ def _errors(gateway: Gateway) -> str:
     for statuses, name, problem in _ERRORS:
         answer = problem.answer("urn:millrace:gateway", "$caller_request_id")
         told = (*own, *((header.decode(), value.decode()) for header, value in answer.headers))
-        headers = "".join(f"\n            add_header {header} {_text(value)} always;" for header, value in told)
+        headers = "".join(f"\n            {_header(*header)}" for header in told)
         parts.append(f"""        error_page {statuses} ={answer.status} {_OWN_ANSWERS}/{name};
         location = {_OWN_ANSWERS}/{name} {{
             internal;

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -57,16 +58,23 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     nginx.configure(nginx_configuration(gateway))
     context = ssl.create_default_context(cafile=str(home.gateway_authority))
     each_anew = httpx.Limits(max_keepalive_connections=0)
-    with upstream(base + 1, seen), upstream(base + 2, seen):
-        nginx.start()
-        with httpx.Client(
-            base_url=f"https://localhost:{base}", verify=context, limits=each_anew, timeout=WAIT_S
-        ) as http:
-            try:
-                eventually(lambda: not ports.is_free(base))
-                yield Running(nginx, gateway, context, http, seen)
-            finally:
-                nginx.stop()
+    with (
+        upstream(base + 1, seen),
+        upstream(base + 2, seen),
+        started(nginx, base),
+        httpx.Client(base_url=f"https://localhost:{base}", verify=context, limits=each_anew, timeout=WAIT_S) as http,
+    ):
+        yield Running(nginx, gateway, context, http, seen)
+
+
+@contextmanager
+def started(nginx: Nginx, port: int) -> Iterator[None]:
+    nginx.start()
+    try:
+        eventually(lambda: not ports.is_free(port))
+        yield
+    finally:
+        nginx.stop()
 
 
 def test_a_post_goes_elsewhere_only_while_nothing_of_it_was_sent(running: Running) -> None:
@@ -165,12 +173,8 @@ def test_browsers_that_came_once_come_with_tls_only_and_are_told_so_once(running
     home.gateway.mkdir()
     nginx = Nginx(find_nginx(Settings(home=tmp_path)), home)
     nginx.configure(nginx_configuration(running.gateway._replace(host="0.0.0.0", port=port, folder=home.gateway)))
-    nginx.start()
-    try:
-        eventually(lambda: not ports.is_free(port))
+    with started(nginx, port):
         answers = [running.http.get(f"https://localhost:{port}{path}") for path in ("/", "/metrics")]
-    finally:
-        nginx.stop()
     assert [answer.headers.get_list(name) for answer in answers] == [[value], [value]]
 
 

@@ -61,6 +61,13 @@ class _Contents(NamedTuple):
     sequences: dict[str, int | None]
 
 
+class _Lent(NamedTuple):
+    """One database."""
+
+    url: str
+    as_made: _Contents
+
+
 class EmptiedDatabases:
     """One database at a time."""
 
@@ -68,39 +75,36 @@ class EmptiedDatabases:
         self._server_url = server_url
         self._migrated_url = migrated_url
         self._made = ExitStack()
-        self._as_made: _Contents | None = None
-        self._free = ""
+        self._free: _Lent | None = None
 
     @contextmanager
     def lent(self) -> Iterator[str]:
         """URL of a database with every table, and nothing in them."""
-        url = self._free or self._make()
-        self._free = ""
-        yield url
-        if self._as_made is not None and _is_restored(url, self._as_made):
-            self._free = url
+        lent, self._free = self._free or self._make(), None
+        yield lent.url
+        if _is_restored(lent):
+            self._free = lent
         else:
             self.close()
 
     def close(self) -> None:
         """Drop what is there."""
-        self._free = ""
+        self._free = None
         self._made.close()
 
-    def _make(self) -> str:
+    def _make(self) -> _Lent:
         url = self._made.enter_context(fresh_database(self._server_url, self._migrated_url))
         with psycopg.connect(url) as connection:
-            self._as_made = _contents(connection)
-        return url
+            return _Lent(url, _contents(connection))
 
 
-def _is_restored(url: str, as_made: _Contents) -> bool:
+def _is_restored(lent: _Lent) -> bool:
     """True where it is as made again. False for what can't be taken out: it is dropped, with whoever holds it."""
     try:
-        with psycopg.connect(_by_superuser(url), options=_WITHOUT_RULES) as connection:
+        with psycopg.connect(_by_superuser(lent.url), options=_WITHOUT_RULES) as connection:
             connection.execute(_END_OTHERS)
-            _empty(connection, as_made)
-            return _contents(connection) == as_made
+            _empty(connection, lent.as_made)
+            return _contents(connection) == lent.as_made
     except psycopg.Error:
         return False
 
@@ -118,17 +122,14 @@ def _contents(connection: Connection) -> _Contents:
 
 
 def _empty(connection: Connection, as_made: _Contents) -> None:
-    filled = set(_filled(connection))
-    kept = {table for table in filled & as_made.rows.keys() if _copied_out(connection, table) == as_made.rows[table]}
-    changed = sorted((filled | as_made.rows.keys()) - kept)
-    for table in changed:
+    for table in _filled(connection):
         _empty_one(connection, table)
-    for table in changed:
-        _copy_in(connection, table, as_made.rows.get(table, b""))
-    for name, value in _sequences(connection).items():
-        if value != as_made.sequences[name]:
-            made = as_made.sequences[name]
-            connection.execute(_SET_SEQUENCE, (name, made, made is not None))
+    for table, rows in as_made.rows.items():
+        _copy_in(connection, table, rows)
+    left = _sequences(connection)
+    for name, value in as_made.sequences.items():
+        if left.get(name) != value:
+            connection.execute(_SET_SEQUENCE, (name, value, value is not None))
 
 
 def _empty_one(connection: Connection, table: str) -> None:
@@ -158,6 +159,5 @@ def _copied_out(connection: Connection, table: str) -> bytes:
 
 
 def _copy_in(connection: Connection, table: str, rows: bytes) -> None:
-    if rows:
-        with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))) as copy:
-            copy.write(rows)
+    with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))) as copy:
+        copy.write(rows)

@@ -21,6 +21,7 @@ _LEFT = (
 _CHANGED = (
     "ALTER TABLE accounts ADD COLUMN more int",
     "CREATE TABLE more ()",
+    "CREATE TABLE more (number serial)",
     "REVOKE SELECT ON accounts FROM CURRENT_USER",
     "ANALYZE schema_migrations",
 )
