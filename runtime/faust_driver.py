@@ -86,8 +86,7 @@ class FaustDriver:
         self._on_loop(self._take({TP(*partition) for partition in partitions}), REBALANCE_DEADLINE_S, "assignment")
 
     def revoked(self, partitions: Collection[Partition]) -> None:
-        if not self._stop.is_set():
-            self._on_loop(self._give({TP(*partition) for partition in partitions}), REBALANCE_DEADLINE_S, "revocation")
+        self._on_loop(self._give({TP(*partition) for partition in partitions}), REBALANCE_DEADLINE_S, "revocation")
 
     def _on_loop(self, work: Coroutine[Any, Any, None], deadline_s: float, what: str) -> None:
         """Called on the engine's thread. An exception in `work` is raised here and ends the process in `Engine.run`."""
@@ -134,7 +133,9 @@ class FaustDriver:
         )
 
     async def _take(self, owned: set[TP]) -> None:
-        """Tell Faust what is held now; it restarts its flow from a task of its own."""
+        """Tell Faust what is held now; it restarts its flow from a task of its own, and once stopped never again."""
+        if self._stop.is_set():
+            return
         self._app.on_rebalance_start()
         self._app.consumer_generation_id += 1
         self._app.assignor.own(owned)
@@ -143,6 +144,8 @@ class FaustDriver:
 
     async def _give(self, gone: set[TP]) -> None:
         """KIP-848 may revoke without a new assignment: give Faust what is left, or its flow stays stopped."""
+        if self._stop.is_set():
+            return
         self._app.on_rebalance_start()
         await self._consumer.on_partitions_revoked(gone)
         await self._take(self._consumer.assignment() - gone)

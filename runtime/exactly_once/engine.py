@@ -86,7 +86,7 @@ class Engine:
         try:
             self._start(driver)
             while not stop.is_set():
-                self._turn(driver)
+                self._turn(driver, stop)
             self._commit_if_open()
             self._membership.leave()
         except AccessRefused as refused:
@@ -102,11 +102,13 @@ class Engine:
         self._membership.on_revoked = driver.revoked
         self._membership.join()
 
-    def _turn(self, driver: Driver) -> None:
-        """Receive what is there, have it decided, commit when it is time."""
+    def _turn(self, driver: Driver, stop: threading.Event) -> None:
+        """Receive what is there, have it decided, commit when it is time. What a stop finds undecided is left to the
+        next owner: a driver that stops may have heard no more of the assignment that came with it.
+        """
         self._pause_after_commit()
         waiting = rounds(self._receive())
-        while waiting:
+        while waiting and not stop.is_set():
             self._have_decided(driver, waiting.pop(0))
             if self._is_due(drained=not waiting):
                 self._commit_if_open()

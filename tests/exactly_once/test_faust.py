@@ -48,6 +48,18 @@ def test_the_faust_command_line_works_and_sigterm_drains(run: Run) -> None:
     assert not list(Path.cwd().glob(f"{run.name}-data"))
 
 
+def test_a_stop_while_shards_are_restored_ends_the_worker(run: Run) -> None:
+    """Faust takes no assignment any more, so its flow stays stopped: a chunk delivered then was never acknowledged,
+    and the worker ended itself after 15 s as one that hangs.
+    """
+    run.fund()
+    worker = run.start(0, "faust", ACCOUNT_SUMS_FAIL="stop")
+    assert worker.exited() == 0, worker.stderr
+    run.start(0, "faust")
+    run.wait_decided()
+    assert run.differences() == []
+
+
 def test_a_kill_inside_the_cycle_leaves_a_right_run(run: Run) -> None:
     run.fund()
     for step in ("after_consume", "mid_cycle", "after_flush", "after_commit"):

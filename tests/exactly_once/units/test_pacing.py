@@ -3,6 +3,7 @@
 Method: the engine's own turn, over a poll that is scripted and a clock that moves only when somebody waits or works.
 """
 
+import threading
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -108,6 +109,7 @@ class Paced:
         settings = Settings(chunk_records=CHUNK_RECORDS, cycle_max_ms=int(CYCLE_MAX_S * 1000))
         self.engine = Engine("app", Store(), settings)
         self.driver = Decider(self)
+        self.stop = threading.Event()
 
     def _commit(self, cycle: Cycle, *_: object) -> float:
         assert not self.producer.writable, "nobody decides during a commit"
@@ -119,7 +121,7 @@ class Paced:
     def turn(self, *records: Record) -> None:
         if records:
             self.polls.answers.append(list(records))
-        self.engine._turn(self.driver)
+        self.engine._turn(self.driver, self.stop)
 
 
 @pytest.fixture
@@ -165,6 +167,14 @@ def test_a_cycle_that_stayed_open_is_committed_by_the_next_poll_that_finds_nothi
     paced.turn(*full(0))
     paced.turn()
     assert paced.committed == [{("in", 0): 4}]
+
+
+def test_what_a_stop_finds_undecided_is_left_to_the_next_owner(paced: Paced) -> None:
+    """The driver may not have heard of the assignment that came with these records: it would never come back."""
+    paced.stop.set()
+    paced.turn(Record(0), Record(1))
+    assert paced.driver.delivered == []
+    assert paced.committed == []
 
 
 def test_an_idle_worker_commits_nothing_and_serves_the_errors_that_arrive(paced: Paced) -> None:
