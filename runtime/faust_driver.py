@@ -51,11 +51,13 @@ class FaustDriver:
         return self._engine.produce
 
     def start(self, topics: set[str]) -> None:
-        """Start the engine; a second call (an agent added later) may not ask for other topics."""
+        """Start the engine; a second call (an agent added later) may not ask for other topics, one after the stop does
+        nothing.
+        """
         binding = binding_of(self._app)
         if topics != set(binding.store.input_topics):
             crash(f"agents consume {sorted(topics)}, the store's input topics are {sorted(binding.store.input_topics)}")
-        if self._thread is not None:
+        if self._thread is not None or self._stop.is_set():
             return
         refuse_wrong_configuration(self._app, binding.settings)
         self._barrier_deadline_s = binding.settings.barrier_deadline_ms / 1000
@@ -68,13 +70,14 @@ class FaustDriver:
         self._thread.start()
 
     async def drain(self) -> None:
-        """Finish the cycle, commit, leave the group. Ends the process when that takes too long."""
+        """Finish the cycle, commit, leave the group; not waited for where it was not joined yet. Ends the process when
+        that takes too long.
+        """
         self._stop.set()
-        if self._thread is None:
-            return
-        await asyncio.to_thread(self._thread.join, DRAIN_DEADLINE_S)
-        if self._thread.is_alive():
-            crash(f"not drained within {DRAIN_DEADLINE_S:.0f} s of the stop")
+        if self._thread is not None and self._engine is not None and self._engine.may_own:
+            await asyncio.to_thread(self._thread.join, DRAIN_DEADLINE_S)
+            if self._thread.is_alive():
+                crash(f"not drained within {DRAIN_DEADLINE_S:.0f} s of the stop")
         self._consumer.owned = set()
         if self._watch is not None:
             self._watch.cancel()

@@ -64,6 +64,8 @@ class Engine:
         self._application = application
         self._brokers = Brokers.of(settings)
         self.cycles = 0
+        self.may_own = False
+        """False until the group is joined: until then nothing is lost with a process that ends in the middle."""
         self._settings = settings
         self._store = store
         self._failpoints = failpoints
@@ -85,14 +87,20 @@ class Engine:
         """Work until `stop` is set, then finish the cycle and leave. Any exception ends the process with its reason."""
         try:
             self._start(driver)
-            while not stop.is_set():
-                self._turn(driver, stop)
-            self._commit_if_open()
-            self._membership.leave()
+            self.may_own = True  # said before the stop is looked at: who stops sees it, or is seen here
+            if not stop.is_set():
+                self._work(driver, stop)
         except AccessRefused as refused:
             crash(str(refused))
         except Exception as failure:  # noqa: BLE001 - crash-only: whatever it was, the cycle is in doubt
             crash(f"{type(failure).__name__}: {failure}")
+
+    def _work(self, driver: Driver, stop: threading.Event) -> None:
+        self._membership.join()
+        while not stop.is_set():
+            self._turn(driver, stop)
+        self._commit_if_open()
+        self._membership.leave()
 
     def _start(self, driver: Driver) -> None:
         refuse_broken_broker(self._brokers, accept=self._settings.accept_broker_version)
@@ -100,7 +108,6 @@ class Engine:
         self._membership.before_revoke = self._commit_if_open
         self._membership.on_assigned = driver.assigned
         self._membership.on_revoked = driver.revoked
-        self._membership.join()
 
     def _turn(self, driver: Driver, stop: threading.Event) -> None:
         """Receive what is there, have it decided, commit when it is time. What a stop finds undecided is left to the

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import re
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -58,6 +59,30 @@ def test_a_stop_while_shards_are_restored_ends_the_worker(run: Run) -> None:
     run.start(0, "faust")
     run.wait_decided()
     assert run.differences() == []
+
+
+def test_a_stop_before_the_group_is_joined_ends_the_worker_at_once(run: Run) -> None:
+    """A broker that does not answer was waited for, 15 s long, and the worker ended itself as one that hangs."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        worker = run.spawn(CLI, 0, KAFKA_BOOTSTRAP=f"127.0.0.1:{silent.getsockname()[1]}")
+        asking, _ = silent.accept()
+        begun_s = time.monotonic()
+        assert worker.stop() == 0, worker.stderr
+        assert time.monotonic() - begun_s < 10
+        asking.close()
+
+
+async def test_nobody_joins_after_the_stop() -> None:
+    """Faust's conductor may subscribe after the drain: a worker that ends would take shards once more."""
+    settings = Settings()
+    store = AccountSums("late")
+    app = faust.App("late", **app_options(settings))
+    bind(app, store, settings)
+    driver = FaustDriver(app, SimpleNamespace(owned=set()))
+    await driver.drain()
+    driver.start(set(store.input_topics))
+    assert driver._thread is None
 
 
 def test_a_kill_inside_the_cycle_leaves_a_right_run(run: Run) -> None:
