@@ -72,7 +72,10 @@ class Supervisor:
 
     def _write_pids(self) -> None:
         marks = [child.footprint(one.pid, one.service) for one in self._all if one.pid]
-        child.write_footprints(self._home.pids, [mark for mark in marks if mark])
+        try:
+            child.write_footprints(self._home.pids, [mark for mark in marks if mark])
+        except OSError as error:  # services go on without it: on a full disk each exit would be the last otherwise
+            _LOG.error("ALARM what runs can't be noted, for who finds this process killed: %s", error)
 
     def _handle(self, request: Request) -> Answer:
         if request.command == "status":

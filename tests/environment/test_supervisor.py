@@ -46,6 +46,21 @@ def test_a_killed_service_is_back_at_once_under_a_new_pid(tmp_path: Path) -> Non
         assert "one: exited (signal SIGKILL), starts again in 0.0 s" in supervisor.log()
 
 
+def test_a_service_is_back_although_its_pid_cannot_be_noted(tmp_path: Path) -> None:
+    """As on a full disk: the exit was not followed up, and the service stayed away for ever, with no alarm."""
+    with supervising(tmp_path, [sleeper("one"), sleeper("two")]) as supervisor:
+        supervisor.wait_ready()
+        killed = supervisor.service("one").pid
+        supervisor.home.pids.unlink()
+        supervisor.home.pids.mkdir()
+        supervisor.ask("kill", "one")
+        eventually(lambda: supervisor.service("one").pid not in {None, killed}, "restarted")
+        assert "ALARM what runs can't be noted" in supervisor.log()
+        supervisor.home.pids.rmdir()
+        supervisor.ask("kill", "two")
+        eventually(supervisor.home.pids.is_file, "noted again")
+
+
 def test_a_worker_that_ends_by_design_is_started_again(tmp_path: Path) -> None:
     """Workers are crash-only: exit code 75 says "start me again"."""
     marker = tmp_path / "second"
