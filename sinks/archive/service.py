@@ -34,6 +34,13 @@ LOG_INTERVAL_S: Final = 10
 log = logging.getLogger("millrace.archive")
 
 
+class StoppedEarly(Exception):
+    """Told to stop before all was archived that was there."""
+
+    def __init__(self, segments: int) -> None:
+        super().__init__(f"stopped, {segments} segments made; what is not archived yet is archived by the next run")
+
+
 class Archiver:
     """`run` goes on until `stop`; `run_once` archives what is there and returns.
 
@@ -70,11 +77,13 @@ class Archiver:
                 self._end()
 
     def run_once(self) -> int:
-        """Archive all that is readable now; the number of segments made. Raises what `run` does."""
+        """Archive all that is readable now; the number of segments made. Raises StoppedEarly, and what `run` does."""
         with self._folder.locked():
             try:
                 ends = self._begin()
                 while any(at.position < ends[place] for place, at in self._partitions.items()):
+                    if self._stopping.is_set():
+                        raise StoppedEarly(self.segments)
                     self._step()
                 for at in self._partitions.values():
                     at.close_now()
@@ -165,7 +174,7 @@ def run(
             archiver.run()
     except (InvariantViolation, ArchiveDamaged) as error:
         return _ended(str(error), EXIT_INVARIANT)
-    except (AccessRefused, ArchiveInUse, PositionLost, KafkaException, OSError) as error:
+    except (StoppedEarly, AccessRefused, ArchiveInUse, PositionLost, KafkaException, OSError) as error:
         return _ended(str(error), EXIT_CRASHED)
     return 0
 

@@ -22,7 +22,7 @@ from runtime.archive.objects import ArchiveInUse, ObjectFolder
 from runtime.kafka_client import Brokers
 from runtime.settings import Settings
 from schemas.topics import COMMANDS, Topic
-from sinks.archive.service import Archiver
+from sinks.archive.service import Archiver, StoppedEarly
 from tests.archive.conftest import SEGMENT_BYTES, archiving, beside, delete_before, topics_of
 from tests.audit.pipeline import SHARDS, Pipeline
 
@@ -102,6 +102,15 @@ def test_a_second_pass_adds_nothing_and_a_second_archive_has_the_same_bytes(
     another = tmp_path / "another"
     Archiver(archiving(pipeline, another), topics_of(pipeline)).run_once()
     assert contents(another) == before
+
+
+def test_a_pass_that_is_told_to_stop_stops(pipeline: Pipeline, tmp_path: Path) -> None:
+    """It went on to the end, and without brokers for ever: SIGTERM and Ctrl-C were not looked at."""
+    archiver = Archiver(archiving(pipeline, tmp_path), topics_of(pipeline))
+    archiver.stop()
+    with pytest.raises(StoppedEarly, match="archived by the next run"):
+        archiver.run_once()
+    assert contents(tmp_path) == {}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
