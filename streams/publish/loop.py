@@ -64,6 +64,7 @@ class Publisher:
         self._order = CausalOrder(shards)
         self._positions: dict[int, int] = {}
         """Behind the last record of each shard that is told."""
+        self._read_up_to: dict[int, int] = {}
         self._moved: set[int] = set()
         self._moved_since_s = 0.0
         self._events = 0
@@ -84,7 +85,7 @@ class Publisher:
         record = self._reader.next_record(0 if self._events else IDLE_WAIT_S)
         if record is not None:
             self._failpoints.reach("after_consume")
-            self._order.add(_waiting(record))
+            self._take(_waiting(record))
         # 2. Tell what has its turn: into the open transaction. Crash: the next start aborts it and tells it again, with
         #    the same ids.
         self._tell()
@@ -95,6 +96,12 @@ class Publisher:
         if record is None:
             self._producer.serve_callbacks()
             self._report()
+
+    def _take(self, waiting: Waiting) -> None:
+        shard = waiting.record.header.shard
+        if waiting.offset >= self._read_up_to.get(shard, 0):  # below: delivered again by the client
+            self._read_up_to[shard] = waiting.offset + 1
+            self._order.add(waiting)
 
     def _start(self) -> None:
         committed = self._reader.committed(range(self._shards))

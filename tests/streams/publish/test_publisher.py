@@ -5,13 +5,16 @@ What a reader of committed records sees is compared with what the ledger says.
 """
 
 import subprocess
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cloudevents.kafka import KafkaMessage, from_binary
 
-from runtime.exactly_once.failpoints import CYCLE_NAMES
+from runtime.exactly_once.failpoints import CYCLE_NAMES, Failpoints
 from schemas.events.codec import decode_event
 from schemas.partitioning import shard_of
+from streams.publish.loop import Publisher, Route
 from tests.sinks.every_kind import SHARDS
 from tests.streams.publish.publisher_process import SOURCE
 from tests.streams.publish.script import expected, ledger, out_of_order
@@ -47,6 +50,22 @@ def test_a_kill_at_any_step_neither_loses_nor_repeats_an_event(world: World, ste
         world.write(shard, first=half[shard])
     with world.running():
         assert_each_once_and_in_order(world)
+
+
+def test_a_record_that_the_client_delivers_again_is_passed_over() -> None:
+    """It looked like a ledger with a sequence number twice, and ended the process."""
+    first, second = (
+        SimpleNamespace(topic=lambda: "ledger", partition=lambda: 0, offset=lambda at=at: at, value=lambda of=value: of)
+        for at, value in enumerate(ledger()[0][:2])
+    )
+    delivered: list[Any] = [first, second, first, second]
+    reader: Any = SimpleNamespace(next_record=lambda _: delivered.pop(0), pause=lambda _: None)
+    producer: Any = SimpleNamespace(open=lambda: None, close=lambda: None, produce=lambda *_, **__: None)
+    publisher = Publisher(reader, producer, SHARDS, Route("test"), Failpoints(""))
+    for _ in range(4):
+        publisher.turn()
+    assert delivered == []
+    assert publisher._read_up_to == {0: 2}
 
 
 def test_a_new_process_does_not_wait_for_what_the_one_before_has_told(world: World) -> None:
