@@ -126,6 +126,8 @@ class ReplyListener:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="reply-listener", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.failure: str | None = None
+        """Why the thread has ended, where nobody told it to."""
 
     async def start(self) -> None:
         """Returns once the end of the partition is known: every later reply will be seen. Raises Unavailable."""
@@ -150,6 +152,15 @@ class ReplyListener:
         self._consumer.assign([TopicPartition(REPLIES.name, self._partition, end)])
 
     def _listen(self) -> None:
+        try:
+            self._read_on()
+        finally:
+            if not self._stopping.is_set():
+                self.failure = "replies are not read any more"
+                logger.critical("ALARM %s, for a reason that nobody has thought of", self.failure)
+            self._consumer.close()
+
+    def _read_on(self) -> None:
         while not self._stopping.is_set():
             first = self._consumer.poll(_POLL_S)
             if first is None:
@@ -158,7 +169,6 @@ class ReplyListener:
             replies = self._mine([first, *self._consumer.consume(_CONSUME_MAX, 0)])
             if replies:
                 self._hand_over(replies)
-        self._consumer.close()
 
     def _mine(self, records: list[Message]) -> list[Reply]:
         mine: list[Reply] = []

@@ -55,10 +55,10 @@ class DrainingServer(uvicorn.Server):
         await asyncio.sleep(self._services.settings.api_drain_notice_ms / 1000)
 
     async def on_tick(self, counter: int) -> bool:
-        """A producer that failed for good cannot be mended: end, so that the process is replaced."""
+        """What failed for good cannot be mended: end, so that the process is replaced."""
         if counter % _TICKS_PER_LOOK == 0:
             self._look_at_connections()
-        return await super().on_tick(counter) or self._services.publisher.failure is not None
+        return await super().on_tick(counter) or self._services.failure is not None
 
     def _look_at_connections(self) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -81,8 +81,8 @@ def run(settings: Settings, pages: Pages | None = None) -> None:
         signal.signal(number, lambda received, _: None if server.should_exit else sys.exit(128 + received))
     with listening_socket(settings) as listener:
         server.run(sockets=[listener])
-    if services.publisher.failure is not None or not server.started:
-        raise SystemExit(services.publisher.failure or "the API could not start: the reason stands above")
+    if services.failure is not None or not server.started:
+        raise SystemExit(services.failure or "the API could not start: the reason stands above")
 
 
 def _configuration(settings: Settings, services: Services, pages: Pages | None) -> uvicorn.Config:

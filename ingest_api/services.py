@@ -114,6 +114,11 @@ class Services:
             RiskKeys.of(settings),
         )
 
+    @property
+    def failure(self) -> str | None:
+        """What this process cannot mend: another one has to take its place."""
+        return self.publisher.failure or self.listener.failure
+
     async def start(self) -> None:
         """Ready afterwards: topics are there, the end of the replies is known. Postgres may come later."""
         async with AsyncExitStack() as undo:

@@ -14,6 +14,7 @@ from payments.rejections import Reason
 from runtime.settings import Settings
 from schemas.codec.replies import Reply, encode_replies, reply_address, reply_partition
 from schemas.topics import REPLIES
+from tests.support.waiting import eventually
 
 PROCESS = 9
 OPERATION, OTHER = b"o" * 16, b"x" * 16
@@ -145,6 +146,20 @@ async def test_committed_replies_arrive_and_aborted_ones_never(listening: Listen
     await asyncio.to_thread(listening.write, [reply(second, EntryKind.POSTED)])
     assert await second.outcome(10) is not None
     assert await first.outcome(0.1) is None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_listener_that_fails_says_so(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process was not ready from then on, and nobody replaced it."""
+
+    def broken(_: bytes) -> list[Reply]:
+        raise KeyError("nobody has thought of it")
+
+    monkeypatch.setattr("ingest_api.replies.decode_replies", broken)
+    assert listening.listener.failure is None
+    await asyncio.to_thread(listening.write, [reply(listening.calls.expect(OPERATION), EntryKind.POSTED)])
+    await asyncio.to_thread(eventually, lambda: not listening.listener.alive, "the thread's end")
+    assert listening.listener.failure == "replies are not read any more"
 
 
 async def test_replies_are_seen_from_the_moment_of_readiness(settings: Settings, listening: Listening) -> None:

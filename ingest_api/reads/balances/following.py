@@ -9,6 +9,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import wait
 from typing import Final
 
 import psycopg
@@ -49,7 +50,7 @@ class Follower:
         self._view = view
         self._database = database
         self._keeping: asyncio.Task[None] | None = None
-        self._thread: _Reading | None = None
+        self._thread: Reading | None = None
         self._had: Mapping[int, int] = {}
         """How far Postgres was at the last look."""
         self.is_usable = False
@@ -90,7 +91,7 @@ class Follower:
 
     def _begin(self, reached: Mapping[int, int], commands_next: Mapping[int, int], lanes: Lanes) -> None:
         self._view.begin(reached, commands_next, lanes)
-        self._thread = _Reading(self._settings, reached, asyncio.get_running_loop(), self._take)
+        self._thread = Reading(self._settings, reached, asyncio.get_running_loop(), self._take)
         self._thread.start()
 
     def _take(self, told: list[Told]) -> None:
@@ -109,7 +110,7 @@ def _by_shard(found: Mapping[str, int] | None) -> dict[int, int]:
     return {int(shard): offset for shard, offset in (found or {}).items()}
 
 
-class _Reading(threading.Thread):
+class Reading(threading.Thread):
     """Reads and decodes; ends where it cannot go on. One batch at a time is on its way to the loop."""
 
     def __init__(
@@ -133,7 +134,7 @@ class _Reading(threading.Thread):
             while not self.stopping.is_set():
                 batch = [_told(record) for record in self._records()]
                 if batch:
-                    self._hand_over(batch)
+                    self.hand_over(batch)
         except _FAULTS as error:
             logger.warning("balances are read from Postgres alone, tried again: %s", error)
         finally:
@@ -150,17 +151,18 @@ class _Reading(threading.Thread):
             record = self._reader.next_record(0) if size_bytes < _BATCH_BYTES else None
         return records
 
-    def _hand_over(self, batch: list[Told]) -> None:
-        taken = threading.Event()
+    def hand_over(self, batch: list[Told]) -> None:
+        """Raises what taking it raises: this thread ends then, and the view begins anew."""
+        if self._loop.is_closed():
+            return
+        taken = asyncio.run_coroutine_threadsafe(self._taken(batch), self._loop)
+        while not self.stopping.is_set() and not wait([taken], _POLL_S).done:
+            pass
+        if taken.done():
+            taken.result()
 
-        def take() -> None:
-            self._take(batch)
-            taken.set()
-
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(take)
-            while not taken.wait(_POLL_S) and not self.stopping.is_set():
-                pass
+    async def _taken(self, batch: list[Told]) -> None:
+        self._take(batch)
 
 
 def _told(record: Message) -> Told:

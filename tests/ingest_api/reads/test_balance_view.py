@@ -3,6 +3,7 @@
 The real agents decide every kind of movement; the sink writes their records, and the view takes them.
 """
 
+import asyncio
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -10,12 +11,14 @@ import psycopg
 import pytest
 
 from ingest_api.reads.accounts import find_placed_balance
+from ingest_api.reads.balances.following import Reading
 from ingest_api.reads.balances.ledger_moves import Told, told_by
 from ingest_api.reads.balances.view import BalanceView, Held
 from ingest_api.reads.database import Database
 from payments.entries import EntryKind
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.postgres import connect
+from runtime.settings import Settings
 from schemas.codec.ledger import decode_ledger_record
 from sinks.balances import prepare_session
 from sinks.ledger_batch import LedgerBatch
@@ -41,6 +44,17 @@ def records() -> Records:
 def accounts(records: Records) -> list[bytes]:
     entries = (entry for *_, value in records for entry in decode_ledger_record(value).entries())
     return [entry.debit_account for entry in entries if entry.kind is EntryKind.ACCOUNT_OPENED]
+
+
+async def test_a_batch_that_cannot_be_taken_ends_the_reading() -> None:
+    """The thread waited for ever and was taken for alive, so that the view never began anew."""
+
+    def broken(_: list[Told]) -> None:
+        raise KeyError("nobody has thought of it")
+
+    reading = Reading(Settings(), {}, asyncio.get_running_loop(), broken)
+    with pytest.raises(KeyError, match="nobody has thought of it"):
+        await asyncio.wait_for(asyncio.to_thread(reading.hand_over, []), 5)
 
 
 @pytest.fixture
