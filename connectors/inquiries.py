@@ -23,8 +23,8 @@ from schemas.access import CONNECTORS
 from schemas.codec.connectors import ConnectorRequest, encode_request
 from schemas.topics import CONNECTOR_REQUESTS
 
-FLUSH_S: Final = 30.0
-"""Longer than a broker's restart."""
+FLUSH_S: Final = 10.0
+"""Below the 20 s that Postgres lets a transaction wait, and a supervisor this process. What failed is asked again."""
 
 _TAKE: Final = """
 SELECT request_id, attempt, ledger_shard, ledger_offset, entry_index FROM recon_inquiries

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
-from runtime.postgres import CONNECT_DEADLINE_S, RETRY_PAUSE_S, SESSION_OPTIONS
+from runtime.postgres import CONNECT_DEADLINE_S, PATIENCE, RETRY_PAUSE_S, SESSION_OPTIONS
 
 log = logging.getLogger("millrace.connectors")
 
@@ -20,8 +20,6 @@ RECONNECTS_MAX: Final = 5
 
 AGAIN_S: Final = 5.0
 """After trouble, and until the tables are made."""
-
-_CONNECT_S: Final = 5
 
 Troubles = tuple[type[Exception], ...]
 
@@ -42,7 +40,7 @@ async def rounds(
     while not stop.is_set():
         try:
             async with await psycopg.AsyncConnection.connect(
-                url, autocommit=True, connect_timeout=_CONNECT_S
+                url, autocommit=True, options=SESSION_OPTIONS, **PATIENCE
             ) as connection:
                 while not stop.is_set():
                     await look(connection)
@@ -110,7 +108,7 @@ async def connected(url: str, name: str) -> Connection:
                 row_factory=dict_row,
                 options=SESSION_OPTIONS,
                 application_name=name,
-                connect_timeout=_CONNECT_S,
+                **PATIENCE,
             )
         except psycopg.OperationalError as error:
             if asyncio.get_running_loop().time() >= give_up_at:

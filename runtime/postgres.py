@@ -6,7 +6,7 @@ ever: connecting, waiting for a lock and an abandoned transaction each have thei
 
 import logging
 import time
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
@@ -28,6 +28,16 @@ SESSION_OPTIONS = " ".join(
         "-c jit=off",  # compiling a plan costs more than any statement here runs
     )
 )
+
+PATIENCE: Final[dict[str, Any]] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""With a server that vanished without a word: noticed after 10 + 3 × 5 s, where the system would wait for 15 minutes,
+or for two hours where nothing is under way."""
 
 EARLIER_DECISIONS: Final = 2
 """Of the pool that reads, kept for looking up keys: one for single calls, one for batches. Whatever others read, a
@@ -77,16 +87,7 @@ def connect(dsn: str, application_name: str, deadline_s: float = CONNECT_DEADLIN
 
 def open_session(dsn: str, application_name: str) -> psycopg.Connection:
     """One attempt. Raises psycopg.OperationalError."""
-    return psycopg.connect(
-        dsn,
-        application_name=application_name,
-        options=SESSION_OPTIONS,
-        connect_timeout=5,
-        keepalives_idle=10,
-        keepalives_interval=5,
-        keepalives_count=3,  # a peer that vanished without a word is noticed after 10 + 3 × 5 s
-        tcp_user_timeout=25_000,
-    )
+    return psycopg.connect(dsn, application_name=application_name, options=SESSION_OPTIONS, **PATIENCE)
 
 
 def is_transient(error: psycopg.Error, connection: psycopg.Connection) -> bool:

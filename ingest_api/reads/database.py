@@ -16,7 +16,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from payments.errors import Unavailable
-from runtime.postgres import reading_connections, writing_connections
+from runtime.postgres import PATIENCE, reading_connections, writing_connections
 from runtime.settings import Settings
 
 ACQUIRE_S: Final = 2
@@ -45,10 +45,6 @@ WRITING = (
 
 NO_NUL: Final = r"^[^\x00]*$"
 """Pattern of a parameter that becomes a text of Postgres, which may have every character but this one."""
-
-_PATIENCE = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3} | {
-    "tcp_user_timeout": 25_000  # a server that vanished without a word is noticed, and its connection given up
-}
 
 
 class DatabaseUnavailable(Unavailable):
@@ -96,7 +92,7 @@ class Database:
             reconnect_timeout=_RECONNECT_S,
             max_waiting=waiting_calls,
             open=False,
-            kwargs={"autocommit": True, "row_factory": dict_row, "options": options, **_PATIENCE},
+            kwargs={"autocommit": True, "row_factory": dict_row, "options": options, **PATIENCE},
         )
 
     @classmethod

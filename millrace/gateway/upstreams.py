@@ -15,11 +15,12 @@ from ingest_api.discovery.instance import InstanceStatus
 from ingest_api.discovery.presence import APP
 from ingest_api.discovery.registry import CHANNEL, IS_THERE, OWN
 from millrace.gateway.configuration import Upstream
+from runtime.postgres import PATIENCE
 from runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_CONNECT_S: Final = 2
+_PATIENCE: Final = PATIENCE | {"connect_timeout": 2}
 _UP: Final = f"""
 SELECT host, port FROM service_instances
 WHERE app = %s AND registered_by = %s AND {IS_THERE} AND port IS NOT NULL
@@ -72,7 +73,7 @@ class Watched:
     def _connected(self) -> psycopg.Connection[tuple[str, int]]:
         if self._connection is None:
             self._connection = psycopg.connect(
-                self._url, autocommit=True, connect_timeout=_CONNECT_S, application_name="millrace gateway"
+                self._url, autocommit=True, application_name="millrace gateway", **_PATIENCE
             )
             self._connection.execute(f"LISTEN {CHANNEL}".encode())
         return self._connection

@@ -9,6 +9,7 @@ import pytest
 
 from millrace.environment import ports
 from runtime.postgres import connect, is_transient
+from tests.support.patience import noticed_after_ms
 
 
 def test_an_absent_server_is_given_up_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
@@ -43,6 +44,11 @@ def test_sessions_are_named_and_limited(database: str) -> None:
             "jit": "off",
         }.items():
             assert connection.execute("SELECT current_setting(%s)", (setting,)).fetchone() == (value,)
+
+
+def test_a_server_that_vanished_is_noticed(database: str) -> None:
+    with connect(database, "millrace test") as connection:
+        assert noticed_after_ms(connection) == (25_000, 25_000)
 
 
 def test_which_errors_are_worth_another_try(database: str) -> None:

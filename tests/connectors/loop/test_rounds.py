@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from connectors import rounds
-from connectors.rounds import RECONNECTS_MAX, Connection, beside, served
+from connectors.rounds import RECONNECTS_MAX, Connection, beside, connected, served
+from tests.support.patience import noticed_after_ms
 
 LOGGER = logging.getLogger("tests.rounds")
 THERE = "SELECT true AS there"
@@ -34,6 +35,20 @@ async def test_what_fails_in_an_unforeseen_way_is_told_of_and_begins_again(
     assert begun == 3
     assert caplog.text.count("ALARM") == 2
     assert "nobody has thought of it" in caplog.text
+
+
+async def test_a_server_that_vanished_is_noticed(postgres: str) -> None:
+    """Webhooks, notices and inquiries were silent for a quarter of an hour, or for two, and the stop was not heard."""
+    stop, noticed = threading.Event(), []
+
+    async def look(connection: psycopg.AsyncConnection) -> None:
+        noticed.append(noticed_after_ms(connection))
+        stop.set()
+
+    await asyncio.wait_for(rounds.rounds(postgres, stop, look, "nothing"), 20)
+    async with await connected(postgres, "millrace test") as connection:
+        noticed.append(noticed_after_ms(connection))
+    assert noticed == [(25_000, 25_000)] * 2
 
 
 async def test_a_trouble_that_lasts_is_told_of_once_and_again_after_it_was_over(
