@@ -3,6 +3,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 READY := .venv/.ready
 FLAGS ?=
+# Hundreds of processes start from this tree: without bytecode each would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench faults fuzz audit-deps nightly up down clean
