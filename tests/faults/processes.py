@@ -61,14 +61,21 @@ class Kept:
 
     def kill(self) -> int:
         """Kill -9 the process that runs, or the next one where it has just ended; how many exits there were before."""
-        while self._process.poll() is not None and not self._ending.is_set():
-            time.sleep(0.01)
-        exits = len(self.exits)
+        exits = self._exits_before_this_one()
         self.signal(signal.SIGKILL)
         return exits
 
+    def kill_and_start_with(self, variables: Mapping[str, str]) -> int:
+        """As `kill`, and the next incarnation, and only that one, gets these variables (a failpoint); how many exits
+        there are before its own.
+        """
+        exits = self._exits_before_this_one()
+        self.next_start_with(variables)
+        self.signal(signal.SIGKILL)
+        return exits + 1
+
     def next_start_with(self, variables: Mapping[str, str]) -> None:
-        """The next incarnation, and only that one, gets these variables (a failpoint)."""
+        """The incarnation after the one that runs, and only that one, gets these variables (a failpoint)."""
         self._once = dict(variables)
 
     def run_from_now_on(self, program: Sequence[str]) -> None:
@@ -110,6 +117,12 @@ class Kept:
             self._process.kill()
             self._process.wait()
         self._keeper.join()
+
+    def _exits_before_this_one(self) -> int:
+        """Where it has just ended, its successor is waited for: what would be armed or killed now is not there yet."""
+        while self._process.poll() is not None and not self._ending.is_set():
+            time.sleep(0.01)
+        return len(self.exits)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         variables, self._once = {**self._environment, **self._once}, {}

@@ -49,13 +49,11 @@ def worker_failpoint(installation: Installation, rng: random.Random) -> Iterator
     """At every step of the cycle, in an order that the seed chooses: each incarnation dies at the next one."""
     worker = rng.choice(installation.workers)
     steps = rng.sample(CYCLE_NAMES, len(CYCLE_NAMES))
-    exits = len(worker.exits) + 1
-    _arm(worker, rng, steps[0])
-    worker.signal(signal.SIGKILL)
+    exits = worker.kill_and_start_with(_armed(rng, steps[0]))
     for step, following in zip(steps, [*steps[1:], ""], strict=True):
         worker.is_started(exits + 1, REACHED_TIMEOUT_S)  # the armed incarnation: only now can the next one be armed
         if following:
-            _arm(worker, rng, following)
+            worker.next_start_with(_armed(rng, following))
         code = worker.exit_after(exits, REACHED_TIMEOUT_S)
         yield fault_now(f"{worker.name} killed at {step}", "" if code == -signal.SIGKILL else f"it ended with {code}")
         if code != -signal.SIGKILL:
@@ -67,9 +65,7 @@ def worker_restore_kill(installation: Installation, rng: random.Random) -> Itera
     """Under load for a while: where nothing was decided, nothing is restored, and the step would never be reached."""
     time.sleep(rng.uniform(2, 4))
     worker = rng.choice(installation.workers)
-    exits = len(worker.exits) + 1
-    worker.next_start_with({"MILLRACE_FAILPOINT": f"mid_restore:{rng.randrange(1, 3)}"})
-    worker.signal(signal.SIGKILL)
+    exits = worker.kill_and_start_with({"MILLRACE_FAILPOINT": f"mid_restore:{rng.randrange(1, 3)}"})
     code = worker.exit_after(exits, REACHED_TIMEOUT_S)
     yield fault_now(f"{worker.name} killed in its restore", "" if code == -signal.SIGKILL else f"it ended with {code}")
     time.sleep(rng.uniform(4, 6))
@@ -110,10 +106,8 @@ def worker_stall(installation: Installation, rng: random.Random) -> Iterator[Fau
 def poll_interval_exceeded(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     """The deciding thread stands still while the client's own threads go on: the group goes on without the worker."""
     worker = rng.choice(installation.workers)
-    exits = len(worker.exits) + 1
     hold_s = (POLL_INTERVAL_MS + SESSION_TIMEOUT_MS) // 1_000 + 3
-    worker.next_start_with({"MILLRACE_FAILPOINT": f"mid_cycle:{rng.randrange(1, CYCLES_MAX)}:hold={hold_s}"})
-    worker.signal(signal.SIGKILL)
+    exits = worker.kill_and_start_with(_armed(rng, "mid_cycle", f":hold={hold_s}"))
     time.sleep(4)
     yield fault_now(f"{worker.name} does not poll for {hold_s} s")
     code = worker.exit_after(exits, REACHED_TIMEOUT_S)
@@ -124,9 +118,7 @@ def poll_interval_exceeded(installation: Installation, rng: random.Random) -> It
 def agent_exception(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     """A bug: an exception in the middle of a decision. Nothing of the cycle may become true."""
     worker = rng.choice(installation.workers)
-    exits = len(worker.exits) + 1
-    worker.next_start_with({"MILLRACE_FAILPOINT": f"while_deciding:{rng.randrange(1, 60)}:raise"})
-    worker.signal(signal.SIGKILL)
+    exits = worker.kill_and_start_with({"MILLRACE_FAILPOINT": f"while_deciding:{rng.randrange(1, 60)}:raise"})
     code = worker.exit_after(exits, REACHED_TIMEOUT_S)
     yield fault_now(f"a bug in {worker.name}", "" if code == EXIT_CRASHED else f"it ended with {code}")
     time.sleep(rng.uniform(4, 6))
@@ -158,15 +150,13 @@ def rebalance_storm(installation: Installation, rng: random.Random) -> Iterator[
     time.sleep(rng.uniform(3, 7))
 
 
-def _arm(worker: Kept, rng: random.Random, step: str) -> None:
-    worker.next_start_with({"MILLRACE_FAILPOINT": f"{step}:{rng.randrange(1, CYCLES_MAX)}"})
+def _armed(rng: random.Random, step: str, action: str = "") -> dict[str, str]:
+    return {"MILLRACE_FAILPOINT": f"{step}:{rng.randrange(1, CYCLES_MAX)}{action}"}
 
 
 def _stopped_at(worker: Kept, rng: random.Random, step: str) -> Generator[Fault, None, int]:
     """Start it anew, to be stopped at a step; answers how many exits there were then."""
-    worker.next_start_with({"MILLRACE_FAILPOINT": f"{step}:{rng.randrange(2, CYCLES_MAX)}:stop"})
-    exits = len(worker.exits) + 1
-    worker.signal(signal.SIGKILL)
+    exits = worker.kill_and_start_with({"MILLRACE_FAILPOINT": f"{step}:{rng.randrange(2, CYCLES_MAX)}:stop"})
     worker.exit_after(exits - 1, REACHED_TIMEOUT_S)
     stopped = worker.is_stopped_within(REACHED_TIMEOUT_S)
     yield fault_now(f"{worker.name} stopped at {step}", "" if stopped else "it never came there")

@@ -34,8 +34,7 @@ def steady(_: Installation, __: random.Random) -> Iterator[Fault]:
 def worker_zombie_with_input(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     """Stops before the first write of a cycle, so that no open transaction holds its successor back."""
     zombie = installation.workers[0]
-    zombie.next_start_with({STOP_AT: str(rng.randrange(3, 8))})
-    zombie.signal(signal.SIGKILL)
+    zombie.kill_and_start_with({STOP_AT: str(rng.randrange(3, 8))})
     pid = wait_stopped(zombie)
     yield fault_now(f"{zombie.name} stops with records in hand")
     time.sleep(TAKEOVER_S)
@@ -45,8 +44,7 @@ def worker_zombie_with_input(installation: Installation, rng: random.Random) -> 
 def sink_zombie_with_input(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     """Stops with a batch in hand; a second sink applies that batch and more, and leaves."""
     zombie = installation.sink
-    zombie.next_start_with({STOP_AT: str(rng.randrange(5, 40))})
-    zombie.signal(signal.SIGKILL)
+    zombie.kill_and_start_with({STOP_AT: str(rng.randrange(5, 40))})
     pid = wait_stopped(zombie)
     yield fault_now("sink stops with a batch in hand")
     other = installation.service("sink-2", "sink")
@@ -58,8 +56,7 @@ def sink_zombie_with_input(installation: Installation, rng: random.Random) -> It
 def worker_killed_before_commit(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     """With everything on the broker and nothing committed, twice in a row."""
     for worker in installation.workers:
-        worker.next_start_with({"MILLRACE_FAILPOINT": f"after_flush:{rng.randrange(2, 20)}"})
-        worker.signal(signal.SIGKILL)
+        worker.kill_and_start_with({"MILLRACE_FAILPOINT": f"after_flush:{rng.randrange(2, 20)}"})
         yield fault_now(f"kill -9 {worker.name}, then at after_flush")
         time.sleep(WORK_S)
 

@@ -17,9 +17,7 @@ REACHED_TIMEOUT_S = 60.0
 def sink_kill(installation: Installation, rng: random.Random) -> Iterator[Fault]:
     """At once, and its next incarnation at a step of a batch: with the rows not yet, or already, in Postgres."""
     sink, step = installation.sink, rng.choice(SINK_STEPS)
-    exits = len(sink.exits) + 1
-    sink.next_start_with({"MILLRACE_FAILPOINT": f"{step}:{rng.randrange(1, BATCHES_MAX)}"})
-    sink.signal(signal.SIGKILL)
+    exits = sink.kill_and_start_with({"MILLRACE_FAILPOINT": f"{step}:{rng.randrange(1, BATCHES_MAX)}"})
     yield fault_now("kill -9 sink")
     code = sink.exit_after(exits, REACHED_TIMEOUT_S)
     yield fault_now(f"sink killed at {step}", "" if code == -signal.SIGKILL else f"it ended with {code}")
