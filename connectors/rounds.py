@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
-from runtime.postgres import CONNECT_DEADLINE_S, PATIENCE, RETRY_PAUSE_S, SESSION_OPTIONS
+from runtime.postgres import PATIENCE, RETRY_PAUSE_S, SESSION_OPTIONS, Attempts
 
 log = logging.getLogger("millrace.connectors")
 
@@ -79,11 +79,11 @@ async def served(
     url: str, name: str, stop: threading.Event, tables: str, serving: Serving, told: logging.Logger
 ) -> None:
     """`serving` until stopped, once there are the tables that the query `tables` asks for. Raises
-    psycopg.OperationalError after RECONNECTS_MAX, TimeoutError, and what it raises itself.
+    psycopg.OperationalError after RECONNECTS_MAX, TimeoutError, StoppedWaiting, and what it raises itself.
     """
     reconnects, passes = 0, serving.passes
     while not stop.is_set():
-        async with await connected(url, name) as connection:
+        async with await connected(url, name, stop) as connection:
             try:
                 while not (stop.is_set() or await _are_there(connection, tables)):
                     await asyncio.sleep(RETRY_PAUSE_S)  # the sinks make them
@@ -97,9 +97,9 @@ async def served(
                 told.warning("postgres connection lost, reconnecting: %s", " ".join(str(error).split()))
 
 
-async def connected(url: str, name: str) -> Connection:
-    """A connection, retried for half a minute. Raises TimeoutError."""
-    give_up_at = asyncio.get_running_loop().time() + CONNECT_DEADLINE_S
+async def connected(url: str, name: str, stop: threading.Event) -> Connection:
+    """A connection, retried for half a minute. Raises TimeoutError; StoppedWaiting where it was told to stop."""
+    attempts = Attempts(name)
     while True:
         try:
             return await psycopg.AsyncConnection.connect(
@@ -111,9 +111,10 @@ async def connected(url: str, name: str) -> Connection:
                 **PATIENCE,
             )
         except psycopg.OperationalError as error:
-            if asyncio.get_running_loop().time() >= give_up_at:
-                raise TimeoutError(f"Postgres did not answer for {CONNECT_DEADLINE_S} s: check DATABASE_URL") from error
+            attempts.failed(error)
         await asyncio.sleep(RETRY_PAUSE_S)
+        if stop.is_set():
+            raise attempts.stopped()
 
 
 async def _are_there(connection: Connection, tables: str) -> bool:

@@ -10,6 +10,7 @@ statement that may run twice, because a crash can fall between it and its row.
 
 import hashlib
 import re
+import threading
 import time
 from enum import StrEnum
 from importlib.resources import files
@@ -65,9 +66,11 @@ class Status(NamedTuple):
     state: State
 
 
-def up(dsn: str, package: str) -> list[str]:
-    """Apply what is pending; the names of the files applied. Raises MigrationRefused, TimeoutError, psycopg.Error."""
-    with connect(dsn, "millrace migrate") as connection:
+def up(dsn: str, package: str, *, stopping: threading.Event | None = None) -> list[str]:
+    """Apply what is pending; the names of the files applied. Raises MigrationRefused, TimeoutError, psycopg.Error;
+    StoppedWaiting where Postgres let nobody in until it was told to stop.
+    """
+    with connect(dsn, "millrace migrate", stopping=stopping) as connection:
         connection.autocommit = True
         connection.execute("SET statement_timeout = 0")  # building an index over months of rows takes its time
         _lock(connection)

@@ -5,6 +5,7 @@ ever: connecting, waiting for a lock and an abandoned transaction each have thei
 """
 
 import logging
+import threading
 import time
 from typing import Any, Final
 
@@ -65,24 +66,57 @@ operators, psql, and the three that Postgres keeps for its superuser."""
 _FEWEST_CONNECTIONS: Final = 100
 
 
-def connect(dsn: str, application_name: str, deadline_s: float = CONNECT_DEADLINE_S) -> psycopg.Connection:
-    """A connection, retried until the deadline. Raises TimeoutError with the last reason."""
-    give_up_at = time.monotonic() + deadline_s
-    said = ""
+class StoppedWaiting(Exception):
+    """Told to stop while Postgres let nobody in: nothing was begun, so the process may end at once."""
+
+
+class Attempts:
+    """To be let in by Postgres, until a deadline."""
+
+    def __init__(self, application_name: str, deadline_s: float = CONNECT_DEADLINE_S) -> None:
+        self._name = application_name
+        self._deadline_s = deadline_s
+        self._give_up_at = time.monotonic() + deadline_s
+        self._reason = ""
+
+    def failed(self, error: psycopg.OperationalError) -> None:
+        """Say so, once for each reason: four attempts a second would bury whatever else the log has to say. Raises
+        TimeoutError with the reason after the deadline.
+        """
+        reason = " ".join(str(error).split())
+        if time.monotonic() >= self._give_up_at:
+            raise TimeoutError(
+                f"Postgres did not let {self._name} in for {self._deadline_s:.0f} s ({reason});"
+                " check that it runs and DATABASE_URL"
+            ) from error
+        if reason != self._reason:
+            log.warning("postgres not reachable, trying for %.0f s: %s", self._deadline_s, reason)
+            self._reason = reason
+
+    def stopped(self) -> StoppedWaiting:
+        """What ends the wait where the process was told to stop meanwhile."""
+        return StoppedWaiting(f"told to stop while Postgres did not let {self._name} in ({self._reason})")
+
+
+def connect(
+    dsn: str,
+    application_name: str,
+    deadline_s: float = CONNECT_DEADLINE_S,
+    *,
+    stopping: threading.Event | None = None,
+) -> psycopg.Connection:
+    """A connection, retried until the deadline. Raises TimeoutError with the last reason; StoppedWaiting where it was
+    told to stop meanwhile: the deadline is longer than a supervisor waits for an end.
+    """
+    attempts = Attempts(application_name, deadline_s)
     while True:
         try:
             return open_session(dsn, application_name)
         except psycopg.OperationalError as error:
-            reason = " ".join(str(error).split())
-            if time.monotonic() >= give_up_at:
-                raise TimeoutError(
-                    f"Postgres did not let {application_name} in for {deadline_s:.0f} s ({reason});"
-                    " check that it runs and DATABASE_URL"
-                ) from error
-            if reason != said:  # four attempts a second would bury whatever else the log has to say
-                log.warning("postgres not reachable, trying for %.0f s: %s", deadline_s, reason)
-                said = reason
+            attempts.failed(error)
         time.sleep(RETRY_PAUSE_S)
+        if stopping is not None and stopping.is_set():
+            raise attempts.stopped()
 
 
 def open_session(dsn: str, application_name: str) -> psycopg.Connection:

@@ -22,7 +22,7 @@ from runtime import migrate
 from runtime.exactly_once.crash import EXIT_CRASHED
 from runtime.kafka_client import AccessRefused, Brokers
 from runtime.kafka_reader import AssignedReader, PositionLost
-from runtime.postgres import connect, is_transient
+from runtime.postgres import StoppedWaiting, connect, is_transient
 from runtime.settings import Settings
 from sinks.progress import Fenced
 
@@ -143,9 +143,11 @@ class TopicSink(ABC):
         self._stopping.set()
 
     def run(self) -> None:
-        """Until stopped. Raises AccessRefused, Fenced, InvariantViolation, TimeoutError, psycopg.Error."""
+        """Until stopped. Raises AccessRefused, Fenced, InvariantViolation, StoppedWaiting, TimeoutError, and those of
+        psycopg.
+        """
         try:
-            migrate.up(self._dsn, "sinks")
+            migrate.up(self._dsn, "sinks", stopping=self._stopping)
             self._check_partitions()
             while not self._stopping.is_set():
                 self._run_connected()
@@ -162,7 +164,7 @@ class TopicSink(ABC):
             )
 
     def _run_connected(self) -> None:
-        with connect(self._dsn, f"millrace {self.name}") as connection:
+        with connect(self._dsn, f"millrace {self.name}", stopping=self._stopping) as connection:
             try:
                 self._follow(connection)
             except psycopg.Error as error:
@@ -183,6 +185,8 @@ def run_until_told(name: str, topic: str, make: Callable[[], TopicSink]) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: sink.stop())
         sink.run()
+    except StoppedWaiting as waited:
+        return _ended(name, str(waited), 0)
     except InvariantViolation as error:
         return _ended(name, f"invariant violated, nothing committed: {error}", EXIT_INVARIANT)
     except migrate.MigrationRefused as error:

@@ -26,6 +26,7 @@ from runtime.exactly_once.failpoints import Failpoints
 from runtime.personal_data.keyring import Keyring, KeyringFault
 from runtime.personal_data.sealing import Tampered
 from runtime.personal_data.store import PersonalData
+from runtime.postgres import StoppedWaiting
 from runtime.settings import Settings
 from schemas.tables.notifications import Channel
 
@@ -91,6 +92,8 @@ def run(settings: Settings) -> int:
         signal.signal(number, lambda _number, _frame: stop.set())
     try:
         asyncio.run(serve(settings, stop))
+    except StoppedWaiting as waited:
+        LOGGER.info(str(waited))
     except (NothingToServe, TemplatesRefused) as error:
         sys.stderr.write(f"millrace: notifications: {error}\n")
         return EXIT_REFUSED

@@ -20,6 +20,7 @@ from runtime.exactly_once.crash import EXIT_CRASHED
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.personal_data.keyring import Keyring, KeyringFault
 from runtime.personal_data.sealing import Tampered
+from runtime.postgres import StoppedWaiting
 from runtime.settings import Settings
 
 LOGGER = logging.getLogger("millrace.webhooks")
@@ -55,6 +56,8 @@ def run(settings: Settings) -> int:
         signal.signal(number, lambda _number, _frame: stop.set())
     try:
         asyncio.run(serve(settings, stop))
+    except StoppedWaiting as waited:
+        LOGGER.info(str(waited))
     except (KeyringFault, Tampered, TimeoutError, OSError, psycopg.Error) as error:
         sys.stderr.write(f"millrace: webhooks: {' '.join(str(error).split())}\n")
         return EXIT_CRASHED

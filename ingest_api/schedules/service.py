@@ -25,7 +25,7 @@ from runtime import migrate
 from runtime.exactly_once.crash import EXIT_CRASHED
 from runtime.exactly_once.failpoints import Failpoints
 from runtime.kafka_client import AccessRefused
-from runtime.postgres import connect, is_transient
+from runtime.postgres import StoppedWaiting, connect, is_transient
 from runtime.settings import Settings
 
 LOGGER = logging.getLogger("millrace.scheduler")
@@ -59,11 +59,13 @@ class Scheduler:
         self._stopping.set()
 
     def run(self) -> None:
-        """Until stopped. Raises AccessRefused, Unavailable, TimeoutError, psycopg.Error, KafkaException."""
-        migrate.up(self._dsn, MIGRATIONS)
+        """Until stopped. Raises AccessRefused, StoppedWaiting, Unavailable, TimeoutError, psycopg.Error,
+        KafkaException.
+        """
+        migrate.up(self._dsn, MIGRATIONS, stopping=self._stopping)
         self._log.require_shards()
         while not self._stopping.is_set():
-            with connect(self._dsn, "millrace scheduler") as connection:
+            with connect(self._dsn, "millrace scheduler", stopping=self._stopping) as connection:
                 try:
                     self._follow(connection)
                 except psycopg.Error as error:
@@ -126,6 +128,8 @@ def run(settings: Settings) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: scheduler.stop())
         scheduler.run()
+    except StoppedWaiting as waited:
+        LOGGER.info(str(waited))
     except (AccessRefused, Unavailable, migrate.MigrationRefused, TimeoutError, psycopg.Error, KafkaException) as error:
         sys.stderr.write(f"millrace: scheduler: {' '.join(str(error).split())}\n")
         return EXIT_CRASHED

@@ -43,7 +43,7 @@ from reconciliation.runs.run import RUN
 from reconciliation.runs.writing import holds
 from runtime import migrate
 from runtime.exactly_once.crash import EXIT_CRASHED
-from runtime.postgres import connect, is_transient
+from runtime.postgres import StoppedWaiting, connect, is_transient
 from runtime.settings import Settings
 
 log = logging.getLogger("millrace.reconciliation")
@@ -66,7 +66,7 @@ def run_follow(plan: Path | None) -> int:
     """Until SIGTERM or SIGINT; its exit code."""
 
     def serve(settings: Settings, read: ReadPlan, stop: threading.Event) -> None:
-        keepers = [Keeper(settings, night) for night in read.nights if night.is_followed]
+        keepers = [Keeper(settings, night, stop) for night in read.nights if night.is_followed]
         try:
             while not stop.is_set():
                 for keeper in keepers:
@@ -84,7 +84,7 @@ def run_nights(plan: Path | None) -> int:
 
     def serve(settings: Settings, read: ReadPlan, stop: threading.Event) -> None:
         while not stop.is_set():
-            with closing(connect(settings.database_url, "millrace recon schedule")) as connection:
+            with closing(connect(settings.database_url, "millrace recon schedule", stopping=stop)) as connection:
                 connection.autocommit = True
                 try:
                     _look(connection, settings, read, stop)
@@ -156,8 +156,10 @@ def _served(plan: Path | None, serve: Callable[[Settings, ReadPlan, threading.Ev
     try:
         read = read_plan(path)
         for package in MIGRATIONS:
-            migrate.up(settings.database_url, package)
+            migrate.up(settings.database_url, package, stopping=stop)
         serve(settings, read, stop)
+    except StoppedWaiting as waited:
+        log.info(str(waited))
     except (RulesFault, migrate.MigrationRefused, TimeoutError, OSError, psycopg.Error) as error:
         sys.stderr.write(f"millrace: recon: {' '.join(str(error).split())}\n")
         return EXIT_CRASHED
@@ -195,13 +197,13 @@ def _send(settings: Settings, connection: Connection) -> None:
 class Keeper:
     """A follower of one rule set, begun anew whenever its connection or its fence is lost."""
 
-    def __init__(self, settings: Settings, night: Night) -> None:
-        self._settings, self._night = settings, night
+    def __init__(self, settings: Settings, night: Night, stop: threading.Event) -> None:
+        self._settings, self._night, self._stop = settings, night, stop
         self._connection: Connection | None = None
         self._follower: Follower | None = None
 
     def step(self) -> None:
-        """Raises TimeoutError, and psycopg.Error that no new connection would heal."""
+        """Raises TimeoutError, StoppedWaiting, and psycopg.Error that no new connection would heal."""
         try:
             follower = self._follower or self._begin()
             if follower is None:
@@ -225,7 +227,7 @@ class Keeper:
     def _begin(self) -> Follower | None:
         """None while another process follows this rule set."""
         if self._connection is None:
-            self._connection = connect(self._settings.database_url, "millrace recon follow")
+            self._connection = connect(self._settings.database_url, "millrace recon follow", stopping=self._stop)
             self._connection.autocommit = True
         if not holds(self._connection, f"recon follow {self._night.name}"):
             return None

@@ -46,7 +46,7 @@ async def test_a_server_that_vanished_is_noticed(postgres: str) -> None:
         stop.set()
 
     await asyncio.wait_for(rounds.rounds(postgres, stop, look, "nothing"), 20)
-    async with await connected(postgres, "millrace test") as connection:
+    async with await connected(postgres, "millrace test", stop) as connection:
         noticed.append(noticed_after_ms(connection))
     assert noticed == [(25_000, 25_000)] * 2
 

@@ -6,6 +6,7 @@ judge, and a run that is written has nothing to change. A follower that forgets 
 """
 
 import random
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ def test_of_two_followers_one_goes_on(books: Connection) -> None:
 
 def test_a_lost_connection_is_a_new_beginning(books: Connection, migrated: str, tmp_path: Path) -> None:
     [night] = plan_in(tmp_path).nights
-    keeper = Keeper(Settings(home=tmp_path, database_url=migrated, shards=SHARDS), night)
+    keeper = Keeper(Settings(home=tmp_path, database_url=migrated, shards=SHARDS), night, threading.Event())
     keeper.step()
     charge(books, 1, 10_00, DAYS[0])
     books.execute(
